@@ -1,0 +1,176 @@
+"""What one call is: its method, its caller, its deadline; and the interceptor that every call passes through."""
+
+import asyncio
+import inspect
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import structlog
+
+from servicekit.context import Context
+from servicekit.error_status import ErrorStatuses
+from servicekit.errors import ActorUnknown, DeadlineExceeded
+
+CALL_CAP_SECONDS = 10.0
+"""A call without a deadline, or with a longer one, is treated as if it had this one."""
+
+ROLES = ("merchant", "driver", "warehouse", "dispatcher", "system")
+
+log = structlog.get_logger("calls")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls: `name` is the TLS identity, else "role:id" of the metadata, else "anonymous"."""
+
+    name: str
+    role: str | None
+    actor_id: str | None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call under way; `deadline` is in seconds of the loop's clock."""
+
+    method: str
+    caller: Caller
+    call_id: str
+    deadline: float
+
+    def remaining(self) -> float:
+        """Seconds left until the deadline, negative once it has passed."""
+        return self.deadline - time.monotonic()
+
+
+_current: ContextVar[Call] = ContextVar("call")
+
+
+def current_call() -> Call:
+    """The call that this task works for; LookupError outside of one."""
+    return _current.get()
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Names the call, finds the caller, bounds the time, turns errors into statuses, logs one line."""
+
+    def __init__(
+        self, statuses: ErrorStatuses, quiet: tuple[str, ...] = ("/grpc.health.", "/grpc.reflection.")
+    ) -> None:
+        self._statuses = statuses
+        self._quiet = quiet
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        handler = await continuation(handler_call_details)
+        if handler is None or handler_call_details.method.startswith(self._quiet):
+            return handler
+        method = handler_call_details.method
+        if handler.response_streaming:
+            behaviour = self._streaming(method, handler.stream_stream or handler.unary_stream)
+            make = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+        else:
+            behaviour = self._single(method, handler.stream_unary or handler.unary_unary)
+            make = (
+                grpc.stream_unary_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_unary_rpc_method_handler
+            )
+        return make(behaviour, handler.request_deserializer, handler.response_serializer)
+
+    def _single(self, method: str, behaviour: Any) -> Any:
+        async def call(request: Any, context: Context) -> Any:
+            async with _Guard(self._statuses, method, context):
+                reply = behaviour(request, context)
+                return await reply if inspect.isawaitable(reply) else reply
+
+        return call
+
+    def _streaming(self, method: str, behaviour: Any) -> Any:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+            async with _Guard(self._statuses, method, context):
+                async for reply in behaviour(request, context):
+                    yield reply
+
+        return call
+
+
+class _Guard:
+    """Around one call: begins it, and lets no exception out but as a status."""
+
+    def __init__(self, statuses: ErrorStatuses, method: str, context: Context) -> None:
+        self._statuses = statuses
+        self._method = method
+        self._context = context
+        self._began = time.monotonic()
+        self._call_id = ""
+
+    async def __aenter__(self) -> None:
+        metadata = {str(key): value for key, value in self._context.invocation_metadata() or ()}
+        self._call_id = _text(metadata.get("x-call-id")) or uuid.uuid4().hex
+        left = self._context.time_remaining()
+        # Without a deadline grpc answers None or a number of centuries.
+        seconds = CALL_CAP_SECONDS if left is None else min(left, CALL_CAP_SECONDS)
+        try:
+            caller = _caller(metadata, self._context)
+        except ActorUnknown as error:
+            await self._abort(error)
+        _current.set(Call(self._method, caller, self._call_id, self._began + seconds))
+        structlog.contextvars.bind_contextvars(call_id=self._call_id, method=self._method, caller=caller.name)
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool:
+        if error is None:
+            self._log("OK")
+        elif isinstance(error, GeneratorExit | grpc.aio.AbortError):
+            self._log("ABORTED_BY_HANDLER")
+        elif isinstance(error, asyncio.CancelledError):
+            if self._context.cancelled() or self._context.done():
+                self._log("CANCELLED")
+            else:
+                # A CancelledError of our own making would leave the caller without any answer.
+                await self._abort(RuntimeError("cancelled from inside"))
+        elif isinstance(error, NotImplementedError):
+            self._log("UNIMPLEMENTED")
+            await self._context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{self._method} is not implemented yet")
+        elif isinstance(error, TimeoutError):
+            await self._abort(DeadlineExceeded())
+        elif isinstance(error, Exception):
+            await self._abort(error)
+        return False
+
+    async def _abort(self, error: Exception) -> None:
+        status = self._statuses.status(error, self._call_id)
+        if status.code is grpc.StatusCode.INTERNAL:
+            log.error("call failed", exc_info=error, call_id=self._call_id, method=self._method)
+        self._log(status.code.name, reason=type(error).__name__)
+        await self._context.abort(status.code, status.details, tuple(status.trailing_metadata or ()))
+
+    def _log(self, code: str, **facts: str) -> None:
+        log.info("call", code=code, milliseconds=round((time.monotonic() - self._began) * 1000, 1), **facts)
+
+
+def _caller(metadata: dict[str, Any], context: Context) -> Caller:
+    role, actor_id = _text(metadata.get("actor-role")), _text(metadata.get("actor-id"))
+    if role is not None and role not in ROLES:
+        raise ActorUnknown(role, ROLES)
+    identities = context.peer_identities()
+    if identities:
+        name = next(iter(identities)).decode("utf-8", "replace")
+    else:
+        name = f"{role}:{actor_id}" if role and actor_id else "anonymous"
+    return Caller(name, role, actor_id)
+
+
+def _text(value: Any) -> str | None:
+    return value[:64] if isinstance(value, str) and value else None

@@ -1,0 +1,136 @@
+"""Refusals that both services give in the same words. The class name is the name on the wire."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import grpc
+
+
+class KitRefusal(Exception):
+    """A refusal that does not depend on what the service is for."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One thing wrong with one field; `field` is its full path, such as `lines[2].quantity`."""
+
+    field: str
+    description: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.description}"
+
+
+@dataclass(eq=False)
+class FieldInvalid(KitRefusal):
+    """The request breaks the contract; every violation is named."""
+
+    violations: tuple[Violation, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.violations))
+
+
+@dataclass(eq=False)
+class RequestIdReused(KitRefusal):
+    """The request_id was used before for the same method with other content."""
+
+    request_id: str
+
+    def __str__(self) -> str:
+        return f"request_id {self.request_id} was used before for a request with other content"
+
+
+class PageTokenMismatch(KitRefusal):
+    """The page_token belongs to a request with other arguments, or is no token at all."""
+
+    def __str__(self) -> str:
+        return "page_token does not belong to this request: repeat the other arguments unchanged, or drop the token"
+
+
+class ActorMissing(KitRefusal):
+    """The method needs an actor and the caller named none."""
+
+    def __str__(self) -> str:
+        return "this method needs the metadata actor-role and actor-id"
+
+
+@dataclass(eq=False)
+class ActorUnknown(KitRefusal):
+    """The caller named a role that does not exist."""
+
+    role: str
+    allowed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"actor-role {self.role!r} is not one of {', '.join(self.allowed)}"
+
+
+class DeadlineTooShort(KitRefusal):
+    """Too little time is left to begin a mutation; nothing was done."""
+
+    def __str__(self) -> str:
+        return "less than 50 ms are left of the deadline; nothing was done"
+
+
+class DeadlineExceeded(KitRefusal):
+    """The time ran out while the work was under way."""
+
+    def __str__(self) -> str:
+        return "the deadline passed; whether the work took effect is not known, repeat it with the same request_id"
+
+
+class ConcurrentUpdate(KitRefusal):
+    """Other work on the same rows won every try; nothing was done and the same call may be repeated."""
+
+    retry_after_seconds = 0.1
+
+    def __str__(self) -> str:
+        return "other work on the same rows kept winning; nothing was done, repeat the call"
+
+
+class Overloaded(KitRefusal):
+    """More work is waiting than the service takes on."""
+
+    retry_after_seconds = 0.5
+
+    def __str__(self) -> str:
+        return "too much work is waiting; nothing was done"
+
+
+class DatabaseUnavailable(KitRefusal):
+    """The database cannot be reached."""
+
+    retry_after_seconds = 1.0
+
+    def __str__(self) -> str:
+        return "the database cannot be reached"
+
+
+class Draining(KitRefusal):
+    """The process is shutting down."""
+
+    retry_after_seconds = 0.2
+
+    def __str__(self) -> str:
+        return "the server is shutting down; another one answers"
+
+
+STATUSES: dict[type[Exception], grpc.StatusCode] = {
+    FieldInvalid: grpc.StatusCode.INVALID_ARGUMENT,
+    RequestIdReused: grpc.StatusCode.INVALID_ARGUMENT,
+    PageTokenMismatch: grpc.StatusCode.INVALID_ARGUMENT,
+    ActorMissing: grpc.StatusCode.UNAUTHENTICATED,
+    ActorUnknown: grpc.StatusCode.UNAUTHENTICATED,
+    DeadlineTooShort: grpc.StatusCode.DEADLINE_EXCEEDED,
+    DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
+    ConcurrentUpdate: grpc.StatusCode.ABORTED,
+    Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    DatabaseUnavailable: grpc.StatusCode.UNAVAILABLE,
+    Draining: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+def field_invalid(violations: Iterable[tuple[str, str]]) -> FieldInvalid:
+    """Builds the refusal from (field, description) pairs."""
+    return FieldInvalid(tuple(Violation(field, description) for field, description in violations))

@@ -1,0 +1,53 @@
+"""Work that is looked for again and again, woken early by a nudge."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+log = structlog.get_logger("polling")
+
+MOST_PAUSE_SECONDS = 5.0
+
+
+class Poller:
+    """Runs a step until told to stop; a step answers whether there is more to do at once."""
+
+    def __init__(self, name: str, step: Callable[[], Awaitable[bool]], *, idle_seconds: float) -> None:
+        self.name = name
+        self._step = step
+        self._idle_seconds = idle_seconds
+        self._nudged = asyncio.Event()
+        self._stopping = False
+
+    def nudge(self) -> None:
+        """There may be work now."""
+        self._nudged.set()
+
+    def stop(self) -> None:
+        """Ends `run` after the step under way."""
+        self._stopping = True
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Polls until stopped. A failing step is logged and tried again after a pause that doubles up to 5 s."""
+        failures = 0
+        while not self._stopping:
+            self._nudged.clear()
+            try:
+                more = await self._step()
+                failures = 0
+            except Exception as error:
+                failures += 1
+                more = False
+                log.warning("step failed", poller=self.name, error=repr(error), failures=failures)
+            if more or self._stopping:
+                continue
+            pause = min(self._idle_seconds * 2**failures, max(MOST_PAUSE_SECONDS, self._idle_seconds))
+            # The jitter keeps replicas from polling in step.
+            try:
+                async with asyncio.timeout(pause * random.uniform(0.8, 1.2)):
+                    await self._nudged.wait()
+            except TimeoutError:
+                pass

@@ -1,0 +1,43 @@
+"""Work that outlives the call that began it: shielded from its caller's departure, counted, drained at the end."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+T = TypeVar("T")
+log = structlog.get_logger("tasks")
+
+
+class Tasks:
+    """The registry of work that must not be cut short by a caller that leaves."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Awaits `work` in a task of its own; a cancelled caller leaves, the work goes on to its end."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Retrieved here, so that an abandoned failure is no "never retrieved" at exit.
+            log.debug("task ended with an error", error=type(error).__name__)
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    async def drain(self, seconds: float) -> bool:
+        """Waits for all running work; False if some had to be cancelled because the time ran out."""
+        if not self._running:
+            return True
+        _, late = await asyncio.wait(set(self._running), timeout=seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        return not late

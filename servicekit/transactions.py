@@ -1,0 +1,126 @@
+"""The one place that commits: a transaction is a function given to a runner that may run it again."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from servicekit.conflicts import code, connection_lost, may_run_again, statement_timed_out
+from servicekit.crash_points import crash_point
+from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, Overloaded
+
+TRIES = 5
+MOST_WAITING = 1000
+
+T = TypeVar("T")
+U = TypeVar("U")
+log = structlog.get_logger("transactions")
+
+
+class Transactions(Generic[U]):
+    """Runs work in transactions on one engine, each over a fresh unit of work."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        unit_of_work: Callable[[AsyncConnection, datetime], U],
+        *,
+        at_once: int = 10,
+    ) -> None:
+        self._engine = engine
+        self._unit_of_work = unit_of_work
+        # Waiters queue here in order; the engine's own pool starves some of them under load.
+        self._admission = asyncio.Semaphore(at_once)
+        self._waiting = 0
+        self.reruns: Counter[str | int | None] = Counter()
+        """How often work was run again, by the engine's error code."""
+
+    async def run(self, work: Callable[[U], Awaitable[T]], *, name: str = "", repeatable: bool = False) -> T:
+        """Runs `work` and commits; runs it again, whole, when the engine says that other work was in the way.
+
+        A connection lost while committing leaves the outcome unknown: the work is run again only if it is
+        `repeatable`, that is, if it recognises its own earlier effect. `name` names the crash points around
+        the commit. Raises ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, Overloaded; whatever
+        `work` itself raises rolls back and goes through.
+        """
+        for attempt in range(TRIES):
+            if attempt:
+                await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))
+            committing = False
+            try:
+                async with self._connected() as (connection, now):
+                    result = await work(self._unit_of_work(connection, now))
+                    crash_point(f"{name}.before_commit")
+                    committing = True
+                    await connection.commit()
+                crash_point(f"{name}.after_commit")
+            except DBAPIError as error:
+                lost = connection_lost(error)
+                if lost and committing and not repeatable:
+                    raise DatabaseUnavailable from error
+                if statement_timed_out(error):
+                    raise DeadlineExceeded from error
+                if not lost and not may_run_again(error):
+                    raise
+                self.reruns[code(error)] += 1
+                log.info("transaction runs again", code=code(error), attempt=attempt + 1)
+                refusal: type[Exception] = DatabaseUnavailable if lost else ConcurrentUpdate
+            else:
+                return result
+        raise refusal()
+
+    async def read(self, work: Callable[[U], Awaitable[T]]) -> T:
+        """Runs `work` in a transaction that is never committed."""
+        try:
+            async with self._connected() as (connection, now):
+                return await work(self._unit_of_work(connection, now))
+        except DBAPIError as error:
+            if statement_timed_out(error):
+                raise DeadlineExceeded from error
+            if connection_lost(error):
+                raise DatabaseUnavailable from error
+            raise
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
+        if self._waiting >= MOST_WAITING:
+            raise Overloaded
+        self._waiting += 1
+        try:
+            await self._admission.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            connection = await self._connect()
+            try:
+                yield connection, await _database_time(connection)
+            finally:
+                # Shielded: a connection whose closing is cut short would be lost to the pool with its locks.
+                await asyncio.shield(connection.close())
+        finally:
+            self._admission.release()
+
+    async def _connect(self) -> AsyncConnection:
+        try:
+            return await self._engine.connect()
+        except (OSError, PoolTimeout, DBAPIError) as error:
+            log.warning("database cannot be reached", error=type(error).__name__)
+            raise DatabaseUnavailable from error
+
+
+async def _database_time(connection: AsyncConnection) -> datetime:
+    # Also the first statement: until SQLAlchemy has executed one, its connection has no transaction.
+    if connection.dialect.name == "postgresql":
+        now: datetime = (await connection.execute(select(func.now()))).scalar_one()
+        return now
+    naive: datetime = (await connection.execute(select(func.utc_timestamp(6)))).scalar_one()
+    return naive.replace(tzinfo=UTC)
