@@ -1,0 +1,119 @@
+"""Processes that outlive the command that started them, and are stopped by the next one.
+
+A process is remembered by its id and its start time, so an id that the system has given to somebody else since
+is never signalled.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from devtools.engines.run_user import RunUser
+
+POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of this machine; `started` is its start time in clock ticks since boot."""
+
+    pid: int
+    started: int
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process still runs; one that only waits to be collected does not."""
+        return _start_time(self.pid) == self.started
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal to its whole process group, if it is alive."""
+        if self.alive:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, patience_seconds: float = 10) -> None:
+        """Asks it to end, then ends it; returns when it is gone."""
+        for request, seconds in ((number, patience_seconds), (signal.SIGKILL, 5.0)):
+            self.send(request)
+            deadline = time.monotonic() + seconds
+            while self.alive and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+
+    def remember(self, file: Path) -> None:
+        """Writes it down, whole or not at all."""
+        partial = file.with_suffix(".partial")
+        partial.write_text(json.dumps(asdict(self)))
+        partial.rename(file)
+
+
+def recall(file: Path) -> Process | None:
+    """Reads a process that was written down, if it still runs."""
+    try:
+        process = Process(**json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return process if process.alive else None
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    user: RunUser | None = None,
+    folder: Path = Path("/"),
+) -> Process:
+    """Starts a process in a group of its own, its output appended to `log`."""
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            cwd=folder,
+            start_new_session=True,
+            user=user.uid if user else None,
+            group=user.gid if user else None,
+            extra_groups=[] if user else None,
+        )
+    started = _start_time(child.pid) or 0
+    # From here on it is known by its id alone; Popen would complain about a child that nobody waits for.
+    child.returncode = 0
+    return Process(child.pid, started)
+
+
+def run_as(user: RunUser | None, command: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """Runs a command to its end under an account; returns its output if it failed, else None."""
+    done = subprocess.run(
+        command,
+        cwd="/",
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        user=user.uid if user else None,
+        group=user.gid if user else None,
+        extra_groups=[] if user else None,
+    )
+    return done.stdout if done.returncode else None
+
+
+def _start_time(pid: int) -> int | None:
+    """Reads a process's start time; None for one that has ended, threads and all."""
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        # The second field is the program's name, which may hold blanks and brackets.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    state, threads, started = fields[0], int(fields[17]), int(fields[19])
+    return None if state in "ZX" and threads <= 1 else started

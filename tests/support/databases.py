@@ -1,0 +1,37 @@
+"""Private databases for tests, on the engines that tests/conftest.py started."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import make_url
+
+from devtools.databases import create_database, drop_database
+
+
+def server_url(engine: str) -> str:
+    """Returns the URL of the run's server of an engine: postgres, mysql or mariadb; without a database.
+
+    A server that the run could not start fails the test that needs it.
+    """
+    url = os.environ.get(f"HOLDFAST_TEST_{engine.upper()}_URL")
+    if url:
+        return url
+    message = f"this run has no {engine} server; its head says why"
+    if os.environ.get("HOLDFAST_NO_ENGINES") and os.environ.get("CI") != "true":
+        pytest.skip(message)
+    pytest.fail(message)
+
+
+@asynccontextmanager
+async def fresh_database(engine: str) -> AsyncIterator[str]:
+    """Gives the URL of a new, empty database, and drops it afterwards."""
+    url = make_url(server_url(engine)).set(database=f"test_{uuid4().hex[:16]}")
+    database = url.render_as_string(hide_password=False)
+    await create_database(database)
+    try:
+        yield database
+    finally:
+        await drop_database(database)
