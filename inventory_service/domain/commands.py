@@ -1,0 +1,80 @@
+"""What can be asked of the books: the four verbs of a reservation, its expiry, and an adjustment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from inventory_service.domain.movement import MovementReason
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks. An operator may resolve what others reserved."""
+
+    name: str
+    operator: bool = False
+
+
+@dataclass(frozen=True)
+class ReserveStock:
+    """Hold these units, by sku, all or none."""
+
+    reservation_id: str
+    holder: str
+    quantities: Mapping[str, int]
+    ttl: timedelta | None
+    actor: Actor
+
+
+@dataclass(frozen=True)
+class CommitReservation:
+    """Take these held units, by sku, off the shelf and give the rest back; None takes all of them."""
+
+    reservation_id: str
+    quantities: Mapping[str, int] | None
+    actor: Actor
+    version: int | None = None
+
+
+@dataclass(frozen=True)
+class ReleaseReservation:
+    """Give the held units back; an id that is not known can hold nothing from now on."""
+
+    reservation_id: str
+    actor: Actor
+    version: int | None = None
+
+
+@dataclass(frozen=True)
+class ExtendReservation:
+    """Hold until `ttl` from now."""
+
+    reservation_id: str
+    ttl: timedelta
+    actor: Actor
+    version: int | None = None
+
+
+@dataclass(frozen=True)
+class ExpireReservation:
+    """Give the held units back if the time has come; else do nothing."""
+
+    reservation_id: str
+
+
+ReservationCommand = (
+    ReserveStock | CommitReservation | ReleaseReservation | ExtendReservation | ExpireReservation
+)
+
+
+@dataclass(frozen=True)
+class AdjustStock:
+    """Add units to a stock (`delta` > 0) or take available ones away (`delta` < 0)."""
+
+    sku: str
+    delta: int
+    reason: MovementReason
+    reference: str
+    note: str
+    actor: Actor
+    version: int | None = None

@@ -1,0 +1,221 @@
+"""What inventory refuses. A class's name is its name on the wire, its fields are its facts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+
+class Refusal(Exception):
+    """A command that the rules do not allow; nothing was changed."""
+
+
+@dataclass(eq=False)
+class StockNotFound(Refusal):
+    """No stock bears the sku; `skus` names all that are unknown where several were asked for."""
+
+    sku: str
+    skus: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        return f"no stock with sku {', '.join(self.skus or (self.sku,))}"
+
+
+@dataclass(eq=False)
+class StockExists(Refusal):
+    """Another stock bears the sku."""
+
+    sku: str
+
+    def __str__(self) -> str:
+        return f"there is a stock with sku {self.sku} already"
+
+
+@dataclass(frozen=True)
+class UnsellableLine:
+    """A line whose stock cannot be reserved in its status."""
+
+    sku: str
+    status: str
+
+    def __str__(self) -> str:
+        return f"{self.sku}: status {self.status}"
+
+
+@dataclass(eq=False)
+class StockNotSellable(Refusal):
+    """Stocks can be reserved in IN_STOCK, PRESALE and PREORDER only; every other line is named."""
+
+    lines: tuple[UnsellableLine, ...]
+
+    def __str__(self) -> str:
+        return f"not for sale: {'; '.join(map(str, self.lines))}"
+
+    def violations(self) -> Iterable[tuple[str, str]]:
+        """(sku, its status) of each such line."""
+        return [(line.sku, f"status {line.status}") for line in self.lines]
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """A line that asks for more than there is."""
+
+    sku: str
+    requested: int
+    available: int
+
+    def __str__(self) -> str:
+        return f"{self.sku}: requested {self.requested}, available {self.available}"
+
+
+@dataclass(eq=False)
+class InsufficientStock(Refusal):
+    """Not all lines can be had; every short one is named and nothing was held."""
+
+    shortages: tuple[Shortage, ...]
+
+    def __str__(self) -> str:
+        return f"not enough stock: {'; '.join(map(str, self.shortages))}"
+
+    def violations(self) -> Iterable[tuple[str, str]]:
+        """(sku, what was asked and what there is) of each short line."""
+        return [(s.sku, f"requested {s.requested}, available {s.available}") for s in self.shortages]
+
+
+@dataclass(eq=False)
+class StockHasHolds(Refusal):
+    """Open reservations hold units that the change would take away."""
+
+    sku: str
+    quantity: int
+    reserved_quantity: int
+    holders: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        holders = ", ".join(self.holders)
+        return f"{self.reserved_quantity} of the {self.quantity} units of {self.sku} are held by {holders}"
+
+
+@dataclass(eq=False)
+class StockLimitExceeded(Refusal):
+    """The stock would have more units than one stock can have."""
+
+    sku: str
+    quantity: int
+    limit: int
+
+    def __str__(self) -> str:
+        return f"{self.sku} has {self.quantity} units and can have at most {self.limit}"
+
+
+@dataclass(eq=False)
+class ReservationNotFound(Refusal):
+    """No reservation bears the id."""
+
+    reservation_id: str
+
+    def __str__(self) -> str:
+        return f"no reservation {self.reservation_id}"
+
+
+@dataclass(eq=False)
+class ReservationExists(Refusal):
+    """The id was used for a reservation with other content."""
+
+    reservation_id: str
+
+    def __str__(self) -> str:
+        return f"reservation {self.reservation_id} exists with another holder, other lines or another ttl"
+
+
+@dataclass(eq=False)
+class ReservationTombstoned(Refusal):
+    """The id was released before it was reserved, and is closed for ever."""
+
+    reservation_id: str
+
+    def __str__(self) -> str:
+        return f"reservation {self.reservation_id} was released before it was made; use a new id"
+
+
+@dataclass(eq=False)
+class ReservationExpired(Refusal):
+    """The hold ended at its expire_time."""
+
+    reservation_id: str
+    expire_time: datetime
+
+    def __str__(self) -> str:
+        return f"reservation {self.reservation_id} expired at {self.expire_time.isoformat()}"
+
+
+@dataclass(eq=False)
+class ReservationAlreadyResolved(Refusal):
+    """The reservation was resolved in another way, or with other quantities."""
+
+    reservation_id: str
+    state: str
+
+    def __str__(self) -> str:
+        return f"reservation {self.reservation_id} is {self.state} already, and stays so"
+
+
+@dataclass(eq=False)
+class QuantityMismatch(Refusal):
+    """Lines ask for more of a sku than the reservation holds; each is named."""
+
+    reservation_id: str
+    lines: tuple[Shortage, ...]
+
+    def __str__(self) -> str:
+        return f"reservation {self.reservation_id} holds less: {'; '.join(map(str, self.lines))}"
+
+    def violations(self) -> Iterable[tuple[str, str]]:
+        """(sku, what was asked and what is held) of each such line."""
+        return [(line.sku, f"requested {line.requested}, held {line.available}") for line in self.lines]
+
+
+@dataclass(eq=False)
+class CallerNotAllowed(Refusal):
+    """Only the caller that made a reservation, or an operator, may resolve it."""
+
+    reservation_id: str
+    caller: str
+
+    def __str__(self) -> str:
+        return f"{self.caller} did not make reservation {self.reservation_id} and may not resolve it"
+
+
+@dataclass(eq=False)
+class EtagMismatch(Refusal):
+    """The etag sent is of an earlier version."""
+
+    subject: str
+
+    def __str__(self) -> str:
+        return f"{self.subject} has changed since it was read; read it again"
+
+
+@dataclass(eq=False)
+class IllegalStatusChange(Refusal):
+    """The status cannot follow upon the present one."""
+
+    sku: str
+    from_status: str
+    to_status: str
+    allowed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        allowed = ", ".join(self.allowed) or "nothing"
+        return f"{self.sku} is {self.from_status}: from there it may become {allowed}, not {self.to_status}"
+
+
+@dataclass(eq=False)
+class ListingExists(Refusal):
+    """The stock bears a listing of that platform and id already."""
+
+    listing_id: str
+    platform: str
+    sku: str
+
+    def __str__(self) -> str:
+        return f"{self.sku} has the listing {self.listing_id} on {self.platform} already"

@@ -1,0 +1,1 @@
+"""How the books lie in Postgres: tables, one repository a table, one unit of work."""

@@ -1,0 +1,1 @@
+"""The gRPC face: requests become commands, answers become messages, refusals become codes."""
