@@ -1,5 +1,6 @@
 """The database engine of a service: limits on every session, one isolation level, one time zone."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ _POSTGRES_SETTINGS = {
     "idle_in_transaction_session_timeout": "10000",
     "jit": "off",
 }
+_POSTGRES_UNTIMED = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 _MYSQL_FAMILY_SETTINGS = {
     "time_zone": "'+00:00'",
     "innodb_lock_wait_timeout": "3",
@@ -27,12 +29,16 @@ _MYSQL_FAMILY_SETTINGS = {
     "sql_mode": "'STRICT_TRANS_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
     "NO_ENGINE_SUBSTITUTION'",
 }
+_MYSQL_FAMILY_UNTIMED = {"wait_timeout": "86400"}
 _MYSQL_SETTINGS = {"max_execution_time": "5000"}
 _MARIADB_SETTINGS = {"max_statement_time": "5", "idle_transaction_timeout": "10"}
 
 
-def create_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
-    """An engine whose every session carries the limits; a session that refuses one is an error."""
+def create_engine(url: str, *, pool_size: int = 10, for_migrations: bool = False) -> AsyncEngine:
+    """An engine whose every session carries the limits; a session that refuses one is an error.
+
+    Migrations keep the limits on waiting for locks and have none on a statement's run time.
+    """
     options: dict[str, Any] = {
         "pool_size": pool_size,
         "max_overflow": 0,
@@ -41,23 +47,25 @@ def create_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
         "isolation_level": "READ COMMITTED",
     }
     if make_url(url).get_backend_name() == "postgresql":
-        options["connect_args"] = {"server_settings": _POSTGRES_SETTINGS, "timeout": 5}
+        settings = _POSTGRES_SETTINGS | (_POSTGRES_UNTIMED if for_migrations else {})
+        options["connect_args"] = {"server_settings": settings, "timeout": 5}
         return create_async_engine(url, **options)
     options["connect_args"] = {"connect_timeout": 5}
     engine = create_async_engine(url, **options)
-    event.listen(engine.sync_engine, "connect", _limit_mysql_session)
+    event.listen(engine.sync_engine, "connect", _limits_of_mysql_session(for_migrations))
     return engine
 
 
-def _limit_mysql_session(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    try:
+def _limits_of_mysql_session(for_migrations: bool) -> Callable[[Any, Any], None]:
+    def limit(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
         cursor.execute("SELECT VERSION()")
         flavour = _MARIADB_SETTINGS if "MariaDB" in cursor.fetchone()[0] else _MYSQL_SETTINGS
-        settings = {**_MYSQL_FAMILY_SETTINGS, **flavour}
+        settings = _MYSQL_FAMILY_SETTINGS | (_MYSQL_FAMILY_UNTIMED if for_migrations else flavour)
         cursor.execute("SET " + ", ".join(f"SESSION {name} = {value}" for name, value in settings.items()))
-    finally:
         cursor.close()
+
+    return limit
 
 
 class UtcDateTime(TypeDecorator[datetime]):

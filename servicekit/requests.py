@@ -31,7 +31,6 @@ KEPT_DAYS = 30
 
 def requests_table(metadata: MetaData, schema: str | None = None) -> Table:
     """The table `request`; ids are compared byte by byte on every engine."""
-    exact = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
     return Table(
         "request",
         metadata,
@@ -42,7 +41,8 @@ def requests_table(metadata: MetaData, schema: str | None = None) -> Table:
         Column("response", LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")),
         Column("create_time", UtcDateTime, nullable=False, index=True),
         schema=schema,
-        **exact,
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
     )
 
 

@@ -1,0 +1,76 @@
+"""Health as grpc.health.v1 states it, List included; `python -m servicekit.health ADDRESS` asks for it."""
+
+import asyncio
+import sys
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer as AioHealthServicer
+
+from servicekit.context import Context
+
+# The published types of this module are behind the library: they lack List.
+_messages: Any = health_pb2
+
+
+class HealthServicer(AioHealthServicer):
+    """The library's servicer, with the List method that it lacks."""
+
+    _server_status: dict[str, int]
+
+    async def List(self, request: Any, context: Context) -> Any:
+        """Answers the status of every service known."""
+        answer = _messages.HealthListResponse()
+        for name, status in self._server_status.items():
+            answer.statuses[name].status = status
+        return answer
+
+
+class Health:
+    """The health of a server and of its services, all the same at any time."""
+
+    def __init__(self, services: tuple[str, ...]) -> None:
+        self._names = ("", *services)
+        self._servicer = HealthServicer()
+        self._serving: bool | None = None
+
+    @property
+    def serving(self) -> bool:
+        """Whether the last word was SERVING."""
+        return bool(self._serving)
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Adds grpc.health.v1.Health to the server."""
+        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+
+    async def set(self, serving: bool) -> None:
+        """Tells every watcher, if it is news."""
+        if serving == self._serving:
+            return
+        self._serving = serving
+        status = (
+            health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+        for name in self._names:
+            await self._servicer.set(name, status)
+
+    async def drain(self) -> None:
+        """NOT_SERVING for good: later calls of `set` are ignored."""
+        self._serving = False
+        await self._servicer.enter_graceful_shutdown()
+
+
+async def check(address: str, seconds: float = 2.0) -> bool:
+    """Whether the server at this address says SERVING."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        try:
+            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=seconds)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if asyncio.run(check(sys.argv[1])) else 1)

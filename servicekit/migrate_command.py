@@ -1,0 +1,63 @@
+"""`<service> migrate …`: status, plan, upgrade, downgrade."""
+
+import argparse
+import asyncio
+import sys
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from servicekit.engines import create_engine
+from servicekit.migrations import MigrationLocked, Schema, UnknownRevision
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds `migrate` to a service's command line."""
+    parser = commands.add_parser("migrate", help="bring the database's schema to what this build expects")
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("status", help="say what is applied and what is pending; exit 3 if something is")
+    actions.add_parser("plan", help="list the revisions that an upgrade would apply")
+    upgrade = actions.add_parser("upgrade", help="apply what is pending")
+    upgrade.add_argument(
+        "revision", nargs="?", default="head", help="stop at this revision (default: the newest)"
+    )
+    downgrade = actions.add_parser("downgrade", help="take revisions back")
+    downgrade.add_argument("revision", help='the revision to go back to, or "base" for an empty database')
+
+
+def run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
+    """Runs the chosen action and answers the exit code."""
+    try:
+        return asyncio.run(_run(arguments, schema, url))
+    except UnknownRevision as error:
+        known = ", ".join(revision.id for revision in schema.history())
+        print(f"no revision {error}; there are: {known}", file=sys.stderr)
+    except MigrationLocked as error:
+        print(error, file=sys.stderr)
+    except (OSError, SQLAlchemyError) as error:
+        reason = getattr(error, "orig", None) or error
+        print(f"migrate {arguments.action} failed: {reason}", file=sys.stderr)
+    return 1
+
+
+async def _run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
+    engine = create_engine(url, pool_size=2, for_migrations=True)
+    try:
+        applied = await schema.applied(engine)
+        pending = schema.pending(applied)
+        if arguments.action == "status":
+            print(f"applied: {applied or 'nothing'}\nexpected: {schema.expected}\npending: {len(pending)}")
+            return 3 if pending else 0
+        if arguments.action == "plan":
+            for revision in pending:
+                print(f"{revision.id}  {revision.description}")
+            return 0
+        if arguments.action == "upgrade":
+            await schema.upgrade(engine, arguments.revision)
+        else:
+            await schema.downgrade(engine, arguments.revision)
+        print(
+            f"{schema.service}: schema at {await schema.applied(engine) or 'nothing'}, was {applied or 'nothing'}"
+        )
+        return 0
+    finally:
+        await engine.dispose()

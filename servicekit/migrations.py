@@ -1,0 +1,187 @@
+"""Migrations of one service: what is applied, what is expected, and bringing the two together.
+
+Revisions live in `migrations/<service>` of the checkout and travel inside the service's package in the wheel.
+Servers never migrate by themselves.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from servicekit.conflicts import may_run_again
+from servicekit.crash_points import crash_point
+
+VERSION_TABLE = "holdfast_schema_version"
+LOCK_WAIT_SECONDS = 300
+TRIES = 30
+
+log = structlog.get_logger("migrations")
+
+
+class MigrationLocked(Exception):
+    """Another migration held the lock all the time that this one was ready to wait."""
+
+
+class UnknownRevision(Exception):
+    """The revision asked for does not exist."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One step of the schema's history."""
+
+    id: str
+    description: str
+
+
+class Schema:
+    """The history of one service's schema."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self._config = Config()
+        self._config.set_main_option("script_location", str(_location(service)))
+        self._scripts = ScriptDirectory.from_config(self._config)
+        self.expected: str = self._scripts.get_current_head() or ""
+        """The revision this build expects."""
+
+    def history(self) -> list[Revision]:
+        """All revisions, oldest first."""
+        scripts = reversed(list(self._scripts.walk_revisions()))
+        return [Revision(script.revision, (script.doc or "").splitlines()[0]) for script in scripts]
+
+    def pending(self, applied: str | None) -> list[Revision]:
+        """What an upgrade would apply."""
+        history = self.history()
+        known = [revision.id for revision in history]
+        return history[known.index(applied) + 1 :] if applied in known else history
+
+    async def applied(self, engine: AsyncEngine) -> str | None:
+        """The revision found in the database, None if it was never migrated."""
+        async with engine.connect() as connection:
+            return await connection.run_sync(_applied)
+
+    async def upgrade(self, engine: AsyncEngine, target: str = "head") -> None:
+        """Applies what is pending, one transaction a revision. Safe when several run at once, and to run again.
+
+        Raises MigrationLocked, UnknownRevision, and the database's error that a revision ended with.
+        """
+        await self._move(engine, command.upgrade, self._known(target))
+
+    async def downgrade(self, engine: AsyncEngine, target: str) -> None:
+        """Takes revisions back until `target` (a revision, or "base") is the applied one. Raises as upgrade does."""
+        await self._move(engine, command.downgrade, self._known(target))
+
+    def _known(self, target: str) -> str:
+        if target not in ("head", "base") and target not in {revision.id for revision in self.history()}:
+            raise UnknownRevision(target)
+        return target
+
+    async def _move(self, engine: AsyncEngine, move: Callable[[Config, str], None], target: str) -> None:
+        async with engine.connect() as guard, engine.connect() as worker:
+            await guard.execution_options(isolation_level="AUTOCOMMIT")
+            await guard.run_sync(self._lock)
+            crash_point("migrate.after_lock")
+            try:
+                for attempt in range(TRIES):
+                    try:
+                        await worker.run_sync(self._run, move, target)
+                        return
+                    except DBAPIError as error:
+                        await worker.rollback()
+                        # A busy table is waited for in short turns, so that the queue behind it can move on.
+                        if not may_run_again(error) or attempt == TRIES - 1:
+                            raise
+                        log.info("table is busy, trying again", attempt=attempt + 1)
+                        await asyncio.sleep(min(0.2 * 2**attempt, 5))
+            finally:
+                await guard.run_sync(self._unlock)
+
+    def _run(self, connection: Connection, move: Callable[[Config, str], None], target: str) -> None:
+        self._config.attributes["connection"] = connection
+        with _crash_points(connection):
+            move(self._config, target)
+
+    def _lock(self, connection: Connection) -> None:
+        """Takes the lock by asking again and again: a waiting lock statement would block CONCURRENTLY."""
+        take = (
+            text("SELECT pg_try_advisory_lock(hashtext(:name))")
+            if connection.dialect.name == "postgresql"
+            else text("SELECT GET_LOCK(:name, 0)")
+        )
+        until = time.monotonic() + LOCK_WAIT_SECONDS
+        told = False
+        while not connection.execute(take, {"name": self._lock_name}).scalar():
+            if not told:
+                log.info("another migration is running, waiting for it")
+                told = True
+            if time.monotonic() > until:
+                raise MigrationLocked(
+                    f"another migration of {self.service} held its lock for {LOCK_WAIT_SECONDS} s"
+                )
+            connection.execute(text("SELECT 1"))
+            time.sleep(0.2)
+
+    def _unlock(self, connection: Connection) -> None:
+        give = (
+            text("SELECT pg_advisory_unlock(hashtext(:name))")
+            if connection.dialect.name == "postgresql"
+            else text("SELECT RELEASE_LOCK(:name)")
+        )
+        connection.execute(give, {"name": self._lock_name})
+
+    @property
+    def _lock_name(self) -> str:
+        return f"holdfast.{self.service}.migrate"
+
+
+def run_in_env(config: Any, context: Any) -> None:
+    """The body of both env.py: runs the revisions on the connection that Schema gave."""
+    connection: Connection = config.attributes["connection"]
+    context.configure(
+        connection=connection,
+        target_metadata=config.attributes.get("metadata"),
+        version_table=VERSION_TABLE,
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.commit()
+
+
+def _applied(connection: Connection) -> str | None:
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision()
+
+
+def _location(service: str) -> Path:
+    root = Path(__file__).resolve().parent.parent
+    in_wheel = root / f"{service}_service" / "migrations"
+    return in_wheel if in_wheel.is_dir() else root / "migrations" / service
+
+
+@contextmanager
+def _crash_points(connection: Connection) -> Iterator[None]:
+    def before(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if VERSION_TABLE in statement and not statement.lstrip().upper().startswith(("SELECT", "CREATE")):
+            crash_point("migrate.before_version")
+        crash_point("migrate.between_steps")
+
+    event.listen(connection, "before_cursor_execute", before)
+    try:
+        yield
+    finally:
+        event.remove(connection, "before_cursor_execute", before)

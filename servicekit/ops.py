@@ -1,0 +1,123 @@
+"""The operators' service, the same on every service that gives it its schema and its checks."""
+
+import os
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+from holdfast.ops.v1 import ops_pb2 as pb
+from holdfast.ops.v1 import ops_pb2_grpc
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from servicekit.context import Context
+from servicekit.errors import DatabaseUnavailable
+from servicekit.migrations import Schema
+from servicekit.validation import Violations
+
+SERVICE_NAME = pb.DESCRIPTOR.services_by_name["OpsService"].full_name
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A place where two records that must agree do not; `subject` is a sku, a package_sn, an order_id."""
+
+    check: str
+    subject: str
+    description: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+ConsistencyCheck = Callable[[], AsyncIterator[Finding]]
+"""One check: streams what it finds, in bounded memory."""
+
+
+class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
+    """Answers operators from what the service gives it."""
+
+    def __init__(
+        self,
+        service: str,
+        engine: AsyncEngine,
+        schema: Schema,
+        settings: Mapping[str, str],
+        checks: Mapping[str, ConsistencyCheck],
+    ) -> None:
+        self._service = service
+        self._engine = engine
+        self._schema = schema
+        self._settings = settings
+        self._checks = checks
+        self._instance = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._start_time = datetime.now(UTC)
+
+    async def GetServerInfo(
+        self, request: pb.GetServerInfoRequest, context: Context
+    ) -> pb.GetServerInfoResponse:
+        engine, engine_version = await self._engine_and_version()
+        start_time = Timestamp()
+        start_time.FromDatetime(self._start_time)
+        return pb.GetServerInfoResponse(
+            service=self._service,
+            version=version("holdfast"),
+            commit=os.environ.get("HOLDFAST_COMMIT", ""),
+            instance=self._instance,
+            start_time=start_time,
+            engine=engine,
+            engine_version=engine_version,
+            settings=self._settings,
+        )
+
+    async def GetMigrationStatus(
+        self, request: pb.GetMigrationStatusRequest, context: Context
+    ) -> pb.GetMigrationStatusResponse:
+        try:
+            applied = await self._schema.applied(self._engine)
+        except (OSError, SQLAlchemyError) as error:
+            raise DatabaseUnavailable from error
+        pending = [
+            pb.Revision(id=step.id, description=step.description) for step in self._schema.pending(applied)
+        ]
+        return pb.GetMigrationStatusResponse(
+            applied_revision=applied or "", expected_revision=self._schema.expected, pending=pending
+        )
+
+    async def CheckConsistency(
+        self, request: pb.CheckConsistencyRequest, context: Context
+    ) -> AsyncIterator[pb.CheckConsistencyResponse]:
+        violations = Violations()
+        for index, name in enumerate(request.checks):
+            if name not in self._checks:
+                violations.add(f"checks[{index}]", f"must be one of {', '.join(self._checks)}")
+        violations.raise_if_any()
+        for name in request.checks or self._checks:
+            async for finding in self._checks[name]():
+                yield pb.CheckConsistencyResponse(
+                    finding=pb.Finding(
+                        check=finding.check,
+                        subject=finding.subject,
+                        description=finding.description,
+                        facts=finding.facts,
+                    )
+                )
+
+    async def _engine_and_version(self) -> tuple[str, str]:
+        try:
+            async with self._engine.connect() as connection:
+                found: str = (await connection.execute(text("SELECT VERSION()"))).scalar_one()
+        except (OSError, SQLAlchemyError):
+            return "", ""
+        if found.startswith("PostgreSQL "):
+            return "PostgreSQL", found.split()[1]
+        return ("MariaDB" if "MariaDB" in found else "MySQL"), found
+
+
+def register(server: grpc.aio.Server, servicer: OpsServicer) -> None:
+    """Adds OpsService to the server."""
+    ops_pb2_grpc.add_OpsServiceServicer_to_server(servicer, server)

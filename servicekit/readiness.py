@@ -1,0 +1,45 @@
+"""Readiness that tells the truth: SERVING only while the database answers and has the expected schema."""
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from servicekit.health import Health
+from servicekit.migrations import Schema
+
+log = structlog.get_logger("readiness")
+
+
+class Readiness:
+    """Compares the database with what this build expects and tells Health."""
+
+    def __init__(self, engine: AsyncEngine, schema: Schema, health: Health) -> None:
+        self._engine = engine
+        self._schema = schema
+        self._health = health
+        self._reason = ""
+        self._draining = False
+
+    async def look(self) -> bool:
+        """One look; a poller's step."""
+        reason = await self._why_not()
+        if self._draining:
+            return False
+        if reason != self._reason:
+            log.warning("not serving", reason=reason) if reason else log.info("serving")
+            self._reason = reason
+        await self._health.set(not reason)
+        return False
+
+    async def drain(self) -> None:
+        """NOT_SERVING from now on."""
+        self._draining = True
+        await self._health.drain()
+
+    async def _why_not(self) -> str:
+        try:
+            applied = await self._schema.applied(self._engine)
+        except Exception as error:
+            return f"the database cannot be reached ({type(error).__name__})"
+        if applied != self._schema.expected:
+            return f"the schema is at {applied or 'nothing'}, this build expects {self._schema.expected}: migrate"
+        return ""

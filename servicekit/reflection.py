@@ -1,0 +1,68 @@
+"""Server reflection, v1 and v1alpha: the library has v1alpha only, and grpcurl and buf differ in what they ask."""
+
+from typing import Any
+
+import grpc
+from google.protobuf import descriptor_pb2, descriptor_pool
+from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha._async import ReflectionServicer
+from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
+
+_V1 = "grpc.reflection.v1.ServerReflection"
+_V1ALPHA = "grpc.reflection.v1alpha.ServerReflection"
+
+
+def register(server: grpc.aio.Server, services: tuple[str, ...]) -> None:
+    """Adds both versions of reflection over the named services."""
+    _add_v1_descriptor()
+    pool: Any = _MethodAwarePool()
+    servicer = ReflectionServicer((*services, _V1, _V1ALPHA), pool=pool)
+    add_ServerReflectionServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+    handler = grpc.stream_stream_rpc_method_handler(
+        servicer.ServerReflectionInfo,
+        reflection_pb2.ServerReflectionRequest.FromString,
+        reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(_V1, {"ServerReflectionInfo": handler}),)
+    )
+
+
+class _MethodAwarePool:
+    """The default pool, which also finds the file of a method: `describe pkg.Service.Method` asks for it."""
+
+    def __init__(self) -> None:
+        self._pool = descriptor_pool.Default()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def FindFileContainingSymbol(self, symbol: str) -> Any:
+        try:
+            return self._pool.FindFileContainingSymbol(symbol)
+        except KeyError:
+            service_name, _, method = symbol.rpartition(".")
+            service = self._pool.FindServiceByName(service_name)
+            if method not in service.methods_by_name:
+                raise
+            return service.file
+
+
+def _add_v1_descriptor() -> None:
+    """Puts the v1 contract into the pool; it equals v1alpha but for the package's name."""
+    pool = descriptor_pool.Default()
+    try:
+        pool.FindServiceByName(_V1)
+        return
+    except KeyError:
+        pass
+    file = descriptor_pb2.FileDescriptorProto.FromString(reflection_pb2.DESCRIPTOR.serialized_pb)
+    file.name, file.package = "grpc/reflection/v1/reflection.proto", "grpc.reflection.v1"
+    for message in file.message_type:
+        for field in message.field:
+            field.type_name = field.type_name.replace(".v1alpha.", ".v1.")
+    for service in file.service:
+        for method in service.method:
+            method.input_type = method.input_type.replace(".v1alpha.", ".v1.")
+            method.output_type = method.output_type.replace(".v1alpha.", ".v1.")
+    pool.AddSerializedFile(file.SerializeToString())
