@@ -94,8 +94,7 @@ class _Apt:
             stderr=subprocess.STDOUT,
             env=_environment(),
         ) as child:
-            assert child.stdout
-            for line in child.stdout:
+            for line in child.stdout or ():
                 printed.append(line)
                 if line.startswith("Get:"):
                     arrived += 1

@@ -1,0 +1,16 @@
+# Everything is done by ./dev; `make` alone lists the targets. Arguments: make test ARGS="-k reserve"
+.DEFAULT_GOAL := help
+.PHONY: help demo up down reset logs test lint format protos
+
+demo:    ## Run both services and real packages through all four workflows, then clean up
+up:      ## Start databases and both services, and keep them running
+down:    ## Stop what `up` started; data stays
+reset:   ## Stop it and forget its data
+logs:    ## Follow the logs of both services
+test:    ## Run all tests, on every database engine
+lint:    ## Check style, types, imports between packages, and contracts
+format:  ## Format code and contracts
+protos:  ## Generate the stubs from the contracts
+
+help demo up down reset logs test lint format protos:
+	@./dev $@ $(ARGS)

@@ -1,0 +1,34 @@
+"""python -m devtools COMMAND; ./dev and the Makefile come here."""
+
+import sys
+from collections.abc import Callable
+
+from devtools import checks
+from devtools.engines.engine import EngineUnavailable
+from devtools.engines.server import ServerFailed
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "lint": lambda _: checks.lint(),
+    "format": lambda _: checks.format_sources(),
+    "test": checks.test,
+    "protos": lambda _: checks.generate_stubs(),
+}
+
+
+def main() -> int:
+    """Runs the command that the first argument names."""
+    name, *arguments = sys.argv[1:] or [""]
+    if name not in COMMANDS:
+        print(f"unknown command {name!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    try:
+        return COMMANDS[name](arguments)
+    except (EngineUnavailable, ServerFailed) as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

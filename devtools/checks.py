@@ -1,0 +1,60 @@
+"""The checks of a change: style, types, imports, contracts and tests."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from devtools.console import say
+
+PROTOS = Path("protos")
+
+LINTERS = {
+    "style": ["ruff", "check", "--quiet"],
+    "format": ["ruff", "format", "--check", "--quiet"],
+    "types": ["mypy", "--no-error-summary"],
+    "imports": ["lint-imports"],
+    "contracts": ["buf", "lint"],
+    "contracts' format": ["buf", "format", "--diff", "--exit-code"],
+}
+
+
+def lint() -> int:
+    """Runs every linter, also after one failed; prints what the failing ones say."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        results = pool.map(
+            lambda command: subprocess.run(command, capture_output=True, text=True), LINTERS.values()
+        )
+    failed = 0
+    for name, result in zip(LINTERS, results, strict=True):
+        say(f"{'✗' if result.returncode else '✓'} {name}")
+        if result.returncode:
+            failed += 1
+            print(result.stdout + result.stderr)
+    return 1 if failed else 0
+
+
+def format_sources() -> int:
+    """Formats code and contracts in place."""
+    commands = [["ruff", "check", "--fix", "--quiet"], ["ruff", "format"], ["buf", "format", "--write"]]
+    return max(subprocess.run(command).returncode for command in commands)
+
+
+def test(arguments: list[str]) -> int:
+    """Runs the tests on both cores; arguments go to pytest."""
+    pytest = [sys.executable, "-m", "pytest", "--numprocesses=2", "--dist=loadfile", "--quiet"]
+    return subprocess.run([*pytest, *arguments]).returncode
+
+
+def generate_stubs(into: Path = PROTOS) -> int:
+    """Generates the Python stubs of all contracts into a folder, by default beside their sources."""
+    outputs = [
+        f"--python_out={into}",
+        f"--grpc_python_out={into}",
+        f"--mypy_out=quiet:{into}",
+        f"--mypy_grpc_out=quiet,only_async:{into}",
+    ]
+    sources = [str(path) for path in sorted(PROTOS.glob("holdfast/**/*.proto"))]
+    return subprocess.run(
+        [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", *outputs, *sources]
+    ).returncode
