@@ -1,0 +1,176 @@
+"""Both services as real processes over real databases, to be killed, stopped, starved and started again."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+
+from servicekit.health import check
+from tests.support.databases import fresh_database
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 30.0
+
+
+def free_port() -> int:
+    """A port of the loopback interface that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ServiceProcess:
+    """One service process on a fixed address; it may be started again and again."""
+
+    def __init__(
+        self, service: str, environment: Mapping[str, str], log: Path, port: int | None = None
+    ) -> None:
+        self.service = service
+        self.port = port or free_port()
+        self.log = log
+        self._environment = {**environment, f"{service.upper()}_LISTEN": f"127.0.0.1:{self.port}"}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"127.0.0.1:{self.port}"
+
+    def launch(self, **environment: str) -> None:
+        """Starts the process; does not wait."""
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", f"{self.service}_service", "serve"],
+                cwd=ROOT,
+                env={**os.environ, **self._environment, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    async def start(self, **environment: str) -> None:
+        """Starts the process and waits until it says SERVING."""
+        self.launch(**environment)
+        await self.serving()
+
+    async def serving(self) -> None:
+        """Waits until it says SERVING."""
+        deadline = time.monotonic() + START_SECONDS
+        while not await check(self.address):
+            if not self.running or time.monotonic() > deadline:
+                raise AssertionError(f"{self.service} is not serving:\n{self.log.read_text()[-4000:]}")
+            await asyncio.sleep(0.05)
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def ended(self, seconds: float = 30.0) -> int:
+        """Waits for the end and answers the exit code."""
+        assert self._process is not None
+        deadline = time.monotonic() + seconds
+        while (code := self._process.poll()) is None:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.service} did not end within {seconds} s")
+            await asyncio.sleep(0.02)
+        return code
+
+    async def kill(self) -> None:
+        """Ends it with SIGKILL."""
+        if self.running:
+            self.send(signal.SIGKILL)
+            await self.ended()
+
+    async def terminate(self) -> int:
+        """Ends it with SIGTERM and answers the exit code."""
+        self.send(signal.SIGTERM)
+        return await self.ended()
+
+
+class Pair:
+    """One inventory and one delivery service that know each other, over fresh databases."""
+
+    def __init__(self, inventory_url: str, delivery_url: str, folder: Path) -> None:
+        self.inventory_url = inventory_url
+        self.delivery_url = delivery_url
+        self._folder = folder
+        self._others: list[ServiceProcess] = []
+        self.inventory = self.another_inventory()
+        self.delivery = self.another_delivery()
+
+    def another_inventory(self) -> ServiceProcess:
+        """One more inventory server over the same database; not started."""
+        environment = {"INVENTORY_DATABASE_URL": self.inventory_url, "INVENTORY_DRAIN_PAUSE_SECONDS": "0.2"}
+        return self._remembered(ServiceProcess("inventory", environment, self._log("inventory")))
+
+    def another_delivery(self, inventory_address: str = "") -> ServiceProcess:
+        """One more delivery server over the same database; not started."""
+        environment = {
+            "DELIVERY_DATABASE_URL": self.delivery_url,
+            "DELIVERY_INVENTORY_ADDRESS": inventory_address or self.inventory.address,
+            "DELIVERY_EVIDENCE_DIR": str(self._folder / "evidence"),
+            "DELIVERY_DRAIN_PAUSE_SECONDS": "0.2",
+        }
+        return self._remembered(ServiceProcess("delivery", environment, self._log("delivery")))
+
+    async def start(self) -> None:
+        """Starts both services, or whichever of the two is down."""
+        down = [process for process in (self.inventory, self.delivery) if not process.running]
+        await asyncio.gather(*(process.start() for process in down))
+
+    async def kill(self) -> None:
+        """Ends every process."""
+        for process in self._others:
+            await process.kill()
+
+    def channel(self, process: ServiceProcess) -> grpc.aio.Channel:
+        """A channel to one of the processes."""
+        return grpc.aio.insecure_channel(process.address, options=[("grpc.use_local_subchannel_pool", 1)])
+
+    def _log(self, service: str) -> Path:
+        return self._folder / f"{service}-{len(self._others)}.log"
+
+    def _remembered(self, process: ServiceProcess) -> ServiceProcess:
+        self._others.append(process)
+        return process
+
+
+async def migrate(service: str, url: str) -> None:
+    """Brings a database to the schema that the service expects, as an operator would."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", f"{service}_service", "migrate", "upgrade"),
+        cwd=ROOT,
+        env={**os.environ, f"{service.upper()}_DATABASE_URL": url},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+
+
+@asynccontextmanager
+async def running_pair(delivery_engine: str, folder: Path) -> AsyncIterator[Pair]:
+    """Both services over fresh, migrated databases, serving."""
+    async with fresh_database("postgres") as inventory_url, fresh_database(delivery_engine) as delivery_url:
+        await asyncio.gather(migrate("inventory", inventory_url), migrate("delivery", delivery_url))
+        pair = Pair(inventory_url, delivery_url, folder)
+        try:
+            await pair.start()
+            yield pair
+        finally:
+            await pair.kill()
