@@ -1,0 +1,1 @@
+"""The rules of delivery: values, the table of transitions, refusals. Standard library only; no clock, no I/O."""

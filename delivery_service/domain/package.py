@@ -1,0 +1,60 @@
+"""A package: goods of one or more orders that travel together. Every change makes a new value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from delivery_service.domain.errors import EtagMismatch
+from delivery_service.domain.reservation import Shortage
+from delivery_service.domain.workflow import PackageState, StockState, Verb, Workflow
+
+
+@dataclass(frozen=True)
+class PackageItem:
+    """Some units of one stock; `order_item_id` is None only in packages of the old system."""
+
+    order_item_id: int | None
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class Package:
+    """Goods of one or more orders that travel together.
+
+    `package_id` is the row's number, 0 before it is stored. `step_times` tells for each verb when it was last
+    applied. `attempt` counts the holds that were asked for; the present one is `reservation_id`.
+    """
+
+    package_id: int
+    package_sn: str
+    workflow: Workflow
+    leg: int
+    shop_id: int
+    warehouse_id: int | None
+    driver_id: int | None
+    order_ids: tuple[int, ...]
+    items: tuple[PackageItem, ...]
+    state: PackageState
+    stock_state: StockState
+    create_time: datetime
+    update_time: datetime
+    attempt: int = 0
+    reservation_id: str | None = None
+    rejection_reason: str | None = None
+    shortages: tuple[Shortage, ...] = ()
+    version: int = 1
+    step_times: Mapping[Verb, datetime] = field(default_factory=dict)
+    content_digest: str | None = None
+
+    def lines(self) -> dict[str, int]:
+        """Units by sku: what a hold for this package is about."""
+        units: dict[str, int] = {}
+        for item in self.items:
+            units[item.sku] = units.get(item.sku, 0) + item.quantity
+        return dict(sorted(units.items()))
+
+    def check_version(self, expected: int | None) -> None:
+        """Raises EtagMismatch if the caller read another version."""
+        if expected is not None and expected != self.version:
+            raise EtagMismatch(self.package_sn)
