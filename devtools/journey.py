@@ -20,7 +20,7 @@ class Step:
 
     method: str
     role: str
-    photo: package_pb2.EvidenceKind | None = None
+    photo: package_pb2.EvidenceKind.ValueType | None = None
 
 
 PREPARE = Step("PreparePackage", "merchant", package_pb2.EVIDENCE_KIND_PREPARATION)
@@ -37,7 +37,7 @@ def deliver(role: str) -> Step:
     return Step("DeliverPackage", role, package_pb2.EVIDENCE_KIND_DELIVERY)
 
 
-STEPS: dict[package_pb2.Workflow, tuple[Step, ...]] = {
+STEPS: dict[package_pb2.Workflow.ValueType, tuple[Step, ...]] = {
     package_pb2.WORKFLOW_MERCHANT_TO_WAREHOUSE: (PREPARE, RECEIVE, SHIP, deliver("warehouse"), COMPLETE),
     package_pb2.WORKFLOW_MERCHANT_TO_USER: (PREPARE, deliver("merchant"), COMPLETE),
     package_pb2.WORKFLOW_DRIVER_TO_WAREHOUSE: (
@@ -83,7 +83,7 @@ class Journey:
         package: package_pb2.Package = reply.package
         return package
 
-    async def upload(self, package_sn: str, kind: package_pb2.EvidenceKind, role: str) -> str:
+    async def upload(self, package_sn: str, kind: package_pb2.EvidenceKind.ValueType, role: str) -> str:
         """Uploads the photo of one step and answers its evidence_id."""
         reply = await self.delivery.UploadEvidence(
             _parts(package_sn, kind, photo(f"{package_sn}:{kind}")),
@@ -94,7 +94,7 @@ class Journey:
 
 
 async def _parts(
-    package_sn: str, kind: package_pb2.EvidenceKind, content: bytes
+    package_sn: str, kind: package_pb2.EvidenceKind.ValueType, content: bytes
 ) -> AsyncIterator[evidence_pb2.UploadEvidenceRequest]:
     header = evidence_pb2.EvidenceHeader(
         kind=kind, package_sn=package_sn, file_name=f"{package_sn}.jpg", media_type="image/jpeg"

@@ -21,26 +21,26 @@ POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Process:
-    """A process of this machine; `started` is its start time in clock ticks since boot."""
+    """A process of this machine.
+
+    `started` is its start time in clock ticks since boot; `stop_signal` is what ends it cleanly.
+    """
 
     pid: int
     started: int
+    stop_signal: int = signal.SIGTERM
 
     @property
     def alive(self) -> bool:
         """Whether this very process still runs; one that only waits to be collected does not."""
         return _start_time(self.pid) == self.started
 
-    def send(self, number: signal.Signals) -> None:
-        """Sends a signal to its whole process group, if it is alive."""
-        if self.alive:
-            with suppress(ProcessLookupError):
-                os.killpg(self.pid, number)
-
-    def stop(self, number: signal.Signals = signal.SIGTERM, *, patience_seconds: float = 10) -> None:
-        """Asks it to end, then ends it; returns when it is gone."""
-        for request, seconds in ((number, patience_seconds), (signal.SIGKILL, 5.0)):
-            self.send(request)
+    def stop(self, number: int | None = None, *, patience_seconds: float = 10) -> None:
+        """Asks it to end, then ends it; returns when it is gone. Its whole process group is told."""
+        for request, seconds in ((number or self.stop_signal, patience_seconds), (signal.SIGKILL, 5.0)):
+            if self.alive:
+                with suppress(ProcessLookupError):
+                    os.killpg(self.pid, request)
             deadline = time.monotonic() + seconds
             while self.alive and time.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
@@ -68,6 +68,7 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     user: RunUser | None = None,
     folder: Path = Path("/"),
+    stop_signal: int = signal.SIGTERM,
 ) -> Process:
     """Starts a process in a group of its own, its output appended to `log`."""
     with log.open("ab") as output:
@@ -86,7 +87,7 @@ def spawn(
     started = _start_time(child.pid) or 0
     # From here on it is known by its id alone; Popen would complain about a child that nobody waits for.
     child.returncode = 0
-    return Process(child.pid, started)
+    return Process(child.pid, started, stop_signal)
 
 
 def run_as(user: RunUser | None, command: Sequence[str], environment: Mapping[str, str]) -> str | None:
@@ -104,6 +105,11 @@ def run_as(user: RunUser | None, command: Sequence[str], environment: Mapping[st
         extra_groups=[] if user else None,
     )
     return done.stdout if done.returncode else None
+
+
+def last_words(log: Path) -> str:
+    """Returns the last lines of a log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-12:])
 
 
 def _start_time(pid: int) -> int | None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from devtools import processes
 from devtools.engines import cache
 from devtools.engines.engine import Engine
+from devtools.engines.home import Home
+from devtools.processes import Process
 
 START_SECONDS = 60
 # Engines abort when the path of their socket is longer than 107 bytes; theirs and ours take about 35 of them.
@@ -24,103 +26,81 @@ class ServerFailed(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """A server of `engine` with everything it keeps under `home`.
+    """A server of `engine` that lives in `home`.
 
-    Starting and stopping may happen in different processes: what runs is written down in `home`.
     A server that is not `durable` is faster and may lose data with the machine, never with its process.
     """
 
     engine: Engine
-    home: Path
+    home: Home
     durable: bool = True
 
     @property
     def pid(self) -> int | None:
         """The id of its process, None while it is stopped."""
-        process = processes.recall(self._process_file)
+        process = self.home.process
         return process.pid if process else None
-
-    @property
-    def log(self) -> Path:
-        """What it printed."""
-        return self.home / "server.log"
 
     def describe(self) -> str:
         """Says what it is in one line."""
-        return f"{self.engine.title} {self.engine.programs.version} ({self.engine.programs.origin})"
+        return f"{self.engine.title} {self.engine.programs.version}, {self.engine.programs.origin}"
 
     def url(self, database: str = "") -> str:
         """The URL of a database, or of the server; it stays the same over restarts of the server."""
-        return self.engine.url(self._sockets.resolve(), database)
+        return self.engine.url(self.home.sockets.resolve(), database)
 
     def start(self) -> None:
         """Starts it unless it runs, with new data if it has none; returns when it accepts sessions."""
         self._prepare_home()
-        process = processes.recall(self._process_file)
-        if process is None:
-            for leftover in self._sockets.resolve().iterdir():
-                # A killed server leaves its socket's lock behind, which would stop the next one.
-                leftover.unlink()
-            command = self.engine.command(self._data, self._sockets.resolve(), durable=self.durable)
-            process = processes.spawn(
-                command, log=self.log, environment=self.engine.environment(), user=self.engine.run_user
-            )
-            process.remember(self._process_file)
+        process = self.home.process or self._spawn()
         deadline = time.monotonic() + START_SECONDS
-        while not self.engine.answers(self._sockets.resolve()):
+        while not self.engine.answers(self.home.sockets.resolve()):
             if not process.alive or time.monotonic() > deadline:
                 process.stop(signal.SIGKILL)
                 raise ServerFailed(
-                    f"{self.describe()} did not start; {self.log} ends with\n{self._last_words()}"
+                    f"{self.describe()} did not start; {self.home.log} ends with\n"
+                    + processes.last_words(self.home.log)
                 )
             time.sleep(processes.POLL_SECONDS)
 
     def stop(self) -> None:
         """Ends it cleanly and keeps its data."""
-        self._end(self.engine.stop_signal)
+        self.home.stop()
 
     def kill(self) -> None:
         """Ends it as a crash would, and keeps its data."""
-        self._end(signal.SIGKILL)
+        self.home.kill()
 
     def discard(self) -> None:
         """Ends it at once and forgets its data."""
-        self.kill()
-        shutil.rmtree(self._sockets.resolve(), ignore_errors=True)
-        shutil.rmtree(self.home, ignore_errors=True)
+        self.home.discard()
 
-    @property
-    def _data(self) -> Path:
-        return self.home / "data"
-
-    @property
-    def _sockets(self) -> Path:
-        """A link to the folder of the socket, whose own path must be short."""
-        return self.home / "sockets"
-
-    @property
-    def _process_file(self) -> Path:
-        return self.home / "process.json"
-
-    def _end(self, number: signal.Signals) -> None:
-        if process := processes.recall(self._process_file):
-            process.stop(number)
-        self._process_file.unlink(missing_ok=True)
+    def _spawn(self) -> Process:
+        sockets = self.home.sockets.resolve()
+        for leftover in sockets.iterdir():
+            # A killed server leaves its socket's lock behind, which would stop the next one.
+            leftover.unlink()
+        process = processes.spawn(
+            self.engine.command(self.home.data, sockets, durable=self.durable),
+            log=self.home.log,
+            environment=self.engine.environment(),
+            user=self.engine.run_user,
+            stop_signal=self.engine.stop_signal,
+        )
+        self.home.remember(process)
+        return process
 
     def _prepare_home(self) -> None:
-        self.home.mkdir(parents=True, exist_ok=True)
-        user = self.engine.run_user
+        home, user = self.home, self.engine.run_user
+        home.folder.mkdir(parents=True, exist_ok=True)
         if user:
-            user.own(self.home)
-        if not self._data.exists():
-            _copy(_template(self.engine), self._data)
-        sockets = self._sockets.resolve()
+            user.own(home.folder)
+        if not home.data.exists():
+            _copy(_template(self.engine), home.data)
+        sockets = home.sockets.resolve()
         if not sockets.is_dir() or sockets.stat().st_uid != (user.uid if user else os.geteuid()):
-            self._sockets.unlink(missing_ok=True)
-            self._sockets.symlink_to(_short_folder(self.engine))
-
-    def _last_words(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-12:])
+            home.sockets.unlink(missing_ok=True)
+            home.sockets.symlink_to(_short_folder(self.engine))
 
 
 def _template(engine: Engine) -> Path:

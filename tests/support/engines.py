@@ -8,6 +8,7 @@ from pathlib import Path
 
 from devtools.engines import choice
 from devtools.engines.engine import Engine, EngineUnavailable
+from devtools.engines.home import Home
 from devtools.engines.server import Server, ServerFailed
 
 CANDIDATES: Mapping[str, Sequence[choice.Candidate]] = {
@@ -51,7 +52,7 @@ class RunEngines:
     def _start(self, engine: Engine) -> None:
         home = Path(tempfile.mkdtemp(prefix="hf-test-", dir="/tmp"))
         # Losing data with the machine's power is no concern of a test; speed is.
-        server = Server(engine, home, durable=False)
+        server = Server(engine, Home(home), durable=False)
         self._servers.append(server)
         try:
             server.start()
