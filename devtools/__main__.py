@@ -6,8 +6,14 @@ from collections.abc import Callable
 from devtools import checks
 from devtools.engines.engine import EngineUnavailable
 from devtools.engines.server import ServerFailed
+from devtools.stack import commands
+from devtools.stack.service import ServiceFailed
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "up": lambda _: commands.up(),
+    "down": lambda _: commands.down(),
+    "reset": lambda _: commands.reset(),
+    "logs": lambda _: commands.logs(),
     "lint": lambda _: checks.lint(),
     "format": lambda _: checks.format_sources(),
     "test": checks.test,
@@ -23,7 +29,7 @@ def main() -> int:
         return 2
     try:
         return COMMANDS[name](arguments)
-    except (EngineUnavailable, ServerFailed) as failure:
+    except (EngineUnavailable, ServerFailed, ServiceFailed) as failure:
         print(failure, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

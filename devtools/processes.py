@@ -90,11 +90,17 @@ def spawn(
     return Process(child.pid, started, stop_signal)
 
 
-def run_as(user: RunUser | None, command: Sequence[str], environment: Mapping[str, str]) -> str | None:
-    """Runs a command to its end under an account; returns its output if it failed, else None."""
-    done = subprocess.run(
+def run(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    user: RunUser | None = None,
+    folder: Path = Path("/"),
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end; all that it prints is in `stdout`."""
+    return subprocess.run(
         command,
-        cwd="/",
+        cwd=folder,
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -104,7 +110,6 @@ def run_as(user: RunUser | None, command: Sequence[str], environment: Mapping[st
         group=user.gid if user else None,
         extra_groups=[] if user else None,
     )
-    return done.stdout if done.returncode else None
 
 
 def last_words(log: Path) -> str:

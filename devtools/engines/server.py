@@ -110,8 +110,9 @@ def _template(engine: Engine) -> Path:
         if engine.run_user:
             engine.run_user.own(folder)
         command = engine.creation(folder / "data")
-        if output := processes.run_as(engine.run_user, command, engine.environment()):
-            raise ServerFailed(f"{engine.title} could not create its data folder:\n{output}")
+        done = processes.run(command, engine.environment(), user=engine.run_user)
+        if done.returncode:
+            raise ServerFailed(f"{engine.title} could not create its data folder:\n{done.stdout}")
         # Every copy must make its own identity.
         (folder / "data/auto.cnf").unlink(missing_ok=True)
 

@@ -1,0 +1,44 @@
+"""make up, down, reset and logs."""
+
+from devtools.console import say
+from devtools.stack.stack import LOCAL, Addresses, Stack
+
+
+def up() -> int:
+    """Starts the stack and says how to talk to it."""
+    addresses = Stack().up()
+    say(f"inventory serves on {addresses.inventory}, delivery on {addresses.delivery}")
+    say(f"their databases and addresses are in {LOCAL.name}/env. Try:")
+    for line in _examples(addresses):
+        print(f"    {line}")
+    return 0
+
+
+def down() -> int:
+    """Stops the stack."""
+    Stack().down()
+    say("stopped; the data stays until `make reset`")
+    return 0
+
+
+def reset() -> int:
+    """Forgets the stack."""
+    Stack().reset()
+    say("stopped and forgotten")
+    return 0
+
+
+def logs() -> int:
+    """Follows the logs."""
+    Stack().logs()
+    return 0
+
+
+def _examples(addresses: Addresses) -> list[str]:
+    grpcurl = ".venv/bin/grpcurl -plaintext"
+    stock = """'{"sku": "TEA-500", "quantity": 40, "request_id": "first"}'"""
+    return [
+        f"{grpcurl} {addresses.inventory} list",
+        f"{grpcurl} -d {stock} {addresses.inventory} holdfast.inventory.v1.InventoryService/CreateStock",
+        f"{grpcurl} {addresses.delivery} holdfast.ops.v1.OpsService/CheckConsistency",
+    ]

@@ -1,0 +1,97 @@
+"""One service of a local stack: a process, its log, its address, and whether it says SERVING."""
+
+import asyncio
+import json
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from devtools import processes
+from servicekit.health import check
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = "127.0.0.1"
+START_SECONDS = 30.0
+# Longer than a drain: what is in flight may take its whole deadline.
+STOP_SECONDS = 25.0
+
+
+class ServiceFailed(Exception):
+    """A service did not come up or its schema could not be made; the message says what it printed."""
+
+
+class ServiceProcess:
+    """A service whose process is remembered in the stack's folder."""
+
+    def __init__(self, name: str, preferred_port: int, local: Path) -> None:
+        self.name = name
+        self.log = local / "log" / f"{name}.log"
+        self._preferred_port = preferred_port
+        self._process_file = local / "run" / f"{name}.json"
+        self._environment_file = local / "run" / f"{name}.environment.json"
+
+    def migrate(self, environment: Mapping[str, str]) -> None:
+        """Brings its database to the schema it expects."""
+        command = [sys.executable, "-m", f"{self.name}_service", "migrate", "upgrade"]
+        variables = {**environment, f"{self.name.upper()}_LISTEN": f"{HOST}:{self._preferred_port}"}
+        done = processes.run(command, variables, folder=ROOT)
+        if done.returncode:
+            raise ServiceFailed(f"{self.name}: the migration failed\n{done.stdout}")
+
+    def start(self, environment: Mapping[str, str]) -> str:
+        """Starts it unless it runs with this very environment; returns its address without waiting."""
+        listen = f"{self.name.upper()}_LISTEN"
+        running = self._running_environment()
+        if running and {**environment, listen: running[listen]} == running:
+            return running[listen]
+        self.stop()
+        for file in (self.log, self._process_file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        complete = {**environment, listen: f"{HOST}:{_free_port(self._preferred_port)}"}
+        process = processes.spawn(
+            [sys.executable, "-m", f"{self.name}_service", "serve"],
+            log=self.log,
+            environment=complete,
+            folder=ROOT,
+        )
+        self._environment_file.write_text(json.dumps(complete))
+        process.remember(self._process_file)
+        return complete[listen]
+
+    def wait(self, address: str) -> None:
+        """Returns when it says SERVING; raises ServiceFailed with the end of its log when it does not."""
+        deadline = time.monotonic() + START_SECONDS
+        while not asyncio.run(check(address)):
+            if processes.recall(self._process_file) is None or time.monotonic() > deadline:
+                raise ServiceFailed(
+                    f"{self.name} does not serve; {self.log} ends with\n{processes.last_words(self.log)}"
+                )
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Drains it and ends it."""
+        if process := processes.recall(self._process_file):
+            process.stop(patience_seconds=STOP_SECONDS)
+        self._process_file.unlink(missing_ok=True)
+
+    def _running_environment(self) -> dict[str, str] | None:
+        if processes.recall(self._process_file) is None:
+            return None
+        environment: dict[str, str] = json.loads(self._environment_file.read_text())
+        return environment
+
+
+def _free_port(preferred: int) -> int:
+    """Returns the preferred port, or one that is free where that is taken."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise ServiceFailed("no port is free")

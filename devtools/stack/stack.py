@@ -1,0 +1,75 @@
+"""Starts, stops and forgets the local stack of a checkout."""
+
+import os
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from devtools.stack import databases
+from devtools.stack.service import ROOT, ServiceProcess
+
+LOCAL = ROOT / ".local"
+INVENTORY_PORT = 7411
+DELIVERY_PORT = 7412
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where a running stack is reached."""
+
+    inventory: str
+    delivery: str
+
+
+class Stack:
+    """Databases and services that keep everything in one folder."""
+
+    def __init__(self, local: Path = LOCAL) -> None:
+        self._local = local
+        self._inventory = ServiceProcess("inventory", INVENTORY_PORT, local)
+        self._delivery = ServiceProcess("delivery", DELIVERY_PORT, local)
+
+    def up(self) -> Addresses:
+        """Starts what does not run yet; returns when both services say SERVING."""
+        self._local.mkdir(parents=True, exist_ok=True)
+        urls = databases.start(self._local)
+        self._inventory.migrate(urls)
+        self._delivery.migrate(urls | self._delivery_settings(""))
+        inventory = self._inventory.start({"INVENTORY_DATABASE_URL": urls["INVENTORY_DATABASE_URL"]})
+        delivery = self._delivery.start(
+            {"DELIVERY_DATABASE_URL": urls["DELIVERY_DATABASE_URL"], **self._delivery_settings(inventory)}
+        )
+        self._inventory.wait(inventory)
+        self._delivery.wait(delivery)
+        addresses = {"INVENTORY_ADDRESS": inventory, "DELIVERY_ADDRESS": delivery}
+        lines = [f"{name}={shlex.quote(value)}\n" for name, value in (urls | addresses).items()]
+        (self._local / "env").write_text("".join(lines))
+        return Addresses(inventory, delivery)
+
+    def down(self) -> None:
+        """Stops everything; data stays."""
+        self._delivery.stop()
+        self._inventory.stop()
+        for home in databases.homes(self._local):
+            home.stop()
+        (self._local / "env").unlink(missing_ok=True)
+
+    def reset(self) -> None:
+        """Stops everything and forgets all data."""
+        self._delivery.stop()
+        self._inventory.stop()
+        for home in databases.homes(self._local):
+            home.discard()
+        shutil.rmtree(self._local, ignore_errors=True)
+
+    def logs(self) -> None:
+        """Becomes a process that follows the logs of both services."""
+        files = [str(service.log) for service in (self._inventory, self._delivery)]
+        os.execvp("tail", ["tail", "-n", "20", "-F", *files])
+
+    def _delivery_settings(self, inventory: str) -> dict[str, str]:
+        return {
+            "DELIVERY_INVENTORY_ADDRESS": inventory or f"127.0.0.1:{INVENTORY_PORT}",
+            "DELIVERY_EVIDENCE_DIR": str(self._local / "evidence"),
+        }
