@@ -1,0 +1,167 @@
+"""The tables of the schema `inventory`, as the migrations leave them.
+
+`stock` keeps the legacy names of its columns; every other table is ours. The legacy split tables, their backups
+and the view `stock_metrics_view` are known to the migrations only.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Interval,
+    MetaData,
+    Numeric,
+    Sequence,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from servicekit.engines import UtcDateTime
+from servicekit.requests import requests_table
+
+metadata = MetaData(schema="inventory")
+
+# Ids are compared byte by byte: one order on every machine, and prefixes that an index can serve.
+_Id = Text(collation="C")
+
+stock = Table(
+    "stock",
+    metadata,
+    Column("id", Uuid, primary_key=True, server_default=text("gen_random_uuid()")),
+    Column("sku", _Id, nullable=False),
+    Column("product_id", Uuid),
+    Column("size_id", Uuid),
+    Column("supplier_id", Uuid),
+    Column("ean", String(13)),
+    Column("quantity", Integer, nullable=False, server_default=text("1")),
+    Column("reserved_quantity", Integer, nullable=False, server_default=text("0")),
+    Column("purchase_price", Numeric(10, 2)),
+    Column("gross_purchase_price", Numeric(10, 2)),
+    Column("vat_amount", Numeric(10, 2)),
+    Column("vat_rate", Numeric(5, 2)),
+    Column("purchase_date", UtcDateTime),
+    Column("delivery_date", UtcDateTime),
+    Column("status", String(50), nullable=False, server_default=text("'in_stock'")),
+    Column("detailed_status", String(50)),
+    Column("notes", Text),
+    Column("external_ids", JSONB),
+    Column("shelf_life_days", Integer),
+    Column("profit_per_shelf_day", Numeric(10, 2)),
+    Column("roi_percentage", Numeric(5, 2)),
+    Column("location", String(50)),
+    Column("listed_on_platforms", JSONB),
+    Column("status_history", JSONB),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    Column("created_at", UtcDateTime, nullable=False, server_default=text("now()")),
+    Column("updated_at", UtcDateTime, nullable=False, server_default=text("now()")),
+    UniqueConstraint("sku", name="uq_stock_sku"),
+    CheckConstraint(
+        "0 <= reserved_quantity AND reserved_quantity <= quantity", name="ck_stock_reserved_quantity"
+    ),
+    CheckConstraint(
+        "status IN ('in_stock', 'presale', 'preorder', 'sold', 'canceled', 'error')", name="ck_stock_status"
+    ),
+    Index("ix_stock_created_at", "created_at", "id"),
+    Index("idx_stock_reserved", "id", "reserved_quantity", postgresql_where=text("reserved_quantity > 0")),
+    Index(
+        "idx_stock_listed_platforms",
+        "listed_on_platforms",
+        postgresql_using="gin",
+        postgresql_where=text("listed_on_platforms IS NOT NULL"),
+    ),
+    Index(
+        "idx_stock_status_history",
+        "status_history",
+        postgresql_using="gin",
+        postgresql_where=text("status_history IS NOT NULL"),
+    ),
+)
+
+reservation = Table(
+    "reservation",
+    metadata,
+    Column("reservation_id", _Id, primary_key=True),
+    Column("holder", _Id, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tombstone", Boolean, nullable=False, server_default=text("false")),
+    Column("created_by", Text, nullable=False),
+    Column("ttl", Interval),
+    Column("create_time", UtcDateTime, nullable=False),
+    Column("expire_time", UtcDateTime),
+    Column("resolve_time", UtcDateTime),
+    Column("version", BigInteger, nullable=False, server_default=text("1")),
+    CheckConstraint("state IN ('HELD', 'COMMITTED', 'RELEASED', 'EXPIRED')", name="ck_reservation_state"),
+    CheckConstraint("(state = 'HELD') = (resolve_time IS NULL)", name="ck_reservation_resolve_time"),
+    Index("ix_reservation_create_time", "create_time", "reservation_id"),
+    Index("ix_reservation_holder", "holder", "create_time", "reservation_id"),
+    Index(
+        "ix_reservation_due",
+        "expire_time",
+        postgresql_where=text("state = 'HELD' AND expire_time IS NOT NULL"),
+    ),
+)
+
+reservation_line = Table(
+    "reservation_line",
+    metadata,
+    Column(
+        "reservation_id",
+        _Id,
+        ForeignKey(reservation.c.reservation_id, name="fk_reservation_line_reservation"),
+        primary_key=True,
+    ),
+    Column("stock_id", Uuid, ForeignKey(stock.c.id, name="fk_reservation_line_stock"), primary_key=True),
+    Column("quantity", Integer, nullable=False),
+    Column("committed_quantity", Integer, nullable=False, server_default=text("0")),
+    # True while the reservation is HELD; here too, so that a stock's open holds are one index away.
+    Column("open", Boolean, nullable=False, server_default=text("true")),
+    CheckConstraint(
+        "quantity > 0 AND 0 <= committed_quantity AND committed_quantity <= quantity",
+        name="ck_reservation_line_quantity",
+    ),
+    Index("ix_reservation_line_stock", "stock_id"),
+    Index("ix_reservation_line_open", "stock_id", postgresql_where=text("open")),
+)
+
+stock_movement = Table(
+    "stock_movement",
+    metadata,
+    Column(
+        "movement_id",
+        BigInteger,
+        Sequence("stock_movement_id", metadata=metadata),
+        primary_key=True,
+        autoincrement=False,
+        server_default=text("nextval('inventory.stock_movement_id')"),
+    ),
+    Column("create_time", UtcDateTime, primary_key=True),
+    # No foreign key: a month of the ledger can be detached by itself.
+    Column("stock_id", Uuid, nullable=False),
+    Column("delta", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("reference", Text, nullable=False, server_default=text("''")),
+    Column("note", Text, nullable=False, server_default=text("''")),
+    Column("reservation_id", _Id),
+    Column("actor", Text, nullable=False),
+    CheckConstraint("delta <> 0", name="ck_stock_movement_delta"),
+    Index("ix_stock_movement_create_time", "create_time", "movement_id"),
+    Index("ix_stock_movement_stock", "stock_id", "create_time", "movement_id"),
+    Index(
+        "ix_stock_movement_reservation",
+        "reservation_id",
+        postgresql_where=text("reservation_id IS NOT NULL"),
+    ),
+    Index("ix_stock_movement_reference", "reference", postgresql_where=text("reference <> ''")),
+    postgresql_partition_by="RANGE (create_time)",
+)
+
+request = requests_table(metadata, schema="inventory")

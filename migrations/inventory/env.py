@@ -1,0 +1,7 @@
+"""Runs the revisions of the inventory schema."""
+
+from alembic import context
+
+from servicekit.migrations import run_in_env
+
+run_in_env(context.config, context)

@@ -1,0 +1,163 @@
+"""Name stocks by sku and guard their numbers.
+
+Why: delivery and everybody else name a stock by its sku; the schema is the last defence against overselling.
+Previous release: it may go on reading and inserting (a trigger gives its rows their id as sku); it may no longer
+write the statuses listed_stockx, listed_alias and reserved, nor hold more than there is.
+Locks: each step takes its lock for an instant; rows are rewritten 5,000 at a time; the unique index is built
+CONCURRENTLY and checks are added NOT VALID, then validated beside writers.
+
+An unknown status and a row that breaks 0 <= reserved_quantity <= quantity stop the revision by name.
+"""
+
+import logging
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+log = logging.getLogger("migrations.inventory.0003")
+
+BATCH = 5000
+
+SKU_DEFAULT = """
+CREATE OR REPLACE FUNCTION inventory.stock_sku_default() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.sku := COALESCE(NEW.sku, NEW.id::text);
+    RETURN NEW;
+END
+$$
+"""
+
+# Listed and reserved are not statuses: the one becomes a listing, the other is a hold. Each row keeps a note of it.
+TRANSLATE_STATUSES = """
+UPDATE inventory.stock s SET
+    status = 'in_stock',
+    listed_on_platforms = CASE
+        WHEN t.platform IS NULL OR s.listed_on_platforms @> jsonb_build_array(
+            jsonb_build_object('platform', t.platform, 'status', 'active'))
+        THEN s.listed_on_platforms
+        ELSE COALESCE(s.listed_on_platforms, '[]') || jsonb_build_object(
+            'platform', t.platform, 'listing_id', 'legacy:' || s.id, 'listed_at', now(), 'status', 'active')
+    END,
+    status_history = COALESCE(s.status_history, '[]') || jsonb_build_object(
+        'from_status', s.status, 'to_status', 'in_stock', 'changed_at', now(), 'reason', 'migration 0003')
+FROM (VALUES ('listed_stockx', 'stockx'), ('listed_alias', 'alias'), ('reserved', NULL)) t (status, platform)
+WHERE s.status = t.status
+"""
+
+CHECKS = {
+    "ck_stock_reserved_quantity": "0 <= reserved_quantity AND reserved_quantity <= quantity",
+    "ck_stock_status": "status IN ('in_stock', 'presale', 'preorder', 'sold', 'canceled', 'error')",
+}
+
+
+def upgrade() -> None:
+    """Adds the columns, fills them, then makes them binding."""
+    with op.get_context().autocommit_block():
+        op.execute('ALTER TABLE inventory.stock ADD COLUMN IF NOT EXISTS sku text COLLATE "C"')
+        op.execute("ALTER TABLE inventory.stock ADD COLUMN IF NOT EXISTS version bigint NOT NULL DEFAULT 1")
+        op.execute("ALTER TABLE inventory.stock ALTER COLUMN product_id DROP NOT NULL")
+        op.execute("ALTER TABLE inventory.stock ALTER COLUMN size_id DROP NOT NULL")
+        # Room in each page, so that a changed quantity stays beside its old version.
+        op.execute("ALTER TABLE inventory.stock SET (fillfactor = 85)")
+        op.execute(SKU_DEFAULT)
+        op.execute(
+            "CREATE OR REPLACE TRIGGER stock_sku_default BEFORE INSERT ON inventory.stock"
+            " FOR EACH ROW EXECUTE FUNCTION inventory.stock_sku_default()"
+        )
+        _fill("sku", "id::text")
+        _fill("reserved_quantity", "0")
+        _stop_at_bad_rows()
+        op.execute(TRANSLATE_STATUSES)
+        _build_index("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS", "uq_stock_sku", "(sku)")
+        _build_index("CREATE INDEX CONCURRENTLY IF NOT EXISTS", "ix_stock_created_at", "(created_at, id)")
+        if not _has_constraint("uq_stock_sku"):
+            op.execute(
+                "ALTER TABLE inventory.stock ADD CONSTRAINT uq_stock_sku UNIQUE USING INDEX uq_stock_sku"
+            )
+        for column in ("sku", "reserved_quantity"):
+            _set_not_null(column)
+        for name, condition in CHECKS.items():
+            _add_check(name, condition)
+
+
+def downgrade() -> None:
+    """Drops what was added; stocks created without product or size cannot go back and stop it."""
+    orphans = op.get_bind().execute(
+        sa.text("SELECT sku FROM inventory.stock WHERE product_id IS NULL OR size_id IS NULL LIMIT 20")
+    )
+    if skus := orphans.scalars().all():
+        raise sa.exc.InvalidRequestError(
+            f"stocks without product or size have no place in the schema before: {', '.join(skus)}"
+        )
+    op.execute("DROP TRIGGER IF EXISTS stock_sku_default ON inventory.stock")
+    op.execute("DROP FUNCTION IF EXISTS inventory.stock_sku_default()")
+    for name in (*CHECKS, "uq_stock_sku"):
+        op.execute(f"ALTER TABLE inventory.stock DROP CONSTRAINT IF EXISTS {name}")
+    op.execute("DROP INDEX IF EXISTS inventory.ix_stock_created_at")
+    op.execute("ALTER TABLE inventory.stock RESET (fillfactor)")
+    op.execute("ALTER TABLE inventory.stock ALTER COLUMN reserved_quantity DROP NOT NULL")
+    op.execute("ALTER TABLE inventory.stock DROP COLUMN IF EXISTS sku, DROP COLUMN IF EXISTS version")
+    op.execute("ALTER TABLE inventory.stock ALTER COLUMN product_id SET NOT NULL")
+    op.execute("ALTER TABLE inventory.stock ALTER COLUMN size_id SET NOT NULL")
+
+
+def _fill(column: str, value: str) -> None:
+    statement = sa.text(
+        f"UPDATE inventory.stock SET {column} = {value} WHERE id IN"  # noqa: S608
+        f" (SELECT id FROM inventory.stock WHERE {column} IS NULL LIMIT :batch)"
+    )
+    filled = 0
+    while done := op.get_bind().execute(statement, {"batch": BATCH}).rowcount:
+        filled += done
+        log.info("%s filled in %d rows", column, filled)
+
+
+def _stop_at_bad_rows() -> None:
+    bad = {
+        "statuses that are not known": (
+            "SELECT id || ' (' || status || ')' FROM inventory.stock WHERE status NOT IN ('in_stock', 'presale',"
+            " 'preorder', 'sold', 'canceled', 'error', 'listed_stockx', 'listed_alias', 'reserved') LIMIT 20"
+        ),
+        "stocks that hold more than they have, or less than nothing": (
+            "SELECT id || ' (' || reserved_quantity || ' of ' || quantity || ')' FROM inventory.stock"
+            " WHERE NOT (0 <= reserved_quantity AND reserved_quantity <= quantity) LIMIT 20"
+        ),
+    }
+    for complaint, select in bad.items():
+        if rows := op.get_bind().execute(sa.text(select)).scalars().all():
+            raise sa.exc.InvalidRequestError(f"{complaint}: {', '.join(rows)}")
+
+
+def _build_index(create: str, name: str, columns: str) -> None:
+    # A build that was cut short leaves an invalid index of that name behind.
+    invalid = sa.text(
+        "SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid)"
+    )
+    if op.get_bind().execute(invalid, {"name": f"inventory.{name}"}).scalar():
+        op.execute(f"DROP INDEX CONCURRENTLY inventory.{name}")
+    op.execute(f"{create} {name} ON inventory.stock {columns}")
+
+
+def _has_constraint(name: str) -> bool:
+    found = sa.text(
+        "SELECT EXISTS (SELECT FROM pg_constraint"
+        " WHERE conname = :name AND conrelid = 'inventory.stock'::regclass)"
+    )
+    return bool(op.get_bind().execute(found, {"name": name}).scalar())
+
+
+def _add_check(name: str, condition: str) -> None:
+    if not _has_constraint(name):
+        op.execute(f"ALTER TABLE inventory.stock ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID")
+    op.execute(f"ALTER TABLE inventory.stock VALIDATE CONSTRAINT {name}")
+
+
+def _set_not_null(column: str) -> None:
+    # A valid check spares SET NOT NULL its scan, which would block everybody.
+    name = f"ck_stock_{column}_present"
+    _add_check(name, f"{column} IS NOT NULL")
+    op.execute(f"ALTER TABLE inventory.stock ALTER COLUMN {column} SET NOT NULL")
+    op.execute(f"ALTER TABLE inventory.stock DROP CONSTRAINT IF EXISTS {name}")
