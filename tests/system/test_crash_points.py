@@ -1,0 +1,173 @@
+"""A process that dies at any named point loses nothing: the end is that of a run without a death."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from holdfast.delivery.v1 import package_pb2 as pb
+from holdfast.inventory.v1 import reservation_pb2
+
+from tests.support.services import Pair, ServiceProcess
+from tests.support.town import SYSTEM, Town, ids
+
+CRASHED = 137
+
+
+async def delivered(town: Town) -> None:
+    """A package is created, prepared, delivered and completed; its stock is gone once."""
+    sku = await town.stock(7)
+    request = town.package_request(pb.WORKFLOW_MERCHANT_TO_USER, await town.order({sku: 2}))
+    package = await town.insist(town.create, request)
+    package = await town.stock_state(package.package_sn, pb.STOCK_STATE_HELD)
+
+    await town.drive(package)
+
+    package = await town.stock_state(package.package_sn, pb.STOCK_STATE_COMMITTED)
+    assert package.state == pb.PACKAGE_STATE_COMPLETED
+    assert await town.insist(town.levels, sku) == (5, 0)
+    assert await _verbs(town, package.package_sn) == ["CREATE", "PREPARE", "DELIVER", "COMPLETE"]
+
+
+async def cancelled(town: Town) -> None:
+    """A package is created and cancelled; its stock is back."""
+    sku = await town.stock(7)
+    request = town.package_request(pb.WORKFLOW_MERCHANT_TO_USER, await town.order({sku: 2}))
+    package = await town.insist(town.create, request)
+    await town.stock_state(package.package_sn, pb.STOCK_STATE_HELD)
+
+    await town.insist(town.cancel, package.package_sn)
+
+    package = await town.stock_state(package.package_sn, pb.STOCK_STATE_RELEASED)
+    assert package.state == pb.PACKAGE_STATE_CANCELLED
+    assert await town.insist(town.levels, sku) == (7, 0)
+    assert await _verbs(town, package.package_sn) == ["CREATE", "CANCEL"]
+
+
+async def rejected(town: Town) -> None:
+    """A package finds no stock; its reservation is closed for ever."""
+    sku = await town.stock(1)
+    request = town.package_request(pb.WORKFLOW_MERCHANT_TO_USER, await town.order({sku: 2}))
+    package = await town.insist(town.create, request)
+
+    package = await town.stock_state(package.package_sn, pb.STOCK_STATE_REJECTED)
+    reservation = await town.insist(_tombstone, town, package.reservation_id)
+
+    assert reservation.tombstone
+    assert await town.insist(town.levels, sku) == (1, 0)
+
+
+async def expired(town: Town) -> None:
+    """A hold with a time to live lapses, and the sweeper tidies up."""
+    sku = await town.stock(3)
+    request = reservation_pb2.ReserveStockRequest(
+        reservation_id=f"R-{next(ids)}",
+        holder="tests",
+        lines=[reservation_pb2.ReservationLine(sku=sku, quantity=3)],
+        ttl=Duration(seconds=1),
+    )
+    await town.inventory.ReserveStock(request, metadata=SYSTEM, timeout=10)
+
+    for _ in range(200):
+        if await town.insist(town.levels, sku) == (3, 0):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the hold was never given back")
+
+
+Story = Callable[[Town], Awaitable[None]]
+
+DELIVERY: list[tuple[str, Story]] = [
+    *((f"create.{point}", delivered) for point in ("after_package", "after_outbox", "before_commit")),
+    *((f"create.{point}", delivered) for point in ("after_commit", "after_nudge", "before_reply")),
+    ("claim.before_commit", delivered),
+    ("claim.after_commit", delivered),
+    ("call.before_send", delivered),
+    ("call.after_send", delivered),
+    ("call.after_reply", delivered),
+    ("record.before_commit", delivered),
+    ("record.rejected_before_commit", rejected),
+    ("record.after_commit", delivered),
+    *((f"pivot.{point}", delivered) for point in ("after_state", "before_commit", "after_commit")),
+    *((f"cancel.{point}", cancelled) for point in ("after_state", "before_commit", "after_commit")),
+    *((f"evidence.{point}", delivered) for point in ("after_temp", "after_fsync", "after_rename")),
+    ("evidence.before_commit", delivered),
+]
+INVENTORY: list[tuple[str, Story]] = [
+    *((f"batch.{point}", delivered) for point in ("after_lock", "after_decide", "after_save")),
+    *((f"batch.{point}", delivered) for point in ("before_commit", "after_commit")),
+    ("commit.after_movement", delivered),
+    ("tombstone.before_commit", rejected),
+    ("expire.before_commit", expired),
+]
+
+
+@pytest.mark.parametrize(
+    ("point", "story"), DELIVERY, ids=lambda value: value if isinstance(value, str) else ""
+)
+async def test_delivery_may_die_at_any_point(pair: Pair, town: Town, point: str, story: Story) -> None:
+    async with dying_at(pair.delivery, point):
+        await story(town)
+    assert await town.findings() == []
+
+
+@pytest.mark.parametrize(
+    ("point", "story"), INVENTORY, ids=lambda value: value if isinstance(value, str) else ""
+)
+async def test_inventory_may_die_at_any_point(pair: Pair, town: Town, point: str, story: Story) -> None:
+    async with dying_at(pair.inventory, point):
+        await story(town)
+    assert await town.findings() == []
+
+
+async def test_a_lease_left_by_a_dead_relay_is_taken_over(pair: Pair, town: Town) -> None:
+    sku = await town.stock(7)
+    request = town.package_request(pb.WORKFLOW_MERCHANT_TO_USER, await town.order({sku: 2}))
+    async with dying_at(pair.delivery, "claim.after_commit", then="lease.after_takeover"):
+        package = await town.insist(town.create, request)
+        await town.stock_state(package.package_sn, pb.STOCK_STATE_HELD)
+    assert await town.levels(sku) == (7, 2)
+
+
+@asynccontextmanager
+async def dying_at(process: ServiceProcess, point: str, then: str = "") -> AsyncIterator[None]:
+    """Runs the process so that it dies at a point, once, and is started again as a supervisor would."""
+    await process.terminate()
+    await process.start(HOLDFAST_CRASH_AT=point)
+    deaths: list[int] = []
+
+    async def supervise() -> None:
+        for following in (then, "") if then else ("",):
+            deaths.append(await process.ended(60))
+            process.launch(HOLDFAST_CRASH_AT=following)
+
+    supervisor = asyncio.create_task(supervise())
+    try:
+        yield
+        async with asyncio.timeout(30):
+            await supervisor
+        await process.serving()
+    finally:
+        supervisor.cancel()
+    assert deaths == [CRASHED] * (2 if then else 1), f"{point} was not reached"
+
+
+async def _verbs(town: Town, package_sn: str) -> list[str]:
+    request = pb.ListPackageEventsRequest(package_sn=package_sn, page_size=100)
+    reply = await town.insist(_events, town, request)
+    events = sorted(reply.events, key=lambda event: event.sequence)
+    return [pb.Verb.Name(event.verb).removeprefix("VERB_") for event in events]
+
+
+async def _events(town: Town, request: pb.ListPackageEventsRequest) -> pb.ListPackageEventsResponse:
+    return await town.delivery.ListPackageEvents(request, timeout=10)
+
+
+async def _tombstone(town: Town, reservation_id: str) -> reservation_pb2.Reservation:
+    for _ in range(300):
+        try:
+            return await town.insist(town.reservation, reservation_id)
+        except Exception:
+            await asyncio.sleep(0.1)
+    raise AssertionError(f"{reservation_id} has no tombstone")
