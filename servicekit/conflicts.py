@@ -30,11 +30,12 @@ _UNREACHABLE = {
 def code(error: DBAPIError) -> str | int | None:
     """The SQLSTATE (Postgres) or the error number (MySQL, MariaDB) of a database error."""
     cause = error.orig
-    sqlstate = getattr(cause, "sqlstate", None)
-    if isinstance(sqlstate, str):
-        return sqlstate
     args = getattr(cause, "args", ())
-    return args[0] if args and isinstance(args[0], int) else None
+    # The number first: MySQL's drivers give a SQLSTATE beside it, which says HY000 of almost everything.
+    if args and isinstance(args[0], int):
+        return args[0]
+    sqlstate = getattr(cause, "sqlstate", None)
+    return sqlstate if isinstance(sqlstate, str) else None
 
 
 def may_run_again(error: DBAPIError) -> bool:
@@ -57,8 +58,8 @@ def duplicate_key(error: DBAPIError) -> str | None:
     if code(error) == "23505":
         return _constraint_name(error)
     if code(error) == 1062:
-        # MySQL says 'table.key', MariaDB says 'key'.
-        found = re.search(r"for key '(?:[^'.]*\.)?([^']*)'", str(error.orig))
+        # MySQL says 'table.key', MariaDB says 'key'. At the end, for the value itself may contain such words.
+        found = re.search(r"for key '(?:[^']*\.)?([^'.]*)'$", _message(error))
         return found[1] if found else ""
     return None
 
@@ -68,11 +69,17 @@ def violated_check(error: DBAPIError) -> str | None:
     if code(error) == "23514":
         return _constraint_name(error)
     if code(error) in (3819, 4025):
-        found = re.search(r"(?:constraint|CONSTRAINT) [`'](?:[^`'.]*[`.]+)*([^`']*)[`']", str(error.orig))
+        # MySQL says constraint 'name', MariaDB says CONSTRAINT `name` failed for `database`.`table`.
+        found = re.search(r"(?:constraint|CONSTRAINT) [`']([^`']*)[`']", _message(error))
         return found[1] if found else ""
     return None
 
 
+def _message(error: DBAPIError) -> str:
+    args = getattr(error.orig, "args", ())
+    return str(args[-1]) if args else ""
+
+
 def _constraint_name(error: DBAPIError) -> str:
-    found = re.search(r'constraint "([^"]+)"', str(error.orig))
+    found = re.search(r'constraint "([^"]+)"', _message(error))
     return found[1] if found else ""

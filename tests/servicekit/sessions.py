@@ -1,0 +1,105 @@
+"""What a test does to the sessions of a database from outside: name one, end one, cut one while it commits."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+
+async def session_id(connection: AsyncConnection) -> int:
+    """The id by which the server knows this session."""
+    postgres = connection.dialect.name == "postgresql"
+    query = text("SELECT pg_backend_pid()") if postgres else text("SELECT CONNECTION_ID()")
+    return int((await connection.execute(query)).scalar_one())
+
+
+async def kill(url: str, session: int) -> None:
+    """Ends a session as an administrator would."""
+    killer = create_async_engine(url, isolation_level="AUTOCOMMIT")
+    postgres = make_url(url).get_backend_name() == "postgresql"
+    statement = text("SELECT pg_terminate_backend(:id)") if postgres else text("KILL :id")
+    async with killer.connect() as connection:
+        await connection.execute(statement, {"id": session})
+    await killer.dispose()
+
+
+class Wire:
+    """The way between the service and its database; it can be cut at the next COMMIT."""
+
+    def __init__(self, server: Path) -> None:
+        self._server = server
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.cut_commit: str | None = None
+        """"before" the server sees the next COMMIT, "after" it has answered it, or None."""
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serves one session."""
+        server_reader, server_writer = await asyncio.open_unix_connection(str(self._server))
+        cutting = asyncio.Event()
+        self._writers |= {writer, server_writer}
+        for task in (
+            asyncio.create_task(self._ask(reader, server_writer, writer, cutting)),
+            asyncio.create_task(self._answer(server_reader, writer, cutting)),
+        ):
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _ask(
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        back: asyncio.StreamWriter,
+        cutting: asyncio.Event,
+    ) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                if b"COMMIT" in data and self.cut_commit:
+                    when, self.cut_commit = self.cut_commit, None
+                    cutting.set()
+                    if when == "before":
+                        sink.transport.abort()
+                        break
+                sink.write(data)
+        back.transport.abort()
+
+    async def _answer(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, cutting: asyncio.Event
+    ) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                if cutting.is_set():
+                    break
+                sink.write(data)
+        sink.transport.abort()
+
+    async def close(self) -> None:
+        """Cuts every session."""
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def wire_to(url: str) -> AsyncIterator[tuple[str, Wire]]:
+    """The URL of the same database by way of a wire, and the wire."""
+    target = make_url(url)
+    with TemporaryDirectory(prefix="hf-wire-") as folder:
+        if target.get_backend_name() == "postgresql":
+            name = ".s.PGSQL.5432"
+            wire = Wire(Path(str(target.query["host"])) / name)
+            through = target.update_query_dict({"host": folder})
+        else:
+            name = "sql.sock"
+            wire = Wire(Path(str(target.query["unix_socket"])))
+            through = target.update_query_dict({"unix_socket": f"{folder}/{name}"})
+        server = await asyncio.start_unix_server(wire.accept, f"{folder}/{name}")
+        try:
+            yield through.render_as_string(hide_password=False), wire
+        finally:
+            server.close()
+            await wire.close()
