@@ -50,9 +50,8 @@ class RunEngines:
             return None
 
     def _start(self, engine: Engine) -> None:
-        home = Path(tempfile.mkdtemp(prefix="hf-test-", dir="/tmp"))
         # Losing data with the machine's power is no concern of a test; speed is.
-        server = Server(engine, Home(home), durable=False)
+        server = Server(engine, Home(new_home()), durable=False)
         self._servers.append(server)
         try:
             server.start()
@@ -61,6 +60,11 @@ class RunEngines:
         else:
             self.report.append(f"{engine.name}: {server.describe()}")
             os.environ[_variable(engine.name)] = server.url()
+
+
+def new_home() -> Path:
+    """Makes a folder for a server that every account can reach."""
+    return Path(tempfile.mkdtemp(prefix="hf-test-", dir="/tmp"))
 
 
 def _variable(name: str) -> str:

@@ -1,0 +1,67 @@
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from devtools import processes
+
+DEAF = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("deaf", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_process_that_was_remembered_is_found_again_and_stopped(tmp_path: Path) -> None:
+    processes.spawn(["sleep", "60"], log=tmp_path / "log").remember(tmp_path / "process.json")
+
+    found = processes.recall(tmp_path / "process.json")
+
+    assert found is not None
+    found.stop()
+    assert not found.alive
+    assert processes.recall(tmp_path / "process.json") is None
+
+
+def test_an_id_that_belongs_to_somebody_else_by_now_is_never_signalled(tmp_path: Path) -> None:
+    stranger = processes.spawn(["sleep", "60"], log=tmp_path / "log")
+    recycled = dataclasses.replace(stranger, started=stranger.started - 1)
+    recycled.remember(tmp_path / "process.json")
+
+    assert processes.recall(tmp_path / "process.json") is None
+    recycled.stop(signal.SIGKILL)
+
+    assert stranger.alive
+    stranger.stop()
+
+
+def test_a_process_that_ignores_the_request_to_end_is_killed(tmp_path: Path) -> None:
+    deaf = processes.spawn([sys.executable, "-c", DEAF], log=tmp_path / "log")
+    while "deaf" not in (tmp_path / "log").read_text():
+        time.sleep(0.01)
+
+    deaf.stop(patience_seconds=0.2)
+
+    assert not deaf.alive
+
+
+def test_a_process_that_only_waits_to_be_collected_is_not_alive(tmp_path: Path) -> None:
+    parent = subprocess.Popen(
+        ["sh", "-c", "sleep 0.1 & echo $!; exec sleep 60"], stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    child = processes.Process(pid, int(fields[19]))
+    assert child.alive
+
+    time.sleep(0.5)
+
+    assert Path(f"/proc/{pid}").exists()
+    assert not child.alive
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.communicate()
