@@ -4,12 +4,14 @@ import sys
 from collections.abc import Callable
 
 from devtools import checks
+from devtools.demo.play import demo
 from devtools.engines.engine import EngineUnavailable
 from devtools.engines.server import ServerFailed
 from devtools.stack import commands
 from devtools.stack.service import ServiceFailed
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "demo": lambda _: demo(),
     "up": lambda _: commands.up(),
     "down": lambda _: commands.down(),
     "reset": lambda _: commands.reset(),

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class Database:
     choose: Callable[[], Engine]
 
 
+ENGINES = ("mysql", "mariadb", "postgres")
 DATABASES = (
     Database("inventory", "INVENTORY_DATABASE_URL", "holdfast_inventory", choice.for_inventory),
     Database("delivery", "DELIVERY_DATABASE_URL", "holdfast_delivery", choice.for_delivery),
@@ -41,9 +43,19 @@ def start(local: Path) -> dict[str, str]:
     return {database.variable: _url(database, local) for database in DATABASES}
 
 
-def homes(local: Path) -> list[Home]:
-    """Lists where private servers of this stack may live."""
-    return [_home(local, name) for name in ("mysql", "mariadb", "postgres")]
+def stop(local: Path) -> None:
+    """Stops the private servers of a stack; data stays."""
+    for name in ENGINES:
+        _home(local, name).stop()
+
+
+def forget(local: Path) -> None:
+    """Stops the private servers of a stack and forgets their data."""
+    for name in ENGINES:
+        home = _home(local, name)
+        home.discard()
+        with suppress(OSError):
+            home.folder.parent.rmdir()
 
 
 def _url(database: Database, local: Path) -> str:
@@ -52,6 +64,7 @@ def _url(database: Database, local: Path) -> str:
         return given
     engine = database.choose()
     server = Server(engine, _home(local, engine.name))
+    _make_enterable(server.home.folder.parent)
     server.start()
     url = server.url(database.name)
     asyncio.run(create_database(url))
@@ -62,8 +75,11 @@ def _home(local: Path, name: str) -> Home:
     """Finds the home of a server; one that runs under another account cannot be inside a private checkout."""
     if name != "postgres" or unprivileged_user() is None:
         return Home(local / name)
-    checkout = SYSTEM_STATE / hashlib.sha256(str(local).encode()).hexdigest()[:12]
-    checkout.mkdir(parents=True, exist_ok=True)
-    for folder in (SYSTEM_STATE, checkout):
-        folder.chmod(0o755)
-    return Home(checkout / name)
+    return Home(SYSTEM_STATE / hashlib.sha256(str(local).encode()).hexdigest()[:12] / name)
+
+
+def _make_enterable(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_relative_to(SYSTEM_STATE):
+        for step in (SYSTEM_STATE, folder):
+            step.chmod(0o755)

@@ -51,16 +51,14 @@ class Stack:
         """Stops everything; data stays."""
         self._delivery.stop()
         self._inventory.stop()
-        for home in databases.homes(self._local):
-            home.stop()
+        databases.stop(self._local)
         (self._local / "env").unlink(missing_ok=True)
 
     def reset(self) -> None:
         """Stops everything and forgets all data."""
         self._delivery.stop()
         self._inventory.stop()
-        for home in databases.homes(self._local):
-            home.discard()
+        databases.forget(self._local)
         shutil.rmtree(self._local, ignore_errors=True)
 
     def logs(self) -> None:

@@ -1,0 +1,45 @@
+"""The last act: what each workflow did, and whether the books of both services agree."""
+
+import grpc
+from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
+from rich.table import Table
+
+from devtools.demo.journeys import Trip
+from devtools.demo.scene import Scene, Verdict
+
+CHECK_SECONDS = 30.0
+
+
+async def play(scene: Scene, trips: list[Trip], verdict: Verdict) -> None:
+    """Prints the table and asks both services to check themselves."""
+    scene.console.print(_summary(trips))
+    channels = {"inventory": scene.inventory_channel, "delivery": scene.delivery_channel}
+    for service, channel in channels.items():
+        findings = await _findings(channel)
+        verdict.complaints += [f"{service}: {finding}" for finding in findings]
+        result = f"[red]{len(findings)} findings[/]" if findings else "[green]clean[/]"
+        scene.console.print(f"  Consistency of {service}: {result}")
+
+
+async def _findings(channel: grpc.aio.Channel) -> list[str]:
+    ops = ops_pb2_grpc.OpsServiceStub(channel)
+    replies = ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(), timeout=CHECK_SECONDS)
+    return [f"{reply.finding.subject}: {reply.finding.description}" async for reply in replies]
+
+
+def _summary(trips: list[Trip]) -> Table:
+    table = Table(title_justify="left", show_lines=True)
+    for heading in ("workflow", "states passed"):
+        table.add_column(heading)
+    for heading in ("photos", "stock before", "after"):
+        table.add_column(heading, justify="right")
+    for trip in trips:
+        after = trip.after.quantity if trip.after else "?"
+        table.add_row(
+            f"{trip.title}\n[dim]{trip.product.name}[/]",
+            " → ".join(trip.states),
+            str(trip.photos),
+            str(trip.before.quantity),
+            str(after),
+        )
+    return table

@@ -1,0 +1,85 @@
+"""Act two: four packages, one for each workflow, all at once, a photo at each step that needs one."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from holdfast.delivery.v1 import package_pb2
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from devtools.demo.opening import Product
+from devtools.demo.scene import CALL_SECONDS, Level, Scene, Verdict
+from devtools.journey import STEPS
+
+UNITS = 3
+# A person wants to see the packages move.
+BEAT_SECONDS = 0.15
+
+
+@dataclass
+class Trip:
+    """One package on its way, and what it left behind."""
+
+    workflow: package_pb2.Workflow.ValueType
+    product: Product
+    before: Level
+    after: Level | None = None
+    states: list[str] = field(default_factory=lambda: ["PENDING"])
+    photos: int = 0
+
+    @property
+    def title(self) -> str:
+        """The workflow as people say it."""
+        name = package_pb2.Workflow.Name(self.workflow).removeprefix("WORKFLOW_")
+        return name.replace("_TO_", " → ").lower()
+
+
+async def play(scene: Scene, products: list[Product], verdict: Verdict) -> list[Trip]:
+    """Drives all four packages to COMPLETED and their stock off the shelf."""
+    trips = [
+        Trip(workflow, product, await scene.level(product.sku))
+        for workflow, product in zip(STEPS, products, strict=True)
+    ]
+    with Live(_picture(trips), console=scene.console, refresh_per_second=12) as live:
+
+        async def travel(trip: Trip) -> None:
+            await _travel(scene, trip, lambda: live.update(_picture(trips)), verdict)
+
+        await asyncio.gather(*map(travel, trips))
+    return trips
+
+
+async def _travel(scene: Scene, trip: Trip, moved: Callable[[], None], verdict: Verdict) -> None:
+    package = await scene.pack(trip.workflow, {trip.product.sku: UNITS})
+    verdict.expect(f"{trip.title}: stock held", package.stock_state, package_pb2.STOCK_STATE_HELD)
+    moved()
+    for step in STEPS[trip.workflow]:
+        await asyncio.sleep(BEAT_SECONDS if scene.console.is_terminal else 0)
+        package = await scene.journey.take(package.package_sn, step)
+        state = package_pb2.PackageState.Name(package.state).removeprefix("PACKAGE_STATE_")
+        if state != trip.states[-1]:
+            trip.states.append(state)
+        moved()
+    await scene.settled(package.package_sn, package_pb2.STOCK_STATE_COMMITTED)
+    trip.after = await scene.level(trip.product.sku)
+    trip.photos = await _photos(scene, package.package_sn)
+    sold = Level(trip.before.quantity - UNITS, trip.before.reserved)
+    verdict.expect(f"{trip.title}: stock off the shelf exactly once", trip.after, sold)
+
+
+async def _photos(scene: Scene, package_sn: str) -> int:
+    """Counts the photos that the package's own timeline names."""
+    request = package_pb2.ListPackageEventsRequest(package_sn=package_sn)
+    timeline = await scene.delivery.ListPackageEvents(request, timeout=CALL_SECONDS)
+    return sum(len(event.evidence_ids) for event in timeline.events)
+
+
+def _picture(trips: list[Trip]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for trip in trips:
+        done = trip.states[-1] == "COMPLETED"
+        way = Text(" → ").join(Text(state, style="green" if done else "cyan") for state in trip.states)
+        table.add_row("  ✓" if done else "  ·", trip.title, way)
+    return table

@@ -1,0 +1,64 @@
+"""Sets the stage, plays the acts and clears everything away."""
+
+import asyncio
+import signal
+import sys
+import time
+from types import FrameType
+
+import grpc
+from rich.console import Console
+
+from devtools.demo import books, cancellation, journeys, opening, shortage
+from devtools.demo.scene import Scene, Verdict
+from devtools.stack.stack import LOCAL, Addresses, Stack
+
+
+def demo() -> int:
+    """Plays everything on a stack of its own, which is gone afterwards; 0 if every promise was kept."""
+    console = Console(highlight=False)
+    began = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    stack = Stack(LOCAL / "demo")
+    try:
+        # What a killed run left behind goes first.
+        stack.reset()
+        console.rule("[bold]Databases and services", align="left")
+        addresses = stack.up()
+        console.print(f"  inventory serves on {addresses.inventory}, delivery on {addresses.delivery}")
+        verdict = asyncio.run(_acts(addresses, console))
+    finally:
+        stack.reset()
+    for complaint in verdict.complaints:
+        console.print(f"  [red]✗[/] {complaint}")
+    ending = "[red]Not as promised" if verdict.complaints else "[bold green]Everything as promised"
+    console.print(f"\n  {ending}[/], in {time.monotonic() - began:.1f} s; nothing is left running.")
+    return 1 if verdict.complaints else 0
+
+
+async def _acts(addresses: Addresses, console: Console) -> Verdict:
+    verdict = Verdict()
+    scene = Scene(addresses, console)
+    try:
+        console.rule("[bold]A warehouse, a driver, full shelves", align="left")
+        products = await opening.play(scene)
+        console.rule("[bold]Four packages on four ways, a photo at each step", align="left")
+        trips = await journeys.play(scene, products, verdict)
+        console.rule("[bold]One is cancelled", align="left")
+        await cancellation.play(scene, products[0], verdict)
+        console.rule("[bold]One asks for too much", align="left")
+        await shortage.play(scene, products[1:3], verdict)
+        console.rule("[bold]The books", align="left")
+        await books.play(scene, trips, verdict)
+    except grpc.aio.AioRpcError as error:
+        verdict.complaints.append(f"a call failed: {error.code().name}: {error.details()}")
+    except TimeoutError:
+        verdict.complaints.append("inventory and delivery did not agree in time")
+    finally:
+        await scene.close()
+    return verdict
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
