@@ -1,0 +1,31 @@
+"""Adds units to a stock or takes some away."""
+
+from dataclasses import replace
+
+from inventory_service.application.ports import MovementFilter, UnitOfWork
+from inventory_service.application.read_books import get_stock
+from inventory_service.domain.commands import AdjustStock
+from inventory_service.domain.errors import Refusal, StockHasHolds
+from inventory_service.domain.movement import RecordedMovement
+from inventory_service.domain.stock import Stock
+
+MOST_HOLDERS_NAMED = 20
+
+
+async def adjust_stock(command: AdjustStock, uow: UnitOfWork) -> tuple[Stock, RecordedMovement]:
+    """The stock after the adjustment, and the entry of the ledger that records it.
+
+    Holds that are past their time are expired first where they are in the way. Raises StockNotFound,
+    EtagMismatch, StockHasHolds, InsufficientStock, StockLimitExceeded.
+    """
+    book = await uow.books.open([command])
+    outcome = book.adjust(command)
+    if isinstance(outcome, StockHasHolds):
+        holders = await uow.reservations.list_holders(command.sku, MOST_HOLDERS_NAMED)
+        raise replace(outcome, holders=tuple(holders))
+    if isinstance(outcome, Refusal):
+        raise outcome
+    await uow.books.save(book)
+    # The stock's row is locked, so the newest entry of its ledger is the one just written.
+    [movement] = await uow.movements.list_movements(MovementFilter(sku=command.sku), 1, None)
+    return await get_stock(command.sku, uow), movement

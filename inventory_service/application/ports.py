@@ -1,0 +1,134 @@
+"""What the use cases need from outside: the books of one transaction, and their readers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from inventory_service.domain.commands import AdjustStock, ReservationCommand
+from inventory_service.domain.movement import Movement, MovementReason, RecordedMovement
+from inventory_service.domain.reservation import Reservation, ReservationState
+from inventory_service.domain.stock import Platform, Stock, StockDetails, StockStatus
+from inventory_service.domain.stock_book import StockBook
+
+
+@dataclass(frozen=True)
+class StockFilter:
+    """Which stocks to list; None filters nothing. `by_sku` orders by sku, else the newest come first."""
+
+    sku_prefix: str | None = None
+    product_id: UUID | None = None
+    status: StockStatus | None = None
+    platform: Platform | None = None
+    available_at_most: int | None = None
+    updated_since: datetime | None = None
+    by_sku: bool = False
+
+
+@dataclass(frozen=True)
+class ReservationFilter:
+    """Which reservations to list, the newest first; None filters nothing."""
+
+    holder: str | None = None
+    sku: str | None = None
+    state: ReservationState | None = None
+    expire_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class MovementFilter:
+    """Which movements to list, the newest first; None filters nothing."""
+
+    sku: str | None = None
+    reason: MovementReason | None = None
+    reference: str | None = None
+    reservation_id: str | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+
+
+class StockBooks(Protocol):
+    """The books that a transaction holds locked.
+
+    Locks are always taken in one order: stock rows by id, then reservation ids, then reservation rows by id.
+    """
+
+    async def open(self, commands: Sequence[ReservationCommand | AdjustStock]) -> StockBook:
+        """Locks and loads every stock and reservation that the commands can touch, due holds included."""
+        ...
+
+    async def save(self, book: StockBook) -> None:
+        """Writes back what the book's commands changed."""
+        ...
+
+    async def begin_sweep(self) -> bool:
+        """Whether this transaction is the only one that sweeps."""
+        ...
+
+
+class Stocks(Protocol):
+    """The stocks."""
+
+    async def add(self, sku: str, quantity: int, status: StockStatus, details: StockDetails) -> UUID | None:
+        """Adds a stock and answers its id; None if another one bears the sku."""
+        ...
+
+    async def get(self, sku: str) -> Stock | None:
+        """The stock as it is now."""
+        ...
+
+    async def list_stocks(self, wanted: StockFilter, size: int, after: tuple[str, ...] | None) -> list[Stock]:
+        """At most `size` stocks that come after the one with the keys `after`."""
+        ...
+
+
+class Reservations(Protocol):
+    """The reservations, for readers; `StockBooks` writes them."""
+
+    async def get(self, reservation_id: str) -> Reservation | None:
+        """The reservation as it is stored."""
+        ...
+
+    async def list_reservations(
+        self, wanted: ReservationFilter, size: int, after: tuple[str, ...] | None
+    ) -> list[Reservation]:
+        """At most `size` reservations that come after the one with the keys `after`."""
+        ...
+
+    async def list_holders(self, sku: str, most: int) -> list[str]:
+        """The holders of open holds upon a stock, the oldest holds first, at most `most`."""
+        ...
+
+    async def list_due(self, most: int) -> list[str]:
+        """The ids of holds that are past their time, the longest first, at most `most`."""
+        ...
+
+
+class Movements(Protocol):
+    """The ledger."""
+
+    async def add(self, movements: Sequence[Movement]) -> None:
+        """Enters movements."""
+        ...
+
+    async def list_movements(
+        self, wanted: MovementFilter, size: int, after: tuple[str, ...] | None
+    ) -> list[RecordedMovement]:
+        """At most `size` movements that come after the one with the keys `after`."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction over the books; `now` is the database's time at its beginning."""
+
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def books(self) -> StockBooks: ...
+    @property
+    def stocks(self) -> Stocks: ...
+    @property
+    def reservations(self) -> Reservations: ...
+    @property
+    def movements(self) -> Movements: ...

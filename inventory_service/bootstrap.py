@@ -1,0 +1,51 @@
+"""Settings → engine, use cases, servicers, workers: the only wiring."""
+
+import grpc
+
+from inventory_service.persistence.consistency import consistency_checks
+from inventory_service.persistence.unit_of_work import UnitOfWork
+from inventory_service.rpc import servicer
+from inventory_service.rpc.statuses import STATUSES
+from inventory_service.rpc.work import Work
+from inventory_service.settings import Settings
+from inventory_service.workers.reservation_expiry import reservation_expiry
+from servicekit import ops
+from servicekit.engines import create_engine
+from servicekit.migrations import Schema
+from servicekit.mutations import Mutations
+from servicekit.server import Service
+from servicekit.settings import shown
+from servicekit.tasks import Tasks
+from servicekit.transactions import Transactions
+
+
+def schema() -> Schema:
+    """The history of the inventory schema."""
+    return Schema("inventory")
+
+
+def build(settings: Settings) -> Service:
+    """The service, ready to be served."""
+    engine = create_engine(settings.database_url, pool_size=settings.pool_size)
+    transactions: Transactions[Work] = Transactions(engine, UnitOfWork, at_once=settings.pool_size)
+    tasks = Tasks()
+    inventory = servicer.InventoryServicer(transactions, Mutations(transactions, tasks))
+    history = schema()
+    operators = ops.OpsServicer("inventory", engine, history, shown(settings), consistency_checks(engine))
+
+    def register(server: grpc.aio.Server) -> None:
+        servicer.register(server, inventory)
+        ops.register(server, operators)
+
+    return Service(
+        name="inventory",
+        grpc_services=(servicer.SERVICE_NAME, ops.SERVICE_NAME),
+        listen=settings.listen,
+        engine=engine,
+        schema=history,
+        statuses=STATUSES,
+        register=register,
+        tasks=tasks,
+        pollers=[reservation_expiry(transactions, settings.sweep_seconds)],
+        drain_pause_seconds=settings.drain_pause_seconds,
+    )

@@ -1,0 +1,124 @@
+"""Reservations with their lines, for readers."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory_service.application.ports import ReservationFilter
+from inventory_service.domain.reservation import Reservation, ReservationLine, ReservationState
+from inventory_service.persistence.keys import time_and_text
+from inventory_service.persistence.tables import reservation, reservation_line, stock
+
+
+class Reservations:
+    """The reservations over one connection; `now` decides what is past its time."""
+
+    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    async def get(self, reservation_id: str) -> Reservation | None:
+        """The reservation as it is stored."""
+        query = select(reservation).where(reservation.c.reservation_id == reservation_id)
+        found = await with_lines(self._connection, (await self._connection.execute(query)).all())
+        return found[0] if found else None
+
+    async def list_reservations(
+        self, wanted: ReservationFilter, size: int, after: tuple[str, ...] | None
+    ) -> list[Reservation]:
+        """At most `size` reservations, the newest first; `after` is (create_time, reservation_id)."""
+        columns = reservation.c
+        query = select(reservation)
+        if wanted.holder is not None:
+            query = query.where(columns.holder == wanted.holder)
+        if wanted.sku is not None:
+            query = query.where(
+                columns.reservation_id.in_(
+                    select(reservation_line.c.reservation_id)
+                    .join(stock, stock.c.id == reservation_line.c.stock_id)
+                    .where(stock.c.sku == wanted.sku)
+                )
+            )
+        if wanted.state is not None:
+            query = query.where(self._is_seen_as(wanted.state))
+        if wanted.expire_before is not None:
+            query = query.where(columns.expire_time < wanted.expire_before)
+        if after is not None:
+            query = query.where(tuple_(columns.create_time, columns.reservation_id) < time_and_text(after))
+        query = query.order_by(columns.create_time.desc(), columns.reservation_id.desc()).limit(size)
+        return await with_lines(self._connection, (await self._connection.execute(query)).all())
+
+    async def list_holders(self, sku: str, most: int) -> list[str]:
+        """The holders of open holds upon a stock, the oldest holds first, at most `most`."""
+        query = (
+            select(reservation.c.holder)
+            .join(reservation_line, reservation_line.c.reservation_id == reservation.c.reservation_id)
+            .join(stock, stock.c.id == reservation_line.c.stock_id)
+            .where(stock.c.sku == sku, reservation_line.c.open, ~self._due())
+            .order_by(reservation.c.create_time, reservation.c.reservation_id)
+            .limit(most)
+        )
+        return list((await self._connection.execute(query)).scalars())
+
+    async def list_due(self, most: int) -> list[str]:
+        """The ids of holds that are past their time, the longest first, at most `most`."""
+        query = (
+            select(reservation.c.reservation_id)
+            .where(self._due())
+            .order_by(reservation.c.expire_time)
+            .limit(most)
+        )
+        return list((await self._connection.execute(query)).scalars())
+
+    def _due(self) -> ColumnElement[bool]:
+        columns = reservation.c
+        # The plain spelling of the partial index: a bound state would hide it from the planner.
+        return and_(
+            columns.state == "HELD", columns.expire_time.is_not(None), columns.expire_time <= self._now
+        )
+
+    def _is_seen_as(self, state: ReservationState) -> ColumnElement[bool]:
+        stored = reservation.c.state == state.value
+        if state is ReservationState.HELD:
+            return and_(
+                stored, or_(reservation.c.expire_time.is_(None), reservation.c.expire_time > self._now)
+            )
+        return or_(stored, self._due()) if state is ReservationState.EXPIRED else stored
+
+
+async def with_lines(connection: AsyncConnection, rows: Sequence[Any]) -> list[Reservation]:
+    """Rows of `reservation` with their lines, by sku, in the order given."""
+    if not rows:
+        return []
+    query = (
+        select(reservation_line, stock.c.sku)
+        .join(stock, stock.c.id == reservation_line.c.stock_id)
+        .where(reservation_line.c.reservation_id.in_([row.reservation_id for row in rows]))
+        .order_by(stock.c.sku)
+    )
+    lines: dict[str, list[ReservationLine]] = defaultdict(list)
+    for line in await connection.execute(query):
+        lines[line.reservation_id].append(
+            ReservationLine(line.stock_id, line.sku, line.quantity, line.committed_quantity)
+        )
+    return [_reservation(row, tuple(lines[row.reservation_id])) for row in rows]
+
+
+def _reservation(row: Any, lines: tuple[ReservationLine, ...]) -> Reservation:
+    return Reservation(
+        reservation_id=row.reservation_id,
+        holder=row.holder,
+        state=ReservationState(row.state),
+        lines=lines,
+        created_by=row.created_by,
+        create_time=row.create_time,
+        ttl=row.ttl,
+        expire_time=row.expire_time,
+        resolve_time=row.resolve_time,
+        tombstone=row.tombstone,
+        version=row.version,
+    )

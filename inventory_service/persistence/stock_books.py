@@ -1,0 +1,216 @@
+"""The SQL of a batch: three locking statements to open the books, one statement a table to save them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory_service.domain import commands as verbs
+from inventory_service.domain.reservation import Reservation, ReservationState
+from inventory_service.domain.stock import StockStatus
+from inventory_service.domain.stock_book import StockBook
+from inventory_service.domain.stock_level import StockLevel
+from inventory_service.persistence.movements import Movements
+from inventory_service.persistence.reservations import with_lines
+from servicekit.crash_points import crash_point
+
+# Every row that the commands can touch: the stocks named, those of the reservations named, and those of each due
+# hold upon a stock named, because expiring that hold later would lock out of order.
+_TOUCHED = text("""
+    SELECT id FROM inventory.stock WHERE sku = ANY(CAST(:skus AS text[]))
+    UNION
+    SELECT stock_id FROM inventory.reservation_line WHERE reservation_id = ANY(CAST(:ids AS text[]))
+    UNION
+    SELECT other.stock_id
+    FROM inventory.reservation due
+    JOIN inventory.reservation_line line USING (reservation_id)
+    JOIN inventory.stock stock ON stock.id = line.stock_id AND stock.sku = ANY(CAST(:skus AS text[]))
+    JOIN inventory.reservation_line other USING (reservation_id)
+    WHERE due.state = 'HELD' AND due.expire_time <= :now
+""")
+
+_LOCK_STOCK = text("""
+    SELECT id, sku, status, quantity, reserved_quantity, version
+    FROM inventory.stock WHERE id = ANY(CAST(:stock_ids AS uuid[])) ORDER BY id FOR UPDATE
+""")
+
+# An id that no row bears yet can only be locked by name; whoever waited here sees what the other one made of it.
+_LOCK_IDS = text("""
+    SELECT pg_advisory_xact_lock(key) FROM (
+        SELECT DISTINCT hashtextextended(id, 0) AS key FROM unnest(CAST(:ids AS text[])) AS id ORDER BY key
+    ) AS keys
+""")
+
+_LOCK_RESERVATIONS = text("""
+    SELECT * FROM inventory.reservation
+    WHERE reservation_id IN (
+        SELECT unnest(CAST(:ids AS text[]))
+        UNION
+        SELECT due.reservation_id
+        FROM inventory.reservation due JOIN inventory.reservation_line line USING (reservation_id)
+        JOIN inventory.stock stock ON stock.id = line.stock_id
+        WHERE due.state = 'HELD' AND due.expire_time <= :now AND stock.sku = ANY(CAST(:skus AS text[]))
+    )
+    ORDER BY reservation_id FOR UPDATE
+""")
+
+_SAVE_LEVELS = text("""
+    UPDATE inventory.stock SET quantity = level.quantity, reserved_quantity = level.reserved_quantity,
+        version = stock.version + 1, updated_at = :now
+    FROM unnest(CAST(:stock_ids AS uuid[]), CAST(:quantities AS integer[]), CAST(:reserved AS integer[]))
+        AS level (stock_id, quantity, reserved_quantity)
+    WHERE stock.id = level.stock_id
+""")
+
+_ADD_RESERVATIONS = text("""
+    INSERT INTO inventory.reservation (reservation_id, holder, state, tombstone, created_by, ttl, create_time,
+        expire_time, resolve_time, version)
+    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:holders AS text[]), CAST(:states AS text[]),
+        CAST(:tombstones AS boolean[]), CAST(:created_by AS text[]), CAST(:ttls AS interval[]),
+        CAST(:create_times AS timestamptz[]), CAST(:expire_times AS timestamptz[]),
+        CAST(:resolve_times AS timestamptz[]), CAST(:versions AS bigint[]))
+""")
+
+_SAVE_RESERVATIONS = text("""
+    UPDATE inventory.reservation SET state = changed.state, expire_time = changed.expire_time,
+        resolve_time = changed.resolve_time, version = changed.version
+    FROM unnest(CAST(:ids AS text[]), CAST(:states AS text[]), CAST(:expire_times AS timestamptz[]),
+        CAST(:resolve_times AS timestamptz[]), CAST(:versions AS bigint[]))
+        AS changed (reservation_id, state, expire_time, resolve_time, version)
+    WHERE reservation.reservation_id = changed.reservation_id
+""")
+
+_ADD_LINES = text("""
+    INSERT INTO inventory.reservation_line (reservation_id, stock_id, quantity, committed_quantity, open)
+    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:stock_ids AS uuid[]), CAST(:quantities AS integer[]),
+        CAST(:committed AS integer[]), CAST(:open AS boolean[]))
+""")
+
+_SAVE_LINES = text("""
+    UPDATE inventory.reservation_line AS line SET committed_quantity = changed.committed, open = changed.open
+    FROM unnest(CAST(:ids AS text[]), CAST(:stock_ids AS uuid[]), CAST(:committed AS integer[]),
+        CAST(:open AS boolean[])) AS changed (reservation_id, stock_id, committed, open)
+    WHERE line.reservation_id = changed.reservation_id AND line.stock_id = changed.stock_id
+""")
+
+_BEGIN_SWEEP = text("SELECT pg_try_advisory_xact_lock(hashtext('holdfast.inventory.sweep'))")
+
+
+class StockBooks:
+    """The books over one connection; its transaction keeps every lock until it ends."""
+
+    def __init__(self, connection: AsyncConnection, now: datetime, movements: Movements) -> None:
+        self._connection = connection
+        self._now = now
+        self._movements = movements
+
+    async def open(self, commands: Sequence[verbs.ReservationCommand | verbs.AdjustStock]) -> StockBook:
+        """Locks and loads every stock and reservation that the commands can touch, due holds included."""
+        named = {"skus": _skus(commands), "ids": _reservation_ids(commands), "now": self._now}
+        touched = set((await self._connection.execute(_TOUCHED, named)).scalars())
+        while True:
+            levels = await self._lock_levels(touched)
+            reservations = await self._lock_reservations(named)
+            lines = {line.stock_id for reservation in reservations for line in reservation.lines}
+            if lines <= touched:
+                return StockBook(self._now, levels, reservations)
+            # A reservation was made while this one waited for its id: its rows are locked in a second pass. That
+            # is out of order, so it may end in a deadlock, which the engine breaks and the kit runs again.
+            touched |= lines
+
+    async def save(self, book: StockBook) -> None:
+        """Writes back what the book's commands changed; the ledger first."""
+        if book.movements:
+            await self._movements.add(book.movements)
+            crash_point("commit.after_movement")
+        await self._save_levels(book.changed_levels)
+        await self._add_reservations(book.new_reservations)
+        await self._save_reservations(book.changed_reservations)
+
+    async def begin_sweep(self) -> bool:
+        """Whether this transaction is the only one that sweeps."""
+        return bool((await self._connection.execute(_BEGIN_SWEEP)).scalar())
+
+    async def _lock_levels(self, stock_ids: Iterable[UUID]) -> list[StockLevel]:
+        rows = await self._connection.execute(_LOCK_STOCK, {"stock_ids": list(stock_ids)})
+        return [
+            StockLevel(
+                row.id, row.sku, StockStatus(row.status), row.quantity, row.reserved_quantity, row.version
+            )
+            for row in rows
+        ]
+
+    async def _lock_reservations(self, named: dict[str, object]) -> list[Reservation]:
+        if named["ids"]:
+            await self._connection.execute(_LOCK_IDS, {"ids": named["ids"]})
+        rows = (await self._connection.execute(_LOCK_RESERVATIONS, named)).all()
+        return await with_lines(self._connection, rows)
+
+    async def _save_levels(self, levels: Sequence[StockLevel]) -> None:
+        if levels:
+            values = {
+                "stock_ids": [level.stock_id for level in levels],
+                "quantities": [level.quantity for level in levels],
+                "reserved": [level.reserved_quantity for level in levels],
+                "now": self._now,
+            }
+            await self._connection.execute(_SAVE_LEVELS, values)
+
+    async def _add_reservations(self, reservations: Sequence[Reservation]) -> None:
+        if not reservations:
+            return
+        values = _changing(reservations) | {
+            "holders": [r.holder for r in reservations],
+            "tombstones": [r.tombstone for r in reservations],
+            "created_by": [r.created_by for r in reservations],
+            "ttls": [r.ttl for r in reservations],
+            "create_times": [r.create_time for r in reservations],
+        }
+        await self._connection.execute(_ADD_RESERVATIONS, values)
+        quantities = [line.quantity for r in reservations for line in r.lines]
+        if quantities:
+            await self._connection.execute(_ADD_LINES, _lines(reservations) | {"quantities": quantities})
+
+    async def _save_reservations(self, reservations: Sequence[Reservation]) -> None:
+        if reservations:
+            await self._connection.execute(_SAVE_RESERVATIONS, _changing(reservations))
+            await self._connection.execute(_SAVE_LINES, _lines(reservations))
+
+
+def _changing(reservations: Sequence[Reservation]) -> dict[str, object]:
+    return {
+        "ids": [r.reservation_id for r in reservations],
+        "states": [r.state.value for r in reservations],
+        "expire_times": [r.expire_time for r in reservations],
+        "resolve_times": [r.resolve_time for r in reservations],
+        "versions": [r.version for r in reservations],
+    }
+
+
+def _lines(reservations: Sequence[Reservation]) -> dict[str, object]:
+    pairs = [(r, line) for r in reservations for line in r.lines]
+    return {
+        "ids": [r.reservation_id for r, _ in pairs],
+        "stock_ids": [line.stock_id for _, line in pairs],
+        "committed": [line.committed_quantity for _, line in pairs],
+        "open": [r.state is ReservationState.HELD for r, _ in pairs],
+    }
+
+
+def _skus(commands: Sequence[verbs.ReservationCommand | verbs.AdjustStock]) -> list[str]:
+    skus: set[str] = set()
+    for command in commands:
+        match command:
+            case verbs.ReserveStock():
+                skus.update(command.quantities)
+            case verbs.AdjustStock():
+                skus.add(command.sku)
+    return sorted(skus)
+
+
+def _reservation_ids(commands: Sequence[verbs.ReservationCommand | verbs.AdjustStock]) -> list[str]:
+    return sorted(
+        {command.reservation_id for command in commands if not isinstance(command, verbs.AdjustStock)}
+    )

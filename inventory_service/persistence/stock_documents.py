@@ -1,0 +1,80 @@
+"""The JSON columns of `stock`: listings, history of statuses, external ids.
+
+Older systems wrote into them too, so reading is lenient: what has no meaning here is shown as unknown.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from inventory_service.domain.stock import Listing, Platform, StatusChange, StockStatus
+
+
+def status_change(
+    from_status: StockStatus | None, to_status: StockStatus, time: datetime, reason: str | None = None
+) -> dict[str, str | None]:
+    """An entry of `status_history`."""
+    return {
+        "from_status": from_status.value if from_status else None,
+        "to_status": to_status.value,
+        "changed_at": time.isoformat(),
+        "reason": reason,
+    }
+
+
+def status_history(document: Any) -> tuple[StatusChange, ...]:
+    """The entries of `status_history`, oldest first."""
+    return tuple(
+        StatusChange(
+            from_status=_member(StockStatus, entry.get("from_status")),
+            to_status=_member(StockStatus, entry.get("to_status")),
+            change_time=_time(entry.get("changed_at")),
+            reason=_text(entry.get("reason")),
+        )
+        for entry in _entries(document)
+    )
+
+
+def listings(document: Any) -> tuple[Listing, ...]:
+    """The entries of `listed_on_platforms`, oldest first."""
+    return tuple(
+        Listing(
+            platform=_member(Platform, entry.get("platform")),
+            listing_id=_text(entry.get("listing_id")) or "",
+            active=entry.get("status") == "active",
+            list_time=_time(entry.get("listed_at")),
+            ask_price=_text(entry.get("ask_price")),
+            currency=_text(entry.get("currency")),
+            end_time=_time(entry.get("ended_at")),
+            metadata=texts(entry.get("metadata")),
+        )
+        for entry in _entries(document)
+    )
+
+
+def texts(document: Any) -> Mapping[str, str]:
+    """A JSON object as texts; a value that is none stays as its JSON."""
+    if not isinstance(document, dict):
+        return {}
+    return {str(key): text for key, value in document.items() if (text := _text(value)) is not None}
+
+
+def _entries(document: Any) -> list[dict[str, Any]]:
+    return [entry for entry in document if isinstance(entry, dict)] if isinstance(document, list) else []
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _member(kind: Any, value: Any) -> Any:
+    return next((member for member in kind if member.value == value), None)

@@ -1,0 +1,96 @@
+"""Stocks in `stock`, everything but the numbers' changes, which are `StockBooks`' work."""
+
+import dataclasses
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import cast, literal, select, tuple_
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory_service.application.ports import StockFilter
+from inventory_service.domain.stock import Stock, StockDetails, StockStatus
+from inventory_service.persistence import stock_documents
+from inventory_service.persistence.keys import one_text, time_and_uuid
+from inventory_service.persistence.tables import stock
+
+_DETAIL_COLUMNS = [field.name for field in dataclasses.fields(StockDetails) if field.name != "external_ids"]
+
+
+class Stocks:
+    """The stocks over one connection."""
+
+    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    async def add(self, sku: str, quantity: int, status: StockStatus, details: StockDetails) -> UUID | None:
+        """Adds a stock and answers its id; None if another one bears the sku."""
+        values = {name: getattr(details, name) for name in _DETAIL_COLUMNS} | {
+            "external_ids": dict(details.external_ids) or None,
+            "sku": sku,
+            "quantity": quantity,
+            "reserved_quantity": 0,
+            "status": status.value,
+            "status_history": [stock_documents.status_change(None, status, self._now)],
+            "created_at": self._now,
+            "updated_at": self._now,
+        }
+        statement = (
+            insert(stock)
+            .values(values)
+            .on_conflict_do_nothing(index_elements=[stock.c.sku])
+            .returning(stock.c.id)
+        )
+        stock_id: UUID | None = (await self._connection.execute(statement)).scalar()
+        return stock_id
+
+    async def get(self, sku: str) -> Stock | None:
+        """The stock as it is now."""
+        row = (await self._connection.execute(select(stock).where(stock.c.sku == sku))).one_or_none()
+        return None if row is None else _stock(row)
+
+    async def list_stocks(self, wanted: StockFilter, size: int, after: tuple[str, ...] | None) -> list[Stock]:
+        """At most `size` stocks; `after` is (sku) where they are ordered by it, else (create_time, id)."""
+        columns = stock.c
+        query = select(stock)
+        if wanted.sku_prefix is not None:
+            query = query.where(columns.sku.startswith(wanted.sku_prefix, autoescape=True))
+        if wanted.product_id is not None:
+            query = query.where(columns.product_id == wanted.product_id)
+        if wanted.status is not None:
+            query = query.where(columns.status == wanted.status.value)
+        if wanted.platform is not None:
+            active = [{"platform": wanted.platform.value, "status": "active"}]
+            query = query.where(columns.listed_on_platforms.contains(cast(literal(active, JSONB), JSONB)))
+        if wanted.available_at_most is not None:
+            query = query.where(columns.quantity - columns.reserved_quantity <= wanted.available_at_most)
+        if wanted.updated_since is not None:
+            query = query.where(columns.updated_at >= wanted.updated_since)
+        if wanted.by_sku:
+            query = query.order_by(columns.sku)
+            if after is not None:
+                query = query.where(columns.sku > one_text(after))
+        else:
+            query = query.order_by(columns.created_at.desc(), columns.id.desc())
+            if after is not None:
+                query = query.where(tuple_(columns.created_at, columns.id) < time_and_uuid(after))
+        return [_stock(row) for row in await self._connection.execute(query.limit(size))]
+
+
+def _stock(row: Any) -> Stock:
+    details = {name: getattr(row, name) for name in _DETAIL_COLUMNS}
+    return Stock(
+        stock_id=row.id,
+        sku=row.sku,
+        status=StockStatus(row.status),
+        quantity=row.quantity,
+        reserved_quantity=row.reserved_quantity,
+        details=StockDetails(**details, external_ids=stock_documents.texts(row.external_ids)),
+        listings=stock_documents.listings(row.listed_on_platforms),
+        status_history=stock_documents.status_history(row.status_history),
+        version=row.version,
+        create_time=row.created_at,
+        update_time=row.updated_at,
+    )

@@ -1,0 +1,84 @@
+"""Movements: adjustments, the ledger's entries, and their lists."""
+
+from holdfast.inventory.v1 import movement_pb2 as pb
+
+from inventory_service.application.ports import MovementFilter
+from inventory_service.domain.commands import Actor, AdjustStock
+from inventory_service.domain.movement import MovementReason, RecordedMovement
+from inventory_service.rpc.messages.times import timestamp
+from servicekit import etags
+from servicekit.paging import Page, requested_page
+from servicekit.validation import Violations
+
+_SHOWN_REASONS = {
+    MovementReason.RECEIVED: pb.MOVEMENT_REASON_RECEIVED,
+    MovementReason.RETURNED: pb.MOVEMENT_REASON_RETURNED,
+    MovementReason.DAMAGED: pb.MOVEMENT_REASON_DAMAGED,
+    MovementReason.LOST: pb.MOVEMENT_REASON_LOST,
+    MovementReason.FOUND: pb.MOVEMENT_REASON_FOUND,
+    MovementReason.COUNT_CORRECTION: pb.MOVEMENT_REASON_COUNT_CORRECTION,
+    MovementReason.TRANSFER: pb.MOVEMENT_REASON_TRANSFER,
+    MovementReason.IMPORT: pb.MOVEMENT_REASON_IMPORT,
+    MovementReason.OTHER: pb.MOVEMENT_REASON_OTHER,
+    MovementReason.OPENING: pb.MOVEMENT_REASON_OPENING,
+    MovementReason.SOLD: pb.MOVEMENT_REASON_SOLD,
+}
+REASONS: dict[int, MovementReason] = {number: reason for reason, number in _SHOWN_REASONS.items()}
+_OWN_REASONS = (MovementReason.OPENING, MovementReason.SOLD)
+_GIVEN_REASONS = {number: reason for number, reason in REASONS.items() if reason not in _OWN_REASONS}
+
+
+def adjust_stock(request: pb.AdjustStockRequest, actor: Actor) -> AdjustStock:
+    """Raises FieldInvalid."""
+    violations = Violations()
+    violations.request_id(request.request_id, required=True)
+    reason = violations.choice("reason", request.reason, _GIVEN_REASONS)
+    command = AdjustStock(
+        sku=violations.name("sku", request.sku),
+        delta=violations.delta("delta", request.delta),
+        reason=reason or MovementReason.OTHER,
+        reference=violations.text("reference", request.reference, most=200),
+        note=violations.text("note", request.note, most=500, required=reason is MovementReason.OTHER),
+        actor=actor,
+        version=etags.version(violations, "etag", request.etag),
+    )
+    violations.raise_if_any()
+    return command
+
+
+def list_movements(request: pb.ListMovementsRequest) -> tuple[MovementFilter, Page]:
+    """Raises FieldInvalid, PageTokenMismatch."""
+    violations = Violations()
+    page = requested_page(violations, request)
+    wanted = MovementFilter(
+        sku=violations.optional_name("sku", request.sku),
+        reason=violations.optional_choice("reason", request.reason, REASONS),
+        reference=violations.text("reference", request.reference, most=200) or None,
+        reservation_id=violations.optional_name("reservation_id", request.reservation_id),
+        start_time=violations.instant("start_time", request.start_time)
+        if request.HasField("start_time")
+        else None,
+        end_time=violations.instant("end_time", request.end_time) if request.HasField("end_time") else None,
+    )
+    violations.raise_if_any()
+    return wanted, page
+
+
+def movement_key(movement: RecordedMovement) -> tuple[str, ...]:
+    """What the page after this movement begins behind."""
+    return (movement.create_time.isoformat(), str(movement.movement_id))
+
+
+def movement_message(movement: RecordedMovement) -> pb.Movement:
+    """The entry as callers see it."""
+    return pb.Movement(
+        movement_id=str(movement.movement_id),
+        sku=movement.sku,
+        delta=movement.delta,
+        reason=_SHOWN_REASONS[movement.reason],
+        reference=movement.reference,
+        note=movement.note,
+        reservation_id=movement.reservation_id or "",
+        actor=movement.actor,
+        create_time=timestamp(movement.create_time),
+    )

@@ -1,0 +1,159 @@
+"""Reservations: their four verbs, their lists, and how they are shown."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from google.protobuf.duration_pb2 import Duration
+from holdfast.inventory.v1 import reservation_pb2 as pb
+
+from inventory_service.application.ports import ReservationFilter
+from inventory_service.domain.commands import (
+    Actor,
+    CommitReservation,
+    ExtendReservation,
+    ReleaseReservation,
+    ReserveStock,
+)
+from inventory_service.domain.reservation import Reservation, ReservationState
+from inventory_service.rpc.messages.times import timestamp
+from servicekit import etags
+from servicekit.paging import Page, requested_page
+from servicekit.validation import Violations
+
+MOST_LINES = 200
+LEAST_TTL_SECONDS = 1
+MOST_TTL_SECONDS = 7 * 24 * 3600
+
+_SHOWN_STATES = {
+    ReservationState.HELD: pb.RESERVATION_STATE_HELD,
+    ReservationState.COMMITTED: pb.RESERVATION_STATE_COMMITTED,
+    ReservationState.RELEASED: pb.RESERVATION_STATE_RELEASED,
+    ReservationState.EXPIRED: pb.RESERVATION_STATE_EXPIRED,
+}
+STATES: dict[int, ReservationState] = {number: state for state, number in _SHOWN_STATES.items()}
+
+
+def reserve_stock(request: pb.ReserveStockRequest, actor: Actor) -> ReserveStock:
+    """Lines of one sku are summed. Raises FieldInvalid."""
+    violations = Violations()
+    violations.request_id(request.request_id)
+    command = ReserveStock(
+        reservation_id=violations.name("reservation_id", request.reservation_id),
+        holder=violations.name("holder", request.holder),
+        quantities=_quantities(violations, request.lines, least=1),
+        ttl=_ttl(violations, request.ttl) if request.HasField("ttl") else None,
+        actor=actor,
+    )
+    violations.raise_if_any()
+    return command
+
+
+def commit_reservation(request: pb.CommitReservationRequest, actor: Actor) -> CommitReservation:
+    """Raises FieldInvalid."""
+    violations = Violations()
+    violations.request_id(request.request_id)
+    command = CommitReservation(
+        reservation_id=violations.name("reservation_id", request.reservation_id),
+        quantities=_quantities(violations, request.lines, least=0) if request.lines else None,
+        actor=actor,
+        version=etags.version(violations, "etag", request.etag),
+    )
+    violations.raise_if_any()
+    return command
+
+
+def release_reservation(request: pb.ReleaseReservationRequest, actor: Actor) -> ReleaseReservation:
+    """Raises FieldInvalid."""
+    violations = Violations()
+    violations.request_id(request.request_id)
+    command = ReleaseReservation(
+        reservation_id=violations.name("reservation_id", request.reservation_id),
+        actor=actor,
+        version=etags.version(violations, "etag", request.etag),
+    )
+    violations.raise_if_any()
+    return command
+
+
+def extend_reservation(request: pb.ExtendReservationRequest, actor: Actor) -> ExtendReservation:
+    """Raises FieldInvalid."""
+    violations = Violations()
+    violations.request_id(request.request_id)
+    command = ExtendReservation(
+        reservation_id=violations.name("reservation_id", request.reservation_id),
+        ttl=_ttl(violations, request.ttl),
+        actor=actor,
+        version=etags.version(violations, "etag", request.etag),
+    )
+    violations.raise_if_any()
+    return command
+
+
+def reservation_id(request: pb.GetReservationRequest) -> str:
+    """The id asked for. Raises FieldInvalid."""
+    violations = Violations()
+    value = violations.name("reservation_id", request.reservation_id)
+    violations.raise_if_any()
+    return value
+
+
+def list_reservations(request: pb.ListReservationsRequest) -> tuple[ReservationFilter, Page]:
+    """Raises FieldInvalid, PageTokenMismatch."""
+    violations = Violations()
+    page = requested_page(violations, request)
+    wanted = ReservationFilter(
+        holder=violations.optional_name("holder", request.holder),
+        sku=violations.optional_name("sku", request.sku),
+        state=violations.optional_choice("state", request.state, STATES),
+        expire_before=violations.instant("expire_before", request.expire_before)
+        if request.HasField("expire_before")
+        else None,
+    )
+    violations.raise_if_any()
+    return wanted, page
+
+
+def reservation_key(reservation: Reservation) -> tuple[str, ...]:
+    """What the page after this reservation begins behind."""
+    return (reservation.create_time.isoformat(), reservation.reservation_id)
+
+
+def reservation_message(reservation: Reservation) -> pb.Reservation:
+    """The reservation as callers see it."""
+    return pb.Reservation(
+        reservation_id=reservation.reservation_id,
+        holder=reservation.holder,
+        state=_SHOWN_STATES[reservation.state],
+        lines=[
+            pb.ReservationLine(
+                sku=line.sku, quantity=line.quantity, committed_quantity=line.committed_quantity
+            )
+            for line in reservation.lines
+        ],
+        tombstone=reservation.tombstone,
+        created_by=reservation.created_by,
+        create_time=timestamp(reservation.create_time),
+        expire_time=timestamp(reservation.expire_time),
+        resolve_time=timestamp(reservation.resolve_time),
+        etag=etags.etag(reservation.version),
+    )
+
+
+def _quantities(
+    violations: Violations, lines: Iterable[pb.ReservationLine], *, least: int
+) -> Mapping[str, int]:
+    lines = list(lines)
+    violations.count("lines", len(lines), least=least, most=MOST_LINES)
+    summed: Counter[str] = Counter()
+    for index, line in enumerate(lines):
+        sku = violations.name(f"lines[{index}].sku", line.sku)
+        summed[sku] += violations.quantity(f"lines[{index}].quantity", line.quantity, least=1)
+        if line.committed_quantity:
+            violations.add(f"lines[{index}].committed_quantity", "is set by the service only")
+    return dict(summed)
+
+
+def _ttl(violations: Violations, ttl: Duration) -> timedelta:
+    seconds = violations.seconds("ttl", ttl, least=LEAST_TTL_SECONDS, most=MOST_TTL_SECONDS)
+    return timedelta(seconds=seconds)

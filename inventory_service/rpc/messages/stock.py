@@ -1,0 +1,136 @@
+"""Stocks: what creates, names and lists them, and how they are shown."""
+
+from holdfast.inventory.v1 import stock_pb2 as pb
+
+from inventory_service.application.create_stock import CreateStock
+from inventory_service.application.ports import StockFilter
+from inventory_service.domain.commands import Actor
+from inventory_service.domain.stock import (
+    MOST_UNITS,
+    SELLABLE,
+    Listing,
+    Platform,
+    StatusChange,
+    Stock,
+    StockStatus,
+)
+from inventory_service.rpc.messages.stock_details import details_of, stock_details, uuid
+from inventory_service.rpc.messages.times import timestamp
+from servicekit.etags import etag
+from servicekit.paging import Page, requested_page
+from servicekit.validation import Violations
+
+_SHOWN_STATUSES = {
+    StockStatus.IN_STOCK: pb.STOCK_STATUS_IN_STOCK,
+    StockStatus.PRESALE: pb.STOCK_STATUS_PRESALE,
+    StockStatus.PREORDER: pb.STOCK_STATUS_PREORDER,
+    StockStatus.SOLD: pb.STOCK_STATUS_SOLD,
+    StockStatus.CANCELED: pb.STOCK_STATUS_CANCELED,
+    StockStatus.ERROR: pb.STOCK_STATUS_ERROR,
+}
+STATUSES: dict[int, StockStatus] = {number: status for status, number in _SHOWN_STATUSES.items()}
+_SHOWN_PLATFORMS = {
+    Platform.STOCKX: pb.PLATFORM_STOCKX,
+    Platform.EBAY: pb.PLATFORM_EBAY,
+    Platform.GOAT: pb.PLATFORM_GOAT,
+    Platform.ALIAS: pb.PLATFORM_ALIAS,
+    Platform.LOCAL: pb.PLATFORM_LOCAL,
+}
+PLATFORMS: dict[int, Platform] = {number: platform for platform, number in _SHOWN_PLATFORMS.items()}
+_OPENING_STATUSES = {number: status for number, status in STATUSES.items() if status in SELLABLE}
+
+
+def create_stock(request: pb.CreateStockRequest, actor: Actor) -> CreateStock:
+    """Raises FieldInvalid."""
+    violations = Violations()
+    violations.request_id(request.request_id)
+    command = CreateStock(
+        sku=violations.name("sku", request.sku),
+        quantity=violations.quantity("quantity", request.quantity),
+        status=violations.optional_choice("status", request.status, _OPENING_STATUSES)
+        or StockStatus.IN_STOCK,
+        details=stock_details(violations, "details", request.details),
+        actor=actor,
+    )
+    violations.raise_if_any()
+    return command
+
+
+def sku(request: pb.GetStockRequest) -> str:
+    """The sku asked for. Raises FieldInvalid."""
+    violations = Violations()
+    value = violations.name("sku", request.sku)
+    violations.raise_if_any()
+    return value
+
+
+def list_stocks(request: pb.ListStocksRequest) -> tuple[StockFilter, Page]:
+    """Raises FieldInvalid, PageTokenMismatch."""
+    violations = Violations()
+    page = requested_page(violations, request)
+    available = request.available_at_most if request.HasField("available_at_most") else None
+    if available is not None:
+        violations.quantity("available_at_most", available, most=MOST_UNITS)
+    if request.order_by not in pb.StockOrder.values():
+        violations.add("order_by", "must be one of NEWEST_FIRST, SKU")
+    wanted = StockFilter(
+        sku_prefix=violations.text("sku_prefix", request.sku_prefix, most=64) or None,
+        product_id=uuid(violations, "product_id", request.product_id),
+        status=violations.optional_choice("status", request.status, STATUSES),
+        platform=violations.optional_choice("platform", request.platform, PLATFORMS),
+        available_at_most=available,
+        updated_since=violations.instant("updated_since", request.updated_since)
+        if request.HasField("updated_since")
+        else None,
+        by_sku=request.order_by == pb.STOCK_ORDER_SKU,
+    )
+    violations.raise_if_any()
+    return wanted, page
+
+
+def stock_key(stock: Stock, by_sku: bool) -> tuple[str, ...]:
+    """What the page after this stock begins behind."""
+    return (stock.sku,) if by_sku else (stock.create_time.isoformat(), str(stock.stock_id))
+
+
+def stock_message(stock: Stock) -> pb.Stock:
+    """The stock as callers see it."""
+    return pb.Stock(
+        sku=stock.sku,
+        status=_SHOWN_STATUSES[stock.status],
+        quantity=stock.quantity,
+        reserved_quantity=stock.reserved_quantity,
+        available_quantity=stock.available_quantity,
+        details=details_of(stock.details),
+        listings=[_listing(listing) for listing in stock.listings],
+        status_history=[_status_change(change) for change in stock.status_history],
+        etag=etag(stock.version),
+        create_time=timestamp(stock.create_time),
+        update_time=timestamp(stock.update_time),
+    )
+
+
+def _listing(listing: Listing) -> pb.Listing:
+    return pb.Listing(
+        platform=_SHOWN_PLATFORMS[listing.platform] if listing.platform else pb.PLATFORM_UNSPECIFIED,
+        listing_id=listing.listing_id,
+        status=pb.LISTING_STATUS_ACTIVE if listing.active else pb.LISTING_STATUS_ENDED,
+        list_time=timestamp(listing.list_time),
+        ask_price=listing.ask_price or "",
+        currency=listing.currency or "",
+        end_time=timestamp(listing.end_time),
+        metadata=listing.metadata,
+    )
+
+
+def _status_change(change: StatusChange) -> pb.StatusChange:
+    return pb.StatusChange(
+        from_status=_shown_status(change.from_status),
+        to_status=_shown_status(change.to_status),
+        change_time=timestamp(change.change_time),
+        reason=change.reason or "",
+    )
+
+
+def _shown_status(status: StockStatus | None) -> pb.StockStatus.ValueType:
+    return _SHOWN_STATUSES[status] if status else pb.STOCK_STATUS_UNSPECIFIED

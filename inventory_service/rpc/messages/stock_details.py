@@ -1,0 +1,104 @@
+"""What is known of a stock beside its numbers."""
+
+import re
+from decimal import Decimal
+from uuid import UUID
+
+from holdfast.inventory.v1 import stock_pb2 as pb
+
+from inventory_service.domain.stock import StockDetails
+from inventory_service.rpc.messages.times import timestamp
+from servicekit.validation import Violations
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_EAN = re.compile(r"[0-9]{8,13}", re.ASCII)
+
+
+def stock_details(violations: Violations, path: str, message: pb.StockDetails) -> StockDetails:
+    """The details in a request; `path` is the field that bears them."""
+
+    def text(name: str, most: int) -> str | None:
+        return violations.text(f"{path}.{name}", getattr(message, name), most=most) or None
+
+    def amount(name: str, digits: int) -> Decimal | None:
+        return _decimal(violations, f"{path}.{name}", getattr(message, name), digits)
+
+    return StockDetails(
+        product_id=uuid(violations, f"{path}.product_id", message.product_id),
+        size_id=uuid(violations, f"{path}.size_id", message.size_id),
+        supplier_id=uuid(violations, f"{path}.supplier_id", message.supplier_id),
+        ean=_ean(violations, f"{path}.ean", message.ean),
+        purchase_price=amount("purchase_price", 8),
+        gross_purchase_price=amount("gross_purchase_price", 8),
+        vat_amount=amount("vat_amount", 8),
+        vat_rate=amount("vat_rate", 3),
+        purchase_date=violations.instant(f"{path}.purchase_time", message.purchase_time)
+        if message.HasField("purchase_time")
+        else None,
+        delivery_date=violations.instant(f"{path}.delivery_time", message.delivery_time)
+        if message.HasField("delivery_time")
+        else None,
+        detailed_status=text("detailed_status", 50),
+        notes=text("notes", 5000),
+        location=text("location", 50),
+        external_ids=_external_ids(violations, f"{path}.external_ids", dict(message.external_ids)),
+    )
+
+
+def details_of(details: StockDetails) -> pb.StockDetails:
+    """The details as callers see them."""
+    return pb.StockDetails(
+        product_id=_shown(details.product_id),
+        size_id=_shown(details.size_id),
+        supplier_id=_shown(details.supplier_id),
+        ean=details.ean or "",
+        purchase_price=_shown(details.purchase_price),
+        gross_purchase_price=_shown(details.gross_purchase_price),
+        vat_amount=_shown(details.vat_amount),
+        vat_rate=_shown(details.vat_rate),
+        purchase_time=timestamp(details.purchase_date),
+        delivery_time=timestamp(details.delivery_date),
+        detailed_status=details.detailed_status or "",
+        notes=details.notes or "",
+        location=details.location or "",
+        external_ids=details.external_ids,
+    )
+
+
+def uuid(violations: Violations, field: str, value: str) -> UUID | None:
+    """A UUID, or None where it is empty."""
+    if not value:
+        return None
+    if _UUID.fullmatch(value) is None:
+        violations.add(field, "must be a UUID such as 123e4567-e89b-12d3-a456-426614174000")
+        return None
+    return UUID(value)
+
+
+def _ean(violations: Violations, field: str, value: str) -> str | None:
+    if value and _EAN.fullmatch(value) is None:
+        violations.add(field, "must be 8 to 13 digits")
+    return value or None
+
+
+def _decimal(violations: Violations, field: str, value: str, digits: int) -> Decimal | None:
+    if not value:
+        return None
+    if re.fullmatch(rf"[0-9]{{1,{digits}}}(\.[0-9]{{1,2}})?", value, re.ASCII) is None:
+        violations.add(
+            field, f"must be a decimal number of at most {digits} digits before and 2 after the point"
+        )
+        return None
+    return Decimal(value)
+
+
+def _external_ids(violations: Violations, field: str, pairs: dict[str, str]) -> dict[str, str]:
+    violations.count(field, len(pairs), most=50)
+    for key, value in pairs.items():
+        violations.text(f"{field}.key", key, most=64, required=True)
+        violations.text(f"{field}[{key!r}]", value, most=256)
+    return pairs
+
+
+def _shown(value: UUID | Decimal | None) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,25 @@
+"""Gives units back whose holds are past their time. A tidy-up: no sale ever waits for it."""
+
+from functools import partial
+from typing import TypeVar
+
+from inventory_service.application.decide_reservations import expire_due_reservations
+from inventory_service.application.ports import UnitOfWork
+from servicekit.polling import Poller
+from servicekit.transactions import Transactions
+
+BATCH = 100
+
+U = TypeVar("U", bound=UnitOfWork)
+
+
+def reservation_expiry(transactions: Transactions[U], idle_seconds: float) -> Poller:
+    """A poller that sweeps at least every `idle_seconds`; safe with any number of replicas."""
+
+    async def step() -> bool:
+        swept = await transactions.run(
+            partial(expire_due_reservations, BATCH), name="expire", repeatable=True
+        )
+        return swept == BATCH
+
+    return Poller("reservation_expiry", step, idle_seconds=idle_seconds)
