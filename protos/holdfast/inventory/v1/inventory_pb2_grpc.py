@@ -317,8 +317,8 @@ class InventoryServiceServicer:
     def ReserveStock(self, request, context):
         """Sets units aside, all lines or none. The same id with equal content answers the reservation as it is now.
         Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, STOCK_NOT_FOUND (metadata
-        "skus": every unknown one), STOCK_NOT_SELLABLE ("skus" and "statuses", in step), INSUFFICIENT_STOCK ("skus",
-        "requested" and "available", in step, every short line at once).
+        "skus": every unknown one), STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a
+        failing line, its subject the sku, its description "status ERROR" or "requested 5, available 2".
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -63,8 +63,8 @@ class InventoryServiceStub:
     ReserveStock: _aio.UnaryUnaryMultiCallable[_reservation_pb2.ReserveStockRequest, _reservation_pb2.ReserveStockResponse]
     """Sets units aside, all lines or none. The same id with equal content answers the reservation as it is now.
     Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, STOCK_NOT_FOUND (metadata
-    "skus": every unknown one), STOCK_NOT_SELLABLE ("skus" and "statuses", in step), INSUFFICIENT_STOCK ("skus",
-    "requested" and "available", in step, every short line at once).
+    "skus": every unknown one), STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a
+    failing line, its subject the sku, its description "status ERROR" or "requested 5, available 2".
     """
     ReserveStockStream: _aio.StreamStreamMultiCallable[_reservation_pb2.ReserveStockStreamRequest, _reservation_pb2.ReserveStockStreamResponse]
     """Reserves many, each answered as soon as it is decided; one refusal leaves the others alone."""
@@ -226,8 +226,8 @@ class InventoryServiceServicer:
     ) -> _abc.Awaitable[_reservation_pb2.ReserveStockResponse]:
         """Sets units aside, all lines or none. The same id with equal content answers the reservation as it is now.
         Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, STOCK_NOT_FOUND (metadata
-        "skus": every unknown one), STOCK_NOT_SELLABLE ("skus" and "statuses", in step), INSUFFICIENT_STOCK ("skus",
-        "requested" and "available", in step, every short line at once).
+        "skus": every unknown one), STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a
+        failing line, its subject the sku, its description "status ERROR" or "requested 5, available 2".
         """
 
     def ReserveStockStream(
