@@ -135,7 +135,9 @@ class _Guard:
         elif isinstance(error, GeneratorExit | grpc.aio.AbortError):
             self._log("ABORTED_BY_HANDLER")
         elif isinstance(error, asyncio.CancelledError):
-            if self._context.cancelled() or self._context.done():
+            task = asyncio.current_task()
+            # When the caller leaves or its time is over, grpc cancels the task that works for it.
+            if task is not None and task.cancelling():
                 self._log("CANCELLED")
             else:
                 # A CancelledError of our own making would leave the caller without any answer.

@@ -10,8 +10,8 @@ from servicekit.transactions import TRIES, Transactions
 from tests.servicekit.accounts import Accounts, balances
 from tests.servicekit.waiting import until
 
-DEADLOCK = {"postgres": "40P01", "mysql": 1213, "mariadb": 1213}
-LOCK_WAIT = {"postgres": "55P03", "mysql": 1205, "mariadb": 1205}
+DEADLOCK: dict[str, str | int] = {"postgres": "40P01", "mysql": 1213, "mariadb": 1213}
+LOCK_WAIT: dict[str, str | int] = {"postgres": "55P03", "mysql": 1205, "mariadb": 1205}
 SHORT_LOCK_WAIT = {
     "postgres": "SET LOCAL lock_timeout = '100ms'",
     "mysql": "SET SESSION innodb_lock_wait_timeout = 1",

@@ -1,0 +1,103 @@
+"""The interceptor around streams, in either direction."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+
+from servicekit.calls import current_call
+from servicekit.context import Context
+from tests.servicekit.serving import SERVICE, Answered, Asked, UnknownThing, seen, serving
+
+
+async def one_to_one(request: Any, context: Context) -> Any:
+    return _answer(request.query)
+
+
+async def one_to_many(request: Any, context: Context) -> AsyncIterator[Any]:
+    for word in request.query.split():
+        yield _answer(word)
+
+
+async def many_to_one(requests: AsyncIterator[Any], context: Context) -> Any:
+    return _answer(" ".join([request.query async for request in requests]))
+
+
+async def many_to_many(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _answer(request.query)
+
+
+def _answer(query: str) -> Any:
+    if "bad" in query:
+        raise UnknownThing
+    return Answered(query=query, plan=current_call().caller.name)
+
+
+def _register(server: grpc.aio.Server) -> None:
+    coding = (Asked.FromString, lambda answer: bytes(answer.SerializeToString()))
+    handlers = {
+        "OneToOne": grpc.unary_unary_rpc_method_handler(one_to_one, *coding),
+        "OneToMany": grpc.unary_stream_rpc_method_handler(one_to_many, *coding),
+        "ManyToOne": grpc.stream_unary_rpc_method_handler(many_to_one, *coding),
+        "ManyToMany": grpc.stream_stream_rpc_method_handler(many_to_many, *coding),
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+
+
+async def exchange(channel: grpc.aio.Channel, method: str, *queries: str) -> AsyncIterator[tuple[str, str]]:
+    asks, answers = method.split("To")
+    kind = f"{'unary' if asks == 'One' else 'stream'}_{'unary' if answers == 'One' else 'stream'}"
+    make: Any = getattr(channel, kind)
+    ask = make(f"/{SERVICE}/{method}", Asked.SerializeToString, Answered.FromString)
+    requests = [Asked(query=query) for query in queries]
+    metadata = (("actor-role", "system"), ("actor-id", "1"))
+    call = ask(requests[0] if asks == "One" else iter(requests), metadata=metadata, timeout=5)
+    if answers == "One":
+        answer = await call
+        yield answer.query, answer.plan
+        return
+    async for answer in call:
+        yield answer.query, answer.plan
+
+
+@pytest.mark.parametrize(
+    ("method", "queries", "expected"),
+    [
+        ("OneToOne", ["a"], ["a"]),
+        ("OneToMany", ["a b c"], ["a", "b", "c"]),
+        ("ManyToOne", ["a", "b"], ["a b"]),
+        ("ManyToMany", ["a", "b"], ["a", "b"]),
+    ],
+)
+async def test_calls_of_every_kind_know_their_caller(
+    method: str, queries: list[str], expected: list[str]
+) -> None:
+    async with serving(_register) as channel:
+        answers = [answer async for answer in exchange(channel, method, *queries)]
+
+    assert answers == [(word, "system:1") for word in expected]
+
+
+@pytest.mark.parametrize(
+    ("method", "queries", "before"),
+    [
+        ("OneToOne", ["bad"], []),
+        ("OneToMany", ["a b bad c"], ["a", "b"]),
+        ("ManyToOne", ["a", "bad"], []),
+        ("ManyToMany", ["a", "bad", "c"], ["a"]),
+    ],
+)
+async def test_a_refusal_ends_a_call_of_any_kind_with_a_status(
+    method: str, queries: list[str], before: list[str]
+) -> None:
+    answers = []
+    async with serving(_register) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            async for answer, _ in exchange(channel, method, *queries):
+                answers.append(answer)
+
+    assert answers == before
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+    assert seen(refused.value).reason == "UNKNOWN_THING"
