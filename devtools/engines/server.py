@@ -99,6 +99,8 @@ class Server:
             _copy(_template(self.engine), home.data)
         sockets = home.sockets.resolve()
         if not sockets.is_dir() or sockets.stat().st_uid != (user.uid if user else os.geteuid()):
+            # A server that still runs listens where nobody finds it: temporary folders were cleaned.
+            home.stop()
             home.sockets.unlink(missing_ok=True)
             home.sockets.symlink_to(_short_folder(self.engine))
 

@@ -1,0 +1,56 @@
+"""A copy of this checkout that only its owner may enter, and what runs in it."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from devtools.stack.databases import SYSTEM_STATE
+
+ROOT = Path(__file__).resolve().parents[2]
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".local", ".cache", ".*_cache", "__pycache__", "tests")
+DATABASE_URLS = ("INVENTORY_DATABASE_URL", "DELIVERY_DATABASE_URL")
+
+
+class PrivateCheckout:
+    """The copy; commands in it run as `./dev` would run them."""
+
+    def __init__(self, parent: Path) -> None:
+        parent.chmod(0o700)
+        self.root = parent / "holdfast"
+        shutil.copytree(ROOT, self.root, ignore=LEFT_OUT)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs one development command to its end."""
+        environment = {name: value for name, value in os.environ.items() if name not in DATABASE_URLS}
+        command = [sys.executable, "-m", "devtools", *arguments]
+        return subprocess.run(
+            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=180
+        )
+
+    def env(self) -> dict[str, str]:
+        """What `.local/env` says."""
+        lines = (self.root / ".local/env").read_text().splitlines()
+        return {name: shlex.split(value)[0] for name, _, value in (line.partition("=") for line in lines)}
+
+    def pids(self) -> dict[str, int]:
+        """The processes that belong to this checkout, by what they are."""
+        found = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (process / "cmdline").read_text().split("\0")
+                folder = (process / "cwd").readlink()
+            except OSError:
+                continue
+            ours = str(self.root) in " ".join(command) or folder == self.root
+            if ours or (str(SYSTEM_STATE) in " ".join(command) and "postgres" in command[0]):
+                found[_name(command)] = int(process.name)
+        return found
+
+
+def _name(command: list[str]) -> str:
+    words = " ".join(command)
+    known = ("inventory_service", "delivery_service", "postgres", "mysqld", "mariadbd")
+    return next((name for name in known if name in words), words)

@@ -1,0 +1,67 @@
+import ast
+import os
+import subprocess
+from pathlib import Path
+
+from tests.devtools.checkout import ROOT, PrivateCheckout
+
+
+def dev(checkout: PrivateCheckout, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # Without the environment of this run, as in a shell that has just opened.
+    environment = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
+    path = os.pathsep.join(
+        folder for folder in os.environ["PATH"].split(os.pathsep) if not folder.startswith(str(ROOT))
+    )
+    return subprocess.run(
+        ["./dev", *arguments],
+        cwd=checkout.root,
+        env={**environment, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_a_checkout_without_an_environment_makes_its_own_once(tmp_path: Path) -> None:
+    checkout = PrivateCheckout(tmp_path)
+
+    first = dev(checkout, "protos")
+    second = dev(checkout, "protos")
+
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "making .venv" in first.stdout
+    assert (checkout.root / ".venv/bin/inventory-service").exists()
+    assert second.returncode == 0
+    assert second.stdout == ""
+
+
+def test_the_list_of_commands_needs_no_environment(tmp_path: Path) -> None:
+    checkout = PrivateCheckout(tmp_path)
+
+    listed = dev(checkout)
+
+    assert listed.returncode == 0
+    for target in ("demo", "up", "down", "reset", "logs", "test", "lint", "format", "protos"):
+        assert f"\n  {target} " in listed.stdout
+    assert not (checkout.root / ".venv").exists()
+
+
+def test_an_unknown_command_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    checkout = PrivateCheckout(tmp_path)
+
+    refused = checkout.run("frobnicate")
+
+    assert refused.returncode == 2
+    assert "demo, up, down" in refused.stderr
+
+
+def test_locks_name_no_place_to_load_from() -> None:
+    for lock in (ROOT / "requirements").glob("*.txt"):
+        text = lock.read_text()
+        assert "://" not in text
+        assert "--index-url" not in text
+        assert text.count("==") > 0
+
+
+def test_the_door_is_understood_by_pythons_that_are_too_old() -> None:
+    ast.parse((ROOT / "dev").read_text(), feature_version=(3, 5))
