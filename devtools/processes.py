@@ -52,6 +52,11 @@ class Process:
         partial.rename(file)
 
 
+def current() -> Process:
+    """Returns the process that asks."""
+    return Process(os.getpid(), _start_time(os.getpid()) or 0)
+
+
 def recall(file: Path) -> Process | None:
     """Reads a process that was written down, if it still runs."""
     try:

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,11 +8,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from devtools import processes
 from devtools.databases import create_database
 from devtools.engines import choice
 from devtools.engines.home import Home
 from devtools.engines.server import Server, ServerFailed
-from tests.support.engines import CANDIDATES, new_home
+from tests.support.engines import CANDIDATES, OWNER, RunEngines, new_home
 
 
 @pytest.fixture(params=["postgres", "mysql", "mariadb"])
@@ -95,3 +97,16 @@ def test_a_server_that_does_not_come_up_shows_the_end_of_its_log(server: Server)
     with pytest.raises(ServerFailed, match=rf"(?s)did not start.*{named}"):
         server.start()
     assert server.pid is None
+
+
+def test_a_run_that_was_killed_is_cleared_away_by_the_next(server: Server) -> None:
+    server.start()
+    pid = server.pid
+    processes.Process(os.getpid(), 1).remember(server.home.folder / OWNER)
+
+    engines = RunEngines()
+    engines.start()
+    engines.discard()
+
+    assert not server.home.folder.exists()
+    assert not Path(f"/proc/{pid}/exe").exists()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from devtools import processes
 from devtools.engines import choice
 from devtools.engines.engine import Engine, EngineUnavailable
 from devtools.engines.home import Home
@@ -17,6 +18,10 @@ CANDIDATES: Mapping[str, Sequence[choice.Candidate]] = {
     "mariadb": choice.MARIADB,
 }
 
+PLACE = Path("/tmp")
+PREFIX = "hf-test-"
+OWNER = "owner.json"
+
 
 class RunEngines:
     """The servers of one run; their URLs travel to the workers in the environment."""
@@ -27,6 +32,7 @@ class RunEngines:
 
     def start(self) -> None:
         """Starts a server for each engine whose URL is not set already; what cannot be had is reported."""
+        _clear_away_killed_runs()
         chosen = [engine for name in CANDIDATES if (engine := self._choose(name)) is not None]
         with ThreadPoolExecutor() as pool:
             list(pool.map(self._start, chosen))
@@ -63,8 +69,17 @@ class RunEngines:
 
 
 def new_home() -> Path:
-    """Makes a folder for a server that every account can reach."""
-    return Path(tempfile.mkdtemp(prefix="hf-test-", dir="/tmp"))
+    """Makes a folder for a server that every account can reach, and notes who uses it."""
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=PLACE))
+    processes.current().remember(folder / OWNER)
+    return folder
+
+
+def _clear_away_killed_runs() -> None:
+    """Ends the servers of runs that had no time to do it themselves."""
+    for owner in PLACE.glob(f"{PREFIX}*/{OWNER}"):
+        if os.access(owner, os.W_OK) and processes.recall(owner) is None:
+            Home(owner.parent).discard()
 
 
 def _variable(name: str) -> str:
