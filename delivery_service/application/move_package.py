@@ -1,0 +1,107 @@
+"""Every verb of the table, applied to a package in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from delivery_service.application.ports import UnitOfWork
+from delivery_service.application.projections import project_orders
+from delivery_service.domain.directory import Driver
+from delivery_service.domain.errors import EvidenceNotFound, PackageNotFound
+from delivery_service.domain.evidence import Evidence
+from delivery_service.domain.move import Move, apply_move
+from delivery_service.domain.order import Order, OrderPackage
+from delivery_service.domain.package import Package
+from delivery_service.domain.settlement import COMMANDS
+from delivery_service.domain.transitions import Onward
+from delivery_service.domain.workflow import PackageState, StockState, Verb
+from servicekit.crash_points import crash_point
+
+# These change the driver only, so the orders need no lock and claims of one order do not wait for each other.
+_DRIVER_VERBS = (Verb.CLAIM, Verb.RELEASE_CLAIM, Verb.ASSIGN_DRIVER)
+
+
+@dataclass(frozen=True)
+class MovePackage:
+    """One verb for one package."""
+
+    package_sn: str
+    move: Move
+    trace: str
+
+
+async def move_package(command: MovePackage, uow: UnitOfWork) -> Package:
+    """Applies the verb: the package, its event, its photos, its stock command and the projections together.
+
+    Locks the orders by id, then the package. The last verb again, by the same actor with equal evidence, changes
+    nothing. Raises PackageNotFound, EvidenceNotFound and what `apply_move` raises.
+    """
+    move = command.move
+    order_ids = await uow.packages.order_ids(command.package_sn)
+    if order_ids is None:
+        raise PackageNotFound(command.package_sn)
+    orders = [] if move.verb in _DRIVER_VERBS else await uow.orders.lock(order_ids)
+    package = await uow.packages.lock(command.package_sn)
+    if package is None:
+        raise PackageNotFound(command.package_sn)
+    last = await uow.events.last(package.package_id)
+    evidence = await _evidence(move, uow)
+    moved, event = apply_move(
+        package, move, last, await onward_of(package, uow), evidence, await _driver(move, uow), uow.now
+    )
+    if event is None:
+        return package
+    await uow.packages.save(moved)
+    await uow.events.add(package.package_id, event)
+    await uow.evidence.use(evidence, event.sequence)
+    _crash_after_state(moved, package)
+    if moved.stock_state != package.stock_state:
+        await uow.outbox.add(moved, COMMANDS[moved.stock_state], command.trace)
+    if orders:
+        await _project(orders, package, moved, uow)
+        await uow.orders.add_action(order_ids, event)
+    return moved
+
+
+async def onward_of(package: Package, uow: UnitOfWork) -> Onward:
+    """What the leg-1 packages of the package's orders are doing; only leg 0 asks."""
+    if package.leg != 0 or package.state is not PackageState.WAREHOUSE_RECEIVED:
+        return Onward()
+    return _onward(package, await uow.packages.of_orders(package.order_ids))
+
+
+def _onward(package: Package, of_orders: Sequence[OrderPackage]) -> Onward:
+    onward = [other for other in of_orders if other.leg == 1 and other.state is not PackageState.CANCELLED]
+    arrived = (PackageState.DELIVERED, PackageState.COMPLETED)
+    return Onward(
+        active=any(other.state.active for other in onward),
+        arrived={other.order_id for other in onward} == set(package.order_ids)
+        and all(other.state in arrived for other in onward),
+    )
+
+
+async def _evidence(move: Move, uow: UnitOfWork) -> list[Evidence]:
+    if not move.evidence_ids:
+        return []
+    found = {item.evidence_id: item for item in await uow.evidence.list_by_ids(move.evidence_ids)}
+    for evidence_id in move.evidence_ids:
+        if evidence_id not in found:
+            raise EvidenceNotFound(evidence_id)
+    return list(found.values())
+
+
+async def _driver(move: Move, uow: UnitOfWork) -> Driver | None:
+    wanted = move.verb in (Verb.CLAIM, Verb.ASSIGN_DRIVER) and move.driver_id
+    return await uow.drivers.get(wanted) if wanted else None
+
+
+async def _project(orders: list[Order], before: Package, after: Package, uow: UnitOfWork) -> None:
+    on_shelf = (PackageState.PENDING, PackageState.PREPARED)
+    left = before.state in on_shelf and after.state not in (*on_shelf, PackageState.CANCELLED)
+    await project_orders(orders, uow, left_shelf=left)
+
+
+def _crash_after_state(moved: Package, before: Package) -> None:
+    if moved.state is PackageState.CANCELLED:
+        crash_point("cancel.after_state")
+    elif moved.stock_state is StockState.COMMIT_PENDING and before.stock_state is StockState.HELD:
+        crash_point("pivot.after_state")

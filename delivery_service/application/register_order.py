@@ -1,0 +1,49 @@
+"""An order system tells of an order."""
+
+from dataclasses import dataclass
+
+from delivery_service.application.ports import UnitOfWork
+from delivery_service.domain.errors import OrderExists
+from delivery_service.domain.order import Order, OrderItem, Receiver
+from delivery_service.domain.workflow import OrderStatus
+
+
+@dataclass(frozen=True)
+class RegisterOrder:
+    """The order as the order system has it."""
+
+    order_id: int
+    order_sn: str
+    user_id: int
+    shop_id: int
+    status: OrderStatus
+    items: tuple[OrderItem, ...]
+    receiver: Receiver
+
+
+async def register_order(command: RegisterOrder, uow: UnitOfWork) -> Order:
+    """Registers an order once; the same order again changes nothing but a payment that has come in since.
+
+    Raises OrderExists.
+    """
+    order = Order(
+        command.order_id,
+        command.order_sn,
+        command.user_id,
+        command.shop_id,
+        command.status,
+        command.items,
+        command.receiver,
+        uow.now,
+    )
+    if not await uow.orders.add(order):
+        known = await uow.orders.lock([command.order_id])
+        if not known or not known[0].same_content(order):
+            raise OrderExists(command.order_id)
+        paid = (known[0].status, order.status) == (OrderStatus.PENDING_PAYMENT, OrderStatus.PENDING_SHIPMENT)
+        if paid:
+            await uow.orders.save_status(command.order_id, order.status)
+    stored = await uow.orders.get(command.order_id)
+    if stored is None:
+        raise LookupError(f"order {command.order_id} vanished in its own transaction")
+    return stored

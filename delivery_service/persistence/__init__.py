@@ -1,0 +1,1 @@
+"""Tables and repositories over one connection. The only room that knows the stored integers."""

@@ -1,0 +1,126 @@
+"""What is known of photos; their bytes are elsewhere."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, insert, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from delivery_service.domain.errors import EvidenceAlreadyUsed
+from delivery_service.domain.evidence import Evidence, Photo
+from delivery_service.domain.workflow import EvidenceKind
+from delivery_service.persistence.tables import evidence as table
+from servicekit.conflicts import duplicate_key
+
+
+class SqlEvidence:
+    """Evidence over one connection."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def get(self, evidence_id: str) -> Evidence | None:
+        """One photo's record."""
+        found = await self.list_by_ids([evidence_id])
+        return found[0] if found else None
+
+    async def list_by_ids(self, evidence_ids: Collection[str]) -> list[Evidence]:
+        """Those that exist."""
+        return await self._load(table.c.evidence_id.in_(evidence_ids))
+
+    async def add(self, package_id: int, evidence: Evidence) -> Evidence:
+        """Inserts first; where the content is known already, the first record answers."""
+        photo = evidence.photo
+        try:
+            await self._connection.execute(
+                insert(table).values(
+                    evidence_id=evidence.evidence_id,
+                    package_id=package_id,
+                    package_sn=evidence.package_sn,
+                    kind=evidence.kind.value,
+                    file_name=evidence.file_name,
+                    media_type=photo.media_type,
+                    size_bytes=photo.size_bytes,
+                    sha256=photo.sha256,
+                    width=photo.width,
+                    height=photo.height,
+                    capture_time=photo.capture_time,
+                    latitude=photo.latitude,
+                    longitude=photo.longitude,
+                    uploader=evidence.uploader,
+                    create_time=evidence.create_time,
+                )
+            )
+        except IntegrityError as error:
+            if duplicate_key(error) is None:
+                raise
+        same = and_(
+            table.c.package_id == package_id,
+            table.c.kind == evidence.kind.value,
+            table.c.sha256 == photo.sha256,
+        )
+        return (await self._load(same))[0]
+
+    async def use(self, evidence: Collection[Evidence], sequence: int) -> None:
+        """The unique key on the used digest lets one transition win, also between packages."""
+        for item in sorted(evidence, key=lambda item: item.photo.sha256):
+            statement = update(table).where(
+                table.c.evidence_id == item.evidence_id, table.c.used_sha256.is_(None)
+            )
+            try:
+                result = await self._connection.execute(
+                    statement.values(used_sha256=table.c.sha256, used_sequence=sequence)
+                )
+            except IntegrityError as error:
+                if duplicate_key(error) is None:
+                    raise
+                raise EvidenceAlreadyUsed((item.evidence_id,)) from error
+            if result.rowcount != 1:
+                raise EvidenceAlreadyUsed((item.evidence_id,))
+
+    async def list_evidence(
+        self, package_id: int, kind: EvidenceKind | None, size: int, before: tuple[datetime, str] | None
+    ) -> list[Evidence]:
+        """By keyset on time and id, newest first."""
+        condition: ColumnElement[bool] = table.c.package_id == package_id
+        if kind is not None:
+            condition = and_(condition, table.c.kind == kind.value)
+        if before is not None:
+            condition = and_(condition, tuple_(table.c.create_time, table.c.evidence_id) < before)
+        return await self._load(condition, size)
+
+    async def _load(self, condition: ColumnElement[bool], size: int = 1000) -> list[Evidence]:
+        other = table.alias()
+        used = exists().where(other.c.used_sha256 == table.c.sha256).label("used")
+        statement = (
+            select(table, used)
+            .where(condition)
+            .order_by(table.c.create_time.desc(), table.c.evidence_id.desc())
+            .limit(size)
+        )
+        return [_evidence(row) for row in await self._connection.execute(statement)]
+
+
+def _evidence(row: Any) -> Evidence:
+    photo = Photo(
+        row.sha256,
+        row.media_type,
+        row.size_bytes,
+        row.width,
+        row.height,
+        row.capture_time,
+        None if row.latitude is None else str(row.latitude),
+        None if row.longitude is None else str(row.longitude),
+    )
+    return Evidence(
+        row.evidence_id,
+        row.package_sn,
+        EvidenceKind(row.kind),
+        row.file_name,
+        photo,
+        bool(row.used),
+        row.uploader,
+        row.create_time,
+    )

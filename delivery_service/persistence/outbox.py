@@ -1,0 +1,155 @@
+"""The outbox: commands for inventory, claimed by state and due time, one package's in their order.
+
+A cursor over ids would lose rows that commit late, and SKIP LOCKED alone would let a package's second command
+overtake its first; so what was claimed is checked once more by a plain read.
+"""
+
+import json
+import uuid
+from datetime import datetime, timedelta
+
+from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from delivery_service.application.ports import Task
+from delivery_service.domain.package import Package
+from delivery_service.domain.reservation import StockCommand
+from delivery_service.persistence.tables import outbox
+
+PENDING, INFLIGHT, DONE, PARKED = range(4)
+
+
+class SqlOutbox:
+    """The outbox over one connection; all times are the database's."""
+
+    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    async def add(self, package: Package, command: StockCommand, trace: str) -> None:
+        """The package's row is locked, so its commands count without gaps in the order of their commits."""
+        if command is StockCommand.RELEASE:
+            await self._close_reserves(package)
+        newest = select(func.coalesce(func.max(outbox.c.package_version), 0)).where(
+            outbox.c.package_id == package.package_id
+        )
+        version = (await self._connection.execute(newest)).scalar_one() + 1
+        payload = {"reservation_id": package.reservation_id, "lines": package.lines()}
+        await self._connection.execute(
+            insert(outbox).values(
+                event_id=uuid.uuid4().hex,
+                package_id=package.package_id,
+                package_sn=package.package_sn,
+                package_version=version,
+                command=command.value,
+                payload=json.dumps(payload),
+                trace=trace,
+                state=PENDING,
+                attempts=0,
+                next_attempt_time=self._now,
+                create_time=self._now,
+            )
+        )
+
+    async def take_over(self, most: int) -> int:
+        """Entries whose relay died while it had them."""
+        late = await self._connection.execute(
+            select(outbox.c.entry_id)
+            .where(outbox.c.state == INFLIGHT, outbox.c.lease_until_time < self._now)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        )
+        ids = list(late.scalars())
+        if ids:
+            await self._connection.execute(
+                update(outbox)
+                .where(outbox.c.entry_id.in_(ids))
+                .values(state=PENDING, lease_token=None, lease_until_time=None, next_attempt_time=self._now)
+            )
+        return len(ids)
+
+    async def claim(self, most: int, lease_seconds: float) -> list[Task]:
+        """Locks due entries that no earlier unfinished one precedes, checks that again, puts a lease on them."""
+        earlier = outbox.alias()
+        precedes = exists().where(
+            earlier.c.package_id == outbox.c.package_id,
+            earlier.c.package_version < outbox.c.package_version,
+            earlier.c.state != DONE,
+        )
+        due = select(outbox).where(outbox.c.state == PENDING, outbox.c.next_attempt_time <= self._now)
+        locked = await self._connection.execute(
+            due.where(~precedes).order_by(outbox.c.entry_id).limit(most).with_for_update(skip_locked=True)
+        )
+        rows = locked.all()
+        if not rows:
+            return []
+        ids = [row.entry_id for row in rows]
+        checked = await self._connection.execute(
+            select(outbox.c.entry_id).where(outbox.c.entry_id.in_(ids), ~precedes)
+        )
+        first = set(checked.scalars())
+        token = uuid.uuid4().hex
+        await self._connection.execute(
+            update(outbox)
+            .where(outbox.c.entry_id.in_(first))
+            .values(
+                state=INFLIGHT,
+                lease_token=token,
+                lease_until_time=self._now + timedelta(seconds=lease_seconds),
+                attempts=outbox.c.attempts + 1,
+            )
+        )
+        tasks = []
+        for row in rows:
+            if row.entry_id in first:
+                payload = json.loads(row.payload)
+                tasks.append(
+                    Task(
+                        row.entry_id,
+                        row.package_sn,
+                        StockCommand(row.command),
+                        payload["reservation_id"],
+                        payload["lines"],
+                        row.trace,
+                        token,
+                        row.attempts + 1,
+                    )
+                )
+        return tasks
+
+    async def done(self, task: Task) -> bool:
+        """Closes the entry under our lease."""
+        return await self._release(task, state=DONE, done_time=self._now, last_error=None)
+
+    async def try_later(self, task: Task, error: str, seconds: float) -> bool:
+        """Puts the entry back under our lease."""
+        due = self._now + timedelta(seconds=seconds)
+        return await self._release(task, state=PENDING, next_attempt_time=due, last_error=error[:500])
+
+    async def park(self, task: Task, error: str) -> bool:
+        """Sets the entry aside under our lease; it blocks its own package only."""
+        return await self._release(task, state=PARKED, last_error=error[:500])
+
+    async def _release(self, task: Task, **values: object) -> bool:
+        result = await self._connection.execute(
+            update(outbox)
+            .where(
+                outbox.c.entry_id == task.entry_id,
+                outbox.c.state == INFLIGHT,
+                outbox.c.lease_token == task.token,
+            )
+            .values(lease_token=None, lease_until_time=None, **values)
+        )
+        return result.rowcount == 1
+
+    async def _close_reserves(self, package: Package) -> None:
+        # A reserve in flight may still succeed; the release that follows leaves a tombstone against it.
+        await self._connection.execute(
+            update(outbox)
+            .where(
+                outbox.c.package_id == package.package_id,
+                outbox.c.command == StockCommand.RESERVE.value,
+                outbox.c.state != DONE,
+            )
+            .values(state=DONE, lease_token=None, lease_until_time=None, done_time=self._now)
+        )

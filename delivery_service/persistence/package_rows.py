@@ -1,0 +1,150 @@
+"""Between a package and its rows."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import Select, String, cast, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from delivery_service.domain.package import Package, PackageItem
+from delivery_service.domain.reservation import Shortage
+from delivery_service.domain.workflow import Verb
+from delivery_service.persistence.codes import (
+    STATE_CODES,
+    STATES,
+    STEP_COLUMNS,
+    STOCK_STATE_CODES,
+    STOCK_STATES,
+    WORKFLOW_CODES,
+    WORKFLOWS,
+)
+from delivery_service.persistence.tables import package_items, package_orders
+
+
+def with_id(package: Package, package_id: int) -> Package:
+    """The package with the number of its row, and its times as the row keeps them."""
+    seconds = package.create_time.replace(microsecond=0)
+    return replace(package, package_id=package_id, create_time=seconds, update_time=seconds)
+
+
+def values_of_new(package: Package) -> dict[str, Any]:
+    """The columns of a new row; `order_ids` is a projection for old readers."""
+    delivery_type, shipping_type = WORKFLOW_CODES[package.workflow]
+    return changed_values(package) | {
+        "prepare_sn": package.package_sn,
+        "order_ids": ",".join(map(str, package.order_ids)),
+        "delivery_type": delivery_type,
+        "shipping_type": shipping_type,
+        "type": package.leg,
+        "shop_id": package.shop_id,
+        "warehouse_id": package.warehouse_id,
+        "create_time": package.create_time,
+        "content_digest": package.content_digest,
+    }
+
+
+def changed_values(package: Package) -> dict[str, Any]:
+    """The columns that a package's life changes."""
+    shortages = [asdict(shortage) for shortage in package.shortages]
+    return {
+        "prepare_status": STATE_CODES[package.state],
+        "stock_state": STOCK_STATE_CODES[package.stock_state],
+        "driver_id": package.driver_id,
+        "attempt": package.attempt,
+        "reservation_id": package.reservation_id,
+        "rejection_reason": package.rejection_reason,
+        "shortages": json.dumps(shortages) if shortages else None,
+        "version": package.version,
+        "update_time": package.update_time,
+        "actual_arrival_time": package.step_times.get(Verb.ARRIVE),
+    } | {column: package.step_times.get(verb) for verb, column in STEP_COLUMNS.items()}
+
+
+def item_values(package: Package) -> list[dict[str, Any]]:
+    """A row an item."""
+    return [
+        {
+            "prepare_id": package.package_id,
+            "order_item_id": item.order_item_id,
+            "sku": item.sku,
+            "quantity": item.quantity,
+            "create_time": package.create_time,
+        }
+        for item in package.items
+    ]
+
+
+def order_values(package: Package) -> list[dict[str, Any]]:
+    """A row an order, which takes the order's leg."""
+    return [
+        {"prepare_goods_id": package.package_id, "order_id": order_id, "active_leg": package.leg}
+        for order_id in package.order_ids
+    ]
+
+
+async def load(connection: AsyncConnection, statement: Select[Any]) -> list[Package]:
+    """The packages that a select on their table finds, with items and orders: three statements in all."""
+    rows = (await connection.execute(statement)).all()
+    if not rows:
+        return []
+    ids = [row.id for row in rows]
+    items = await _items(connection, ids)
+    orders = await _orders(connection, ids)
+    return [_package(row, items[row.id], orders[row.id]) for row in rows]
+
+
+async def _items(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, list[PackageItem]]:
+    columns = package_items.c
+    # The old system named a stock by number only.
+    sku = func.coalesce(columns.sku, cast(columns.sku_id, String(20))).label("code")
+    rows = await connection.execute(
+        select(columns.prepare_id, columns.order_item_id, sku, columns.quantity)
+        .where(columns.prepare_id.in_(ids))
+        .order_by(columns.id)
+    )
+    items: defaultdict[int, list[PackageItem]] = defaultdict(list)
+    for row in rows:
+        items[row.prepare_id].append(PackageItem(row.order_item_id, row.code, row.quantity))
+    return items
+
+
+async def _orders(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, list[int]]:
+    columns = package_orders.c
+    rows = await connection.execute(
+        select(columns.prepare_goods_id, columns.order_id)
+        .where(columns.prepare_goods_id.in_(ids))
+        .order_by(columns.order_id)
+    )
+    orders: defaultdict[int, list[int]] = defaultdict(list)
+    for row in rows:
+        orders[row.prepare_goods_id].append(row.order_id)
+    return orders
+
+
+def _package(row: Any, items: Sequence[PackageItem], order_ids: Sequence[int]) -> Package:
+    times = {verb: getattr(row, column) for verb, column in STEP_COLUMNS.items()}
+    return Package(
+        package_id=row.id,
+        package_sn=row.prepare_sn,
+        workflow=WORKFLOWS[row.delivery_type, row.shipping_type],
+        leg=row.type,
+        shop_id=row.shop_id,
+        warehouse_id=row.warehouse_id,
+        driver_id=row.driver_id,
+        order_ids=tuple(order_ids),
+        items=tuple(items),
+        state=STATES[row.prepare_status],
+        stock_state=STOCK_STATES[row.stock_state],
+        create_time=row.create_time,
+        update_time=row.update_time,
+        attempt=row.attempt,
+        reservation_id=row.reservation_id,
+        rejection_reason=row.rejection_reason,
+        shortages=tuple(Shortage(**shortage) for shortage in json.loads(row.shortages or "[]")),
+        version=row.version,
+        step_times={verb: time for verb, time in times.items() if time is not None},
+        content_digest=row.content_digest,
+    )

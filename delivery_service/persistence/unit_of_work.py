@@ -1,0 +1,31 @@
+"""One transaction: every repository over the same connection."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from delivery_service.persistence.consistency import SqlConsistency
+from delivery_service.persistence.directory import SqlDrivers, SqlWarehouses
+from delivery_service.persistence.evidence import SqlEvidence
+from delivery_service.persistence.orders import SqlOrders
+from delivery_service.persistence.outbox import SqlOutbox
+from delivery_service.persistence.package_events import SqlPackageEvents
+from delivery_service.persistence.packages import SqlPackages
+from delivery_service.persistence.tables import requests
+from servicekit.requests import RequestLog
+
+
+class SqlUnitOfWork:
+    """What a use case works with; `now` is the database's time when the transaction began."""
+
+    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
+        self.now = now
+        self.orders = SqlOrders(connection, now)
+        self.packages = SqlPackages(connection)
+        self.events = SqlPackageEvents(connection)
+        self.evidence = SqlEvidence(connection)
+        self.drivers = SqlDrivers(connection)
+        self.warehouses = SqlWarehouses(connection)
+        self.outbox = SqlOutbox(connection, now)
+        self.consistency = SqlConsistency(connection)
+        self.requests = RequestLog(connection, requests, now)
