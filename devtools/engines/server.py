@@ -78,7 +78,7 @@ class Server:
     def _spawn(self) -> Process:
         sockets = self.home.sockets.resolve()
         for leftover in sockets.iterdir():
-            # A killed server leaves its socket's lock behind, which would stop the next one.
+            # A killed server leaves a lock with its process id, which may be somebody else's by now.
             leftover.unlink()
         process = processes.spawn(
             self.engine.command(self.home.data, sockets, durable=self.durable),
