@@ -43,7 +43,7 @@ async def test_a_server_keeps_what_was_committed_and_its_url_over_a_crash(server
 
     await asyncio.to_thread(server.kill)
     assert server.pid is None
-    (server.home.sockets / "mysql.sock.lock").write_text(str(os.getpid()))
+    (server.home.sockets / "mysql.sock.lock").write_text(str(os.getppid()))
     await asyncio.to_thread(server.start)
 
     assert server.url("shelf") == url
