@@ -4,6 +4,8 @@ import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from itertools import accumulate
+from typing import Any
 
 import grpc
 from google.protobuf import any_pb2
@@ -13,8 +15,14 @@ from grpc_status import rpc_status
 
 from servicekit.errors import STATUSES, FieldInvalid
 
-# gRPC puts the status into HTTP/2 trailers, which peers bound (8 KiB by default); details must stay well below.
-_MOST_DETAILS_BYTES = 5000
+# gRPC puts the status into HTTP/2 trailers. Peers bound these, to 8 KiB by default, and answer something else
+# instead of a larger status. On the wire a byte of a message may become three (percent-encoding, and the message
+# is there twice), three bytes of details become four (base64).
+_MOST_MESSAGE_BYTES = 500
+_MOST_DETAILS_BYTES = 4000
+_MOST_FACTS_BYTES = 1500
+_MOST_TEXT_BYTES = 200
+_REST_BYTES = 60
 
 
 class ErrorStatuses:
@@ -42,7 +50,7 @@ class ErrorStatuses:
         return error_details_pb2.ErrorInfo(reason=reason, domain=self._domain, metadata=metadata)
 
     def _build(self, code: grpc.StatusCode, message: str, details: Iterable[Message]) -> grpc.Status:
-        status = status_pb2.Status(code=code.value[0], message=message[:500])
+        status = status_pb2.Status(code=code.value[0], message=_clipped(message, _MOST_MESSAGE_BYTES))
         room = _MOST_DETAILS_BYTES
         for detail in details:
             packed = any_pb2.Any()
@@ -60,7 +68,12 @@ def _facts(error: Exception) -> dict[str, str]:
     if not dataclasses.is_dataclass(error) or isinstance(error, FieldInvalid):
         return {}
     values = {field.name: getattr(error, field.name) for field in dataclasses.fields(error)}
-    return {name: _fact(value)[:1000] for name, value in values.items() if value is not None}
+    facts, room = {}, _MOST_FACTS_BYTES
+    for name, value in values.items():
+        if value is not None:
+            facts[name] = _clipped(_fact(value), room)
+            room -= len(facts[name].encode())
+    return facts
 
 
 def _fact(value: object) -> str:
@@ -70,20 +83,22 @@ def _fact(value: object) -> str:
 def _standard_details(code: grpc.StatusCode, error: Exception) -> Iterable[Message]:
     if isinstance(error, FieldInvalid):
         violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description)
+            error_details_pb2.BadRequest.FieldViolation(
+                field=_clipped(v.field), description=_clipped(v.description)
+            )
             for v in error.violations
         ]
         yield error_details_pb2.BadRequest(field_violations=violations)
     elif code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.ALREADY_EXISTS):
         kind = re.sub(r"_(NOT_FOUND|EXISTS)$", "", _reason(error)).lower()
         yield error_details_pb2.ResourceInfo(
-            resource_type=kind, resource_name=_first_fact(error), description=str(error)
+            resource_type=kind, resource_name=_clipped(_first_fact(error)), description=_clipped(str(error))
         )
     elif code is grpc.StatusCode.FAILED_PRECONDITION:
         yield error_details_pb2.PreconditionFailure(
             violations=[
                 error_details_pb2.PreconditionFailure.Violation(
-                    type=_reason(error), subject=subject, description=description
+                    type=_reason(error), subject=_clipped(subject), description=_clipped(description)
                 )
                 for subject, description in _violations(error)
             ]
@@ -104,19 +119,28 @@ def _first_fact(error: Exception) -> str:
     return next(iter(_facts(error).values()), "")
 
 
-def _shortened(detail: Message, room: int) -> Message:
-    """Drops violations from the end until the detail fits; the last one kept says how many are missing."""
-    if detail.ByteSize() <= room:
-        return detail
+def _clipped(text: str, most_bytes: int = _MOST_TEXT_BYTES) -> str:
+    raw = text.encode()
+    return text if len(raw) <= most_bytes else raw[: max(most_bytes - 3, 0)].decode(errors="ignore") + "…"
+
+
+def _shortened(detail: Any, room: int) -> Message:
+    """Drops violations from the end until the detail fits; the last one then says how many are missing."""
     if isinstance(detail, error_details_pb2.BadRequest):
-        total = len(detail.field_violations)
-        while detail.ByteSize() > room - 100 and detail.field_violations:
-            del detail.field_violations[-1]
-        more = detail.field_violations.add()
-        more.field, more.description = "…", f"{total - len(detail.field_violations) + 1} more violations"
+        left_out = _drop_beyond(detail.field_violations, room)
+        if left_out:
+            detail.field_violations.add(field="…", description=f"{left_out} more violations")
     elif isinstance(detail, error_details_pb2.PreconditionFailure):
-        total = len(detail.violations)
-        while detail.ByteSize() > room - 100 and detail.violations:
-            del detail.violations[-1]
-        detail.violations.add(subject="…", description=f"{total - len(detail.violations)} more")
-    return detail
+        left_out = _drop_beyond(detail.violations, room)
+        if left_out:
+            detail.violations.add(subject="…", description=f"{left_out} more violations")
+    return detail  # type: ignore[no-any-return]
+
+
+def _drop_beyond(violations: Any, room: int) -> int:
+    """Keeps as many as fit beside a last one about the rest; answers how many were dropped."""
+    sizes = accumulate(violation.ByteSize() + 3 for violation in violations)
+    fitting = sum(size <= room - _REST_BYTES for size in sizes)
+    left_out: int = len(violations) - fitting
+    del violations[fitting:]
+    return left_out

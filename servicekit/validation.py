@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from servicekit.errors import FieldInvalid, Violation
 
 MOST_QUANTITY = 1_000_000_000
-MOST_VIOLATIONS = 100
+MOST_VIOLATIONS = 1000
 
 _NAME = re.compile(r"[A-Za-z0-9._:/-]{1,64}", re.ASCII)
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,19}", re.ASCII)

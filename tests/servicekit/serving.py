@@ -31,9 +31,11 @@ STATUSES = ErrorStatuses("test.holdfast", {UnknownThing: grpc.StatusCode.NOT_FOU
 
 
 @asynccontextmanager
-async def serving(register: Callable[[grpc.aio.Server], None]) -> AsyncIterator[grpc.aio.Channel]:
+async def serving(
+    register: Callable[[grpc.aio.Server], None], statuses: ErrorStatuses = STATUSES
+) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a server that has the kit's interceptor and whatever `register` adds."""
-    server = grpc.aio.server(interceptors=[CallInterceptor(STATUSES)], options=[("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(interceptors=[CallInterceptor(statuses)], options=[("grpc.so_reuseport", 0)])
     register(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -46,14 +48,16 @@ async def serving(register: Callable[[grpc.aio.Server], None]) -> AsyncIterator[
 
 @asynccontextmanager
 async def asking(
-    behaviour: Callable[[Any, Context], Awaitable[Message]], asked: type[Message] = Asked
+    behaviour: Callable[[Any, Context], Awaitable[Message]],
+    asked: type[Message] = Asked,
+    statuses: ErrorStatuses = STATUSES,
 ) -> AsyncIterator[Callable[..., grpc.aio.UnaryUnaryCall[Any, Any]]]:
     """Serves one unary method, and gives its caller's side."""
     handler: Any = grpc.unary_unary_rpc_method_handler(
         behaviour, asked.FromString, lambda answer: bytes(answer.SerializeToString())
     )
     handlers = grpc.method_handlers_generic_handler(SERVICE, {"Ask": handler})
-    async with serving(lambda server: server.add_generic_rpc_handlers((handlers,))) as channel:
+    async with serving(lambda server: server.add_generic_rpc_handlers((handlers,)), statuses) as channel:
         yield channel.unary_unary(f"/{SERVICE}/Ask", asked.SerializeToString, lambda raw: raw)
 
 
