@@ -42,7 +42,7 @@ def _decoded(request: Any) -> tuple[str, ...]:
     token: str = request.page_token
     try:
         bound_to, *key = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), b"-_", validate=True))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise PageTokenMismatch from None
     if bound_to != _bound_to(request) or not key or not all(isinstance(part, str) for part in key):
         raise PageTokenMismatch
