@@ -44,7 +44,9 @@ class Poller:
                 log.warning("step failed", poller=self.name, error=repr(error), failures=failures)
             if more or self._stopping:
                 continue
-            pause = min(self._idle_seconds * 2**failures, max(MOST_PAUSE_SECONDS, self._idle_seconds))
+            # The exponent is bounded too: a float times 2^1024 is an error, and outages can last.
+            longer = self._idle_seconds * 2 ** min(failures, 10)
+            pause = min(longer, max(MOST_PAUSE_SECONDS, self._idle_seconds))
             # The jitter keeps replicas from polling in step.
             try:
                 async with asyncio.timeout(pause * random.uniform(0.8, 1.2)):

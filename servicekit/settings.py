@@ -45,7 +45,7 @@ def shown(settings: object) -> dict[str, str]:
 
 
 def _masked(text: str) -> str:
-    text = re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+    text = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", text)
     return re.sub(r"(?i)((?:password|secret|token)=)[^&\s]*", r"\1***", text)
 
 

@@ -1,0 +1,99 @@
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+
+from servicekit.tasks import Tasks
+
+
+async def test_work_answers_its_caller() -> None:
+    async def work() -> str:
+        return "done"
+
+    tasks = Tasks()
+
+    assert await tasks.run(work()) == "done"
+    await asyncio.sleep(0)
+    assert len(tasks) == 0
+
+
+async def test_work_goes_on_when_its_caller_is_cancelled() -> None:
+    tasks = Tasks()
+    done = asyncio.Event()
+
+    async def work() -> None:
+        await asyncio.sleep(0.05)
+        done.set()
+
+    caller = asyncio.create_task(tasks.run(work()))
+    await asyncio.sleep(0.01)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert len(tasks) == 1
+    assert not done.is_set()
+
+    assert await tasks.drain(1)
+
+    assert done.is_set()
+    assert len(tasks) == 0
+
+
+async def test_work_that_does_not_end_in_time_is_cancelled_and_said_so() -> None:
+    tasks = Tasks()
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    caller = asyncio.create_task(tasks.run(work()))
+    await asyncio.sleep(0.01)
+
+    assert not await tasks.drain(0.05)
+
+    assert ended.is_set()
+    assert len(tasks) == 0
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+
+async def test_draining_nothing_is_done_at_once() -> None:
+    assert await asyncio.wait_for(Tasks().drain(60), 1)
+
+
+async def test_a_failure_that_nobody_waits_for_makes_no_noise() -> None:
+    loop = asyncio.get_running_loop()
+    noise: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: noise.append(context))
+    try:
+        tasks = Tasks()
+
+        async def work() -> None:
+            await asyncio.sleep(0.02)
+            raise ArithmeticError
+
+        caller = asyncio.create_task(tasks.run(work()))
+        await asyncio.sleep(0.01)
+        caller.cancel()
+        await asyncio.gather(caller, return_exceptions=True)
+        assert await tasks.drain(1)
+        await asyncio.sleep(0)
+        del caller
+        gc.collect()
+        await asyncio.sleep(0)
+    finally:
+        loop.set_exception_handler(None)
+
+    assert noise == []
+
+
+async def test_a_failure_reaches_the_caller_that_waits() -> None:
+    async def work() -> None:
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        await Tasks().run(work())
