@@ -1,0 +1,190 @@
+"""A caller of the inventory service in short words, and its books as the database has them."""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from holdfast.inventory.v1 import inventory_pb2_grpc, movement_pb2, reservation_pb2, stock_pb2
+from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from inventory_service.persistence.tables import metadata
+
+SHOP = (("actor-role", "merchant"), ("actor-id", "7"))
+STRANGER = (("actor-role", "merchant"), ("actor-id", "8"))
+SYSTEM = (("actor-role", "system"), ("actor-id", "delivery"))
+Metadata = tuple[tuple[str, str], ...]
+
+
+def lines(quantities: Mapping[str, int] | Sequence[tuple[str, int]]) -> list[reservation_pb2.ReservationLine]:
+    """Lines of a request."""
+    pairs = quantities.items() if isinstance(quantities, Mapping) else quantities
+    return [reservation_pb2.ReservationLine(sku=sku, quantity=units) for sku, units in pairs]
+
+
+class Inventory:
+    """The service, called as SHOP unless said otherwise."""
+
+    def __init__(self, channel: grpc.aio.Channel, engine: AsyncEngine) -> None:
+        self.stub = inventory_pb2_grpc.InventoryServiceStub(channel)
+        self.ops = ops_pb2_grpc.OpsServiceStub(channel)
+        self.engine = engine
+
+    async def create(self, sku: str, quantity: int = 0, **fields: Any) -> stock_pb2.Stock:
+        """CreateStock."""
+        request = stock_pb2.CreateStockRequest(sku=sku, quantity=quantity, **fields)
+        return (await self.stub.CreateStock(request, metadata=SHOP, timeout=10)).stock
+
+    async def adjust(self, sku: str, delta: int, request_id: str, **fields: Any) -> stock_pb2.Stock:
+        """AdjustStock, RECEIVED."""
+        request = movement_pb2.AdjustStockRequest(
+            **{"sku": sku, "delta": delta, "request_id": request_id}
+            | {"reason": movement_pb2.MOVEMENT_REASON_RECEIVED}
+            | fields
+        )
+        return (await self.stub.AdjustStock(request, metadata=SHOP, timeout=10)).stock
+
+    async def reserve(
+        self,
+        reservation_id: str,
+        quantities: Mapping[str, int] | Sequence[tuple[str, int]],
+        *,
+        ttl: float | None = None,
+        metadata: Metadata = SHOP,
+        **fields: Any,
+    ) -> reservation_pb2.Reservation:
+        """ReserveStock for holder order:1."""
+        request = reservation_pb2.ReserveStockRequest(
+            **{"reservation_id": reservation_id, "holder": "order:1", "lines": lines(quantities)} | fields
+        )
+        if ttl is not None:
+            request.ttl.CopyFrom(duration(ttl))
+        return (await self.stub.ReserveStock(request, metadata=metadata, timeout=10)).reservation
+
+    async def commit(
+        self, reservation_id: str, *, metadata: Metadata = SHOP, **fields: Any
+    ) -> reservation_pb2.Reservation:
+        """CommitReservation."""
+        request = reservation_pb2.CommitReservationRequest(reservation_id=reservation_id, **fields)
+        return (await self.stub.CommitReservation(request, metadata=metadata, timeout=10)).reservation
+
+    async def release(
+        self, reservation_id: str, *, metadata: Metadata = SHOP, **fields: Any
+    ) -> reservation_pb2.Reservation:
+        """ReleaseReservation."""
+        request = reservation_pb2.ReleaseReservationRequest(reservation_id=reservation_id, **fields)
+        return (await self.stub.ReleaseReservation(request, metadata=metadata, timeout=10)).reservation
+
+    async def extend(
+        self, reservation_id: str, ttl: float, *, metadata: Metadata = SHOP, **fields: Any
+    ) -> reservation_pb2.Reservation:
+        """ExtendReservation."""
+        request = reservation_pb2.ExtendReservationRequest(
+            reservation_id=reservation_id, ttl=duration(ttl), **fields
+        )
+        return (await self.stub.ExtendReservation(request, metadata=metadata, timeout=10)).reservation
+
+    async def reservation(self, reservation_id: str) -> reservation_pb2.Reservation:
+        """GetReservation."""
+        request = reservation_pb2.GetReservationRequest(reservation_id=reservation_id)
+        return (await self.stub.GetReservation(request, timeout=10)).reservation
+
+    async def levels(self, sku: str) -> tuple[int, int, int]:
+        """(quantity, reserved, available) by GetStock."""
+        stock = (await self.stub.GetStock(stock_pb2.GetStockRequest(sku=sku), timeout=10)).stock
+        return stock.quantity, stock.reserved_quantity, stock.available_quantity
+
+    async def findings(self) -> list[str]:
+        """What CheckConsistency finds."""
+        found = self.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(), timeout=30)
+        return [f"{answer.finding.subject}: {answer.finding.description}" async for answer in found]
+
+    async def let_expire(self, *reservation_ids: str, seconds_ago: float = 1) -> None:
+        """Moves the expire_time of holds into the past, as the passing of time would."""
+        statement = text(
+            "UPDATE inventory.reservation SET expire_time = now() - make_interval(secs => :ago)"
+            " WHERE reservation_id = ANY(:ids)"
+        )
+        async with self.engine.begin() as connection:
+            await connection.execute(statement, {"ids": list(reservation_ids), "ago": seconds_ago})
+
+    async def everything(self) -> dict[str, list[Any]]:
+        """All rows of all tables."""
+        async with self.engine.connect() as connection:
+            return {
+                table.name: sorted(map(repr, (await connection.execute(select(table))).all()))
+                for table in metadata.sorted_tables
+            }
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What a caller learns from a refusal."""
+
+    code: grpc.StatusCode
+    reason: str
+    metadata: Mapping[str, str]
+    violations: list[tuple[str, str]]
+    """(field, description) or (subject, description)."""
+    resource: tuple[str, str] | None
+    retry: bool
+
+
+async def refused(call: Awaitable[object]) -> Refused:
+    """The refusal of a call that must not succeed; its error always bears an ErrorInfo of inventory."""
+    try:
+        answer = await call
+    except grpc.aio.AioRpcError as error:
+        status = rpc_status.from_call(error)  # type: ignore[arg-type]
+        assert status is not None, error
+        found: dict[type[Message], Any] = {}
+        for detail in status.details:
+            for kind in _DETAILS:
+                if detail.Is(kind.DESCRIPTOR):
+                    found[kind] = kind.FromString(detail.value)
+        info = found[error_details_pb2.ErrorInfo]
+        assert info.domain == "inventory.holdfast"
+        return Refused(
+            error.code(),
+            info.reason,
+            dict(info.metadata),
+            _violations(found),
+            _resource(found),
+            error_details_pb2.RetryInfo in found,
+        )
+    raise AssertionError(f"was not refused but answered {answer}")
+
+
+_DETAILS: tuple[type[Message], ...] = (
+    error_details_pb2.ErrorInfo,
+    error_details_pb2.BadRequest,
+    error_details_pb2.PreconditionFailure,
+    error_details_pb2.ResourceInfo,
+    error_details_pb2.RetryInfo,
+)
+
+
+def _violations(found: Mapping[type[Message], Any]) -> list[tuple[str, str]]:
+    if bad := found.get(error_details_pb2.BadRequest):
+        return [(violation.field, violation.description) for violation in bad.field_violations]
+    if failed := found.get(error_details_pb2.PreconditionFailure):
+        return [(violation.subject, violation.description) for violation in failed.violations]
+    return []
+
+
+def _resource(found: Mapping[type[Message], Any]) -> tuple[str, str] | None:
+    info = found.get(error_details_pb2.ResourceInfo)
+    return None if info is None else (info.resource_type, info.resource_name)
+
+
+def duration(seconds: float) -> Duration:
+    """A Duration of so many seconds."""
+    message = Duration()
+    message.FromMicroseconds(round(seconds * 1_000_000))
+    return message

@@ -1,0 +1,58 @@
+"""A real inventory server on a real Postgres: migrated and started once a worker, emptied before each test."""
+
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from inventory_service import bootstrap
+from inventory_service.persistence.tables import metadata
+from inventory_service.settings import Settings
+from servicekit.engines import create_engine
+from servicekit.server import Server
+from tests.inventory_service.client import Inventory
+from tests.support.databases import fresh_database
+
+
+@pytest.fixture(scope="session")
+async def inventory_url() -> AsyncIterator[str]:
+    """A migrated database of this worker."""
+    async with fresh_database("postgres") as url:
+        migrating = create_engine(url, pool_size=2, for_migrations=True)
+        await bootstrap.schema().upgrade(migrating)
+        await migrating.dispose()
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def inventory_engine(inventory_url: str) -> AsyncIterator[AsyncEngine]:
+    """The tests' own way into that database."""
+    engine = create_engine(inventory_url, pool_size=3)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+async def inventory_channel(inventory_url: str) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to a server whose sweeper sleeps, so that a test sees what the calls themselves do."""
+    settings = Settings(inventory_url, listen="127.0.0.1:0", sweep_seconds=86_400, drain_pause_seconds=0)
+    server = Server(bootstrap.build(settings))
+    port = await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield channel
+    await server.stop()
+
+
+@pytest.fixture
+async def inventory(
+    inventory_channel: grpc.aio.Channel, inventory_engine: AsyncEngine
+) -> AsyncIterator[Inventory]:
+    """The service with empty books; after the test they must agree with themselves."""
+    tables = ", ".join(f"inventory.{table.name}" for table in metadata.sorted_tables)
+    async with inventory_engine.begin() as connection:
+        await connection.execute(text(f"TRUNCATE {tables}"))
+    caller = Inventory(inventory_channel, inventory_engine)
+    yield caller
+    assert await caller.findings() == []
