@@ -17,6 +17,9 @@ def reservation_expiry(transactions: Transactions[U], idle_seconds: float) -> Po
     """A poller that sweeps at least every `idle_seconds`; safe with any number of replicas."""
 
     async def step() -> bool:
+        # A look without locks first: most of the time there is nothing to sweep.
+        if not await transactions.read(lambda uow: uow.reservations.list_due(1)):
+            return False
         swept = await transactions.run(
             partial(expire_due_reservations, BATCH), name="expire", repeatable=True
         )
