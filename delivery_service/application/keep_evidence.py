@@ -1,5 +1,6 @@
 """A photo is kept: its bytes first, then what is known of it, so that no evidence is ever without its photo."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from delivery_service.application.ports import PhotoReader, PhotoStore, UnitOfWork
@@ -19,12 +20,15 @@ class KeepEvidence:
     uploader: str
 
 
-async def keep_photo(content: bytes, reader: PhotoReader, store: PhotoStore) -> Photo:
-    """Looks at the bytes and stores them; outside of any transaction, since this takes its time.
+async def keep_photo(
+    content: bytes, reader: PhotoReader, store: PhotoStore, check: Callable[[Photo], None]
+) -> Photo:
+    """Looks at the bytes, lets `check` object, and stores them; outside of any transaction, as this takes time.
 
-    A crash afterwards leaves a file that nothing names: harmless. Raises PhotoUnreadable.
+    A crash afterwards leaves a file that nothing names: harmless. Raises PhotoUnreadable, StorageFull.
     """
     photo = await reader.read(content)
+    check(photo)
     await store.put(photo.sha256, content)
     return photo
 

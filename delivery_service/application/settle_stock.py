@@ -33,7 +33,11 @@ async def settle_due(transactions: Transactions, inventory: Inventory, notify: C
     `notify` is told each package whose command was recorded.
     """
     tasks = await transactions.run(_claim, name="claim")
-    await asyncio.gather(*(_settle(task, transactions, inventory, notify) for task in tasks))
+    settling = (_settle(task, transactions, inventory, notify) for task in tasks)
+    # All of them are let finish: one that fails is taken over once its lease has run out.
+    for outcome in await asyncio.gather(*settling, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
     return bool(tasks)
 
 

@@ -292,3 +292,12 @@ class EvidenceDamaged(Refusal):
 
     def __str__(self) -> str:
         return f"the stored bytes of evidence {self.evidence_id} are missing or damaged"
+
+
+class StorageFull(Refusal):
+    """There is no room for another photo."""
+
+    retry_after_seconds = 60.0
+
+    def __str__(self) -> str:
+        return "there is no room for another photo; nothing was kept"

@@ -1,0 +1,76 @@
+"""Settings → engine, gateways, use cases, servicers, workers: the only wiring."""
+
+import grpc
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from delivery_service.application.await_settlement import Settlements
+from delivery_service.application.ports import Inventory
+from delivery_service.gateways.inventory import InventoryGateway, open_channel
+from delivery_service.gateways.photo_reader import PillowPhotoReader
+from delivery_service.gateways.photo_store import FilePhotoStore
+from delivery_service.persistence.unit_of_work import SqlUnitOfWork
+from delivery_service.rpc import servicer
+from delivery_service.rpc.consistency import consistency_checks
+from delivery_service.rpc.statuses import STATUSES
+from delivery_service.rpc.work import Work
+from delivery_service.settings import Settings
+from delivery_service.workers.outbox_relay import outbox_relay
+from servicekit import ops
+from servicekit.engines import create_engine
+from servicekit.migrations import Schema
+from servicekit.mutations import Mutations
+from servicekit.server import Service
+from servicekit.settings import shown
+from servicekit.tasks import Tasks
+from servicekit.transactions import Transactions
+
+
+def schema() -> Schema:
+    """The history of the delivery schema."""
+    return Schema("delivery")
+
+
+def build(settings: Settings) -> Service:
+    """The service, ready to be served. Call it inside the event loop: channels belong to theirs."""
+    engine = create_engine(settings.database_url, pool_size=settings.pool_size)
+    channel = open_channel(settings.inventory_address)
+    service = assemble(settings, engine, InventoryGateway(channel))
+    service.close = [channel.close]
+    return service
+
+
+def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> Service:
+    """The service over an engine and an inventory that are there already."""
+    transactions: Transactions[Work] = Transactions(engine, SqlUnitOfWork, at_once=settings.pool_size)
+    tasks = Tasks()
+    settlements = Settlements(transactions)
+    relay = outbox_relay(transactions, inventory, settlements.notify, settings.relay_seconds)
+    delivery = servicer.DeliveryServicer(
+        transactions,
+        Mutations(transactions, tasks),
+        settlements,
+        relay.nudge,
+        FilePhotoStore(settings.evidence_dir),
+        PillowPhotoReader(),
+    )
+    history = schema()
+    checks = consistency_checks(transactions, inventory)
+    operators = ops.OpsServicer("delivery", engine, history, shown(settings), checks)
+
+    def register(server: grpc.aio.Server) -> None:
+        servicer.register(server, delivery)
+        ops.register(server, operators)
+
+    return Service(
+        name="delivery",
+        grpc_services=(servicer.SERVICE_NAME, ops.SERVICE_NAME),
+        listen=settings.listen,
+        engine=engine,
+        schema=history,
+        statuses=STATUSES,
+        register=register,
+        tasks=tasks,
+        pollers=[relay],
+        wake_waiters=settlements.drain,
+        drain_pause_seconds=settings.drain_pause_seconds,
+    )

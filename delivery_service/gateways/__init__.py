@@ -1,0 +1,1 @@
+"""What lies outside of the process: the inventory service, and the bytes of photos."""

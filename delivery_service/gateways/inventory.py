@@ -1,0 +1,190 @@
+"""The inventory service: commands that may be repeated, and what its answers mean."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+from holdfast.inventory.v1 import inventory_pb2_grpc
+from holdfast.inventory.v1 import reservation_pb2 as pb
+
+from delivery_service.application.ports import (
+    Answer,
+    Done,
+    Hold,
+    InventoryUnreachable,
+    Refused,
+    TryLater,
+)
+from delivery_service.domain.reservation import Shortage
+from servicekit.crash_points import crash_point
+
+HOLDER = "delivery"
+CALL_SECONDS = 3.0
+PAGE_SIZE = 500
+
+_CHANNEL_OPTIONS = [
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # The relay comes back by itself; a channel that sleeps for long after an outage would hold it up.
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    # A refusal with 200 lines has large trailers.
+    ("grpc.max_metadata_size", 64 * 1024),
+]
+
+# Answers that will not change by asking again. Everything else may be a matter of time.
+_DEFINITE = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.ALREADY_EXISTS,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.OUT_OF_RANGE,
+    }
+)
+_STATES = {
+    value: name.removeprefix("RESERVATION_STATE_") for name, value in pb.ReservationState.items() if value
+}
+
+
+def open_channel(address: str) -> grpc.aio.Channel:
+    """A channel to the inventory service that notices dead peers and comes back quickly."""
+    return grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+
+
+class InventoryGateway:
+    """Inventory over one channel, as the actor `system:delivery`."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = inventory_pb2_grpc.InventoryServiceStub(channel)
+
+    async def reserve(self, reservation_id: str, lines: Mapping[str, int], trace: str) -> Answer:
+        """Holds every line or none, without an end: the outbox sees to that."""
+        request = pb.ReserveStockRequest(
+            reservation_id=reservation_id,
+            holder=HOLDER,
+            lines=[pb.ReservationLine(sku=sku, quantity=quantity) for sku, quantity in lines.items()],
+        )
+        return await _answer(self._stub.ReserveStock, request, trace, lines, wanted={"HELD", "COMMITTED"})
+
+    async def commit(self, reservation_id: str, trace: str) -> Answer:
+        """Takes what is held off the shelf."""
+        request = pb.CommitReservationRequest(reservation_id=reservation_id)
+        return await _answer(self._stub.CommitReservation, request, trace, {}, wanted={"COMMITTED"})
+
+    async def release(self, reservation_id: str, trace: str) -> Answer:
+        """Gives back what is held; closes the id where nothing is."""
+        request = pb.ReleaseReservationRequest(reservation_id=reservation_id)
+        return await _answer(
+            self._stub.ReleaseReservation, request, trace, {}, wanted={"RELEASED", "EXPIRED"}
+        )
+
+    async def holds(self) -> AsyncIterator[Hold]:
+        """Every open hold of ours, page by page. Raises InventoryUnreachable."""
+        request = pb.ListReservationsRequest(
+            holder=HOLDER, state=pb.RESERVATION_STATE_HELD, page_size=PAGE_SIZE
+        )
+        while True:
+            try:
+                page = await self._stub.ListReservations(
+                    request, timeout=CALL_SECONDS, metadata=_metadata("check")
+                )
+            except grpc.aio.AioRpcError as error:
+                raise InventoryUnreachable(_said(error)) from error
+            for reservation in page.reservations:
+                yield _hold(reservation)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def hold(self, reservation_id: str) -> Hold | None:
+        """One hold, whatever became of it. Raises InventoryUnreachable."""
+        try:
+            reply = await self._stub.GetReservation(
+                pb.GetReservationRequest(reservation_id=reservation_id),
+                timeout=CALL_SECONDS,
+                metadata=_metadata("check"),
+            )
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                return None
+            raise InventoryUnreachable(_said(error)) from error
+        return _hold(reply.reservation)
+
+
+async def _answer(
+    method: Callable[..., Awaitable[Any]],
+    request: Any,
+    trace: str,
+    lines: Mapping[str, int],
+    *,
+    wanted: set[str],
+) -> Answer:
+    """Calls once within a time of its own and reads the status: done, try later, or refused."""
+    crash_point("call.before_send")
+    call = asyncio.ensure_future(_call(method, request, trace))
+    # One turn of the loop sends the request.
+    await asyncio.sleep(0)
+    crash_point("call.after_send")
+    try:
+        reply = await call
+    except grpc.aio.AioRpcError as error:
+        crash_point("call.after_reply")
+        return _refused(error, lines) if error.code() in _DEFINITE else TryLater(_said(error))
+    crash_point("call.after_reply")
+    state = _STATES.get(reply.reservation.state, "")
+    if state in wanted:
+        return Done()
+    return Refused("RESERVATION_ALREADY_RESOLVED", f"the reservation is {state}")
+
+
+async def _call(method: Callable[..., Awaitable[Any]], request: Any, trace: str) -> Any:
+    return await method(request, timeout=CALL_SECONDS, metadata=_metadata(trace))
+
+
+def _metadata(trace: str) -> tuple[tuple[str, str], ...]:
+    return (("actor-role", "system"), ("actor-id", "delivery"), ("x-call-id", trace or "relay"))
+
+
+def _hold(reservation: pb.Reservation) -> Hold:
+    lines = {line.sku: line.quantity for line in reservation.lines}
+    return Hold(reservation.reservation_id, _STATES.get(reservation.state, ""), lines)
+
+
+def _said(error: grpc.aio.AioRpcError) -> str:
+    return f"{error.code().name}: {(error.details() or '')[:200]}"
+
+
+def _refused(error: grpc.aio.AioRpcError, lines: Mapping[str, int]) -> Refused:
+    info = error_details_pb2.ErrorInfo()
+    failure = error_details_pb2.PreconditionFailure()
+    for detail in _status(error).details:
+        detail.Unpack(info)
+        detail.Unpack(failure)
+    named = {
+        violation.subject: violation.description
+        for violation in failure.violations
+        if violation.subject in lines
+    }
+    unknown = info.metadata.get("skus") or info.metadata.get("sku", "")
+    named.update({sku: "there is no such stock" for sku in unknown.split(", ") if sku in lines})
+    shortages = [_shortage(sku, lines[sku], description) for sku, description in named.items()]
+    return Refused(info.reason or error.code().name, error.details() or "", tuple(shortages))
+
+
+def _shortage(sku: str, quantity: int, description: str) -> Shortage:
+    available = re.search(r"available (\d+)", description)
+    return Shortage(sku, quantity, int(available[1]) if available else None, description)
+
+
+def _status(error: grpc.aio.AioRpcError) -> status_pb2.Status:
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+            return status_pb2.Status.FromString(value)
+    return status_pb2.Status()

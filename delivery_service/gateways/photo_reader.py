@@ -1,0 +1,110 @@
+"""Tells from the bytes alone whether they are a picture, how large, and when and where it was taken."""
+
+import asyncio
+import hashlib
+import io
+import warnings
+from datetime import UTC, datetime
+from typing import Any
+
+from PIL import ExifTags, Image
+
+from delivery_service.domain.errors import PhotoUnreadable
+from delivery_service.domain.evidence import Photo
+
+MOST_PIXELS = 50_000_000
+MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+AT_ONCE = 2
+
+
+class PillowPhotoReader:
+    """Opens pictures within bounds: three formats, so many pixels, so many at a time."""
+
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def read(self, content: bytes) -> Photo:
+        """Raises PhotoUnreadable for bytes that no viewer would show."""
+        async with self._turns:
+            return await asyncio.to_thread(_read, content)
+
+
+def _read(content: bytes) -> Photo:
+    try:
+        with warnings.catch_warnings():
+            # Sizes are checked below; a warning that depends on the process's state would not be a check.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            media_type, width, height = _decode(content)
+            exif = _exif(content)
+    except PhotoUnreadable:
+        raise
+    except Exception as error:
+        # Decoders meet hostile bytes with all kinds of exceptions.
+        raise PhotoUnreadable("the content is not a whole JPEG, PNG or WebP picture") from error
+    latitude, longitude = _place(exif)
+    return Photo(
+        hashlib.sha256(content).hexdigest(),
+        media_type,
+        len(content),
+        width,
+        height,
+        _capture_time(exif),
+        latitude,
+        longitude,
+    )
+
+
+def _decode(content: bytes) -> tuple[str, int, int]:
+    with Image.open(io.BytesIO(content), formats=tuple(MEDIA_TYPES)) as image:
+        width, height = image.size
+        if width * height > MOST_PIXELS:
+            raise PhotoUnreadable(
+                f"the picture has {width} x {height} pixels; at most {MOST_PIXELS} are read"
+            )
+        media_type = MEDIA_TYPES[image.format or ""]
+        # For a JPEG: decode all of it, but small.
+        image.draft("RGB", (256, 256))
+        image.load()
+    return media_type, width, height
+
+
+def _exif(content: bytes) -> Image.Exif | None:
+    try:
+        with Image.open(io.BytesIO(content), formats=tuple(MEDIA_TYPES)) as image:
+            return image.getexif()
+    except Exception:
+        # A picture with a broken EXIF block is still a picture.
+        return None
+
+
+def _capture_time(exif: Image.Exif | None) -> datetime | None:
+    if exif is None:
+        return None
+    try:
+        details = exif.get_ifd(ExifTags.IFD.Exif)
+        text = str(details[ExifTags.Base.DateTimeOriginal]).strip("\x00 ")
+        offset = str(details.get(ExifTags.Base.OffsetTimeOriginal, "+00:00")).strip("\x00 ")
+        taken = datetime.strptime(f"{text} {offset}", "%Y:%m:%d %H:%M:%S %z").astimezone(UTC)
+    except Exception:
+        return None
+    return taken if 1970 <= taken.year <= 9000 else None
+
+
+def _place(exif: Image.Exif | None) -> tuple[str | None, str | None]:
+    if exif is None:
+        return None, None
+    try:
+        gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+        latitude = _degrees(gps[ExifTags.GPS.GPSLatitude], gps[ExifTags.GPS.GPSLatitudeRef] == "S")
+        longitude = _degrees(gps[ExifTags.GPS.GPSLongitude], gps[ExifTags.GPS.GPSLongitudeRef] == "W")
+    except Exception:
+        return None, None
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        return None, None
+    return f"{latitude:.6f}", f"{longitude:.6f}"
+
+
+def _degrees(parts: Any, negative: bool) -> float:
+    degrees, minutes, seconds = (float(part) for part in parts)
+    value = degrees + minutes / 60 + seconds / 3600
+    return -value if negative else value

@@ -1,0 +1,93 @@
+"""Photos: keeping them, finding them, sending them back."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+from holdfast.delivery.v1 import delivery_pb2_grpc
+from holdfast.delivery.v1 import evidence_pb2 as pb
+
+from delivery_service.application.keep_evidence import keep_evidence, keep_photo
+from delivery_service.application.ports import PhotoReader, PhotoStore
+from delivery_service.application.read_packages import get_evidence, get_package
+from delivery_service.application.read_photo import read_photo
+from delivery_service.domain.errors import PhotoUnreadable
+from delivery_service.domain.evidence import Evidence, Photo
+from delivery_service.rpc.messages import evidence
+from delivery_service.rpc.pages import last_time_and_id, one_page
+from delivery_service.rpc.work import Work
+from servicekit.calls import current_call
+from servicekit.context import Context
+from servicekit.errors import field_invalid
+from servicekit.mutations import Mutations
+from servicekit.transactions import Transactions
+
+
+class EvidenceMethods(delivery_pb2_grpc.DeliveryServiceServicer):
+    """The part of DeliveryService that speaks of photos."""
+
+    _transactions: Transactions[Work]
+    _mutations: Mutations[Work]
+    _photo_store: PhotoStore
+    _photo_reader: PhotoReader
+
+    async def UploadEvidence(
+        self, request_iterator: AsyncIterator[pb.UploadEvidenceRequest], context: Context
+    ) -> pb.UploadEvidenceResponse:
+        call = current_call()
+        async with asyncio.timeout(call.remaining()):
+            header, content = await evidence.read_upload(request_iterator)
+            command = evidence.keep_evidence(header, uuid.uuid4().hex, call.caller.name)
+            await self._transactions.read(lambda uow: get_package(command.package_sn, uow))
+            photo = await self._keep(header, content)
+        # The digest of the bytes belongs to what makes two uploads under one request_id equal.
+        header.sha256 = photo.sha256
+
+        async def work(uow: Work) -> pb.UploadEvidenceResponse:
+            kept = await keep_evidence(command, photo, uow)
+            return pb.UploadEvidenceResponse(evidence=evidence.evidence_message(kept))
+
+        return await self._mutations.run(
+            header, work, pb.UploadEvidenceResponse, context=context, name="evidence", repeatable=True
+        )
+
+    async def GetEvidence(self, request: pb.GetEvidenceRequest, context: Context) -> pb.GetEvidenceResponse:
+        wanted = evidence.evidence_id(request)
+        found = await self._transactions.read(lambda uow: get_evidence(wanted, uow))
+        return pb.GetEvidenceResponse(evidence=evidence.evidence_message(found))
+
+    async def DownloadEvidence(
+        self, request: pb.DownloadEvidenceRequest, context: Context
+    ) -> AsyncIterator[pb.DownloadEvidenceResponse]:
+        wanted = evidence.evidence_id(request)
+        found = await self._transactions.read(lambda uow: get_evidence(wanted, uow))
+        content = await read_photo(found, self._photo_store)
+        for start in range(0, len(content), evidence.MOST_CHUNK_BYTES):
+            yield pb.DownloadEvidenceResponse(chunk=content[start : start + evidence.MOST_CHUNK_BYTES])
+
+    async def ListEvidence(
+        self, request: pb.ListEvidenceRequest, context: Context
+    ) -> pb.ListEvidenceResponse:
+        wanted, kind, page = evidence.list_evidence(request)
+        before = last_time_and_id(page)
+
+        async def work(uow: Work) -> list[Evidence]:
+            package = await get_package(wanted, uow)
+            return await uow.evidence.list_evidence(package.package_id, kind, page.size + 1, before)
+
+        found = await self._transactions.read(work)
+        rows, token = one_page(
+            request, page, found, lambda row: (row.create_time.isoformat(), row.evidence_id)
+        )
+        return pb.ListEvidenceResponse(evidence=map(evidence.evidence_message, rows), next_page_token=token)
+
+    async def _keep(self, header: pb.EvidenceHeader, content: bytes) -> Photo:
+        try:
+            return await keep_photo(
+                content,
+                self._photo_reader,
+                self._photo_store,
+                lambda photo: evidence.check_promises(header, photo),
+            )
+        except PhotoUnreadable as error:
+            raise field_invalid([("chunk", str(error))]) from error

@@ -1,0 +1,118 @@
+"""Photos on the wire."""
+
+import re
+from collections.abc import AsyncIterator
+
+from holdfast.delivery.v1 import evidence_pb2 as pb
+
+from delivery_service.application.keep_evidence import KeepEvidence
+from delivery_service.domain.evidence import Evidence, Photo
+from delivery_service.domain.workflow import EvidenceKind
+from delivery_service.rpc.messages.words import EVIDENCE_KINDS, number, timestamp
+from servicekit.errors import field_invalid
+from servicekit.paging import Page, requested_page
+from servicekit.validation import Violations
+
+MOST_BYTES = 4 * 1024 * 1024
+MOST_CHUNK_BYTES = 64 * 1024
+
+
+async def read_upload(
+    messages: AsyncIterator[pb.UploadEvidenceRequest],
+) -> tuple[pb.EvidenceHeader, bytes]:
+    """The header and the whole content; stops reading at the first chunk beyond a limit. Raises FieldInvalid."""
+    header: pb.EvidenceHeader | None = None
+    content = bytearray()
+    async for message in messages:
+        part = message.WhichOneof("part")
+        if part == "header" and header is None:
+            header = message.header
+        elif header is None:
+            raise field_invalid([("header", "must be in the first message")])
+        elif part != "chunk":
+            raise field_invalid([("chunk", "must be in every message after the first")])
+        else:
+            _check_chunk(len(message.chunk), len(content))
+            content += message.chunk
+    if header is None:
+        raise field_invalid([("header", "must be in the first message")])
+    if not content:
+        raise field_invalid([("chunk", "at least one must follow the header")])
+    return header, bytes(content)
+
+
+def keep_evidence(header: pb.EvidenceHeader, evidence_id: str, uploader: str) -> KeepEvidence:
+    """The command that an upload's header makes."""
+    v = Violations()
+    v.request_id(header.request_id)
+    command = KeepEvidence(
+        evidence_id=evidence_id,
+        package_sn=v.name("header.package_sn", header.package_sn),
+        kind=v.choice("header.kind", header.kind, EVIDENCE_KINDS) or EvidenceKind.PREPARATION,
+        file_name=v.text("header.file_name", header.file_name, most=255),
+        uploader=uploader,
+    )
+    v.text("header.media_type", header.media_type, most=100)
+    if header.sha256 and not re.fullmatch("[0-9a-fA-F]{64}", header.sha256):
+        v.add("header.sha256", "must be 64 hexadecimal characters")
+    v.raise_if_any()
+    return command
+
+
+def check_promises(header: pb.EvidenceHeader, photo: Photo) -> None:
+    """What the header said of the bytes must be so. Raises FieldInvalid."""
+    v = Violations()
+    if header.sha256 and header.sha256.lower() != photo.sha256:
+        v.add("header.sha256", f"is not that of the bytes, which is {photo.sha256}")
+    if header.media_type and header.media_type != photo.media_type:
+        v.add("header.media_type", f"is not that of the content, which is {photo.media_type}")
+    v.raise_if_any()
+
+
+def evidence_id(request: pb.GetEvidenceRequest | pb.DownloadEvidenceRequest) -> str:
+    """The evidence that a request names."""
+    v = Violations()
+    wanted = v.name("evidence_id", request.evidence_id)
+    v.raise_if_any()
+    return wanted
+
+
+def list_evidence(request: pb.ListEvidenceRequest) -> tuple[str, EvidenceKind | None, Page]:
+    """What a ListEvidence asks for."""
+    v = Violations()
+    wanted = v.name("package_sn", request.package_sn)
+    kind = v.optional_choice("kind", request.kind, EVIDENCE_KINDS)
+    page = requested_page(v, request)
+    v.raise_if_any()
+    return wanted, kind, page
+
+
+def evidence_message(evidence: Evidence) -> pb.Evidence:
+    """A photo's record on the wire."""
+    photo = evidence.photo
+    place = None
+    if photo.latitude is not None and photo.longitude is not None:
+        place = pb.Place(latitude=photo.latitude, longitude=photo.longitude)
+    return pb.Evidence(
+        evidence_id=evidence.evidence_id,
+        package_sn=evidence.package_sn,
+        kind=number(EVIDENCE_KINDS, evidence.kind),
+        file_name=evidence.file_name,
+        media_type=photo.media_type,
+        size_bytes=photo.size_bytes,
+        sha256=photo.sha256,
+        width=photo.width,
+        height=photo.height,
+        capture_time=timestamp(photo.capture_time),
+        capture_place=place,
+        used=evidence.used,
+        uploader=evidence.uploader,
+        create_time=timestamp(evidence.create_time),
+    )
+
+
+def _check_chunk(size: int, before: int) -> None:
+    if not 1 <= size <= MOST_CHUNK_BYTES:
+        raise field_invalid([("chunk", f"must have from 1 to {MOST_CHUNK_BYTES} bytes, has {size}")])
+    if before + size > MOST_BYTES:
+        raise field_invalid([("chunk", f"all chunks together must have at most {MOST_BYTES} bytes")])

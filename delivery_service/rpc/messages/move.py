@@ -1,0 +1,130 @@
+"""Verbs and the timeline on the wire."""
+
+import re
+from typing import Any
+
+from holdfast.delivery.v1 import package_pb2 as pb
+
+from delivery_service.application.move_package import MovePackage
+from delivery_service.application.retry_reservation import RetryReservation
+from delivery_service.domain.move import Move
+from delivery_service.domain.package import Package
+from delivery_service.domain.package_event import Actor, PackageEvent
+from delivery_service.domain.transitions import Explanation
+from delivery_service.domain.workflow import ActorRole, Verb
+from delivery_service.rpc.messages.words import (
+    EVIDENCE_KINDS,
+    ROLES,
+    STATES,
+    VERBS,
+    number,
+    optional_id,
+    timestamp,
+)
+from servicekit import etags
+from servicekit.paging import Page, requested_page
+from servicekit.validation import Violations
+
+MOST_EVIDENCE = 10
+MOST_NOTE = 1000
+
+
+def move_package(request: Any, verb: Verb, actor: Actor, trace: str) -> MovePackage:
+    """The command of any verb: their requests have the same fields, CancelPackage a reason for its note."""
+    v = Violations()
+    v.request_id(request.request_id)
+    package_sn = v.name("package_sn", request.package_sn)
+    if verb is Verb.CANCEL:
+        note = v.text("reason", request.reason, most=MOST_NOTE, required=True)
+    else:
+        note = v.text("note", request.note, most=MOST_NOTE)
+    driver_id = None
+    if verb is Verb.ASSIGN_DRIVER:
+        driver_id = v.decimal_id("driver_id", request.driver_id)
+    elif verb is Verb.CLAIM and actor.role is ActorRole.DRIVER:
+        driver_id = v.decimal_id("actor-id", actor.actor_id)
+    move = Move(
+        verb=verb,
+        actor=actor,
+        evidence_ids=_evidence_ids(v, request.evidence_ids),
+        note=note,
+        driver_id=driver_id,
+        expected_version=etags.version(v, "etag", request.etag),
+    )
+    v.raise_if_any()
+    return MovePackage(package_sn, move, trace)
+
+
+def retry_reservation(request: pb.RetryReservationRequest, actor: Actor, trace: str) -> RetryReservation:
+    """The command of a RetryReservation."""
+    v = Violations()
+    v.request_id(request.request_id)
+    command = RetryReservation(
+        package_sn=v.name("package_sn", request.package_sn),
+        actor=actor,
+        expected_version=etags.version(v, "etag", request.etag),
+        trace=trace,
+    )
+    v.raise_if_any()
+    return command
+
+
+def list_package_events(request: pb.ListPackageEventsRequest) -> tuple[str, Page]:
+    """What a ListPackageEvents asks for."""
+    v = Violations()
+    wanted = v.name("package_sn", request.package_sn)
+    page = requested_page(v, request)
+    v.raise_if_any()
+    return wanted, page
+
+
+def transitions_message(
+    package: Package, explanations: list[Explanation]
+) -> pb.ListAllowedTransitionsResponse:
+    """What an actor may do, and why not the rest."""
+    return pb.ListAllowedTransitionsResponse(
+        transitions=[
+            pb.AllowedTransition(
+                verb=number(VERBS, explanation.verb),
+                to_state=number(STATES, explanation.target),
+                evidence_kind=number(EVIDENCE_KINDS, explanation.evidence),
+                allowed=explanation.refusal is None,
+                reason=_reason(explanation.refusal) if explanation.refusal else "",
+                description=str(explanation.refusal or ""),
+            )
+            for explanation in explanations
+        ],
+        state=number(STATES, package.state),
+        etag=etags.etag(package.version),
+    )
+
+
+def event_message(event: PackageEvent) -> pb.PackageEvent:
+    """One event on the wire."""
+    return pb.PackageEvent(
+        sequence=event.sequence,
+        verb=number(VERBS, event.verb),
+        from_state=number(STATES, event.from_state),
+        to_state=number(STATES, event.to_state),
+        actor_role=number(ROLES, event.actor.role),
+        actor_id=event.actor.actor_id,
+        driver_id=optional_id(event.driver_id),
+        evidence_ids=event.evidence_ids,
+        note=event.note,
+        create_time=timestamp(event.create_time),
+    )
+
+
+def _evidence_ids(v: Violations, evidence_ids: Any) -> tuple[str, ...]:
+    v.count("evidence_ids", len(evidence_ids), most=MOST_EVIDENCE)
+    ids = list(evidence_ids[:MOST_EVIDENCE])
+    for index, evidence_id in enumerate(ids):
+        v.name(f"evidence_ids[{index}]", evidence_id)
+        if evidence_id in ids[:index]:
+            v.add(f"evidence_ids[{index}]", "is in the list twice")
+    return tuple(ids)
+
+
+def _reason(refusal: Exception) -> str:
+    """The reason that the verb itself would be refused with."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(refusal).__name__).upper()

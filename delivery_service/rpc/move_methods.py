@@ -1,0 +1,106 @@
+"""One method a verb; all of them do the same with another row of the table."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+from holdfast.delivery.v1 import delivery_pb2_grpc
+from holdfast.delivery.v1 import package_pb2 as pb
+
+from delivery_service.application.move_package import move_package
+from delivery_service.domain.workflow import Verb
+from delivery_service.rpc.messages import move
+from delivery_service.rpc.messages.package import package_message
+from delivery_service.rpc.work import Work, current_actor, current_trace
+from servicekit.context import Context
+from servicekit.mutations import Mutations
+
+Reply = TypeVar("Reply", bound=Message)
+
+# Names of crash points around the commit; these verbs can be the one by which goods leave the shelf.
+_TRANSACTION_NAMES = {
+    Verb.PICK_UP: "pivot",
+    Verb.RECEIVE: "pivot",
+    Verb.DELIVER: "pivot",
+    Verb.CANCEL: "cancel",
+}
+
+
+class MoveMethods(delivery_pb2_grpc.DeliveryServiceServicer):
+    """The part of DeliveryService that moves packages on."""
+
+    _mutations: Mutations[Work]
+    _nudge_relay: Callable[[], None]
+
+    async def PreparePackage(
+        self, request: pb.PreparePackageRequest, context: Context
+    ) -> pb.PreparePackageResponse:
+        return await self._move(request, Verb.PREPARE, pb.PreparePackageResponse, context)
+
+    async def ClaimPackage(
+        self, request: pb.ClaimPackageRequest, context: Context
+    ) -> pb.ClaimPackageResponse:
+        return await self._move(request, Verb.CLAIM, pb.ClaimPackageResponse, context)
+
+    async def ReleaseClaim(
+        self, request: pb.ReleaseClaimRequest, context: Context
+    ) -> pb.ReleaseClaimResponse:
+        return await self._move(request, Verb.RELEASE_CLAIM, pb.ReleaseClaimResponse, context)
+
+    async def AssignDriver(
+        self, request: pb.AssignDriverRequest, context: Context
+    ) -> pb.AssignDriverResponse:
+        return await self._move(request, Verb.ASSIGN_DRIVER, pb.AssignDriverResponse, context)
+
+    async def PickUpPackage(
+        self, request: pb.PickUpPackageRequest, context: Context
+    ) -> pb.PickUpPackageResponse:
+        return await self._move(request, Verb.PICK_UP, pb.PickUpPackageResponse, context)
+
+    async def ArriveAtWarehouse(
+        self, request: pb.ArriveAtWarehouseRequest, context: Context
+    ) -> pb.ArriveAtWarehouseResponse:
+        return await self._move(request, Verb.ARRIVE, pb.ArriveAtWarehouseResponse, context)
+
+    async def ReceivePackage(
+        self, request: pb.ReceivePackageRequest, context: Context
+    ) -> pb.ReceivePackageResponse:
+        return await self._move(request, Verb.RECEIVE, pb.ReceivePackageResponse, context)
+
+    async def ShipPackage(self, request: pb.ShipPackageRequest, context: Context) -> pb.ShipPackageResponse:
+        return await self._move(request, Verb.SHIP, pb.ShipPackageResponse, context)
+
+    async def DeliverPackage(
+        self, request: pb.DeliverPackageRequest, context: Context
+    ) -> pb.DeliverPackageResponse:
+        return await self._move(request, Verb.DELIVER, pb.DeliverPackageResponse, context)
+
+    async def CompletePackage(
+        self, request: pb.CompletePackageRequest, context: Context
+    ) -> pb.CompletePackageResponse:
+        return await self._move(request, Verb.COMPLETE, pb.CompletePackageResponse, context)
+
+    async def CancelPackage(
+        self, request: pb.CancelPackageRequest, context: Context
+    ) -> pb.CancelPackageResponse:
+        return await self._move(request, Verb.CANCEL, pb.CancelPackageResponse, context)
+
+    async def _move(self, request: Any, verb: Verb, reply: type[Reply], context: Context) -> Reply:
+        command = move.move_package(request, verb, current_actor(), current_trace())
+        make: Any = reply
+
+        async def work(uow: Work) -> Reply:
+            answer: Reply = make(package=package_message(await move_package(command, uow)))
+            return answer
+
+        # The same verb again is recognised by its event, so an unknown commit may be run again.
+        answer = await self._mutations.run(
+            request,
+            work,
+            reply,
+            context=context,
+            name=_TRANSACTION_NAMES.get(verb, verb.lower()),
+            repeatable=True,
+        )
+        self._nudge_relay()
+        return answer

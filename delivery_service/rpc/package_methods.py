@@ -1,0 +1,141 @@
+"""Packages: making them, finding them, explaining them. The verbs are in `move_methods`."""
+
+from collections.abc import Callable
+
+from holdfast.delivery.v1 import delivery_pb2_grpc
+from holdfast.delivery.v1 import package_pb2 as pb
+
+from delivery_service.application.await_settlement import Settlements
+from delivery_service.application.create_package import create_package
+from delivery_service.application.read_packages import explain_package, get_package
+from delivery_service.application.retry_reservation import retry_reservation
+from delivery_service.domain.package_event import PackageEvent
+from delivery_service.domain.workflow import PackageState, Workflow
+from delivery_service.rpc.messages import move, package
+from delivery_service.rpc.messages.words import STATES, WORKFLOWS, number
+from delivery_service.rpc.package_sn import new_package_sn
+from delivery_service.rpc.pages import last_number, one_page
+from delivery_service.rpc.work import Work, current_actor, current_trace
+from servicekit.calls import current_call
+from servicekit.context import Context
+from servicekit.crash_points import crash_point
+from servicekit.errors import KitRefusal
+from servicekit.mutations import Mutations
+from servicekit.transactions import Transactions
+
+LONGEST_WAIT_SECONDS = 2.0
+ANSWERING_SECONDS = 0.1
+
+
+class PackageMethods(delivery_pb2_grpc.DeliveryServiceServicer):
+    """The part of DeliveryService that speaks of packages."""
+
+    _transactions: Transactions[Work]
+    _mutations: Mutations[Work]
+    _settlements: Settlements
+    _nudge_relay: Callable[[], None]
+
+    async def CreatePackage(
+        self, request: pb.CreatePackageRequest, context: Context
+    ) -> pb.CreatePackageResponse:
+        command = package.create_package(request, current_actor(), current_trace())
+
+        async def work(uow: Work) -> pb.CreatePackageResponse:
+            created = await create_package(command, uow, new_package_sn)
+            return pb.CreatePackageResponse(package=package.package_message(created))
+
+        reply = await self._mutations.run(
+            request,
+            work,
+            pb.CreatePackageResponse,
+            context=context,
+            name="create",
+            repeatable=command.package_sn is not None,
+        )
+        return pb.CreatePackageResponse(package=await self._settled(reply.package))
+
+    async def RetryReservation(
+        self, request: pb.RetryReservationRequest, context: Context
+    ) -> pb.RetryReservationResponse:
+        command = move.retry_reservation(request, current_actor(), current_trace())
+
+        async def work(uow: Work) -> pb.RetryReservationResponse:
+            asking = await retry_reservation(command, uow)
+            return pb.RetryReservationResponse(package=package.package_message(asking))
+
+        reply = await self._mutations.run(request, work, pb.RetryReservationResponse, context=context)
+        return pb.RetryReservationResponse(package=await self._settled(reply.package))
+
+    async def GetPackage(self, request: pb.GetPackageRequest, context: Context) -> pb.GetPackageResponse:
+        wanted = package.package_sn(request)
+        found = await self._transactions.read(lambda uow: get_package(wanted, uow))
+        return pb.GetPackageResponse(package=package.package_message(found))
+
+    async def ListPackages(
+        self, request: pb.ListPackagesRequest, context: Context
+    ) -> pb.ListPackagesResponse:
+        wanted, page = package.list_packages(request)
+        before = last_number(page)
+        found = await self._transactions.read(
+            lambda uow: uow.packages.list_packages(wanted, page.size + 1, before)
+        )
+        rows, token = one_page(request, page, found, lambda row: (str(row.package_id),))
+        return pb.ListPackagesResponse(packages=map(package.package_message, rows), next_page_token=token)
+
+    async def ListAllowedTransitions(
+        self, request: pb.ListAllowedTransitionsRequest, context: Context
+    ) -> pb.ListAllowedTransitionsResponse:
+        wanted, actor = package.package_sn(request), current_actor()
+        found, explanations = await self._transactions.read(lambda uow: explain_package(wanted, actor, uow))
+        return move.transitions_message(found, explanations)
+
+    async def ListPackageEvents(
+        self, request: pb.ListPackageEventsRequest, context: Context
+    ) -> pb.ListPackageEventsResponse:
+        wanted, page = move.list_package_events(request)
+        after = last_number(page)
+
+        async def work(uow: Work) -> list[PackageEvent]:
+            found = await get_package(wanted, uow)
+            return await uow.events.list_events(found.package_id, page.size + 1, after)
+
+        found = await self._transactions.read(work)
+        rows, token = one_page(request, page, found, lambda row: (str(row.sequence),))
+        return pb.ListPackageEventsResponse(events=map(move.event_message, rows), next_page_token=token)
+
+    async def GetWorkflowDistribution(
+        self, request: pb.GetWorkflowDistributionRequest, context: Context
+    ) -> pb.GetWorkflowDistributionResponse:
+        counts = await self._transactions.read(lambda uow: uow.packages.distribution())
+        orders = await self._transactions.read(lambda uow: uow.packages.order_counts())
+        shares = []
+        for workflow in Workflow:
+            by_state = {
+                state: sum(n for of, at, n in counts if of is workflow and at is state)
+                for state in PackageState
+            }
+            shares.append(
+                pb.WorkflowShare(
+                    workflow=number(WORKFLOWS, workflow),
+                    packages=sum(by_state.values()),
+                    orders=orders.get(workflow, 0),
+                    states=[
+                        pb.StateCount(state=number(STATES, state), packages=n)
+                        for state, n in by_state.items()
+                        if n
+                    ],
+                )
+            )
+        return pb.GetWorkflowDistributionResponse(workflows=shares)
+
+    async def _settled(self, committed: pb.Package) -> pb.Package:
+        """Waits a bounded while for inventory's answer; what was committed is the answer if that fails."""
+        self._nudge_relay()
+        crash_point("create.after_nudge")
+        seconds = min(LONGEST_WAIT_SECONDS, current_call().remaining() - ANSWERING_SECONDS)
+        try:
+            settled = await self._settlements.settled(committed.package_sn, seconds)
+        except KitRefusal:
+            return committed
+        crash_point("create.before_reply")
+        return package.package_message(settled)

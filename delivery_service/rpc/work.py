@@ -1,0 +1,27 @@
+"""What a servicer's method works with, and for whom."""
+
+from typing import Protocol
+
+from delivery_service.application.ports import UnitOfWork
+from delivery_service.domain.package_event import Actor
+from delivery_service.domain.workflow import ActorRole
+from servicekit.calls import current_call
+from servicekit.errors import ActorMissing
+from servicekit.mutations import WithRequests
+
+
+class Work(UnitOfWork, WithRequests, Protocol):
+    """A unit of work that knows the request log too."""
+
+
+def current_actor() -> Actor:
+    """As whom the call under way is made. Raises ActorMissing."""
+    caller = current_call().caller
+    if caller.role is None or caller.actor_id is None:
+        raise ActorMissing
+    return Actor(ActorRole(caller.role.upper()), caller.actor_id)
+
+
+def current_trace() -> str:
+    """The call's id, to be found again in the logs of both services."""
+    return current_call().call_id

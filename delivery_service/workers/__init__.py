@@ -1,0 +1,1 @@
+"""Loops that hand due work to a use case."""
