@@ -111,7 +111,9 @@ def _sources(suite: str | None) -> str:
     listing = subprocess.run(command, capture_output=True, text=True, env=_environment())
     entries = [line.split("|") for line in dict.fromkeys(listing.stdout.splitlines())]
     codename = release.get("VERSION_CODENAME", "")
-    mains = [entry for entry in entries if entry[1].startswith(codename) and entry[2] == "main"]
+    mains = [entry for entry in entries if entry[2] == "main"]
+    # A machine may also name its release by an alias such as "testing".
+    mains = [entry for entry in mains if entry[1].startswith(codename)] or mains
     if not mains:
         raise EngineUnavailable("apt is configured with no archive to fetch engines from")
     if suite:

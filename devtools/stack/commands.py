@@ -40,5 +40,5 @@ def _examples(addresses: Addresses) -> list[str]:
     return [
         f"{grpcurl} {addresses.inventory} list",
         f"{grpcurl} -d {stock} {addresses.inventory} holdfast.inventory.v1.InventoryService/CreateStock",
-        f"{grpcurl} {addresses.delivery} holdfast.ops.v1.OpsService/CheckConsistency",
+        f"{grpcurl} {addresses.delivery} holdfast.ops.v1.OpsService/GetServerInfo",
     ]
