@@ -13,6 +13,7 @@ from servicekit import ops
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
+from servicekit.request_expiry import request_expiry
 from servicekit.server import Service
 from servicekit.settings import shown
 from servicekit.tasks import Tasks
@@ -46,6 +47,6 @@ def build(settings: Settings) -> Service:
         statuses=STATUSES,
         register=register,
         tasks=tasks,
-        pollers=[reservation_expiry(transactions, settings.sweep_seconds)],
+        pollers=[reservation_expiry(transactions, settings.sweep_seconds), request_expiry(transactions)],
         drain_pause_seconds=settings.drain_pause_seconds,
     )

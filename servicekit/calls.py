@@ -92,6 +92,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _single(self, method: str, behaviour: Any) -> Any:
         async def call(request: Any, context: Context) -> Any:
             async with _Guard(self._statuses, method, context):
+                if request_id := getattr(request, "request_id", ""):
+                    structlog.contextvars.bind_contextvars(request_id=request_id[:64])
                 reply = behaviour(request, context)
                 return await reply if inspect.isawaitable(reply) else reply
 

@@ -1,7 +1,7 @@
 """The log of requests: what was answered to which request_id, in the transaction of its effect."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import (
     CHAR,
@@ -84,12 +84,12 @@ class RequestLog:
         """Stores the response of a claimed request."""
         await self._connection.execute(update(self._table).where(self._is(key)).values(response=response))
 
-    async def forget(self, before: datetime, most: int = 500) -> int:
-        """Deletes at most `most` requests older than `before`; answers how many."""
+    async def forget(self, age: timedelta, most: int) -> int:
+        """Deletes at most `most` requests older than `age`; answers how many."""
         columns = self._table.c
         old = await self._connection.execute(
             select(columns.caller, columns.method, columns.request_id)
-            .where(columns.create_time < before)
+            .where(columns.create_time < self._now - age)
             .limit(most)
             .with_for_update(skip_locked=True)
         )

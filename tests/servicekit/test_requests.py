@@ -172,7 +172,7 @@ async def test_old_requests_are_forgotten_in_batches_and_young_ones_kept(
             await log.claim(RequestKey("c", "m", f"r-{age_days}", "d" * 64))
 
     async def forget(uow: Accounts) -> int:
-        return await uow.requests.forget(now - timedelta(days=2), most=3)
+        return await uow.requests.forget(timedelta(days=2), most=3)
 
     assert [await transactions.run(forget) for _ in range(3)] == [3, 1, 0]
     assert await stored(transactions) == 2
