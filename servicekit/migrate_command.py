@@ -4,17 +4,21 @@ import argparse
 import asyncio
 import sys
 
-from sqlalchemy.exc import SQLAlchemyError
+import structlog
 
 from servicekit.engines import create_engine
-from servicekit.migrations import MigrationLocked, Schema, UnknownRevision
+from servicekit.migrations import MigrationLocked, Schema, SchemaAhead, UnknownRevision
+
+log = structlog.get_logger("migrations")
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Adds `migrate` to a service's command line."""
     parser = commands.add_parser("migrate", help="bring the database's schema to what this build expects")
     actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("status", help="say what is applied and what is pending; exit 3 if something is")
+    actions.add_parser(
+        "status", help="say what is applied and what is pending; exit 3 unless all is as expected"
+    )
     actions.add_parser("plan", help="list the revisions that an upgrade would apply")
     upgrade = actions.add_parser("upgrade", help="apply what is pending")
     upgrade.add_argument(
@@ -31,9 +35,12 @@ def run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
     except UnknownRevision as error:
         known = ", ".join(revision.id for revision in schema.history())
         print(f"no revision {error}; there are: {known}", file=sys.stderr)
-    except MigrationLocked as error:
+    except (MigrationLocked, SchemaAhead) as error:
         print(error, file=sys.stderr)
-    except (OSError, SQLAlchemyError) as error:
+    except (
+        Exception
+    ) as error:  # the database's, alembic's, or a revision's that found the data not as it must be
+        log.debug("migration failed", exc_info=error)
         reason = getattr(error, "orig", None) or error
         print(f"migrate {arguments.action} failed: {reason}", file=sys.stderr)
     return 1
@@ -46,7 +53,7 @@ async def _run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
         pending = schema.pending(applied)
         if arguments.action == "status":
             print(f"applied: {applied or 'nothing'}\nexpected: {schema.expected}\npending: {len(pending)}")
-            return 3 if pending else 0
+            return 0 if applied == schema.expected else 3
         if arguments.action == "plan":
             for revision in pending:
                 print(f"{revision.id}  {revision.description}")

@@ -19,7 +19,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from servicekit.conflicts import may_run_again
 from servicekit.crash_points import crash_point
@@ -27,6 +27,12 @@ from servicekit.crash_points import crash_point
 VERSION_TABLE = "holdfast_schema_version"
 LOCK_WAIT_SECONDS = 300
 TRIES = 30
+
+_TAKE_ON_POSTGRES = text("SELECT pg_try_advisory_lock(hashtext(:name))")
+_GIVE_ON_POSTGRES = text("SELECT pg_advisory_unlock(hashtext(:name))")
+# Named locks of MySQL and MariaDB belong to the whole server: services of other databases are not waited for.
+_TAKE_ON_MYSQL = text("SELECT GET_LOCK(CONCAT(:name, '.', LEFT(SHA2(DATABASE(), 256), 32)), 0)")
+_GIVE_ON_MYSQL = text("SELECT RELEASE_LOCK(CONCAT(:name, '.', LEFT(SHA2(DATABASE(), 256), 32)))")
 
 log = structlog.get_logger("migrations")
 
@@ -37,6 +43,10 @@ class MigrationLocked(Exception):
 
 class UnknownRevision(Exception):
     """The revision asked for does not exist."""
+
+
+class SchemaAhead(Exception):
+    """The database has a revision that this build does not know: a newer build migrated it."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +60,11 @@ class Revision:
 class Schema:
     """The history of one service's schema."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, scripts: Path | None = None) -> None:
+        """`scripts` is the folder of the revisions; by default the service's own."""
         self.service = service
         self._config = Config()
-        self._config.set_main_option("script_location", str(_location(service)))
+        self._config.set_main_option("script_location", str(scripts or _location(service)))
         self._scripts = ScriptDirectory.from_config(self._config)
         self.expected: str = self._scripts.get_current_head() or ""
         """The revision this build expects."""
@@ -64,10 +75,12 @@ class Schema:
         return [Revision(script.revision, (script.doc or "").splitlines()[0]) for script in scripts]
 
     def pending(self, applied: str | None) -> list[Revision]:
-        """What an upgrade would apply."""
+        """What an upgrade would apply: nothing where `applied` is of a newer build."""
         history = self.history()
+        if applied is None:
+            return history
         known = [revision.id for revision in history]
-        return history[known.index(applied) + 1 :] if applied in known else history
+        return history[known.index(applied) + 1 :] if applied in known else []
 
     async def applied(self, engine: AsyncEngine) -> str | None:
         """The revision found in the database, None if it was never migrated."""
@@ -77,7 +90,7 @@ class Schema:
     async def upgrade(self, engine: AsyncEngine, target: str = "head") -> None:
         """Applies what is pending, one transaction a revision. Safe when several run at once, and to run again.
 
-        Raises MigrationLocked, UnknownRevision, and the database's error that a revision ended with.
+        Raises MigrationLocked, UnknownRevision, SchemaAhead, and the error that a revision ended with.
         """
         await self._move(engine, command.upgrade, self._known(target))
 
@@ -93,9 +106,10 @@ class Schema:
     async def _move(self, engine: AsyncEngine, move: Callable[[Config, str], None], target: str) -> None:
         async with engine.connect() as guard, engine.connect() as worker:
             await guard.execution_options(isolation_level="AUTOCOMMIT")
-            await guard.run_sync(self._lock)
+            await self._lock(guard)
             crash_point("migrate.after_lock")
             try:
+                await self._refuse_if_ahead(worker)
                 for attempt in range(TRIES):
                     try:
                         await worker.run_sync(self._run, move, target)
@@ -108,23 +122,27 @@ class Schema:
                         log.info("table is busy, trying again", attempt=attempt + 1)
                         await asyncio.sleep(min(0.2 * 2**attempt, 5))
             finally:
-                await guard.run_sync(self._unlock)
+                await self._unlock(guard)
+
+    async def _refuse_if_ahead(self, worker: AsyncConnection) -> None:
+        applied = await worker.run_sync(_applied)
+        await worker.rollback()
+        if applied is not None and applied not in {revision.id for revision in self.history()}:
+            raise SchemaAhead(
+                f"the schema is at {applied}, which this build does not know; its newest is {self.expected}"
+            )
 
     def _run(self, connection: Connection, move: Callable[[Config, str], None], target: str) -> None:
         self._config.attributes["connection"] = connection
         with _crash_points(connection):
             move(self._config, target)
 
-    def _lock(self, connection: Connection) -> None:
+    async def _lock(self, guard: AsyncConnection) -> None:
         """Takes the lock by asking again and again: a waiting lock statement would block CONCURRENTLY."""
-        take = (
-            text("SELECT pg_try_advisory_lock(hashtext(:name))")
-            if connection.dialect.name == "postgresql"
-            else text("SELECT GET_LOCK(:name, 0)")
-        )
+        take = _TAKE_ON_POSTGRES if guard.dialect.name == "postgresql" else _TAKE_ON_MYSQL
         until = time.monotonic() + LOCK_WAIT_SECONDS
         told = False
-        while not connection.execute(take, {"name": self._lock_name}).scalar():
+        while not (await guard.execute(take, {"name": self._lock_name})).scalar():
             if not told:
                 log.info("another migration is running, waiting for it")
                 told = True
@@ -132,16 +150,11 @@ class Schema:
                 raise MigrationLocked(
                     f"another migration of {self.service} held its lock for {LOCK_WAIT_SECONDS} s"
                 )
-            connection.execute(text("SELECT 1"))
-            time.sleep(0.2)
+            await asyncio.sleep(0.2)
 
-    def _unlock(self, connection: Connection) -> None:
-        give = (
-            text("SELECT pg_advisory_unlock(hashtext(:name))")
-            if connection.dialect.name == "postgresql"
-            else text("SELECT RELEASE_LOCK(:name)")
-        )
-        connection.execute(give, {"name": self._lock_name})
+    async def _unlock(self, guard: AsyncConnection) -> None:
+        give = _GIVE_ON_POSTGRES if guard.dialect.name == "postgresql" else _GIVE_ON_MYSQL
+        await guard.execute(give, {"name": self._lock_name})
 
     @property
     def _lock_name(self) -> str:
@@ -176,7 +189,9 @@ def _location(service: str) -> Path:
 @contextmanager
 def _crash_points(connection: Connection) -> Iterator[None]:
     def before(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if VERSION_TABLE in statement and not statement.lstrip().upper().startswith(("SELECT", "CREATE")):
+        if VERSION_TABLE in statement and statement.lstrip().upper().startswith(
+            ("INSERT", "UPDATE", "DELETE")
+        ):
             crash_point("migrate.before_version")
         crash_point("migrate.between_steps")
 
