@@ -1,0 +1,79 @@
+import argparse
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from servicekit import migrate_command
+from servicekit.migrations import Schema
+from tests.servicekit.scripts import write_history
+
+Command = Callable[..., Awaitable[tuple[int, str, str]]]
+
+
+@pytest.fixture
+async def migrate(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Command]:
+    """Runs `migrate` with arguments as a process would; answers exit code, output and errors."""
+    parser = argparse.ArgumentParser()
+    migrate_command.add_parser(parser.add_subparsers())
+    schema = Schema("shop", write_history(tmp_path / "shop"))
+
+    async def run(*words: str, at: str = url, of: Schema = schema) -> tuple[int, str, str]:
+        capsys.readouterr()
+        arguments = parser.parse_args(["migrate", *words])
+        with capture_logs():
+            code = await asyncio.to_thread(migrate_command.run, arguments, of, at)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    yield run
+
+
+async def test_status_plan_and_upgrade_tell_the_way_of_a_schema(migrate: Command) -> None:
+    assert await migrate("status") == (3, "applied: nothing\nexpected: 0003\npending: 3\n", "")
+    assert await migrate("upgrade", "0001") == (0, "shop: schema at 0001, was nothing\n", "")
+    assert await migrate("plan") == (0, "0002  Add room 2.\n0003  Add room 3.\n", "")
+    assert await migrate("upgrade") == (0, "shop: schema at 0003, was 0001\n", "")
+    assert await migrate("plan") == (0, "", "")
+    assert await migrate("status") == (0, "applied: 0003\nexpected: 0003\npending: 0\n", "")
+    assert await migrate("downgrade", "base") == (0, "shop: schema at nothing, was 0003\n", "")
+
+
+async def test_an_unknown_revision_is_answered_with_those_that_exist(migrate: Command) -> None:
+    assert await migrate("upgrade", "9999") == (1, "", "no revision 9999; there are: 0001, 0002, 0003\n")
+
+
+async def test_a_schema_of_a_newer_build_is_said_to_be_so(migrate: Command, tmp_path: Path) -> None:
+    newer = Schema("shop", write_history(tmp_path / "newer", revisions=4))
+    await migrate("upgrade", of=newer)
+
+    assert await migrate("status") == (3, "applied: 0004\nexpected: 0003\npending: 0\n", "")
+    code, _, complaint = await migrate("upgrade")
+    assert (code, complaint.count("\n")) == (1, 1)
+    assert "0004, which this build does not know" in complaint
+
+
+async def test_a_revision_that_stops_is_told_in_one_line(migrate: Command, tmp_path: Path) -> None:
+    stop = "raise LookupError('row 7 contradicts row 8')"
+    stopping = Schema("shop", write_history(tmp_path / "stopping", last=stop))
+
+    assert await migrate("upgrade", of=stopping) == (
+        1,
+        "",
+        "migrate upgrade failed: row 7 contradicts row 8\n",
+    )
+
+
+@pytest.mark.parametrize("engine_name", ["postgres"], indirect=True)
+@pytest.mark.parametrize("scheme", ["postgresql+asyncpg", "mysql+asyncmy"])
+async def test_a_database_that_is_away_is_told_in_one_line_without_its_password(
+    migrate: Command, scheme: str
+) -> None:
+    code, printed, complaint = await migrate("status", at=f"{scheme}://shop:canary@127.0.0.1:9/shop")
+
+    assert (code, printed) == (1, "")
+    assert complaint.startswith("migrate status failed: ")
+    assert complaint.count("\n") == 1
+    assert "canary" not in complaint
