@@ -26,4 +26,6 @@ async def play(scene: Scene, product: Product, verdict: Verdict) -> None:
     after = await scene.level(product.sku)
     verdict.expect("a package holds its stock", held, Level(before.quantity, before.reserved + UNITS))
     verdict.expect("a cancelled package gives its stock back", after, before)
-    scene.console.print(f"  {product.name}: {before} — packed: {held} — cancelled: {after}.")
+    scene.tell(
+        f"{product.name}: {before.free} free; packed, {held.free} free; cancelled, {after.free} free again."
+    )

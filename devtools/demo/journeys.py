@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from holdfast.delivery.v1 import package_pb2
 from rich.live import Live
 from rich.table import Table
-from rich.text import Text
 
 from devtools.demo.opening import Product
 from devtools.demo.scene import CALL_SECONDS, Level, Scene, Verdict
-from devtools.journey import STEPS
+from devtools.journey import CLAIM, STEPS
 
 UNITS = 3
 # A person wants to see the packages move.
@@ -26,14 +25,13 @@ class Trip:
     product: Product
     before: Level
     after: Level | None = None
-    states: list[str] = field(default_factory=lambda: ["PENDING"])
+    states: list[str] = field(default_factory=lambda: ["pending"])
     photos: int = 0
 
     @property
     def title(self) -> str:
         """The workflow as people say it."""
-        name = package_pb2.Workflow.Name(self.workflow).removeprefix("WORKFLOW_")
-        return name.replace("_TO_", " → ").lower()
+        return _words(package_pb2.Workflow.Name(self.workflow), "WORKFLOW_").replace(" to ", " → ")
 
 
 async def play(scene: Scene, products: list[Product], verdict: Verdict) -> list[Trip]:
@@ -51,6 +49,11 @@ async def play(scene: Scene, products: list[Product], verdict: Verdict) -> list[
     return trips
 
 
+def _words(name: str, prefix: str) -> str:
+    """A name of the contract as people say it."""
+    return name.removeprefix(prefix).replace("_", " ").lower()
+
+
 async def _travel(scene: Scene, trip: Trip, moved: Callable[[], None], verdict: Verdict) -> None:
     package = await scene.pack(trip.workflow, {trip.product.sku: UNITS})
     verdict.expect(f"{trip.title}: stock held", package.stock_state, package_pb2.STOCK_STATE_HELD)
@@ -58,7 +61,7 @@ async def _travel(scene: Scene, trip: Trip, moved: Callable[[], None], verdict: 
     for step in STEPS[trip.workflow]:
         await asyncio.sleep(BEAT_SECONDS if scene.console.is_terminal else 0)
         package = await scene.journey.take(package.package_sn, step)
-        state = package_pb2.PackageState.Name(package.state).removeprefix("PACKAGE_STATE_")
+        state = _words(package_pb2.PackageState.Name(package.state), "PACKAGE_STATE_")
         if state != trip.states[-1]:
             trip.states.append(state)
         moved()
@@ -79,7 +82,9 @@ async def _photos(scene: Scene, package_sn: str) -> int:
 def _picture(trips: list[Trip]) -> Table:
     table = Table.grid(padding=(0, 2))
     for trip in trips:
-        done = trip.states[-1] == "COMPLETED"
-        way = Text(" → ").join(Text(state, style="green" if done else "cyan") for state in trip.states)
-        table.add_row("  ✓" if done else "  ·", trip.title, way)
+        # Claiming is a step that leaves the package where it is.
+        ahead = sum(step != CLAIM for step in STEPS[trip.workflow]) + 1 - len(trip.states)
+        colour = "cyan" if ahead else "green"
+        dots = f"[{colour}]{'●' * len(trip.states)}[/][dim]{'○' * ahead}[/]"
+        table.add_row("", trip.title, dots, f"[{colour}]{trip.states[-1]}[/]")
     return table

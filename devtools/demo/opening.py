@@ -41,7 +41,7 @@ async def play(scene: Scene) -> list[Product]:
         timeout=CALL_SECONDS,
     )
     products = [
-        Product(f"TEA-{scene.run}", "Earl Grey, 500 g", 40),
+        Product(f"TEA-{scene.run}", "Earl Grey tea", 40),
         Product(f"CUP-{scene.run}", "Blue cup", 24),
         Product(f"POT-{scene.run}", "Iron teapot", 8),
         Product(f"TIN-{scene.run}", "Tin with lid", 60),
@@ -54,6 +54,6 @@ async def play(scene: Scene) -> list[Product]:
             metadata=system,
             timeout=CALL_SECONDS,
         )
-    shelves = ", ".join(f"{product.units} × {product.name}" for product in products)
-    scene.console.print(f"  Warehouse North Quay and driver Van 7 are registered. Shelves: {shelves}.")
+    scene.tell("Warehouse North Quay and driver Van 7 are registered.")
+    scene.tell("On the shelves: " + ", ".join(f"{each.units} × {each.name}" for each in products) + ".")
     return products

@@ -9,6 +9,7 @@ import grpc
 from holdfast.delivery.v1 import delivery_pb2_grpc, order_pb2, package_pb2
 from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
 from rich.console import Console
+from rich.padding import Padding
 
 from devtools.journey import WAREHOUSE_WORKFLOWS, Journey, Parties
 from devtools.stack.stack import Addresses
@@ -31,6 +32,15 @@ class Scene:
         self.run = f"{self._last_id % 36**4:X}"
         self.parties = Parties(self.new_id(), self.new_id(), self.new_id())
         self.journey = Journey(self.delivery_channel, self.parties)
+
+    def act(self, title: str) -> None:
+        """Opens an act."""
+        self.console.print()
+        self.console.rule(f"[bold]{title}", align="left")
+
+    def tell(self, text: str) -> None:
+        """Says what happens, in lines that stay indented."""
+        self.console.print(Padding(text, (0, 0, 0, 2), expand=False))
 
     def new_id(self) -> str:
         """An id that nobody else uses."""
@@ -101,8 +111,10 @@ class Level:
     quantity: int
     reserved: int
 
-    def __str__(self) -> str:
-        return f"{self.quantity} on the shelf, {self.reserved} held"
+    @property
+    def free(self) -> int:
+        """Units that anybody may still ask for."""
+        return self.quantity - self.reserved
 
 
 @dataclass

@@ -18,13 +18,13 @@ async def play(scene: Scene, products: Sequence[Product], verdict: Verdict) -> N
     )
     verdict.expect("too much is refused", package.stock_state, package_pb2.STOCK_STATE_REJECTED)
     named = {shortage.sku: shortage.available_quantity for shortage in package.shortages}
-    free = {sku: level.quantity - level.reserved for sku, level in before.items()}
+    free = {sku: level.free for sku, level in before.items()}
     verdict.expect("every short line is named", named, free)
     after = {product.sku: await scene.level(product.sku) for product in products}
     verdict.expect("a refused package holds nothing", after, before)
-    scene.console.print(f"  Refused, {package.rejection_reason}:")
+    scene.tell(f"Refused, {package.rejection_reason}:")
     names = {product.sku: product.name for product in products}
     for shortage in package.shortages:
-        scene.console.print(
-            f"  · {names[shortage.sku]}: {shortage.quantity} wanted, {shortage.available_quantity} there"
+        scene.tell(
+            f"· {names[shortage.sku]}: {shortage.quantity} wanted, {shortage.available_quantity} there"
         )
