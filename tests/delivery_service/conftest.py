@@ -1,0 +1,68 @@
+"""A real delivery server on each real engine: migrated and started once a worker, emptied before each test."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from delivery_service import bootstrap
+from delivery_service.persistence.tables import metadata
+from delivery_service.settings import Settings
+from servicekit.engines import create_engine
+from servicekit.server import Server
+from tests.delivery_service.client import Delivery
+from tests.delivery_service.fake_inventory import FakeInventory
+from tests.support.databases import fresh_database
+
+
+@dataclass(frozen=True)
+class Running:
+    """One server with what it runs on."""
+
+    channel: grpc.aio.Channel
+    engine: AsyncEngine
+    inventory: FakeInventory
+    photos: Path
+    url: str
+
+
+@pytest.fixture(scope="session", params=["mysql", "mariadb"])
+async def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Running]:
+    """A server on a migrated database of this worker."""
+    photos = tmp_path_factory.mktemp("photos")
+    async with fresh_database(request.param) as url:
+        migrating = create_engine(url, pool_size=2, for_migrations=True)
+        await bootstrap.schema().upgrade(migrating)
+        await migrating.dispose()
+        settings = Settings(
+            url, "unused", photos, listen="127.0.0.1:0", relay_seconds=0.1, drain_pause_seconds=0
+        )
+        inventory = FakeInventory()
+        server = Server(bootstrap.assemble(settings, create_engine(url), inventory))
+        port = await server.start()
+        tests = create_engine(url, pool_size=3)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield Running(channel, tests, inventory, photos, url)
+        assert await server.stop()
+        await tests.dispose()
+
+
+@pytest.fixture
+async def delivery(running: Running) -> AsyncIterator[Delivery]:
+    """The service with empty tables and its people; after the test its records must agree."""
+    running.inventory.empty()
+    async with running.engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            if table.name != "tigu_prepare_goods":
+                await connection.execute(delete(table))
+        await connection.execute(delete(metadata.tables["tigu_prepare_goods"]))
+    caller = Delivery(running.channel, running.engine, running.inventory)
+    await caller.people()
+    yield caller
+    assert await caller.findings("mapping", "events") == []
