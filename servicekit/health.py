@@ -14,10 +14,33 @@ from servicekit.context import Context
 _messages: Any = health_pb2
 
 
+LAST_WORD_SECONDS = 0.1
+
+
 class HealthServicer(AioHealthServicer):
-    """The library's servicer, with the List method that it lacks."""
+    """The library's servicer, with the List method that it lacks, and with watches that can be ended."""
 
     _server_status: dict[str, int]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ending = asyncio.Event()
+
+    async def Watch(self, request: Any, context: Context) -> None:
+        """Streams every change until `end_watches`."""
+        watching = asyncio.ensure_future(super().Watch(request, context))
+        ending = asyncio.ensure_future(self._ending.wait())
+        try:
+            await asyncio.wait((watching, ending), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((watching,), timeout=LAST_WORD_SECONDS)
+        finally:
+            watching.cancel()
+            ending.cancel()
+            await asyncio.gather(watching, ending, return_exceptions=True)
+
+    def end_watches(self) -> None:
+        """Ends every watch, once its watcher was told the last status."""
+        self._ending.set()
 
     async def List(self, request: Any, context: Context) -> Any:
         """Answers the status of every service known."""
@@ -59,6 +82,10 @@ class Health:
         """NOT_SERVING for good: later calls of `set` are ignored."""
         self._serving = False
         await self._servicer.enter_graceful_shutdown()
+
+    def end_watches(self) -> None:
+        """Ends the streams of all watchers, which would otherwise last as long as the server."""
+        self._servicer.end_watches()
 
 
 async def check(address: str, seconds: float = 2.0) -> bool:

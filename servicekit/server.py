@@ -95,6 +95,7 @@ class Server:
         for poller in self._pollers:
             poller.stop()
         self._service.wake_waiters()
+        self._health.end_watches()
         await self._server.stop(self._service.grace_seconds)
         clean = await self._service.tasks.drain(self._service.grace_seconds)
         _, late = await asyncio.wait(self._polling, timeout=self._service.grace_seconds)

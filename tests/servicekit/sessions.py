@@ -36,9 +36,14 @@ class Wire:
         self._tasks: set[asyncio.Task[None]] = set()
         self.cut_commit: str | None = None
         """"before" the server sees the next COMMIT, "after" it has answered it, or None."""
+        self.refuse = False
+        """While true, there is no way through."""
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serves one session."""
+        if self.refuse:
+            writer.transport.abort()
+            return
         server_reader, server_writer = await asyncio.open_unix_connection(str(self._server))
         cutting = asyncio.Event()
         self._writers |= {writer, server_writer}
@@ -77,10 +82,14 @@ class Wire:
                 sink.write(data)
         sink.transport.abort()
 
-    async def close(self) -> None:
+    def cut(self) -> None:
         """Cuts every session."""
         for writer in self._writers:
             writer.transport.abort()
+
+    async def close(self) -> None:
+        """Cuts every session and ends."""
+        self.cut()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 

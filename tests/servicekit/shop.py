@@ -1,0 +1,96 @@
+"""A small service as bootstrap builds one; `python -m tests.servicekit.shop URL SCRIPTS` serves it until SIGTERM."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from holdfast.ops.v1 import ops_pb2 as pb
+
+from servicekit import logs, ops
+from servicekit.context import Context
+from servicekit.engines import create_engine
+from servicekit.migrations import Schema
+from servicekit.mutations import Mutations
+from servicekit.ops import ConsistencyCheck, Finding
+from servicekit.server import Server, Service, serve
+from servicekit.tasks import Tasks
+from servicekit.transactions import Transactions
+from tests.servicekit.accounts import Accounts
+from tests.servicekit.serving import STATUSES
+
+SETTINGS = {"database_url": "postgresql+asyncpg://u:***@h/shop", "port": "7000"}
+
+
+async def _two_findings() -> AsyncIterator[Finding]:
+    yield Finding(
+        "ledger", "AJ1-42", "quantity is 5, its movements add up to 4", {"quantity": "5", "movements": "4"}
+    )
+    yield Finding("ledger", "AJ1-43", "quantity is 1, its movements add up to 0")
+
+
+async def _nothing() -> AsyncIterator[Finding]:
+    findings: tuple[Finding, ...] = ()
+    for finding in findings:
+        yield finding
+
+
+CHECKS: Mapping[str, ConsistencyCheck] = {"ledger": _two_findings, "holds": _nothing}
+
+
+class Shop(ops.OpsServicer):
+    """The operators' service, with a mutation that takes as long as its note says."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__("shop", service.engine, service.schema, SETTINGS, CHECKS)
+        self._mutations = Mutations(Transactions(service.engine, Accounts), service.tasks)
+        self.began = asyncio.Event()
+
+    async def RequeueOutbox(self, request: pb.RequeueOutboxRequest, context: Context) -> Any:
+        async def deposit(uow: Accounts) -> Message:
+            await uow.add(1, 1)
+            self.began.set()
+            await asyncio.sleep(float(request.note or 0))
+            return pb.RequeueOutboxResponse()
+
+        return await self._mutations.run(request, deposit, pb.RequeueOutboxResponse, context=context)
+
+
+def build(url: str, scripts: Path, **changes: Any) -> tuple[Service, Shop]:
+    """The service on a free port, and its servicer."""
+    service = Service(
+        name="shop",
+        grpc_services=(ops.SERVICE_NAME,),
+        listen="127.0.0.1:0",
+        engine=create_engine(url),
+        schema=Schema("shop", scripts),
+        statuses=STATUSES,
+        register=lambda server: ops.register(server, shop),
+        tasks=Tasks(),
+        drain_pause_seconds=0.05,
+    )
+    for name, value in changes.items():
+        setattr(service, name, value)
+    shop = Shop(service)
+    return service, shop
+
+
+@asynccontextmanager
+async def open_shop(service: Service) -> AsyncIterator[tuple[Server, str, grpc.aio.Channel]]:
+    """A running server, its address and a channel to it; stops it unless the test has."""
+    server = Server(service)
+    address = f"127.0.0.1:{await server.start()}"
+    try:
+        async with grpc.aio.insecure_channel(address) as channel:
+            yield server, address, channel
+    finally:
+        await server.stop()
+
+
+if __name__ == "__main__":
+    logs.configure("info")
+    sys.exit(asyncio.run(serve(build(sys.argv[1], Path(sys.argv[2]))[0])))
