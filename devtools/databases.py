@@ -8,12 +8,13 @@ async def create_database(url: str) -> None:
     """Creates the database that the URL names, unless it is there."""
     target = make_url(url)
     if target.get_backend_name() == "postgresql":
-        query = text("SELECT 1 FROM pg_database WHERE datname = :name").bindparams(name=target.database)
-        if not await _execute(target, query):
-            await _execute(target, text(f"CREATE DATABASE \"{target.database}\" ENCODING 'UTF8'"))
+        known = "SELECT 1 FROM pg_database WHERE datname = :name"
+        create = f"CREATE DATABASE \"{target.database}\" ENCODING 'UTF8'"
     else:
-        character_set = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-        await _execute(target, text(f"CREATE DATABASE IF NOT EXISTS `{target.database}` {character_set}"))
+        known = "SELECT 1 FROM information_schema.schemata WHERE schema_name = :name"
+        create = f"CREATE DATABASE `{target.database}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    if not await _execute(target, text(known).bindparams(name=target.database)):
+        await _execute(target, text(create))
 
 
 async def drop_database(url: str) -> None:
