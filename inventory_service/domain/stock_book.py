@@ -35,7 +35,7 @@ from inventory_service.domain.stock_level import StockLevel
 class StockBook:
     """The stock levels and reservations of one batch.
 
-    Every stock that a loaded reservation touches must be loaded too. `now` is the database's time.
+    A reservation whose stocks are not all loaded can be read but not resolved. `now` is the database's time.
     """
 
     def __init__(
@@ -240,7 +240,8 @@ class StockBook:
 
     def _expire_due_holds(self, skus: set[str]) -> None:
         for reservation in list(self._reservations.values()):
-            if any(line.sku in skus for line in reservation.lines):
+            lines = {line.sku for line in reservation.lines}
+            if lines & skus and lines <= self._levels.keys():
                 self._expire_if_due(reservation)
 
     def _expire_if_due(self, reservation: Reservation) -> Reservation:

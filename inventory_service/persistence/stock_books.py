@@ -108,12 +108,20 @@ class StockBooks:
 
     async def open(self, commands: Sequence[verbs.ReservationCommand | verbs.AdjustStock]) -> StockBook:
         """Locks and loads every stock and reservation that the commands can touch, due holds included."""
-        named = {"skus": _skus(commands), "ids": _reservation_ids(commands), "now": self._now}
+        resolved = _reservation_ids(commands, resolving=True)
+        reserved = _reservation_ids(commands, resolving=False)
+        named = {"skus": _skus(commands), "ids": sorted(resolved | reserved), "now": self._now}
         touched = set((await self._connection.execute(_TOUCHED, named)).scalars())
         while True:
             levels = await self._lock_levels(touched)
             reservations = await self._lock_reservations(named)
-            lines = {line.stock_id for reservation in reservations for line in reservation.lines}
+            lines = {
+                line.stock_id
+                for reservation in reservations
+                # One that is only reserved again is read and not resolved: its rows need no lock.
+                if reservation.reservation_id not in reserved - resolved
+                for line in reservation.lines
+            }
             if lines <= touched:
                 return StockBook(self._now, levels, reservations)
             # A reservation was made while this one waited for its id: its rows are locked in a second pass. That
@@ -210,7 +218,12 @@ def _skus(commands: Sequence[verbs.ReservationCommand | verbs.AdjustStock]) -> l
     return sorted(skus)
 
 
-def _reservation_ids(commands: Sequence[verbs.ReservationCommand | verbs.AdjustStock]) -> list[str]:
-    return sorted(
-        {command.reservation_id for command in commands if not isinstance(command, verbs.AdjustStock)}
-    )
+def _reservation_ids(
+    commands: Sequence[verbs.ReservationCommand | verbs.AdjustStock], *, resolving: bool
+) -> set[str]:
+    return {
+        command.reservation_id
+        for command in commands
+        if not isinstance(command, verbs.AdjustStock)
+        and isinstance(command, verbs.ReserveStock) is not resolving
+    }

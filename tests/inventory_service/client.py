@@ -43,11 +43,8 @@ class Inventory:
 
     async def adjust(self, sku: str, delta: int, request_id: str, **fields: Any) -> stock_pb2.Stock:
         """AdjustStock, RECEIVED."""
-        request = movement_pb2.AdjustStockRequest(
-            **{"sku": sku, "delta": delta, "request_id": request_id}
-            | {"reason": movement_pb2.MOVEMENT_REASON_RECEIVED}
-            | fields
-        )
+        given: dict[str, Any] = {"reason": movement_pb2.MOVEMENT_REASON_RECEIVED} | fields
+        request = movement_pb2.AdjustStockRequest(sku=sku, delta=delta, request_id=request_id, **given)
         return (await self.stub.AdjustStock(request, metadata=SHOP, timeout=10)).stock
 
     async def reserve(
