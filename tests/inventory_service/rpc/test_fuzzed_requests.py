@@ -1,0 +1,128 @@
+"""Whatever a caller sends, the answer is a result or a refusal that says what is wrong."""
+
+import random
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from holdfast.inventory.v1 import inventory_pb2
+
+from tests.inventory_service.client import Inventory
+
+SERVICE = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
+NOT_YET = (
+    {"BatchGetStocks", "UpdateStock", "DeleteStock", "BatchAdjustStocks", "SetStockQuantity"}
+    | {"ChangeStockStatus", "AddListing", "UpdateListing", "EndListing", "ReserveStockStream"}
+    | {"CheckAvailability", "ExplainAvailability", "ListLowStock", "SetStockThreshold", "GetStockMetrics"}
+    | {"ListStockMetrics", "RefreshStockMetrics", "GetInventorySummary", "ListDailyFacts", "ImportStocks"}
+    | {"ExportStocks"}
+)
+METHODS = [method for method in SERVICE.methods if method.name not in NOT_YET]
+ROUNDS = 120
+
+TEXTS = [
+    "",
+    "A",
+    "r1",
+    "a b",
+    "\x00",
+    "ü" * 70,
+    "x" * 6000,
+    "%",
+    "\\",
+    "'; --",
+    "v1",
+    "v99999999999999999999",
+]
+TEXTS += ["123e4567-e89b-12d3-a456-426614174000", "1.50", "\u2028", "1" * 64, "\U0001f600", "\r\n", "null"]
+NUMBERS = [0, 1, 2, -1, 5, 200, 1_000_000_000, 1_000_000_001, 2**31 - 1, -(2**31)]
+LARGE = [2**63 - 1, -(2**63), 2**62]
+ALLOWED = {
+    grpc.StatusCode.OK,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.ALREADY_EXISTS,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.ABORTED,
+}
+
+
+def fill(message: Message, rng: random.Random, depth: int = 0) -> None:
+    """Sets some fields to values that are likely to hurt."""
+    for field in message.DESCRIPTOR.fields:
+        if rng.random() < 0.35:
+            continue
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            for _ in range(rng.randrange(3)):
+                getattr(message, field.name)[rng.choice(TEXTS)] = rng.choice(TEXTS)
+        elif field.message_type is not None:
+            for _ in range(rng.randrange(4) if field.is_repeated else 1):
+                place = getattr(message, field.name)
+                fill(place.add() if field.is_repeated else place, rng, depth + 1)
+                if not field.is_repeated:
+                    place.SetInParent()
+        else:
+            setattr(message, field.name, value(field, rng))
+
+
+def value(field: FieldDescriptor, rng: random.Random) -> Any:
+    """A value of the field's type."""
+    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+        return rng.choice(TEXTS)
+    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+        return rng.random() < 0.5
+    if field.cpp_type == FieldDescriptor.CPPTYPE_INT64:
+        return rng.choice([*NUMBERS, *LARGE])
+    return rng.choice(NUMBERS)
+
+
+@pytest.mark.parametrize("method", [method.name for method in METHODS])
+async def test_no_request_is_answered_with_an_internal_error(inventory: Inventory, method: str) -> None:
+    await inventory.create("A", 50)
+    await inventory.reserve("r1", {"A": 2}, ttl=600)
+    descriptor = SERVICE.methods_by_name[method]
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
+    seen: set[grpc.StatusCode] = set()
+
+    for _ in range(ROUNDS):
+        request = descriptor.input_type._concrete_class()
+        fill(request, rng)
+        try:
+            await getattr(inventory.stub, method)(request, timeout=10)
+            seen.add(grpc.StatusCode.OK)
+        except grpc.aio.AioRpcError as error:
+            assert error.code() in ALLOWED, (seed, request, error)
+            seen.add(error.code())
+
+    assert grpc.StatusCode.INVALID_ARGUMENT in seen
+
+
+def test_every_method_is_either_fuzzed_or_not_there_yet() -> None:
+    names = {method.name for method in SERVICE.methods}
+
+    assert names >= NOT_YET
+    assert len(METHODS) == 11
+
+
+@pytest.mark.parametrize("method", sorted(NOT_YET - {"ReserveStockStream", "ImportStocks", "ExportStocks"}))
+async def test_a_method_that_is_not_there_yet_says_so(inventory: Inventory, method: str) -> None:
+    request = SERVICE.methods_by_name[method].input_type._concrete_class()
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await getattr(inventory.stub, method)(request)
+
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_metadata_that_names_no_role_is_refused(inventory: Inventory) -> None:
+    before = await inventory.everything()
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await inventory.release("r1", metadata=(("actor-role", "king"), ("actor-id", "1")))
+
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert await inventory.everything() == before
