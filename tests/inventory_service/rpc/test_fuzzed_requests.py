@@ -7,19 +7,26 @@ import grpc
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from holdfast.inventory.v1 import inventory_pb2
 
 from tests.inventory_service.client import Inventory
 
 SERVICE = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
-NOT_YET = (
-    {"BatchGetStocks", "UpdateStock", "DeleteStock", "BatchAdjustStocks", "SetStockQuantity"}
-    | {"ChangeStockStatus", "AddListing", "UpdateListing", "EndListing", "ReserveStockStream"}
-    | {"CheckAvailability", "ExplainAvailability", "ListLowStock", "SetStockThreshold", "GetStockMetrics"}
-    | {"ListStockMetrics", "RefreshStockMetrics", "GetInventorySummary", "ListDailyFacts", "ImportStocks"}
-    | {"ExportStocks"}
-)
-METHODS = [method for method in SERVICE.methods if method.name not in NOT_YET]
+WORKING = {
+    "CreateStock",
+    "GetStock",
+    "ListStocks",
+    "AdjustStock",
+    "ReserveStock",
+    "CommitReservation",
+    "ReleaseReservation",
+    "ExtendReservation",
+    "GetReservation",
+    "ListReservations",
+    "ListMovements",
+}
+NOT_YET = {method.name for method in SERVICE.methods} - WORKING
 ROUNDS = 120
 
 TEXTS = [
@@ -50,6 +57,11 @@ ALLOWED = {
 }
 
 
+def an_empty(method: str) -> Message:
+    """A request of a method, with nothing set."""
+    return GetMessageClass(SERVICE.methods_by_name[method].input_type)()
+
+
 def fill(message: Message, rng: random.Random, depth: int = 0) -> None:
     """Sets some fields to values that are likely to hurt."""
     for field in message.DESCRIPTOR.fields:
@@ -68,7 +80,7 @@ def fill(message: Message, rng: random.Random, depth: int = 0) -> None:
             setattr(message, field.name, value(field, rng))
 
 
-def value(field: FieldDescriptor, rng: random.Random) -> Any:
+def value(field: Any, rng: random.Random) -> Any:
     """A value of the field's type."""
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
         return rng.choice(TEXTS)
@@ -79,17 +91,16 @@ def value(field: FieldDescriptor, rng: random.Random) -> Any:
     return rng.choice(NUMBERS)
 
 
-@pytest.mark.parametrize("method", [method.name for method in METHODS])
+@pytest.mark.parametrize("method", sorted(WORKING))
 async def test_no_request_is_answered_with_an_internal_error(inventory: Inventory, method: str) -> None:
     await inventory.create("A", 50)
     await inventory.reserve("r1", {"A": 2}, ttl=600)
-    descriptor = SERVICE.methods_by_name[method]
     seed = random.randrange(2**32)
     rng = random.Random(seed)
     seen: set[grpc.StatusCode] = set()
 
     for _ in range(ROUNDS):
-        request = descriptor.input_type._concrete_class()
+        request = an_empty(method)
         fill(request, rng)
         try:
             await getattr(inventory.stub, method)(request, timeout=10)
@@ -101,16 +112,9 @@ async def test_no_request_is_answered_with_an_internal_error(inventory: Inventor
     assert grpc.StatusCode.INVALID_ARGUMENT in seen
 
 
-def test_every_method_is_either_fuzzed_or_not_there_yet() -> None:
-    names = {method.name for method in SERVICE.methods}
-
-    assert names >= NOT_YET
-    assert len(METHODS) == 11
-
-
 @pytest.mark.parametrize("method", sorted(NOT_YET - {"ReserveStockStream", "ImportStocks", "ExportStocks"}))
 async def test_a_method_that_is_not_there_yet_says_so(inventory: Inventory, method: str) -> None:
-    request = SERVICE.methods_by_name[method].input_type._concrete_class()
+    request = an_empty(method)
 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await getattr(inventory.stub, method)(request)
