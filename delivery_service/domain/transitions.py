@@ -113,6 +113,9 @@ def permit(package: Package, verb: Verb, actor: Actor, onward: Onward) -> Transi
     row = _row(package, verb)
     if row is None:
         raise _illegal(package, verb, onward, f"a package of {package.workflow} that is {package.state}")
+    unmet = _unmet(row, package, onward)
+    if unmet:
+        raise _illegal(package, verb, onward, unmet)
     if actor.role not in row.roles:
         raise WrongActor(verb, actor.role, tuple(role for role in ActorRole if role in row.roles))
     if verb is Verb.CLAIM:
@@ -120,9 +123,6 @@ def permit(package: Package, verb: Verb, actor: Actor, onward: Onward) -> Transi
             raise PackageClaimed(package.package_sn)
     else:
         check_owner(package, actor)
-    unmet = _unmet(row, package, onward)
-    if unmet:
-        raise _illegal(package, verb, onward, unmet)
     needs_hold = row.stock in (StockEffect.NEEDS_HOLD, StockEffect.COMMIT)
     if needs_hold and package.stock_state not in (StockState.HELD, StockState.NOT_TRACKED):
         raise StockNotHeld(package.package_sn, verb, package.stock_state)

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery_service.persistence.tables import metadata
+from delivery_service.persistence.tables import metadata, outbox
 from devtools.journey import STEPS, Step, photo
 from tests.delivery_service.fake_inventory import FakeInventory
 
@@ -168,6 +168,16 @@ class Delivery:
             assert time.monotonic() < until, f"{package_sn} stays {name}"
             await asyncio.sleep(0.02)
 
+    async def quiet(self) -> None:
+        """Waits until inventory has been told everything that can be told."""
+
+        async def done() -> bool:
+            async with self.engine.connect() as connection:
+                left = await connection.execute(select(outbox.c.entry_id).where(outbox.c.state < 2))
+                return left.first() is None
+
+        await eventually(done)
+
     async def events(self, package_sn: str) -> list[str]:
         """The verbs of the timeline."""
         request = pb.ListPackageEventsRequest(package_sn=package_sn)
@@ -179,6 +189,13 @@ class Delivery:
         found = self.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(checks=checks), timeout=30)
         return [f"{answer.finding.subject}: {answer.finding.description}" async for answer in found]
 
+    async def refused(self, call: Awaitable[object]) -> "Refused":
+        """The refusal of a call that must change nothing."""
+        before = await self.everything()
+        refusal = await refused(call)
+        assert await self.everything() == before
+        return refusal
+
     async def everything(self) -> dict[str, list[str]]:
         """All rows of all tables."""
         async with self.engine.connect() as connection:
@@ -186,6 +203,14 @@ class Delivery:
                 table.name: sorted(map(repr, (await connection.execute(select(table))).all()))
                 for table in metadata.sorted_tables
             }
+
+
+async def eventually(probe: Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
+    """Waits until the probe says so."""
+    until = time.monotonic() + seconds
+    while not await probe():
+        assert time.monotonic() < until, "it did not come about"
+        await asyncio.sleep(0.01)
 
 
 @dataclass(frozen=True)

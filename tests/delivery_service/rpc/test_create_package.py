@@ -1,0 +1,286 @@
+"""CreatePackage: what goes in, what is refused, and that inventory's answer is waited for."""
+
+import asyncio
+import time
+
+import grpc
+import pytest
+from holdfast.delivery.v1 import order_pb2
+from holdfast.delivery.v1 import package_pb2 as pb
+
+from tests.delivery_service.client import (
+    DISPATCHER,
+    DRIVER,
+    MERCHANT,
+    SHOP_ID,
+    SYSTEM,
+    WAREHOUSE,
+    Delivery,
+    Metadata,
+    actor,
+    refused,
+)
+
+
+async def test_a_package_takes_everything_of_its_orders_and_its_stock_is_held(delivery: Delivery) -> None:
+    orders = [await delivery.order({"A": 2, "B": 1}), await delivery.order({"A": 3})]
+
+    package = await delivery.create("MERCHANT_TO_USER", orders)
+
+    assert package.package_sn.startswith("PG")
+    assert package.package_sn[2:].isdigit()
+    assert (package.state, package.stock_state) == (pb.PACKAGE_STATE_PENDING, pb.STOCK_STATE_HELD)
+    assert list(package.order_ids) == sorted(orders, key=int)
+    assert sorted((item.sku, item.quantity) for item in package.items) == [("A", 2), ("A", 3), ("B", 1)]
+    assert package.reservation_id == f"{package.package_sn}:1"
+    assert package.warehouse_id == ""
+    assert delivery.inventory.known[package.reservation_id].lines == {"A": 5, "B": 1}
+    assert await delivery.get(package.package_sn) == package
+
+
+async def test_named_items_only_are_packed(delivery: Delivery) -> None:
+    order = await delivery.order({"A": 2, "B": 1})
+
+    package = await delivery.create("MERCHANT_TO_USER", [order], items=[pb.PackageItem(sku="A", quantity=1)])
+
+    assert [(item.sku, item.quantity) for item in package.items] == [("A", 1)]
+    assert package.items[0].order_item_id != ""
+
+
+async def test_what_a_finished_package_left_can_be_packed_next_and_no_more(delivery: Delivery) -> None:
+    order = await delivery.order({"A": 3})
+    one = [pb.PackageItem(sku="A", quantity=2)]
+    first = await delivery.create("MERCHANT_TO_USER", [order], items=one)
+    await delivery.move("CancelPackage", first.package_sn, by=MERCHANT, reason="wrong box")
+
+    second = await delivery.create("MERCHANT_TO_USER", [order])
+
+    assert [(item.sku, item.quantity) for item in second.items] == [("A", 3)]
+
+
+@pytest.mark.parametrize("by", [MERCHANT, DISPATCHER, SYSTEM])
+async def test_the_shop_a_dispatcher_and_the_system_may_create(delivery: Delivery, by: Metadata) -> None:
+    package = await delivery.create("DRIVER_TO_USER", by=by)
+
+    reply = await delivery.stub.ListPackageEvents(
+        pb.ListPackageEventsRequest(package_sn=package.package_sn), timeout=10
+    )
+    assert [(event.verb, event.actor_id) for event in reply.events] == [(pb.VERB_CREATE, by[1][1])]
+
+
+async def test_every_violation_of_a_request_is_named_at_once(delivery: Delivery) -> None:
+    request = pb.CreatePackageRequest(
+        package_sn="no spaces",
+        shop_id="07",
+        order_ids=["1", "1", "x"],
+        items=[pb.PackageItem(sku="", quantity=0, order_item_id="-1")],
+        leg=2,
+        request_id="x" * 65,
+    )
+
+    refusal = await delivery.refused(delivery.stub.CreatePackage(request, metadata=MERCHANT, timeout=10))
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert [field for field, _ in refusal.violations] == [
+        "request_id",
+        "workflow",
+        "leg",
+        "package_sn",
+        "shop_id",
+        "order_ids[1]",
+        "order_ids[2]",
+        "items[0].order_item_id",
+        "items[0].sku",
+        "items[0].quantity",
+    ]
+
+
+@pytest.mark.parametrize("workflow", ["MERCHANT_TO_WAREHOUSE", "DRIVER_TO_WAREHOUSE"])
+async def test_a_warehouse_workflow_needs_a_warehouse_that_exists(delivery: Delivery, workflow: str) -> None:
+    order = await delivery.order({"A": 1})
+
+    missing = await delivery.refused(delivery.create(workflow, [order], warehouse_id=""))
+    unknown = await delivery.refused(delivery.create(workflow, [order], warehouse_id="99"))
+
+    assert [field for field, _ in missing.violations] == ["warehouse_id"]
+    assert (unknown.code, unknown.reason) == (grpc.StatusCode.NOT_FOUND, "WAREHOUSE_NOT_FOUND")
+    assert unknown.resource == ("warehouse", "99")
+
+
+async def test_an_order_that_does_not_exist_is_named(delivery: Delivery) -> None:
+    order = await delivery.order({"A": 1})
+
+    refusal = await delivery.refused(delivery.create("DRIVER_TO_USER", [order, "404"]))
+
+    assert (refusal.reason, refusal.resource) == ("ORDER_NOT_FOUND", ("order", "404"))
+
+
+async def test_orders_of_another_shop_or_unpaid_are_all_named(delivery: Delivery) -> None:
+    foreign = await delivery.order({"A": 1}, shop_id="8")
+    unpaid = await delivery.order({"A": 1}, status=order_pb2.ORDER_STATUS_PENDING_PAYMENT)
+    good = await delivery.order({"A": 1})
+
+    refusal = await delivery.refused(delivery.create("DRIVER_TO_USER", [foreign, unpaid, good]))
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ORDER_NOT_SHIPPABLE")
+    assert dict(refusal.violations) == {
+        foreign: f"is not of shop {SHOP_ID}",
+        unpaid: "is PENDING_PAYMENT",
+    }
+
+
+async def test_an_order_in_an_active_package_is_not_packed_again(delivery: Delivery) -> None:
+    order = await delivery.order({"A": 2})
+    await delivery.create("DRIVER_TO_USER", [order], items=[pb.PackageItem(sku="A", quantity=1)])
+
+    refusal = await delivery.refused(delivery.create("DRIVER_TO_USER", [order]))
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ORDER_ALREADY_PACKED")
+    assert refusal.violations == [(order, "is in an active package of leg 0")]
+
+
+async def test_more_than_was_ordered_is_not_packed(delivery: Delivery) -> None:
+    order = await delivery.order({"A": 2})
+    wanted = [pb.PackageItem(sku="A", quantity=3), pb.PackageItem(sku="Z", quantity=1)]
+
+    refusal = await delivery.refused(delivery.create("DRIVER_TO_USER", [order], items=wanted))
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ORDER_OVERPACKED")
+    assert refusal.violations == [
+        ("A", "A: 3 wanted, 2 may be packed"),
+        ("Z", "Z: 1 wanted, 0 may be packed"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("by", "code", "reason"),
+    [
+        (DRIVER, grpc.StatusCode.PERMISSION_DENIED, "WRONG_ACTOR"),
+        (WAREHOUSE, grpc.StatusCode.PERMISSION_DENIED, "WRONG_ACTOR"),
+        (actor("merchant", 8), grpc.StatusCode.PERMISSION_DENIED, "NOT_YOUR_PACKAGE"),
+        ((), grpc.StatusCode.UNAUTHENTICATED, "ACTOR_MISSING"),
+    ],
+)
+async def test_nobody_else_creates_packages_for_a_shop(
+    delivery: Delivery, by: Metadata, code: grpc.StatusCode, reason: str
+) -> None:
+    order = await delivery.order({"A": 1})
+
+    refusal = await delivery.refused(delivery.create("DRIVER_TO_USER", [order], by=by))
+
+    assert (refusal.code, refusal.reason) == (code, reason)
+
+
+async def test_the_same_package_sn_is_the_same_package_and_other_content_is_refused(
+    delivery: Delivery,
+) -> None:
+    order = await delivery.order({"A": 2})
+    first = await delivery.create("DRIVER_TO_USER", [order], package_sn="MINE-1")
+
+    again = await delivery.create("DRIVER_TO_USER", [order], package_sn="MINE-1")
+    other = await delivery.refused(delivery.create("MERCHANT_TO_USER", [order], package_sn="MINE-1"))
+
+    assert again == first
+    assert delivery.inventory.held("A") == 2
+    assert (other.code, other.reason) == (grpc.StatusCode.ALREADY_EXISTS, "PACKAGE_EXISTS")
+    assert other.resource == ("package", "MINE-1")
+
+
+async def test_a_repeated_request_id_has_one_effect_and_says_that_it_is_a_replay(delivery: Delivery) -> None:
+    order, other = await delivery.order({"A": 2}), await delivery.order({"A": 2})
+    request = delivery.create_request("DRIVER_TO_USER", [order], request_id="r1")
+    first = await delivery.stub.CreatePackage(request, metadata=MERCHANT, timeout=10)
+    before = await delivery.everything()
+
+    call = delivery.stub.CreatePackage(request, metadata=MERCHANT, timeout=10)
+
+    assert await call == first
+    assert ("idempotent-replayed", "true") in tuple(await call.initial_metadata())
+    assert await delivery.everything() == before
+    changed = delivery.create_request("DRIVER_TO_USER", [other], request_id="r1")
+    refusal = await delivery.refused(delivery.stub.CreatePackage(changed, metadata=MERCHANT, timeout=10))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
+
+
+async def test_an_order_packed_by_many_at_once_is_in_one_package(delivery: Delivery) -> None:
+    order = await delivery.order({"A": 2})
+
+    async def create() -> str:
+        try:
+            return (await delivery.create("DRIVER_TO_USER", [order])).package_sn
+        except grpc.aio.AioRpcError as error:
+            assert "ORDER_ALREADY_PACKED" in str(error.trailing_metadata())
+            return ""
+
+    made = await asyncio.gather(*(create() for _ in range(20)))
+
+    assert len([package_sn for package_sn in made if package_sn]) == 1
+    assert delivery.inventory.held("A") == 2
+
+
+async def test_one_package_sn_sent_many_times_at_once_is_one_package(delivery: Delivery) -> None:
+    order = await delivery.order({"A": 2})
+
+    made = await asyncio.gather(
+        *(delivery.create("DRIVER_TO_USER", [order], package_sn="ONE") for _ in range(20))
+    )
+
+    assert {package.package_sn for package in made} == {"ONE"}
+    assert [command for command, _ in delivery.inventory.calls] == ["reserve"]
+
+
+async def test_orders_whose_ids_contain_each_other_are_told_apart(delivery: Delivery) -> None:
+    orders = [await delivery.order({"A": 1}, order_id=order_id) for order_id in (1, 12, 123, 41239)]
+    packages = {
+        order: (await delivery.create(workflow, [order])).package_sn
+        for order, workflow in zip(
+            orders, ["MERCHANT_TO_USER", "DRIVER_TO_USER", "MERCHANT_TO_USER", "DRIVER_TO_USER"], strict=True
+        )
+    }
+
+    for order, package_sn in packages.items():
+        found = (await delivery.stub.GetOrder(order_pb2.GetOrderRequest(order_id=order), timeout=10)).order
+        assert [package.package_sn for package in found.packages] == [package_sn]
+        listed = await delivery.stub.ListPackages(pb.ListPackagesRequest(order_id=order), timeout=10)
+        assert [package.package_sn for package in listed.packages] == [package_sn]
+
+
+async def test_with_inventory_down_the_package_is_safe_and_its_hold_comes_later(delivery: Delivery) -> None:
+    delivery.inventory.down = True
+    began = time.monotonic()
+
+    package = await delivery.create("DRIVER_TO_USER")
+
+    assert 1.5 < time.monotonic() - began < 4
+    assert package.stock_state == pb.STOCK_STATE_REQUESTED
+    delivery.inventory.down = False
+    await delivery.stock_state(package.package_sn, "HELD")
+    assert len(set(delivery.inventory.calls)) == 1
+
+
+async def test_the_wait_for_inventory_ends_before_the_callers_deadline(delivery: Delivery) -> None:
+    delivery.inventory.down = True
+    order = await delivery.order({"A": 1})
+
+    package = await delivery.create("DRIVER_TO_USER", [order], seconds=0.6)
+
+    assert package.stock_state == pb.STOCK_STATE_REQUESTED
+
+
+async def test_a_deadline_too_short_to_begin_does_nothing(delivery: Delivery) -> None:
+    order = await delivery.order({"A": 1})
+    before = await delivery.everything()
+
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await delivery.create("DRIVER_TO_USER", [order], seconds=0.02)
+
+    assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert await delivery.everything() == before
+
+
+async def test_unknown_fields_of_identity_in_the_metadata_are_refused(delivery: Delivery) -> None:
+    order = await delivery.order({"A": 1})
+
+    refusal = await refused(delivery.create("DRIVER_TO_USER", [order], by=actor("king", 1)))
+
+    assert refusal.code is grpc.StatusCode.UNAUTHENTICATED
