@@ -46,16 +46,16 @@ def start(local: Path) -> dict[str, str]:
 def stop(local: Path) -> None:
     """Stops the private servers of a stack; data stays."""
     for name in ENGINES:
-        _home(local, name).stop()
+        home(local, name).stop()
 
 
 def forget(local: Path) -> None:
     """Stops the private servers of a stack and forgets their data."""
     for name in ENGINES:
-        home = _home(local, name)
-        home.discard()
+        found = home(local, name)
+        found.discard()
         with suppress(OSError):
-            home.folder.parent.rmdir()
+            found.folder.parent.rmdir()
 
 
 def _url(database: Database, local: Path) -> str:
@@ -63,7 +63,7 @@ def _url(database: Database, local: Path) -> str:
         say(f"{database.service}: the database that {database.variable} names")
         return given
     engine = database.choose()
-    server = Server(engine, _home(local, engine.name))
+    server = Server(engine, home(local, engine.name))
     _make_enterable(server.home.folder.parent)
     server.start()
     url = server.url(database.name)
@@ -71,7 +71,7 @@ def _url(database: Database, local: Path) -> str:
     return url
 
 
-def _home(local: Path, name: str) -> Home:
+def home(local: Path, name: str) -> Home:
     """Finds the home of a server; one that runs under another account cannot be inside a private checkout."""
     if name != "postgres" or unprivileged_user() is None:
         return Home(local / name)

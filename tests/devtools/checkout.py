@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from devtools.stack.databases import SYSTEM_STATE
+from devtools.stack.databases import home
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".local", ".cache", ".*_cache", "__pycache__", "tests")
@@ -22,12 +22,12 @@ class PrivateCheckout:
         self.root = parent / "holdfast"
         shutil.copytree(ROOT, self.root, ignore=LEFT_OUT)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs one development command to its end."""
-        environment = {name: value for name, value in os.environ.items() if name not in DATABASE_URLS}
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Runs one development command to its end, with some variables beside the usual ones."""
+        usual = {name: value for name, value in os.environ.items() if name not in DATABASE_URLS}
         command = [sys.executable, "-m", "devtools", *arguments]
         return subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=180
+            command, cwd=self.root, env=usual | variables, capture_output=True, text=True, timeout=180
         )
 
     def env(self) -> dict[str, str]:
@@ -37,6 +37,8 @@ class PrivateCheckout:
 
     def pids(self) -> dict[str, int]:
         """The processes that belong to this checkout, by what they are."""
+        local = self.root / ".local"
+        marks = [str(self.root), *(str(home(each, "postgres").folder) for each in (local, local / "demo"))]
         found = {}
         for process in Path("/proc").glob("[0-9]*"):
             try:
@@ -44,8 +46,7 @@ class PrivateCheckout:
                 folder = (process / "cwd").readlink()
             except OSError:
                 continue
-            ours = str(self.root) in " ".join(command) or folder == self.root
-            if ours or (str(SYSTEM_STATE) in " ".join(command) and "postgres" in command[0]):
+            if folder == self.root or any(mark in " ".join(command) for mark in marks):
                 found[_name(command)] = int(process.name)
         return found
 

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
 
+from devtools.databases import create_database
 from devtools.stack.databases import SYSTEM_STATE
 from servicekit.health import check
 from tests.devtools.checkout import PrivateCheckout
@@ -23,8 +24,8 @@ def checkout(tmp_path: Path) -> Iterator[PrivateCheckout]:
     checkout.run("reset")
 
 
-def succeed(checkout: PrivateCheckout, *arguments: str) -> str:
-    done = checkout.run(*arguments)
+def succeed(checkout: PrivateCheckout, *arguments: str, **variables: str) -> str:
+    done = checkout.run(*arguments, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -96,6 +97,36 @@ async def test_a_taken_port_is_left_to_whoever_has_it(checkout: PrivateCheckout)
 
     assert checkout.env()["INVENTORY_ADDRESS"] != "127.0.0.1:7411"
     assert await check(checkout.env()["INVENTORY_ADDRESS"])
+
+
+async def test_databases_that_the_environment_names_are_used_and_not_stopped(
+    checkout: PrivateCheckout, postgres_url: str, mariadb_url: str
+) -> None:
+    given = {"INVENTORY_DATABASE_URL": postgres_url, "DELIVERY_DATABASE_URL": mariadb_url}
+
+    said = succeed(checkout, "up", **given)
+
+    assert "inventory: the database that INVENTORY_DATABASE_URL names" in said
+    assert given.items() <= checkout.env().items()
+    assert set(checkout.pids()) == {"inventory_service", "delivery_service"}
+    succeed(checkout, "down", **given)
+    assert checkout.pids() == {}
+    for url in given.values():
+        await create_database(url)
+
+
+def test_a_database_that_cannot_be_reached_is_named_and_nothing_is_started(
+    checkout: PrivateCheckout,
+) -> None:
+    nowhere = "postgresql+asyncpg://holdfast@/holdfast_inventory?host=/nowhere"
+    neither = "mysql+asyncmy://root@localhost/holdfast_delivery?unix_socket=/nowhere/mysql.sock"
+
+    refused = checkout.run("up", INVENTORY_DATABASE_URL=nowhere, DELIVERY_DATABASE_URL=neither)
+
+    assert refused.returncode == 1
+    assert "inventory: the migration failed" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert checkout.pids() == {}
 
 
 def test_the_demo_keeps_every_promise_and_leaves_nothing_running(checkout: PrivateCheckout) -> None:
