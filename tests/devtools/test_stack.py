@@ -10,7 +10,7 @@ import pytest
 from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
 
 from devtools.databases import create_database
-from devtools.stack.databases import SYSTEM_STATE
+from devtools.stack.databases import home
 from servicekit.health import check
 from tests.devtools.checkout import PrivateCheckout
 
@@ -71,18 +71,18 @@ async def test_a_stack_in_a_private_folder_comes_up_repairs_itself_and_keeps_its
 def test_as_root_postgres_lives_outside_the_private_checkout_as_another_user(
     checkout: PrivateCheckout,
 ) -> None:
-    before = set(SYSTEM_STATE.glob("*"))
+    outside = home(checkout.root / ".local", "postgres")
 
     succeed(checkout, "up")
 
-    (home,) = set(SYSTEM_STATE.glob("*")) - before
-    assert (home / "postgres/data").stat().st_uid != 0
+    assert not outside.folder.is_relative_to(checkout.root)
+    assert outside.data.stat().st_uid != 0
     assert not (checkout.root / ".local/postgres").exists()
     socket_folder = checkout.env()["INVENTORY_DATABASE_URL"].rpartition("host=")[2]
-    assert Path(socket_folder).stat().st_uid == (home / "postgres/data").stat().st_uid
+    assert Path(socket_folder).stat().st_uid == outside.data.stat().st_uid
 
     succeed(checkout, "reset")
-    assert not home.exists()
+    assert not outside.folder.parent.exists()
 
 
 async def test_a_taken_port_is_left_to_whoever_has_it(checkout: PrivateCheckout) -> None:
