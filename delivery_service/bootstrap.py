@@ -19,6 +19,7 @@ from servicekit import ops
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
+from servicekit.request_expiry import request_expiry
 from servicekit.server import Service
 from servicekit.settings import shown
 from servicekit.tasks import Tasks
@@ -44,7 +45,9 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
     transactions: Transactions[Work] = Transactions(engine, SqlUnitOfWork, at_once=settings.pool_size)
     tasks = Tasks()
     settlements = Settlements(transactions)
-    relay = outbox_relay(transactions, inventory, settlements.notify, settings.relay_seconds)
+    relay = outbox_relay(
+        transactions, inventory, settlements.notify, settings.relay_seconds, settings.relay_lease_seconds
+    )
     delivery = servicer.DeliveryServicer(
         transactions,
         Mutations(transactions, tasks),
@@ -70,7 +73,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         statuses=STATUSES,
         register=register,
         tasks=tasks,
-        pollers=[relay],
+        pollers=[relay, request_expiry(transactions)],
         wake_waiters=settlements.drain,
         drain_pause_seconds=settings.drain_pause_seconds,
     )

@@ -1,28 +1,23 @@
-"""What the environment says; the only reader of DELIVERY_* variables."""
+"""What the environment says to the delivery service."""
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from servicekit import settings
+from servicekit.settings import DatabaseSettings
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(DatabaseSettings):
     """Each field is the variable DELIVERY_<FIELD>."""
 
-    database_url: str = field(
-        metadata={"help": "mysql+asyncmy://user:password@host/database"},
-    )
     inventory_address: str = field(metadata={"help": "host:port of the inventory service"})
     evidence_dir: Path = field(metadata={"help": "the folder that keeps the photos"})
-    listen: str = "127.0.0.1:7412"
-    pool_size: int = 10
-    relay_seconds: float = 0.5
-    drain_pause_seconds: float = 1.0
-    log_level: str = "info"
-
-
-def read() -> Settings:
-    """Reads the environment. Raises SettingsInvalid with every problem."""
-    return settings.read(Settings, "DELIVERY", os.environ)
+    listen: str = field(default="127.0.0.1:7412", metadata={"help": "host:port to serve on"})
+    pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
+    relay_seconds: float = field(default=0.5, metadata={"help": "pause between looks into the outbox"})
+    relay_lease_seconds: float = field(
+        default=30.0, metadata={"help": "how long a relay may keep a command to itself", "least": 4}
+    )
+    drain_pause_seconds: float = field(
+        default=1.0, metadata={"help": "time between NOT_SERVING and refusing new calls"}
+    )

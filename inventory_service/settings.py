@@ -1,25 +1,17 @@
-"""What the environment says; the only reader of INVENTORY_* variables."""
+"""What the environment says to the inventory service."""
 
-import os
 from dataclasses import dataclass, field
 
-from servicekit import settings
+from servicekit.settings import DatabaseSettings
 
 
-@dataclass(frozen=True)
-class Settings:
+@dataclass(frozen=True, kw_only=True)
+class Settings(DatabaseSettings):
     """Each field is the variable INVENTORY_<FIELD>."""
 
-    database_url: str = field(
-        metadata={"help": "postgresql+asyncpg://user:password@host/database"},
+    listen: str = field(default="127.0.0.1:7411", metadata={"help": "host:port to serve on"})
+    pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
+    sweep_seconds: float = field(default=0.5, metadata={"help": "pause between looks for due holds"})
+    drain_pause_seconds: float = field(
+        default=1.0, metadata={"help": "time between NOT_SERVING and refusing new calls"}
     )
-    listen: str = "127.0.0.1:7411"
-    pool_size: int = 10
-    sweep_seconds: float = 0.5
-    drain_pause_seconds: float = 1.0
-    log_level: str = "info"
-
-
-def read() -> Settings:
-    """Reads the environment. Raises SettingsInvalid with every problem."""
-    return settings.read(Settings, "INVENTORY", os.environ)

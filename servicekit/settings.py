@@ -1,12 +1,31 @@
 """Settings from the environment into a frozen dataclass; every missing or bad variable is named at once."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 S = TypeVar("S")
+DRIVERS = ("postgresql+asyncpg", "mysql+asyncmy")
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseSettings:
+    """What every command of a service needs."""
+
+    database_url: str = field(
+        metadata={
+            "help": "driver://user:password@host/database; the driver is postgresql+asyncpg or mysql+asyncmy"
+        }
+    )
+    log_level: LogLevel = field(default="info", metadata={"help": "debug, info, warning or error"})
 
 
 class SettingsInvalid(Exception):
@@ -22,15 +41,15 @@ def read(kind: type[S], prefix: str, environment: Mapping[str, str]) -> S:
     values: dict[str, Any] = {}
     problems: list[str] = []
     types = get_type_hints(kind)
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
-        name = f"{prefix}_{field.name.upper()}"
+    for setting in dataclasses.fields(kind):  # type: ignore[arg-type]
+        name = f"{prefix}_{setting.name.upper()}"
         text = environment.get(name, "")
         if not text:
-            if field.default is dataclasses.MISSING:
-                problems.append(f"{name} is not set: {field.metadata.get('help', 'it is required')}")
+            if setting.default is dataclasses.MISSING:
+                problems.append(f"{name} is not set: {setting.metadata.get('help', 'it is required')}")
             continue
         try:
-            values[field.name] = _parsed(types[field.name], text)
+            values[setting.name] = _parsed(types[setting.name], setting, text)
         except ValueError as error:
             problems.append(f"{name}: {error}")
     if problems:
@@ -49,14 +68,39 @@ def _masked(text: str) -> str:
     return re.sub(r"(?i)((?:password|secret|token)=)[^&\s]*", r"\1***", text)
 
 
-def _parsed(kind: Any, text: str) -> Any:
+def _parsed(kind: Any, setting: dataclasses.Field[Any], text: str) -> Any:
     if kind is bool:
-        if text.lower() not in ("true", "false"):
-            raise ValueError("must be true or false")
-        return text.lower() == "true"
+        return _one_of(("true", "false"), text.lower()) == "true"
+    if get_origin(kind) is Literal:
+        return _one_of(get_args(kind), text)
     if kind is int or kind is float:
-        try:
-            return kind(text)
-        except ValueError:
-            raise ValueError("must be a number") from None
+        return _number(kind, setting.metadata.get("least", 0), text)
+    if setting.name == "database_url":
+        return _url(text)
     return Path(text) if kind is Path else text
+
+
+def _one_of(choices: tuple[str, ...], text: str) -> str:
+    if text not in choices:
+        raise ValueError(f"must be {', '.join(choices[:-1])} or {choices[-1]}")
+    return text
+
+
+def _number(kind: type[int] | type[float], least: int, text: str) -> float:
+    try:
+        number = kind(text)
+    except ValueError:
+        raise ValueError("must be a number") from None
+    if not least <= number < math.inf:
+        raise ValueError(f"must be at least {least}")
+    return number
+
+
+def _url(text: str) -> str:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise ValueError("must be a URL, driver://user:password@host/database") from None
+    if url.drivername not in DRIVERS:
+        raise ValueError(f"must begin with {' or '.join(f'{driver}://' for driver in DRIVERS)}")
+    return text

@@ -6,6 +6,7 @@ Taking and recording are transactions of their own; no call is made inside one.
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from delivery_service.application.ports import (
     Answer,
@@ -21,18 +22,21 @@ from delivery_service.domain.reservation import StockCommand
 from delivery_service.domain.settlement import rejected, settled
 from servicekit.crash_points import crash_point
 
-LEASE_SECONDS = 30.0
 BATCH = 16
 FIRST_PAUSE_SECONDS = 0.2
 MOST_PAUSE_SECONDS = 300.0
 
 
-async def settle_due(transactions: Transactions, inventory: Inventory, notify: Callable[[str], None]) -> bool:
+async def settle_due(
+    transactions: Transactions, inventory: Inventory, notify: Callable[[str], None], lease_seconds: float
+) -> bool:
     """Settles what is due, several packages at once; True where there may be more.
 
-    `notify` is told each package whose command was recorded.
+    `notify` is told each package whose command was recorded. The lease must outlast a call to inventory.
     """
-    tasks = await transactions.run(_claim, name="claim")
+    tasks = await transactions.run(partial(_claim, lease_seconds))
+    if tasks:
+        crash_point("claim.after_commit")
     settling = (_settle(task, transactions, inventory, notify) for task in tasks)
     # All of them are let finish: one that fails is taken over once its lease has run out.
     for outcome in await asyncio.gather(*settling, return_exceptions=True):
@@ -41,10 +45,13 @@ async def settle_due(transactions: Transactions, inventory: Inventory, notify: C
     return bool(tasks)
 
 
-async def _claim(uow: UnitOfWork) -> Sequence[Task]:
+async def _claim(lease_seconds: float, uow: UnitOfWork) -> Sequence[Task]:
     if await uow.outbox.take_over(BATCH):
         crash_point("lease.after_takeover")
-    return await uow.outbox.claim(BATCH, LEASE_SECONDS)
+    tasks = await uow.outbox.claim(BATCH, lease_seconds)
+    if tasks:
+        crash_point("claim.before_commit")
+    return tasks
 
 
 async def _settle(

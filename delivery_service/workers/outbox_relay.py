@@ -12,10 +12,11 @@ def outbox_relay(
     inventory: Inventory,
     notify: Callable[[str], None],
     idle_seconds: float,
+    lease_seconds: float,
 ) -> Poller:
     """The poller that settles what is due; safe beside any number of others."""
 
     async def step() -> bool:
-        return await settle_due(transactions, inventory, notify)
+        return await settle_due(transactions, inventory, notify, lease_seconds)
 
-    return Poller("outbox relay", step, idle_seconds=idle_seconds)
+    return Poller("outbox_relay", step, idle_seconds=idle_seconds)

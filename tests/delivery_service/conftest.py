@@ -41,7 +41,12 @@ async def running(
         await bootstrap.schema().upgrade(migrating)
         await migrating.dispose()
         settings = Settings(
-            url, "unused", photos, listen="127.0.0.1:0", relay_seconds=0.1, drain_pause_seconds=0
+            database_url=url,
+            inventory_address="unused",
+            evidence_dir=photos,
+            listen="127.0.0.1:0",
+            relay_seconds=0.1,
+            drain_pause_seconds=0,
         )
         inventory = FakeInventory()
         server = Server(bootstrap.assemble(settings, create_engine(url), inventory))

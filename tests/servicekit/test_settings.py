@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from servicekit.settings import SettingsInvalid, read, shown
+from servicekit.settings import DatabaseSettings, SettingsInvalid, read, shown
 
 
 @dataclass(frozen=True)
@@ -81,3 +81,16 @@ def test_what_is_no_secret_is_shown_as_it_is() -> None:
         "pause_seconds": "1.0",
         "quiet": "False",
     }
+
+
+def test_what_a_service_cannot_run_with_is_refused_before_it_starts() -> None:
+    environment = {"SHOP_DATABASE_URL": "sqlite:///books.db", "SHOP_LOG_LEVEL": "loud"}
+
+    with pytest.raises(SettingsInvalid) as refused:
+        read(DatabaseSettings, "SHOP", environment)
+
+    assert refused.value.problems == [
+        "SHOP_DATABASE_URL: must begin with postgresql+asyncpg:// or mysql+asyncmy://",
+        "SHOP_LOG_LEVEL: must be debug, info, warning or error",
+    ]
+    assert read(DatabaseSettings, "SHOP", COMPLETE).log_level == "info"

@@ -125,6 +125,7 @@ class Pair:
             "DELIVERY_INVENTORY_ADDRESS": inventory_address or self.inventory.address,
             "DELIVERY_EVIDENCE_DIR": str(self._folder / "evidence"),
             "DELIVERY_DRAIN_PAUSE_SECONDS": "0.2",
+            "DELIVERY_RELAY_LEASE_SECONDS": "4",
         }
         return self._remembered(ServiceProcess("delivery", environment, self._log("delivery")))
 
