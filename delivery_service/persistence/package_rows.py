@@ -25,9 +25,8 @@ from delivery_service.persistence.tables import package_items, package_orders
 
 
 def with_id(package: Package, package_id: int) -> Package:
-    """The package with the number of its row, and its times as the row keeps them."""
-    seconds = package.create_time.replace(microsecond=0)
-    return replace(package, package_id=package_id, create_time=seconds, update_time=seconds)
+    """The package with the number of its row."""
+    return replace(package, package_id=package_id)
 
 
 def values_of_new(package: Package) -> dict[str, Any]:

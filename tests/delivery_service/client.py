@@ -151,11 +151,21 @@ class Delivery:
 
     async def drive(self, package: pb.Package, *, until: str = "") -> pb.Package:
         """All steps of the way, up to and with the method `until`."""
-        for step in STEPS[package.workflow]:
+        return await self.drive_on(package, until)
+
+    async def drive_on(self, package: pb.Package, until: str) -> pb.Package:
+        """The steps that are left, up to and with the method `until`."""
+        done = len([verb for verb in await self.events(package.package_sn) if verb != "CREATE"])
+        for step in STEPS[package.workflow][done:]:
             package = await self.take(package.package_sn, step)
             if step.method == until:
                 break
         return package
+
+    async def download(self, evidence_id: str) -> bytes:
+        """DownloadEvidence, all of it."""
+        request = evidence_pb2.DownloadEvidenceRequest(evidence_id=evidence_id)
+        return b"".join([part.chunk async for part in self.stub.DownloadEvidence(request, timeout=10)])
 
     async def stock_state(self, package_sn: str, wanted: str, seconds: float = 10) -> pb.Package:
         """Waits until the package's stock is in this state."""

@@ -118,8 +118,9 @@ def package_message(package: Package) -> pb.Package:
             for shortage in package.shortages
         ],
         etag=etag(package.version),
-        create_time=timestamp(package.create_time),
-        update_time=timestamp(package.update_time),
+        # Stored in whole seconds, so that a fresh answer and a later one agree.
+        create_time=timestamp(package.create_time.replace(microsecond=0)),
+        update_time=timestamp(package.update_time.replace(microsecond=0)),
     )
     for verb, field in _STEP_FIELDS.items():
         if time := timestamp(package.step_times.get(verb)):

@@ -1,0 +1,317 @@
+"""The verbs over gRPC: who may, with which proof, once; and what old readers see of it."""
+
+import asyncio
+
+import grpc
+import pytest
+from holdfast.delivery.v1 import package_pb2 as pb
+from sqlalchemy import select
+
+from delivery_service.persistence.tables import order_actions, orders, packages
+from devtools.journey import PREPARE
+from tests.delivery_service.client import (
+    DISPATCHER,
+    DRIVER,
+    MERCHANT,
+    SYSTEM,
+    WAREHOUSE,
+    Delivery,
+    Metadata,
+    actor,
+)
+
+FAILED, DENIED = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.PERMISSION_DENIED
+
+
+async def prepared(delivery: Delivery, workflow: str = "DRIVER_TO_USER") -> str:
+    """A prepared package; answers its package_sn."""
+    package = await delivery.create(workflow)
+    return (await delivery.take(package.package_sn, PREPARE)).package_sn
+
+
+async def test_a_step_is_told_on_the_package_with_a_new_etag_and_its_time(delivery: Delivery) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+
+    after = await delivery.take(package.package_sn, PREPARE)
+
+    assert after.state == pb.PACKAGE_STATE_PREPARED
+    assert after.HasField("prepare_time")
+    assert not after.HasField("pick_up_time")
+    assert after.etag != package.etag
+
+
+@pytest.mark.parametrize(
+    ("by", "code", "reason"),
+    [
+        (DRIVER, DENIED, "WRONG_ACTOR"),
+        (SYSTEM, DENIED, "WRONG_ACTOR"),
+        (actor("merchant", 8), DENIED, "NOT_YOUR_PACKAGE"),
+        ((), grpc.StatusCode.UNAUTHENTICATED, "ACTOR_MISSING"),
+        ((("actor-role", "merchant"),), grpc.StatusCode.UNAUTHENTICATED, "ACTOR_MISSING"),
+    ],
+)
+async def test_only_the_right_actor_moves_a_package(
+    delivery: Delivery, by: Metadata, code: grpc.StatusCode, reason: str
+) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    photo = await delivery.upload(package.package_sn, "PREPARATION")
+
+    refusal = await delivery.refused(
+        delivery.move("PreparePackage", package.package_sn, by=by, evidence_ids=[photo.evidence_id])
+    )
+
+    assert (refusal.code, refusal.reason) == (code, reason)
+
+
+async def test_an_illegal_verb_is_refused_with_what_is_allowed_now(delivery: Delivery) -> None:
+    package = await delivery.create("MERCHANT_TO_USER")
+
+    refusal = await delivery.refused(delivery.move("ShipPackage", package.package_sn, by=WAREHOUSE))
+
+    assert (refusal.code, refusal.reason) == (FAILED, "ILLEGAL_TRANSITION")
+    assert refusal.metadata["state"] == "PENDING"
+    assert refusal.metadata["allowed"] == "PREPARE, CANCEL"
+
+
+async def test_cancel_is_refused_after_the_goods_have_left(delivery: Delivery) -> None:
+    package = await delivery.drive(await delivery.create("MERCHANT_TO_USER"), until="DeliverPackage")
+    await delivery.quiet()
+
+    refusal = await delivery.refused(
+        delivery.move("CancelPackage", package.package_sn, by=MERCHANT, reason="too late")
+    )
+
+    assert (refusal.code, refusal.reason) == (FAILED, "ILLEGAL_TRANSITION")
+    assert refusal.metadata["allowed"] == "COMPLETE"
+
+
+async def test_a_package_that_does_not_exist_is_not_found(delivery: Delivery) -> None:
+    refusal = await delivery.refused(delivery.move("CancelPackage", "NONE", by=MERCHANT, reason="x"))
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "PACKAGE_NOT_FOUND")
+    assert refusal.resource == ("package", "NONE")
+
+
+async def test_every_violation_of_a_move_is_named_at_once(delivery: Delivery) -> None:
+    refusal = await delivery.refused(
+        delivery.move(
+            "CancelPackage",
+            "bad sn",
+            by=MERCHANT,
+            etag="x",
+            request_id="é",
+            evidence_ids=["e", "e", "?"],
+        )
+    )
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert [field for field, _ in refusal.violations] == [
+        "request_id",
+        "package_sn",
+        "reason",
+        "evidence_ids[1]",
+        "evidence_ids[2]",
+        "etag",
+    ]
+
+
+async def test_proof_must_be_there_fresh_of_this_package_and_of_the_right_kind(delivery: Delivery) -> None:
+    package, other = await delivery.create("DRIVER_TO_USER"), await delivery.create("DRIVER_TO_USER")
+    wrong_kind = await delivery.upload(package.package_sn, "DELIVERY")
+    foreign = await delivery.upload(other.package_sn, "PREPARATION")
+
+    async def reason(*evidence_ids: str) -> tuple[grpc.StatusCode, str]:
+        refusal = await delivery.refused(
+            delivery.move("PreparePackage", package.package_sn, by=MERCHANT, evidence_ids=evidence_ids)
+        )
+        return refusal.code, refusal.reason
+
+    await delivery.quiet()
+    assert await reason() == (FAILED, "EVIDENCE_MISSING")
+    assert await reason("nothing") == (grpc.StatusCode.NOT_FOUND, "EVIDENCE_NOT_FOUND")
+    assert await reason(wrong_kind.evidence_id) == (FAILED, "EVIDENCE_UNFIT")
+    assert await reason(foreign.evidence_id) == (FAILED, "EVIDENCE_UNFIT")
+
+
+async def test_a_verb_that_needs_no_photo_takes_none(delivery: Delivery) -> None:
+    package_sn = await prepared(delivery)
+    photo = await delivery.upload(package_sn, "COLLECTION", by=DRIVER)
+
+    refusal = await delivery.refused(
+        delivery.move("ClaimPackage", package_sn, by=DRIVER, evidence_ids=[photo.evidence_id])
+    )
+
+    assert refusal.reason == "EVIDENCE_UNFIT"
+
+
+async def test_the_same_bytes_prove_one_transition_only_also_in_another_package(delivery: Delivery) -> None:
+    first, second = await delivery.create("DRIVER_TO_USER"), await delivery.create("DRIVER_TO_USER")
+    used = await delivery.upload(first.package_sn, "PREPARATION")
+    content = await delivery.download(used.evidence_id)
+    copy = await delivery.upload(second.package_sn, "PREPARATION", content)
+    await delivery.move("PreparePackage", first.package_sn, by=MERCHANT, evidence_ids=[used.evidence_id])
+
+    refusal = await delivery.refused(
+        delivery.move("PreparePackage", second.package_sn, by=MERCHANT, evidence_ids=[copy.evidence_id])
+    )
+
+    assert copy.evidence_id != used.evidence_id
+    assert (refusal.code, refusal.reason) == (FAILED, "EVIDENCE_ALREADY_USED")
+    assert refusal.violations == [(copy.evidence_id, "proves another transition already")]
+
+
+async def test_the_same_bytes_used_by_two_packages_at_once_prove_one(delivery: Delivery) -> None:
+    first, second = await delivery.create("DRIVER_TO_USER"), await delivery.create("DRIVER_TO_USER")
+    photo = await delivery.upload(first.package_sn, "PREPARATION")
+    copy = await delivery.upload(second.package_sn, "PREPARATION", await delivery.download(photo.evidence_id))
+
+    results = await asyncio.gather(
+        delivery.move("PreparePackage", first.package_sn, by=MERCHANT, evidence_ids=[photo.evidence_id]),
+        delivery.move("PreparePackage", second.package_sn, by=MERCHANT, evidence_ids=[copy.evidence_id]),
+        return_exceptions=True,
+    )
+
+    assert sorted(type(result).__name__ for result in results) == ["AioRpcError", "Package"]
+
+
+async def test_a_stale_etag_loses_and_a_fresh_one_wins(delivery: Delivery) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    stale = package.etag
+    package = await delivery.take(package.package_sn, PREPARE, etag=stale)
+    await delivery.quiet()
+
+    refusal = await delivery.refused(delivery.move("ClaimPackage", package.package_sn, by=DRIVER, etag=stale))
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.ABORTED, "ETAG_MISMATCH")
+    assert not refusal.retry
+    await delivery.move("ClaimPackage", package.package_sn, by=DRIVER, etag=package.etag)
+
+
+async def test_a_repeat_after_a_lost_answer_has_no_second_effect(delivery: Delivery) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    photo = await delivery.upload(package.package_sn, "PREPARATION")
+    fields = {"evidence_ids": [photo.evidence_id]}
+    first = await delivery.move("PreparePackage", package.package_sn, by=MERCHANT, **fields)
+    await delivery.quiet()
+    before = await delivery.everything()
+
+    assert await delivery.move("PreparePackage", package.package_sn, by=MERCHANT, **fields) == first
+
+    assert await delivery.everything() == before
+
+
+async def test_a_request_id_replays_the_first_answer_and_refuses_other_content(delivery: Delivery) -> None:
+    package_sn = await prepared(delivery)
+    claimed = await delivery.move("ClaimPackage", package_sn, by=DRIVER, request_id="c1")
+    await delivery.move("ReleaseClaim", package_sn, by=DRIVER)
+
+    assert await delivery.move("ClaimPackage", package_sn, by=DRIVER, request_id="c1") == claimed
+    assert (await delivery.get(package_sn)).driver_id == ""
+    refusal = await delivery.refused(
+        delivery.move("ClaimPackage", package_sn, by=DRIVER, request_id="c1", note="other")
+    )
+    assert refusal.reason == "REQUEST_ID_REUSED"
+
+
+async def test_of_a_hundred_drivers_at_once_one_has_the_package(delivery: Delivery) -> None:
+    package_sn = await prepared(delivery)
+    for driver_id in range(100, 200):
+        await delivery.driver(driver_id)
+
+    async def claim(driver_id: int) -> str:
+        try:
+            await delivery.move("ClaimPackage", package_sn, by=actor("driver", driver_id))
+        except grpc.aio.AioRpcError as error:
+            assert error.code() is FAILED
+            assert "was claimed by another driver" in (error.details() or "")
+            return ""
+        return str(driver_id)
+
+    outcomes = await asyncio.gather(*map(claim, range(100, 200)))
+
+    (winner,) = [outcome for outcome in outcomes if outcome]
+    assert (await delivery.get(package_sn)).driver_id == winner
+    assert (await delivery.events(package_sn)).count("CLAIM") == 1
+
+
+async def test_claim_release_and_assign_at_once_leave_a_timeline_that_explains_the_driver(
+    delivery: Delivery,
+) -> None:
+    package_sn = await prepared(delivery)
+    await delivery.driver(6)
+    for _ in range(5):
+        await asyncio.gather(
+            delivery.move("ClaimPackage", package_sn, by=DRIVER),
+            delivery.move("ClaimPackage", package_sn, by=actor("driver", 6)),
+            delivery.move("ReleaseClaim", package_sn, by=DISPATCHER),
+            delivery.move("AssignDriver", package_sn, by=DISPATCHER, driver_id="6"),
+            return_exceptions=True,
+        )
+
+    reply = await delivery.stub.ListPackageEvents(
+        pb.ListPackageEventsRequest(package_sn=package_sn), timeout=10
+    )
+    assert [event.sequence for event in reply.events] == list(range(1, len(reply.events) + 1))
+    driver_id = ""
+    for event in reply.events:
+        if event.verb == pb.VERB_CLAIM:
+            assert driver_id == ""
+        driver_id = event.driver_id
+    assert (await delivery.get(package_sn)).driver_id == driver_id
+
+
+async def test_inactive_and_unknown_drivers_get_no_package(delivery: Delivery) -> None:
+    package_sn = await prepared(delivery)
+    await delivery.driver(9, active=False)
+
+    inactive = await delivery.refused(delivery.move("ClaimPackage", package_sn, by=actor("driver", 9)))
+    unknown = await delivery.refused(delivery.move("ClaimPackage", package_sn, by=actor("driver", 404)))
+    assigned = await delivery.refused(delivery.move("AssignDriver", package_sn, by=DISPATCHER, driver_id="9"))
+
+    assert (inactive.code, inactive.reason) == (FAILED, "DRIVER_INACTIVE")
+    assert (unknown.code, unknown.reason) == (grpc.StatusCode.NOT_FOUND, "DRIVER_NOT_FOUND")
+    assert assigned.reason == "DRIVER_INACTIVE"
+
+
+async def test_the_replaced_driver_is_out_and_the_new_one_goes_on(delivery: Delivery) -> None:
+    package = await delivery.drive(await delivery.create("DRIVER_TO_WAREHOUSE"), until="PickUpPackage")
+    await delivery.driver(6)
+    await delivery.move("AssignDriver", package.package_sn, by=DISPATCHER, driver_id="6")
+    photo = await delivery.upload(package.package_sn, "ARRIVAL")
+    arrive = {"evidence_ids": [photo.evidence_id]}
+    await delivery.quiet()
+
+    refusal = await delivery.refused(
+        delivery.move("ArriveAtWarehouse", package.package_sn, by=DRIVER, **arrive)
+    )
+
+    assert refusal.reason == "NOT_YOUR_PACKAGE"
+    await delivery.move("ArriveAtWarehouse", package.package_sn, by=actor("driver", 6), **arrive)
+
+
+async def test_old_readers_see_each_step_of_a_package(delivery: Delivery) -> None:
+    package = await delivery.create("DRIVER_TO_WAREHOUSE")
+    seen = []
+    for method in ["PreparePackage", "PickUpPackage", "ShipPackage", "CompletePackage"]:
+        package = await delivery.drive_on(package, method)
+        async with delivery.engine.connect() as connection:
+            statuses = select(orders.c.order_status, orders.c.shipping_status)
+            seen.append(tuple((await connection.execute(statuses)).one()))
+    async with delivery.engine.connect() as connection:
+        rows = (await connection.execute(select(order_actions).order_by(order_actions.c.id))).all()
+
+    assert seen == [(1, 1), (2, 2), (2, 5), (3, 7)]
+    assert [row.action_type for row in rows] == [0, 1, 2, 3, 4, 5]
+    assert [row.shipping_status for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert rows[1].create_by == "driver:5"
+    assert all(row.logistics_voucher_file for row in rows)
+
+
+async def test_the_csv_of_old_readers_lists_the_orders_of_the_mapping(delivery: Delivery) -> None:
+    order_ids = [await delivery.order({"A": 1}, order_id=order_id) for order_id in (41239, 12, 123)]
+    await delivery.create("DRIVER_TO_USER", order_ids)
+
+    async with delivery.engine.connect() as connection:
+        listed = (await connection.execute(select(packages.c.order_ids))).scalar_one()
+    assert listed == "12,123,41239"
+    assert await delivery.findings("mapping") == []
