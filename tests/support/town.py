@@ -5,9 +5,11 @@ import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 from holdfast.delivery.v1 import delivery_pb2_grpc, directory_pb2, order_pb2, package_pb2
 from holdfast.inventory.v1 import inventory_pb2_grpc, reservation_pb2, stock_pb2
 from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
@@ -185,3 +187,12 @@ async def refusal(call: Awaitable[Any]) -> grpc.aio.AioRpcError:
     except grpc.aio.AioRpcError as error:
         return error
     raise AssertionError(f"not refused: {reply}")
+
+
+def reason(error: grpc.aio.AioRpcError) -> str:
+    """The name of a refusal."""
+    info = error_details_pb2.ErrorInfo()
+    for detail in rpc_status.from_call(cast(grpc.Call, error)).details:
+        if detail.Unpack(info):
+            return str(info.reason)
+    raise AssertionError(f"no ErrorInfo in {error}")

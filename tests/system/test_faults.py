@@ -11,7 +11,7 @@ from holdfast.inventory.v1 import movement_pb2, reservation_pb2
 from devtools.journey import PREPARE, deliver
 from tests.support.proxy import proxy_to
 from tests.support.services import Pair
-from tests.support.town import SYSTEM, Town, ids, refusal
+from tests.support.town import SYSTEM, Town, ids, reason, refusal
 
 
 async def test_a_lost_answer_is_safe_to_ask_for_again(pair: Pair, town: Town) -> None:
@@ -135,8 +135,7 @@ async def test_a_delayed_copy_of_a_refused_reserve_holds_nothing(town: Town) -> 
         await asyncio.sleep(0.1)
     error = await refusal(town.inventory.ReserveStock(late, metadata=SYSTEM, timeout=10))
 
-    assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
-    assert "tombstone" in (error.details() or "").lower()
+    assert reason(error) == "RESERVATION_TOMBSTONED"
     assert await town.levels(sku) == (1, 0)
 
 
@@ -147,7 +146,7 @@ async def test_a_step_that_needs_held_stock_waits_for_nobody_and_is_refused(pair
     package = await town.create(request)
 
     error = await refusal(town.take(package.package_sn, PREPARE))
-    assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert reason(error) == "STOCK_NOT_HELD"
     assert (await town.get(package.package_sn)).state == pb.PACKAGE_STATE_PENDING
 
     await pair.inventory.start()
