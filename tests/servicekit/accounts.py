@@ -47,9 +47,11 @@ class Accounts:
 
 
 async def open_accounts(engine: AsyncEngine) -> None:
-    """Creates the tables and accounts 1 and 2."""
+    """Leaves accounts 1 and 2 in the database, with their opening balances, and nothing else."""
     async with engine.begin() as connection:
         await connection.run_sync(METADATA.create_all)
+        for table in (REQUESTS, ACCOUNTS):
+            await connection.execute(table.delete())
         rows = [{"id": account, "balance": OPENING_BALANCE} for account in (1, 2)]
         await connection.execute(ACCOUNTS.insert(), rows)
 

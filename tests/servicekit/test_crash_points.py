@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from servicekit.engines import create_engine
-from tests.servicekit.accounts import balances, open_accounts
+from tests.servicekit.accounts import balances
 
 ROOT = Path(__file__).parents[2]
 PASSES = """
@@ -59,10 +58,6 @@ def test_a_process_dies_at_the_named_pass_without_cleaning_up(setting: str, prin
 async def test_what_was_committed_outlives_the_process_and_nothing_else_does(
     url: str, place: str, balance: int
 ) -> None:
-    engine = create_engine(url)
-    await open_accounts(engine)
-    await engine.dispose()
-
     assert run(DEPOSIT, f"create.{place}", url).returncode == 137
 
     assert await balances(url) == [balance, 100]

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.schema import CreateTable
 
 from servicekit.engines import UtcDateTime, create_engine
 
@@ -106,7 +107,8 @@ async def test_an_instant_comes_back_as_it_went_to_the_microsecond_in_utc(
     engine = create_engine(url)
     table = Table("moment", MetaData(), Column("id", Integer, primary_key=True), Column("it", UtcDateTime))
     async with engine.begin() as connection:
-        await connection.run_sync(table.create)
+        await connection.execute(CreateTable(table, if_not_exists=True))
+        await connection.execute(table.delete())
         await connection.execute(table.insert(), {"id": 1, "it": instant})
         found = (await connection.execute(select(table.c.it))).scalar_one()
         same = (await connection.execute(select(table.c.id).where(table.c.it == instant))).scalar()

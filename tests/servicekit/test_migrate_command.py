@@ -14,13 +14,15 @@ Command = Callable[..., Awaitable[tuple[int, str, str]]]
 
 
 @pytest.fixture
-async def migrate(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Command]:
+async def migrate(
+    empty_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> AsyncIterator[Command]:
     """Runs `migrate` with arguments as a process would; answers exit code, output and errors."""
     parser = argparse.ArgumentParser()
     migrate_command.add_parser(parser.add_subparsers())
     schema = Schema("shop", write_history(tmp_path / "shop"))
 
-    async def run(*words: str, at: str = url, of: Schema = schema) -> tuple[int, str, str]:
+    async def run(*words: str, at: str = empty_url, of: Schema = schema) -> tuple[int, str, str]:
         capsys.readouterr()
         arguments = parser.parse_args(["migrate", *words])
         with capture_logs():

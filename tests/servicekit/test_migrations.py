@@ -29,9 +29,9 @@ asyncio.run(Schema("shop", Path(sys.argv[1])).upgrade(create_engine(sys.argv[2],
 
 
 @pytest.fixture
-async def engine(url: str) -> AsyncIterator[AsyncEngine]:
+async def engine(empty_url: str) -> AsyncIterator[AsyncEngine]:
     """The engine as migrations use it, upon an empty database."""
-    engine = create_engine(url, for_migrations=True)
+    engine = create_engine(empty_url, for_migrations=True)
     yield engine
     await engine.dispose()
 
@@ -109,9 +109,9 @@ async def test_a_schema_of_a_newer_build_is_left_alone(
 
 
 async def test_two_upgrades_at_once_apply_each_revision_once(
-    schema: Schema, engine: AsyncEngine, url: str, tmp_path: Path
+    schema: Schema, engine: AsyncEngine, empty_url: str, tmp_path: Path
 ) -> None:
-    other_engine = create_engine(url, for_migrations=True)
+    other_engine = create_engine(empty_url, for_migrations=True)
     other = Schema("shop", tmp_path / "shop")
 
     with capture_logs() as logs:
@@ -123,7 +123,7 @@ async def test_two_upgrades_at_once_apply_each_revision_once(
 
 
 async def test_a_lock_that_is_never_given_back_is_waited_for_only_so_long(
-    schema: Schema, engine: AsyncEngine, url: str, engine_name: str, monkeypatch: pytest.MonkeyPatch
+    schema: Schema, engine: AsyncEngine, empty_url: str, engine_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrations, "LOCK_WAIT_SECONDS", 0.3)
     take = (
@@ -131,7 +131,7 @@ async def test_a_lock_that_is_never_given_back_is_waited_for_only_so_long(
         if engine_name == "postgres"
         else "SELECT GET_LOCK(CONCAT('holdfast.shop.migrate', '.', LEFT(SHA2(DATABASE(), 256), 32)), 5)"
     )
-    holder = create_engine(url)
+    holder = create_engine(empty_url)
     async with holder.connect() as connection:
         await connection.execute(text(take))
         with pytest.raises(MigrationLocked, match="shop"):
@@ -186,7 +186,7 @@ async def test_a_busy_table_is_waited_for_in_short_turns(
 
 
 async def test_a_process_killed_at_any_point_leaves_a_schema_that_the_next_one_completes(
-    schema: Schema, engine: AsyncEngine, url: str, tmp_path: Path
+    schema: Schema, engine: AsyncEngine, empty_url: str, tmp_path: Path
 ) -> None:
     points = (
         "migrate.after_lock",
@@ -196,7 +196,7 @@ async def test_a_process_killed_at_any_point_leaves_a_schema_that_the_next_one_c
     )
     for point in points:
         environment = os.environ | {"HOLDFAST_CRASH_AT": point}
-        command = [sys.executable, "-c", UPGRADE, str(tmp_path / "shop"), url]
+        command = [sys.executable, "-c", UPGRADE, str(tmp_path / "shop"), empty_url]
         died = await asyncio.to_thread(
             subprocess.run, command, env=environment, cwd=ROOT, capture_output=True
         )

@@ -16,10 +16,10 @@ from tests.servicekit.shop import SETTINGS, build, open_shop
 
 
 @pytest.fixture
-async def stub(url: str, tmp_path: Path) -> AsyncIterator[Any]:
+async def stub(empty_url: str, tmp_path: Path) -> AsyncIterator[Any]:
     """A caller of a running shop whose schema is at the first of three revisions."""
-    service, _ = build(url, write_history(tmp_path / "shop"))
-    migrating = create_engine(url, for_migrations=True)
+    service, _ = build(empty_url, write_history(tmp_path / "shop"))
+    migrating = create_engine(empty_url, for_migrations=True)
     await service.schema.upgrade(migrating, "0001")
     await migrating.dispose()
     async with open_shop(service) as (_, _, channel):
