@@ -1,0 +1,78 @@
+"""0005: the orders of existing packages become rows, and every list that is not clean is reported."""
+
+import logging
+
+import pytest
+
+from tests.migrations.delivery.legacy import PACKAGE, migrating, rows, write_legacy, write_order
+
+MAPPED = "SELECT prepare_goods_id, order_id, active_leg FROM tigu_prepare_goods_order ORDER BY 1, 2"
+
+
+async def test_ids_that_contain_each_other_are_told_apart(delivery_url: str) -> None:
+    async with migrating(delivery_url) as (schema, engine):
+        await schema.upgrade(engine, "0004")
+        for order_id in (1, 12, 123, 41239):
+            await write_order(engine, order_id)
+        await write_legacy(engine, 10, "123,41239")
+        await write_legacy(engine, 11, "1", status=3)
+        await write_legacy(engine, 12, "12", status=6)
+        await write_legacy(engine, 13, "123", status=1, leg=1)
+
+        await schema.upgrade(engine)
+
+        assert await rows(engine, MAPPED) == [
+            (10, 123, 0),
+            (10, 41239, 0),
+            (11, 1, 0),
+            (12, 12, None),
+            (13, 123, 1),
+        ]
+
+
+async def test_each_list_that_is_not_clean_is_reported_and_what_is_meant_is_kept(
+    delivery_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with migrating(delivery_url) as (schema, engine):
+        await schema.upgrade(engine, "0004")
+        for order_id in (1, 2):
+            await write_order(engine, order_id)
+        await write_legacy(engine, 1, " 1,, 2 ,2,x1,404", status=6)
+        await write_legacy(engine, 2, "1", status=0)
+        await write_legacy(engine, 3, "1", status=0)
+        await write_legacy(engine, 4, ",".join(["2"] * 60), status=6)
+
+        with caplog.at_level(logging.WARNING, "migrations.delivery"):
+            await schema.upgrade(engine)
+
+        assert await rows(engine, MAPPED) == [
+            (1, 1, None),
+            (1, 2, None),
+            (2, 1, 0),
+            (3, 1, None),
+            (4, 2, None),
+        ]
+    said = [record.getMessage() for record in caplog.records if record.name == "migrations.delivery"]
+    assert [line for line in said if line.startswith("package PG1:")] == [
+        "package PG1: order_ids has spaces around 1; taken without",
+        "package PG1: order_ids has a blank part; left out",
+        "package PG1: order_ids has spaces around 2; taken without",
+        "package PG1: order_ids has 2 twice; taken once",
+        "package PG1: order_ids has 'x1', which is no order id; left out",
+        "package PG1: there is no order 404; left out",
+    ]
+    assert "package PG3: order 1 is in another active package of leg 0" in said
+    assert "package PG4: order_ids has 119 characters, more than idx_order_ids covers" in said
+
+
+async def test_more_packages_than_a_batch_are_all_filled_in(delivery_url: str) -> None:
+    async with migrating(delivery_url) as (schema, engine):
+        await schema.upgrade(engine, "0004")
+        await write_order(engine, 1)
+        past = {"order_ids": "1", "status": 6, "leg": 0}
+        async with engine.begin() as connection:
+            await connection.execute(PACKAGE, [{"id": n, "sn": f"PG{n}", **past} for n in range(1, 1203)])
+
+        await schema.upgrade(engine)
+
+        assert await rows(engine, "SELECT COUNT(*) FROM tigu_prepare_goods_order") == [(1202,)]
