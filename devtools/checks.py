@@ -42,7 +42,7 @@ def format_sources() -> int:
 
 def test(arguments: list[str]) -> int:
     """Runs the tests on both cores; arguments go to pytest."""
-    pytest = [sys.executable, "-m", "pytest", "--numprocesses=2", "--dist=loadfile", "--quiet"]
+    pytest = [sys.executable, "-m", "pytest", "--numprocesses=2", "--dist=loadgroup", "--quiet"]
     return subprocess.run([*pytest, *arguments]).returncode
 
 

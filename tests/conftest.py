@@ -32,6 +32,15 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return engines.report if engines else []
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deals a file's tests to one worker, for each engine apart; the stories of whole processes go first."""
+    items.sort(key=lambda item: "system" not in item.path.parts)
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        engines = {"mysql", "mariadb"}.intersection(map(str, callspec.params.values())) if callspec else ()
+        item.add_marker(pytest.mark.xdist_group(" ".join([str(item.path), *engines])))
+
+
 @pytest.fixture
 async def postgres_url() -> AsyncIterator[str]:
     """A fresh, empty Postgres database."""
