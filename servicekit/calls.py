@@ -5,6 +5,7 @@ import inspect
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from servicekit.errors import ActorUnknown, DeadlineExceeded
 
 CALL_CAP_SECONDS = 10.0
 """A call without a deadline, or with a longer one, is treated as if it had this one."""
+
+MOST_LISTENING_SECONDS = 1.0
 
 ROLES = ("merchant", "driver", "warehouse", "dispatcher", "system")
 
@@ -94,16 +97,24 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             async with _Guard(self._statuses, method, context):
                 if request_id := getattr(request, "request_id", ""):
                     structlog.contextvars.bind_contextvars(request_id=request_id[:64])
-                reply = behaviour(request, context)
-                return await reply if inspect.isawaitable(reply) else reply
+                try:
+                    reply = behaviour(request, context)
+                    return await reply if inspect.isawaitable(reply) else reply
+                except Exception:
+                    await _hear_out(request)
+                    raise
 
         return call
 
     def _streaming(self, method: str, behaviour: Any) -> Any:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             async with _Guard(self._statuses, method, context):
-                async for reply in behaviour(request, context):
-                    yield reply
+                try:
+                    async for reply in behaviour(request, context):
+                        yield reply
+                except Exception:
+                    await _hear_out(request)
+                    raise
 
         return call
 
@@ -162,6 +173,19 @@ class _Guard:
 
     def _log(self, code: str, **facts: str) -> None:
         log.info("call", code=code, milliseconds=round((time.monotonic() - self._began) * 1000, 1), **facts)
+
+
+async def _hear_out(request: Any) -> None:
+    """Lets a caller that is still sending finish, within a second, before it is refused.
+
+    The status that meets a message on its way is lost on some clients: Python's then sees INTERNAL.
+    """
+    if not isinstance(request, AsyncIterator):
+        return
+    with suppress(Exception):
+        async with asyncio.timeout(MOST_LISTENING_SECONDS):
+            async for _ in request:
+                pass
 
 
 def _caller(metadata: dict[str, Any], context: Context) -> Caller:

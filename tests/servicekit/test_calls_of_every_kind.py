@@ -1,5 +1,8 @@
 """The interceptor around streams, in either direction."""
 
+import asyncio
+import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,7 +24,7 @@ async def one_to_many(request: Any, context: Context) -> AsyncIterator[Any]:
 
 
 async def many_to_one(requests: AsyncIterator[Any], context: Context) -> Any:
-    return _answer(" ".join([request.query async for request in requests]))
+    return _answer(" ".join([_answer(request.query).query async for request in requests]))
 
 
 async def many_to_many(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
@@ -101,3 +104,38 @@ async def test_a_refusal_ends_a_call_of_any_kind_with_a_status(
     assert answers == before
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
     assert seen(refused.value).reason == "UNKNOWN_THING"
+
+
+async def test_a_caller_that_is_still_sending_learns_why_it_was_refused() -> None:
+    async def send() -> AsyncIterator[Any]:
+        for query in ("a", "bad", "c", "d"):
+            yield Asked(query=query)
+            await asyncio.sleep(0)
+
+    codes = Counter[grpc.StatusCode]()
+    async with serving(_register) as channel:
+        make: Any = channel.stream_stream
+        ask = make(f"/{SERVICE}/ManyToMany", Asked.SerializeToString, Answered.FromString)
+        for _ in range(200):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                async for _ in ask(send(), timeout=5):
+                    pass
+            codes[refused.value.code()] += 1
+
+    assert codes == {grpc.StatusCode.NOT_FOUND: 200}
+
+
+async def test_a_caller_that_never_ends_is_refused_all_the_same() -> None:
+    async def send() -> AsyncIterator[Any]:
+        while True:
+            yield Asked(query="bad")
+            await asyncio.sleep(0.01)
+
+    async with serving(_register) as channel:
+        make: Any = channel.stream_unary
+        ask = make(f"/{SERVICE}/ManyToOne", Asked.SerializeToString, Answered.FromString)
+        began = time.monotonic()
+        with pytest.raises(grpc.aio.AioRpcError):
+            await ask(send(), timeout=8)
+
+    assert time.monotonic() - began < 4
