@@ -1,0 +1,80 @@
+"""The fake inventory of these tests, and the real service behind the gateway, keep one contract."""
+
+import itertools
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
+
+from delivery_service.application.ports import InventoryUnreachable, TryLater
+from delivery_service.gateways.inventory import InventoryGateway, open_channel
+from inventory_service import bootstrap
+from inventory_service.settings import Settings
+from servicekit.engines import create_engine
+from servicekit.server import Server
+from tests.delivery_service.fake_inventory import FakeInventory
+from tests.delivery_service.inventory_contract import CHECKS, Check
+from tests.support.databases import fresh_database
+from tests.support.services import free_port
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+async def real_channel() -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to a real inventory server on a real Postgres."""
+    async with fresh_database("postgres") as url:
+        migrating = create_engine(url, pool_size=2, for_migrations=True)
+        await bootstrap.schema().upgrade(migrating)
+        await migrating.dispose()
+        server = Server(
+            bootstrap.build(Settings(database_url=url, listen="127.0.0.1:0", drain_pause_seconds=0))
+        )
+        port = await server.start()
+        channel = open_channel(f"127.0.0.1:{port}")
+        yield channel
+        await channel.close()
+        await server.stop()
+
+
+@pytest.mark.parametrize("check", CHECKS)
+async def test_the_fake_keeps_the_contract(check: Check) -> None:
+    inventory = FakeInventory()
+
+    async def stock(quantity: int) -> str:
+        sku = f"SKU-{next(numbers)}"
+        inventory.stock[sku] = quantity
+        return sku
+
+    await check(inventory, stock, f"R{next(numbers)}")
+
+
+@pytest.mark.parametrize("check", CHECKS)
+async def test_the_real_service_keeps_the_contract(check: Check, real_channel: grpc.aio.Channel) -> None:
+    stub = inventory_pb2_grpc.InventoryServiceStub(real_channel)
+
+    async def stock(quantity: int) -> str:
+        sku = f"SKU-{next(numbers)}"
+        await stub.CreateStock(stock_pb2.CreateStockRequest(sku=sku, quantity=quantity), timeout=10)
+        return sku
+
+    await check(InventoryGateway(real_channel), stock, f"R{next(numbers)}")
+
+
+async def test_a_service_that_cannot_be_reached_leaves_everything_open() -> None:
+    channel = open_channel(f"127.0.0.1:{free_port()}")
+    gateway = InventoryGateway(channel)
+
+    for answer in [
+        await gateway.reserve("R", {"A": 1}, ""),
+        await gateway.commit("R", ""),
+        await gateway.release("R", ""),
+    ]:
+        assert isinstance(answer, TryLater)
+        assert "UNAVAILABLE" in answer.error
+    with pytest.raises(InventoryUnreachable):
+        await gateway.hold("R")
+    with pytest.raises(InventoryUnreachable):
+        _ = [hold async for hold in gateway.holds()]
+    await channel.close()

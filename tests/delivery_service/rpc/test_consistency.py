@@ -1,0 +1,102 @@
+"""CheckConsistency finds what was put out of order, and only that."""
+
+import pytest
+from sqlalchemy import text
+
+from delivery_service.application.ports import Hold
+from tests.delivery_service.client import Delivery
+
+
+async def change(delivery: Delivery, statement: str) -> None:
+    """Puts something out of order behind the service's back."""
+    async with delivery.engine.begin() as connection:
+        await connection.execute(text(statement))
+
+
+@pytest.mark.parametrize(
+    ("check", "damage", "repair", "finding"),
+    [
+        (
+            "mapping",
+            "UPDATE tigu_prepare_goods SET order_ids = '1,2'",
+            "UPDATE tigu_prepare_goods SET order_ids = '1'",
+            "PG1: mapping and order_ids differ",
+        ),
+        (
+            "mapping",
+            "UPDATE tigu_prepare_goods_order SET active_leg = NULL",
+            "UPDATE tigu_prepare_goods_order SET active_leg = 0",
+            "PG1: orders whose leg is taken by a past package, or free beside an active one",
+        ),
+        (
+            "events",
+            "UPDATE tigu_prepare_goods SET prepare_status = 5",
+            "UPDATE tigu_prepare_goods SET prepare_status = -1",
+            "PG1: state and last event differ",
+        ),
+        (
+            "events",
+            "UPDATE package_event SET sequence = 2",
+            "UPDATE package_event SET sequence = 1",
+            "PG1: the timeline has gaps",
+        ),
+    ],
+)
+async def test_rows_that_disagree_are_found(
+    delivery: Delivery, check: str, damage: str, repair: str, finding: str
+) -> None:
+    await delivery.create("DRIVER_TO_USER", [await delivery.order({"A": 1}, order_id=1)], package_sn="PG1")
+    assert await delivery.findings() == []
+    await change(delivery, damage)
+
+    assert await delivery.findings(check) == [finding]
+
+    await change(delivery, repair)
+
+
+async def test_a_hold_that_no_package_wants_is_found(delivery: Delivery) -> None:
+    await delivery.create("DRIVER_TO_USER")
+    delivery.inventory.known["lost:1"] = Hold("lost:1", "HELD", {"A": 1})
+
+    assert await delivery.findings() == ["lost:1: inventory holds stock that no package wants"]
+
+
+@pytest.mark.parametrize("became", ["RELEASED", "COMMITTED", None])
+async def test_a_package_without_the_hold_it_needs_is_found(delivery: Delivery, became: str | None) -> None:
+    package = await delivery.create("DRIVER_TO_USER", package_sn="PG1")
+    if became is None:
+        del delivery.inventory.known[package.reservation_id]
+    else:
+        delivery.inventory.known[package.reservation_id] = Hold("PG1:1", became, {"A": 2})
+
+    assert await delivery.findings("reservations") == [
+        f"PG1: the package is HELD, inventory has its hold as {became or 'unknown'}"
+    ]
+
+
+async def test_a_hold_of_other_quantities_is_found(delivery: Delivery) -> None:
+    package = await delivery.create("DRIVER_TO_USER", package_sn="PG1")
+    delivery.inventory.known[package.reservation_id] = Hold("PG1:1", "HELD", {"A": 1})
+
+    assert len(await delivery.findings("reservations")) == 1
+
+
+async def test_without_inventory_nothing_is_claimed_to_be_known(delivery: Delivery) -> None:
+    await delivery.create("DRIVER_TO_USER")
+    delivery.inventory.down = True
+
+    assert await delivery.findings("reservations") == [
+        "inventory: unknown: inventory could not be asked, so nothing is known about holds"
+    ]
+
+
+async def test_more_packages_than_a_page_are_all_looked_at(delivery: Delivery) -> None:
+    many = ", ".join(f"('L{n}', '', 0, 0, 6, 0, 7)" for n in range(450))
+    columns = "prepare_sn, order_ids, delivery_type, shipping_type, prepare_status, type, shop_id"
+    await change(delivery, f"INSERT INTO tigu_prepare_goods ({columns}) VALUES {many}")  # noqa: S608
+    await change(delivery, "UPDATE tigu_prepare_goods SET order_ids = '9' WHERE prepare_sn IN ('L0', 'L449')")
+
+    found = await delivery.findings("mapping")
+
+    await change(delivery, "DELETE FROM tigu_prepare_goods WHERE prepare_sn LIKE 'L%'")
+    assert found == ["L0: mapping and order_ids differ", "L449: mapping and order_ids differ"]
