@@ -28,12 +28,23 @@ _HOLDS = text("""
     FROM inventory.stock WHERE stock.id > :after ORDER BY stock.id LIMIT :chunk
 """)
 
+# A line that stays open after its reservation was resolved would be taken for a hold.
+_LINES = text("""
+    SELECT stock.id, stock.sku, COALESCE(sum(line.quantity), 0) AS recorded,
+        COALESCE(sum(line.quantity) FILTER (WHERE reservation.state = 'HELD'), 0) AS counted
+    FROM (SELECT id, sku FROM inventory.stock WHERE id > :after ORDER BY id LIMIT :chunk) stock
+    LEFT JOIN inventory.reservation_line line ON line.stock_id = stock.id AND line.open
+    LEFT JOIN inventory.reservation USING (reservation_id)
+    GROUP BY stock.id, stock.sku ORDER BY stock.id
+""")
+
 
 def consistency_checks(engine: AsyncEngine) -> Mapping[str, ConsistencyCheck]:
     """The checks by name."""
     return {
         "ledger": partial(_compare, engine, "ledger", _LEDGER, "quantity", "the sum of its movements"),
         "holds": partial(_compare, engine, "holds", _HOLDS, "reserved_quantity", "the sum of its open holds"),
+        "lines": partial(_compare, engine, "lines", _LINES, "open_lines", "the sum of those of open holds"),
     }
 
 

