@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import ReservationFilter
@@ -77,9 +77,8 @@ class Reservations:
     def _due(self) -> ColumnElement[bool]:
         columns = reservation.c
         # The plain spelling of the partial index: a bound state would hide it from the planner.
-        return and_(
-            columns.state == "HELD", columns.expire_time.is_not(None), columns.expire_time <= self._now
-        )
+        held = columns.state == literal_column("'HELD'")
+        return and_(held, columns.expire_time.is_not(None), columns.expire_time <= self._now)
 
     def _is_seen_as(self, state: ReservationState) -> ColumnElement[bool]:
         stored = reservation.c.state == state.value

@@ -1,10 +1,9 @@
-"""The SQL of a batch: three locking statements to open the books, one statement a table to save them."""
+"""The books of a batch: a few locking statements open them, one statement a table saves them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.domain import commands as verbs
@@ -12,90 +11,10 @@ from inventory_service.domain.reservation import Reservation, ReservationState
 from inventory_service.domain.stock import StockStatus
 from inventory_service.domain.stock_book import StockBook
 from inventory_service.domain.stock_level import StockLevel
+from inventory_service.persistence import stock_book_statements as statements
 from inventory_service.persistence.movements import Movements
 from inventory_service.persistence.reservations import with_lines
 from servicekit.crash_points import crash_point
-
-# Every row that the commands can touch: the stocks named, those of the reservations named, and those of each due
-# hold upon a stock named, because expiring that hold later would lock out of order.
-_TOUCHED = text("""
-    SELECT id FROM inventory.stock WHERE sku = ANY(CAST(:skus AS text[]))
-    UNION
-    SELECT stock_id FROM inventory.reservation_line WHERE reservation_id = ANY(CAST(:ids AS text[]))
-    UNION
-    SELECT other.stock_id
-    FROM inventory.reservation due
-    JOIN inventory.reservation_line line USING (reservation_id)
-    JOIN inventory.stock stock ON stock.id = line.stock_id AND stock.sku = ANY(CAST(:skus AS text[]))
-    JOIN inventory.reservation_line other USING (reservation_id)
-    WHERE due.state = 'HELD' AND due.expire_time <= :now
-""")
-
-_LOCK_STOCK = text("""
-    SELECT id, sku, status, quantity, reserved_quantity, version
-    FROM inventory.stock WHERE id = ANY(CAST(:stock_ids AS uuid[])) ORDER BY id FOR UPDATE
-""")
-
-# An id that no row bears yet can only be locked by name; whoever waited here sees what the other one made of it.
-_LOCK_IDS = text("""
-    SELECT pg_advisory_xact_lock(key) FROM (
-        SELECT DISTINCT hashtextextended(id, 0) AS key FROM unnest(CAST(:ids AS text[])) AS id ORDER BY key
-    ) AS keys
-""")
-
-_LOCK_RESERVATIONS = text("""
-    SELECT * FROM inventory.reservation
-    WHERE reservation_id IN (
-        SELECT unnest(CAST(:ids AS text[]))
-        UNION
-        SELECT due.reservation_id
-        FROM inventory.reservation due JOIN inventory.reservation_line line USING (reservation_id)
-        JOIN inventory.stock stock ON stock.id = line.stock_id
-        WHERE due.state = 'HELD' AND due.expire_time <= :now AND stock.sku = ANY(CAST(:skus AS text[]))
-    )
-    ORDER BY reservation_id FOR UPDATE
-""")
-
-_SAVE_LEVELS = text("""
-    UPDATE inventory.stock SET quantity = level.quantity, reserved_quantity = level.reserved_quantity,
-        version = stock.version + 1, updated_at = :now
-    FROM unnest(CAST(:stock_ids AS uuid[]), CAST(:quantities AS integer[]), CAST(:reserved AS integer[]))
-        AS level (stock_id, quantity, reserved_quantity)
-    WHERE stock.id = level.stock_id
-""")
-
-_ADD_RESERVATIONS = text("""
-    INSERT INTO inventory.reservation (reservation_id, holder, state, tombstone, created_by, ttl, create_time,
-        expire_time, resolve_time, version)
-    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:holders AS text[]), CAST(:states AS text[]),
-        CAST(:tombstones AS boolean[]), CAST(:created_by AS text[]), CAST(:ttls AS interval[]),
-        CAST(:create_times AS timestamptz[]), CAST(:expire_times AS timestamptz[]),
-        CAST(:resolve_times AS timestamptz[]), CAST(:versions AS bigint[]))
-""")
-
-_SAVE_RESERVATIONS = text("""
-    UPDATE inventory.reservation SET state = changed.state, expire_time = changed.expire_time,
-        resolve_time = changed.resolve_time, version = changed.version
-    FROM unnest(CAST(:ids AS text[]), CAST(:states AS text[]), CAST(:expire_times AS timestamptz[]),
-        CAST(:resolve_times AS timestamptz[]), CAST(:versions AS bigint[]))
-        AS changed (reservation_id, state, expire_time, resolve_time, version)
-    WHERE reservation.reservation_id = changed.reservation_id
-""")
-
-_ADD_LINES = text("""
-    INSERT INTO inventory.reservation_line (reservation_id, stock_id, quantity, committed_quantity, open)
-    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:stock_ids AS uuid[]), CAST(:quantities AS integer[]),
-        CAST(:committed AS integer[]), CAST(:open AS boolean[]))
-""")
-
-_SAVE_LINES = text("""
-    UPDATE inventory.reservation_line AS line SET committed_quantity = changed.committed, open = changed.open
-    FROM unnest(CAST(:ids AS text[]), CAST(:stock_ids AS uuid[]), CAST(:committed AS integer[]),
-        CAST(:open AS boolean[])) AS changed (reservation_id, stock_id, committed, open)
-    WHERE line.reservation_id = changed.reservation_id AND line.stock_id = changed.stock_id
-""")
-
-_BEGIN_SWEEP = text("SELECT pg_try_advisory_xact_lock(hashtext('holdfast.inventory.sweep'))")
 
 
 class StockBooks:
@@ -111,7 +30,7 @@ class StockBooks:
         resolved = _reservation_ids(commands, resolving=True)
         reserved = _reservation_ids(commands, resolving=False)
         named = {"skus": _skus(commands), "ids": sorted(resolved | reserved), "now": self._now}
-        touched = set((await self._connection.execute(_TOUCHED, named)).scalars())
+        touched = set((await self._connection.execute(statements.TOUCHED, named)).scalars())
         while True:
             levels = await self._lock_levels(touched)
             reservations = await self._lock_reservations(named)
@@ -139,10 +58,10 @@ class StockBooks:
 
     async def begin_sweep(self) -> bool:
         """Whether this transaction is the only one that sweeps."""
-        return bool((await self._connection.execute(_BEGIN_SWEEP)).scalar())
+        return bool((await self._connection.execute(statements.BEGIN_SWEEP)).scalar())
 
     async def _lock_levels(self, stock_ids: Iterable[UUID]) -> list[StockLevel]:
-        rows = await self._connection.execute(_LOCK_STOCK, {"stock_ids": list(stock_ids)})
+        rows = await self._connection.execute(statements.LOCK_STOCK, {"stock_ids": list(stock_ids)})
         return [
             StockLevel(
                 row.id, row.sku, StockStatus(row.status), row.quantity, row.reserved_quantity, row.version
@@ -152,8 +71,8 @@ class StockBooks:
 
     async def _lock_reservations(self, named: dict[str, object]) -> list[Reservation]:
         if named["ids"]:
-            await self._connection.execute(_LOCK_IDS, {"ids": named["ids"]})
-        rows = (await self._connection.execute(_LOCK_RESERVATIONS, named)).all()
+            await self._connection.execute(statements.LOCK_IDS, {"ids": named["ids"]})
+        rows = (await self._connection.execute(statements.LOCK_RESERVATIONS, named)).all()
         return await with_lines(self._connection, rows)
 
     async def _save_levels(self, levels: Sequence[StockLevel]) -> None:
@@ -164,7 +83,7 @@ class StockBooks:
                 "reserved": [level.reserved_quantity for level in levels],
                 "now": self._now,
             }
-            await self._connection.execute(_SAVE_LEVELS, values)
+            await self._connection.execute(statements.SAVE_LEVELS, values)
 
     async def _add_reservations(self, reservations: Sequence[Reservation]) -> None:
         if not reservations:
@@ -176,15 +95,17 @@ class StockBooks:
             "ttls": [r.ttl for r in reservations],
             "create_times": [r.create_time for r in reservations],
         }
-        await self._connection.execute(_ADD_RESERVATIONS, values)
+        await self._connection.execute(statements.ADD_RESERVATIONS, values)
         quantities = [line.quantity for r in reservations for line in r.lines]
         if quantities:
-            await self._connection.execute(_ADD_LINES, _lines(reservations) | {"quantities": quantities})
+            await self._connection.execute(
+                statements.ADD_LINES, _lines(reservations) | {"quantities": quantities}
+            )
 
     async def _save_reservations(self, reservations: Sequence[Reservation]) -> None:
         if reservations:
-            await self._connection.execute(_SAVE_RESERVATIONS, _changing(reservations))
-            await self._connection.execute(_SAVE_LINES, _lines(reservations))
+            await self._connection.execute(statements.SAVE_RESERVATIONS, _changing(reservations))
+            await self._connection.execute(statements.SAVE_LINES, _lines(reservations))
 
 
 def _changing(reservations: Sequence[Reservation]) -> dict[str, object]:

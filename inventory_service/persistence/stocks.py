@@ -56,7 +56,9 @@ class Stocks:
         columns = stock.c
         query = select(stock)
         if wanted.sku_prefix is not None:
-            query = query.where(columns.sku.startswith(wanted.sku_prefix, autoescape=True))
+            # A range, which the index serves under any plan; LIKE on a parameter may not be.
+            beyond = wanted.sku_prefix + "\U0010ffff"
+            query = query.where(columns.sku >= wanted.sku_prefix, columns.sku < beyond)
         if wanted.product_id is not None:
             query = query.where(columns.product_id == wanted.product_id)
         if wanted.status is not None:

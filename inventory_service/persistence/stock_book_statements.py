@@ -1,0 +1,84 @@
+"""The SQL of a batch. Texts are fixed and take arrays, so that each is prepared once for batches of any size."""
+
+from sqlalchemy import text
+
+# Every row that the commands can touch: the stocks named, those of the reservations named, and those of each due
+# hold upon a stock named, because expiring that hold later would lock out of order.
+TOUCHED = text("""
+    SELECT id FROM inventory.stock WHERE sku = ANY(CAST(:skus AS text[]))
+    UNION
+    SELECT stock_id FROM inventory.reservation_line WHERE reservation_id = ANY(CAST(:ids AS text[]))
+    UNION
+    SELECT other.stock_id
+    FROM inventory.reservation due
+    JOIN inventory.reservation_line line USING (reservation_id)
+    JOIN inventory.stock stock ON stock.id = line.stock_id AND stock.sku = ANY(CAST(:skus AS text[]))
+    JOIN inventory.reservation_line other USING (reservation_id)
+    WHERE due.state = 'HELD' AND due.expire_time <= :now
+""")
+
+LOCK_STOCK = text("""
+    SELECT id, sku, status, quantity, reserved_quantity, version
+    FROM inventory.stock WHERE id = ANY(CAST(:stock_ids AS uuid[])) ORDER BY id FOR UPDATE
+""")
+
+# An id that no row bears yet can only be locked by name; whoever waited here sees what the other one made of it.
+LOCK_IDS = text("""
+    SELECT pg_advisory_xact_lock(key) FROM (
+        SELECT DISTINCT hashtextextended(id, 0) AS key FROM unnest(CAST(:ids AS text[])) AS id ORDER BY key
+    ) AS keys
+""")
+
+LOCK_RESERVATIONS = text("""
+    SELECT * FROM inventory.reservation
+    WHERE reservation_id IN (
+        SELECT unnest(CAST(:ids AS text[]))
+        UNION
+        SELECT due.reservation_id
+        FROM inventory.reservation due JOIN inventory.reservation_line line USING (reservation_id)
+        JOIN inventory.stock stock ON stock.id = line.stock_id
+        WHERE due.state = 'HELD' AND due.expire_time <= :now AND stock.sku = ANY(CAST(:skus AS text[]))
+    )
+    ORDER BY reservation_id FOR UPDATE
+""")
+
+SAVE_LEVELS = text("""
+    UPDATE inventory.stock SET quantity = level.quantity, reserved_quantity = level.reserved_quantity,
+        version = stock.version + 1, updated_at = :now
+    FROM unnest(CAST(:stock_ids AS uuid[]), CAST(:quantities AS integer[]), CAST(:reserved AS integer[]))
+        AS level (stock_id, quantity, reserved_quantity)
+    WHERE stock.id = level.stock_id
+""")
+
+ADD_RESERVATIONS = text("""
+    INSERT INTO inventory.reservation (reservation_id, holder, state, tombstone, created_by, ttl, create_time,
+        expire_time, resolve_time, version)
+    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:holders AS text[]), CAST(:states AS text[]),
+        CAST(:tombstones AS boolean[]), CAST(:created_by AS text[]), CAST(:ttls AS interval[]),
+        CAST(:create_times AS timestamptz[]), CAST(:expire_times AS timestamptz[]),
+        CAST(:resolve_times AS timestamptz[]), CAST(:versions AS bigint[]))
+""")
+
+SAVE_RESERVATIONS = text("""
+    UPDATE inventory.reservation SET state = changed.state, expire_time = changed.expire_time,
+        resolve_time = changed.resolve_time, version = changed.version
+    FROM unnest(CAST(:ids AS text[]), CAST(:states AS text[]), CAST(:expire_times AS timestamptz[]),
+        CAST(:resolve_times AS timestamptz[]), CAST(:versions AS bigint[]))
+        AS changed (reservation_id, state, expire_time, resolve_time, version)
+    WHERE reservation.reservation_id = changed.reservation_id
+""")
+
+ADD_LINES = text("""
+    INSERT INTO inventory.reservation_line (reservation_id, stock_id, quantity, committed_quantity, open)
+    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:stock_ids AS uuid[]), CAST(:quantities AS integer[]),
+        CAST(:committed AS integer[]), CAST(:open AS boolean[]))
+""")
+
+SAVE_LINES = text("""
+    UPDATE inventory.reservation_line AS line SET committed_quantity = changed.committed, open = changed.open
+    FROM unnest(CAST(:ids AS text[]), CAST(:stock_ids AS uuid[]), CAST(:committed AS integer[]),
+        CAST(:open AS boolean[])) AS changed (reservation_id, stock_id, committed, open)
+    WHERE line.reservation_id = changed.reservation_id AND line.stock_id = changed.stock_id
+""")
+
+BEGIN_SWEEP = text("SELECT pg_try_advisory_xact_lock(hashtext('holdfast.inventory.sweep'))")
