@@ -67,15 +67,21 @@ class OrderPackage:
     warehouse_id: int | None
 
 
-def status_with(status: OrderStatus, packages: Collection[PackageState], left_shelf: bool) -> OrderStatus:
-    """The order's status beside these states of its packages; `left_shelf`: goods have just left it.
-
-    Cancelled packages do not count. A status outside of shipment is not touched.
-    """
+def all_completed(packages: Collection[PackageState]) -> bool:
+    """Whether the order's packages are all done; cancelled ones do not count, and there must be one."""
     living = [state for state in packages if state is not PackageState.CANCELLED]
+    return bool(living) and all(state is PackageState.COMPLETED for state in living)
+
+
+def status_with(status: OrderStatus, *, left_shelf: bool, fulfilled: bool) -> OrderStatus:
+    """The order's status after a step of one of its packages; one outside of shipment is not touched.
+
+    `left_shelf`: the step took goods off the shelf. `fulfilled`: all its packages are completed, and nothing of it
+    is left to pack.
+    """
     if not status.shippable:
         return status
-    if living and all(state is PackageState.COMPLETED for state in living):
+    if fulfilled:
         return OrderStatus.COMPLETED
     return OrderStatus.PENDING_RECEIPT if left_shelf else status
 

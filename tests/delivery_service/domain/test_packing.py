@@ -3,7 +3,7 @@
 import pytest
 
 from delivery_service.domain.errors import OrderOverpacked
-from delivery_service.domain.order import furthest, status_with
+from delivery_service.domain.order import all_completed, furthest, status_with
 from delivery_service.domain.package import PackageItem
 from delivery_service.domain.packing import Packable, pack
 from delivery_service.domain.workflow import OrderStatus, PackageState
@@ -48,23 +48,27 @@ def test_default_items_do_not_pack_twice_what_is_packed_already() -> None:
 
 
 @pytest.mark.parametrize(
-    ("states", "left_shelf", "status"),
+    ("states", "completed"),
     [
-        ([PackageState.PENDING], False, OrderStatus.PENDING_SHIPMENT),
-        ([PackageState.PICKED_UP], True, OrderStatus.PENDING_RECEIPT),
-        ([PackageState.COMPLETED, PackageState.PENDING], False, OrderStatus.PENDING_SHIPMENT),
-        ([PackageState.COMPLETED, PackageState.CANCELLED], False, OrderStatus.COMPLETED),
-        ([PackageState.CANCELLED], False, OrderStatus.PENDING_SHIPMENT),
+        ([], False),
+        ([PackageState.CANCELLED], False),
+        ([PackageState.COMPLETED, PackageState.PENDING], False),
+        ([PackageState.COMPLETED, PackageState.CANCELLED], True),
     ],
 )
-def test_an_order_is_as_its_packages_say(
-    states: list[PackageState], left_shelf: bool, status: OrderStatus
-) -> None:
-    assert status_with(OrderStatus.PENDING_SHIPMENT, states, left_shelf) is status
+def test_cancelled_packages_do_not_count(states: list[PackageState], completed: bool) -> None:
+    assert all_completed(states) is completed
 
 
-def test_packages_do_not_touch_an_order_outside_of_shipment() -> None:
-    assert status_with(OrderStatus.AFTER_SALES, [PackageState.COMPLETED], True) is OrderStatus.AFTER_SALES
+def test_an_order_goes_on_with_its_packages_and_only_while_it_is_in_shipment() -> None:
+    waiting, going = OrderStatus.PENDING_SHIPMENT, OrderStatus.PENDING_RECEIPT
+
+    assert status_with(waiting, left_shelf=False, fulfilled=False) is waiting
+    assert status_with(waiting, left_shelf=True, fulfilled=False) is going
+    assert status_with(going, left_shelf=False, fulfilled=False) is going
+    assert status_with(going, left_shelf=False, fulfilled=True) is OrderStatus.COMPLETED
+    for other in set(OrderStatus) - {waiting, going}:
+        assert status_with(other, left_shelf=True, fulfilled=True) is other
 
 
 def test_old_readers_see_the_furthest_active_package() -> None:

@@ -49,8 +49,24 @@ async def test_named_items_only_are_packed(delivery: Delivery) -> None:
 
 async def test_what_a_finished_package_left_can_be_packed_next_and_no_more(delivery: Delivery) -> None:
     order = await delivery.order({"A": 3})
-    one = [pb.PackageItem(sku="A", quantity=2)]
-    first = await delivery.create("MERCHANT_TO_USER", [order], items=one)
+    two, one = ([pb.PackageItem(sku="A", quantity=quantity)] for quantity in (2, 1))
+    first = await delivery.drive(await delivery.create("MERCHANT_TO_USER", [order], items=two))
+    assert first.state == pb.PACKAGE_STATE_COMPLETED
+    await delivery.quiet()
+
+    refusal = await delivery.refused(delivery.create("MERCHANT_TO_USER", [order], items=two))
+    rest = await delivery.drive(await delivery.create("MERCHANT_TO_USER", [order], items=one))
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ORDER_OVERPACKED")
+    assert refusal.violations == [("A", "A: 2 wanted, 1 may be packed")]
+    found = await delivery.stub.GetOrder(order_pb2.GetOrderRequest(order_id=order), timeout=10)
+    assert found.order.status == order_pb2.ORDER_STATUS_COMPLETED
+    assert rest.state == pb.PACKAGE_STATE_COMPLETED
+
+
+async def test_what_a_cancelled_package_held_can_be_packed_again(delivery: Delivery) -> None:
+    order = await delivery.order({"A": 3})
+    first = await delivery.create("MERCHANT_TO_USER", [order])
     await delivery.move("CancelPackage", first.package_sn, by=MERCHANT, reason="wrong box")
 
     second = await delivery.create("MERCHANT_TO_USER", [order])
