@@ -13,9 +13,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from holdfast.ops.v1 import ops_pb2 as pb
 from holdfast.ops.v1 import ops_pb2_grpc
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from servicekit.conflicts import connection_lost
 from servicekit.context import Context
 from servicekit.errors import DatabaseUnavailable
 from servicekit.migrations import Schema
@@ -96,16 +97,21 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
             if name not in self._checks:
                 violations.add(f"checks[{index}]", f"must be one of {', '.join(self._checks)}")
         violations.raise_if_any()
-        for name in request.checks or self._checks:
-            async for finding in self._checks[name]():
-                yield pb.CheckConsistencyResponse(
-                    finding=pb.Finding(
-                        check=finding.check,
-                        subject=finding.subject,
-                        description=finding.description,
-                        facts=finding.facts,
+        try:
+            for name in request.checks or self._checks:
+                async for finding in self._checks[name]():
+                    yield pb.CheckConsistencyResponse(
+                        finding=pb.Finding(
+                            check=finding.check,
+                            subject=finding.subject,
+                            description=finding.description,
+                            facts=finding.facts,
+                        )
                     )
-                )
+        except (OSError, DBAPIError) as error:
+            if isinstance(error, DBAPIError) and not connection_lost(error):
+                raise
+            raise DatabaseUnavailable from error
 
     async def _engine_and_version(self) -> tuple[str, str]:
         try:

@@ -10,11 +10,13 @@ from holdfast.ops.v1 import ops_pb2 as pb
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.context import Context
+from servicekit.engines import create_engine
 from servicekit.mutations import Mutations, digest
 from servicekit.tasks import Tasks
 from servicekit.transactions import Transactions
 from tests.servicekit.accounts import Accounts, balances
 from tests.servicekit.serving import UnknownThing, asking, seen
+from tests.servicekit.sessions import wire_to
 from tests.servicekit.waiting import until
 
 Request, Reply = pb.RequeueOutboxRequest, pb.RequeueOutboxResponse
@@ -162,6 +164,43 @@ async def test_the_work_of_a_caller_that_leaves_is_done_to_its_end(engine: Async
 async def _ended(call: Any) -> None:
     with pytest.raises((asyncio.CancelledError, grpc.aio.AioRpcError)):
         await call
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+async def test_a_commit_lost_on_the_way_is_answered_once_its_outcome_is_found(
+    engine: AsyncEngine, url: str, cut: str
+) -> None:
+    async with wire_to(url) as (through, wire):
+        cuttable = create_engine(through)
+
+        async def arm(uow: Accounts) -> None:
+            wire.cut_commit = cut if servicer.worked == 1 else None
+
+        async with bank(cuttable, arm) as (servicer, ask):
+            call = ask(Request(request_id="r-1"), timeout=5)
+
+            assert Reply.FromString(await call).entry.attempts == 101
+            assert await replayed(call) is (cut == "after")
+            assert servicer.worked == (1 if cut == "after" else 2)
+        await cuttable.dispose()
+    assert await balances(url) == [101, 100]
+
+
+async def test_a_lost_commit_of_work_that_cannot_tell_is_owned_up_to(engine: AsyncEngine, url: str) -> None:
+    async with wire_to(url) as (through, wire):
+        cuttable = create_engine(through)
+
+        async def arm(uow: Accounts) -> None:
+            wire.cut_commit = "after"
+
+        async with bank(cuttable, arm) as (_, ask):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await ask(Request(), timeout=5)
+        await cuttable.dispose()
+
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert seen(refused.value).reason == "DATABASE_UNAVAILABLE"
+    assert await balances(url) == [101, 100]
 
 
 async def test_work_that_outlasts_its_call_is_ended_and_leaves_nothing(engine: AsyncEngine, url: str) -> None:
