@@ -52,7 +52,7 @@ def generate_stubs(into: Path = PROTOS) -> int:
         f"--python_out={into}",
         f"--grpc_python_out={into}",
         f"--mypy_out=quiet:{into}",
-        f"--mypy_grpc_out=quiet,only_async:{into}",
+        f"--mypy_grpc_out=quiet,only_async,generate_concrete_servicer_stubs:{into}",
     ]
     sources = [str(path) for path in sorted(PROTOS.glob("holdfast/**/*.proto"))]
     return subprocess.run(

@@ -22,14 +22,18 @@ CALL_CAP_SECONDS = 10.0
 
 MOST_LISTENING_SECONDS = 1.0
 
+MOST_ID_CHARACTERS = 64
 ROLES = ("merchant", "driver", "warehouse", "dispatcher", "system")
 
 log = structlog.get_logger("calls")
 
+# Probes ask all the time, and neither has an actor or a refusal of ours.
+_QUIET = ("/grpc.health.", "/grpc.reflection.")
+
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: `name` is the TLS identity, else "role:id" of the metadata, else "anonymous"."""
+    """Who calls: `name` is "role:id" of the metadata, else "anonymous"."""
 
     name: str
     role: str | None
@@ -61,11 +65,8 @@ def current_call() -> Call:
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Names the call, finds the caller, bounds the time, turns errors into statuses, logs one line."""
 
-    def __init__(
-        self, statuses: ErrorStatuses, quiet: tuple[str, ...] = ("/grpc.health.", "/grpc.reflection.")
-    ) -> None:
+    def __init__(self, statuses: ErrorStatuses) -> None:
         self._statuses = statuses
-        self._quiet = quiet
 
     async def intercept_service(
         self,
@@ -73,7 +74,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
         handler = await continuation(handler_call_details)
-        if handler is None or handler_call_details.method.startswith(self._quiet):
+        if handler is None or handler_call_details.method.startswith(_QUIET):
             return handler
         method = handler_call_details.method
         if handler.response_streaming:
@@ -98,8 +99,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 if request_id := getattr(request, "request_id", ""):
                     structlog.contextvars.bind_contextvars(request_id=request_id[:64])
                 try:
-                    reply = behaviour(request, context)
-                    return await reply if inspect.isawaitable(reply) else reply
+                    async with asyncio.timeout(current_call().remaining()):
+                        reply = behaviour(request, context)
+                        return await reply if inspect.isawaitable(reply) else reply
                 except Exception:
                     await _hear_out(request)
                     raise
@@ -131,12 +133,12 @@ class _Guard:
 
     async def __aenter__(self) -> None:
         metadata = {str(key): value for key, value in self._context.invocation_metadata() or ()}
-        self._call_id = _text(metadata.get("x-call-id")) or uuid.uuid4().hex
+        self._call_id = str(metadata.get("x-call-id", ""))[:MOST_ID_CHARACTERS] or uuid.uuid4().hex
         left = self._context.time_remaining()
         # Without a deadline grpc answers None or a number of centuries.
         seconds = CALL_CAP_SECONDS if left is None else min(left, CALL_CAP_SECONDS)
         try:
-            caller = _caller(metadata, self._context)
+            caller = _caller(metadata)
         except ActorUnknown as error:
             await self._abort(error)
         _current.set(Call(self._method, caller, self._call_id, self._began + seconds))
@@ -188,17 +190,11 @@ async def _hear_out(request: Any) -> None:
                 pass
 
 
-def _caller(metadata: dict[str, Any], context: Context) -> Caller:
-    role, actor_id = _text(metadata.get("actor-role")), _text(metadata.get("actor-id"))
+def _caller(metadata: dict[str, Any]) -> Caller:
+    role, actor_id = metadata.get("actor-role") or None, metadata.get("actor-id") or None
     if role is not None and role not in ROLES:
-        raise ActorUnknown(role, ROLES)
-    identities = context.peer_identities()
-    if identities:
-        name = next(iter(identities)).decode("utf-8", "replace")
-    else:
-        name = f"{role}:{actor_id}" if role and actor_id else "anonymous"
+        raise ActorUnknown("actor-role", f"must be one of {', '.join(ROLES)}")
+    if actor_id is not None and len(actor_id) > MOST_ID_CHARACTERS:
+        raise ActorUnknown("actor-id", f"must have at most {MOST_ID_CHARACTERS} characters")
+    name = f"{role}:{actor_id}" if role and actor_id else "anonymous"
     return Caller(name, role, actor_id)
-
-
-def _text(value: Any) -> str | None:
-    return value[:64] if isinstance(value, str) and value else None

@@ -7,6 +7,7 @@ from sqlalchemy.exc import DBAPIError
 _RUN_AGAIN_SQLSTATES = {"40001", "40P01", "55P03"}
 # Deadlock, lock wait, snapshot conflict (MariaDB), NOWAIT (MySQL).
 _RUN_AGAIN_NUMBERS = {1213, 1205, 1020, 3572}
+_LOCK_WAITS = {"55P03", 1205}
 _STATEMENT_TIMEOUTS = {"57014", 1969, 3024, 1317}
 _UNREACHABLE = {
     "57P01",
@@ -43,6 +44,11 @@ def may_run_again(error: DBAPIError) -> bool:
     return code(error) in _RUN_AGAIN_SQLSTATES | _RUN_AGAIN_NUMBERS
 
 
+def lock_wait_ended(error: DBAPIError) -> bool:
+    """Whether a row was locked by others for as long as a session waits."""
+    return code(error) in _LOCK_WAITS
+
+
 def statement_timed_out(error: DBAPIError) -> bool:
     """Whether the engine ended the statement because it took too long."""
     return code(error) in _STATEMENT_TIMEOUTS
@@ -60,17 +66,6 @@ def duplicate_key(error: DBAPIError) -> str | None:
     if code(error) == 1062:
         # MySQL says 'table.key', MariaDB says 'key'. At the end, for the value itself may contain such words.
         found = re.search(r"for key '(?:[^']*\.)?([^'.]*)'$", _message(error))
-        return found[1] if found else ""
-    return None
-
-
-def violated_check(error: DBAPIError) -> str | None:
-    """The violated CHECK's name, "" if the engine does not name it; None for any other error."""
-    if code(error) == "23514":
-        return _constraint_name(error)
-    if code(error) in (3819, 4025):
-        # MySQL says constraint 'name', MariaDB says CONSTRAINT `name` failed for `database`.`table`.
-        found = re.search(r"(?:constraint|CONSTRAINT) [`']([^`']*)[`']", _message(error))
         return found[1] if found else ""
     return None
 

@@ -45,6 +45,8 @@ def create_engine(url: str, *, pool_size: int = 10, for_migrations: bool = False
         "pool_timeout": 5,
         "pool_pre_ping": True,
         "isolation_level": "READ COMMITTED",
+        # Errors are logged, and parameters hold people's names and addresses.
+        "hide_parameters": True,
     }
     if make_url(url).get_backend_name() == "postgresql":
         settings = _POSTGRES_SETTINGS | (_POSTGRES_UNTIMED if for_migrations else {})

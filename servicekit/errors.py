@@ -57,13 +57,13 @@ class ActorMissing(KitRefusal):
 
 @dataclass(eq=False)
 class ActorUnknown(KitRefusal):
-    """The caller named a role that does not exist."""
+    """The caller's metadata names an actor that cannot be; `key` is actor-role or actor-id."""
 
-    role: str
-    allowed: tuple[str, ...]
+    key: str
+    description: str
 
     def __str__(self) -> str:
-        return f"actor-role {self.role!r} is not one of {', '.join(self.allowed)}"
+        return f"metadata {self.key} {self.description}"
 
 
 class DeadlineTooShort(KitRefusal):

@@ -166,7 +166,6 @@ def run_in_env(config: Any, context: Any) -> None:
     connection: Connection = config.attributes["connection"]
     context.configure(
         connection=connection,
-        target_metadata=config.attributes.get("metadata"),
         version_table=VERSION_TABLE,
         transaction_per_migration=True,
     )

@@ -3,9 +3,11 @@
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
 
 from google.protobuf.message import Message
 
@@ -14,6 +16,8 @@ from servicekit.validation import Violations
 
 DEFAULT_SIZE = 50
 MOST_SIZE = 1000
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,79 @@ def next_page_token(request: Message, last_key: Sequence[str]) -> str:
     """The token of the page after the row with this key, for a request with the same other arguments."""
     text = json.dumps([_bound_to(request), *last_key], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def one_page(
+    request: Message, page: Page, rows: Sequence[Row], key: Callable[[Row], tuple[str, ...]]
+) -> tuple[Sequence[Row], str]:
+    """The page's rows and the token of the next; `rows` has one more than the page where there is a next."""
+    shown = rows[: page.size]
+    return shown, next_page_token(request, key(shown[-1])) if len(rows) > page.size else ""
+
+
+def after_text(page: Page) -> str | None:
+    """The text that the previous page ended with. Raises PageTokenMismatch."""
+    return None if page.after is None else _text(*_parts(page.after, 1))
+
+
+def after_number(page: Page) -> int | None:
+    """The number that the previous page ended with. Raises PageTokenMismatch."""
+    return None if page.after is None else _number(*_parts(page.after, 1), below=2**64)
+
+
+def after_time_and_text(page: Page) -> tuple[datetime, str] | None:
+    """The time and text that the previous page ended with. Raises PageTokenMismatch."""
+    if page.after is None:
+        return None
+    time, text = _parts(page.after, 2)
+    return _time(time), _text(text)
+
+
+def after_time_and_number(page: Page) -> tuple[datetime, int] | None:
+    """The time and number that the previous page ended with. Raises PageTokenMismatch."""
+    if page.after is None:
+        return None
+    time, number = _parts(page.after, 2)
+    return _time(time), _number(number, below=2**63)
+
+
+def after_time_and_uuid(page: Page) -> tuple[datetime, UUID] | None:
+    """The time and UUID that the previous page ended with. Raises PageTokenMismatch."""
+    if page.after is None:
+        return None
+    time, text = _parts(page.after, 2)
+    try:
+        return _time(time), UUID(text)
+    except ValueError:
+        raise PageTokenMismatch from None
+
+
+def _parts(after: tuple[str, ...], count: int) -> tuple[str, ...]:
+    if len(after) != count:
+        raise PageTokenMismatch
+    return after
+
+
+def _text(text: str) -> str:
+    if "\x00" in text:
+        raise PageTokenMismatch
+    return text
+
+
+def _number(text: str, *, below: int) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) < below):
+        raise PageTokenMismatch
+    return int(text)
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise PageTokenMismatch from None
+    if time.tzinfo is None:
+        raise PageTokenMismatch
+    return time
 
 
 def _decoded(request: Any) -> tuple[str, ...]:

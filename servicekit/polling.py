@@ -8,6 +8,7 @@ import structlog
 
 log = structlog.get_logger("polling")
 
+FIRST_PAUSE_SECONDS = 0.05
 MOST_PAUSE_SECONDS = 5.0
 
 
@@ -45,8 +46,8 @@ class Poller:
             if more or self._stopping:
                 continue
             # The exponent is bounded too: a float times 2^1024 is an error, and outages can last.
-            longer = self._idle_seconds * 2 ** min(failures, 10)
-            pause = min(longer, max(MOST_PAUSE_SECONDS, self._idle_seconds))
+            after_failure = min(FIRST_PAUSE_SECONDS * 2 ** min(failures, 10), MOST_PAUSE_SECONDS)
+            pause = after_failure if failures else self._idle_seconds
             # The jitter keeps replicas from polling in step.
             try:
                 async with asyncio.timeout(pause * random.uniform(0.8, 1.2)):

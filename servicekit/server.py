@@ -20,6 +20,7 @@ from servicekit.tasks import Tasks
 
 log = structlog.get_logger("server")
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _OPTIONS = [
     # Two servers on one port would share its calls without a word.
     ("grpc.so_reuseport", 0),
@@ -119,13 +120,14 @@ async def serve(service: Service) -> int:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def stop(number: int) -> None:
+    def stop() -> None:
         stopping.set()
-        loop.remove_signal_handler(number)
-        signal.signal(number, signal.SIG_DFL)
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number)
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop)
     port = await server.start()
     log.info("listening", service=service.name, address=service.listen, port=port, security="plaintext")
     await stopping.wait()

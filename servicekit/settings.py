@@ -69,8 +69,6 @@ def _masked(text: str) -> str:
 
 
 def _parsed(kind: Any, setting: dataclasses.Field[Any], text: str) -> Any:
-    if kind is bool:
-        return _one_of(("true", "false"), text.lower()) == "true"
     if get_origin(kind) is Literal:
         return _one_of(get_args(kind), text)
     if kind is int or kind is float:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from servicekit.conflicts import code, connection_lost, may_run_again, statement_timed_out
+from servicekit.conflicts import code, connection_lost, lock_wait_ended, may_run_again, statement_timed_out
 from servicekit.crash_points import crash_point
 from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, Overloaded
 
@@ -52,6 +52,7 @@ class Transactions(Generic[U]):
         the commit. Raises ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, Overloaded; whatever
         `work` itself raises rolls back and goes through.
         """
+        lock_waits = 0
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))
@@ -71,6 +72,10 @@ class Transactions(Generic[U]):
                     raise DeadlineExceeded from error
                 if not lost and not may_run_again(error):
                     raise
+                lock_waits += lock_wait_ended(error)
+                if lock_waits > 1:
+                    # Each one took seconds; a third would outlast the call and leave its outcome in doubt.
+                    raise ConcurrentUpdate from error
                 self.reruns[code(error)] += 1
                 log.info("transaction runs again", code=code(error), attempt=attempt + 1)
                 refusal: type[Exception] = DatabaseUnavailable if lost else ConcurrentUpdate

@@ -1,7 +1,6 @@
 import os
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,11 +129,8 @@ def test_a_database_that_cannot_be_reached_is_named_and_nothing_is_started(
 
 
 def test_the_demo_keeps_every_promise_and_leaves_nothing_running(checkout: PrivateCheckout) -> None:
-    began = time.monotonic()
-
     said = succeed(checkout, "demo")
 
-    assert time.monotonic() - began < 20
     for words in ("Everything as promised", "Consistency of inventory: clean", "INSUFFICIENT_STOCK"):
         assert words in said
     assert checkout.pids() == {}

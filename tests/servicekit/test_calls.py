@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from holdfast.ops.v1 import ops_pb2_grpc
 from structlog.testing import capture_logs
 
+from servicekit import calls
 from servicekit.calls import Call, current_call
 from servicekit.context import Context
 from tests.servicekit.serving import SERVICE, Answered, Asked, Metadata, UnknownThing, asking, seen, serving
@@ -50,17 +51,33 @@ async def test_a_caller_that_says_nothing_is_anonymous_and_its_call_gets_an_id()
     assert first.call_id and second.call_id and first.call_id != second.call_id
 
 
-async def test_an_unknown_role_is_refused_with_those_that_exist() -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "description"),
+    [
+        ("actor-role", "pirate", "must be one of merchant, driver, warehouse, dispatcher, system"),
+        ("actor-id", "7" * 65, "must have at most 64 characters"),
+    ],
+)
+async def test_an_actor_that_cannot_be_is_refused(key: str, value: str, description: str) -> None:
     async def never(request: Message, context: Context) -> Message:
-        raise AssertionError("a caller without a role of ours got through")
+        raise AssertionError("an actor that cannot be got through")
 
-    refused = await refusal_of(never, metadata=(("actor-role", "pirate"),))
+    refused = await refusal_of(never, metadata=((key, value),))
 
     assert refused.code is grpc.StatusCode.UNAUTHENTICATED
     assert refused.reason == "ACTOR_UNKNOWN"
-    assert (
-        refused.details["ErrorInfo"].metadata["allowed"] == "merchant, driver, warehouse, dispatcher, system"
-    )
+    assert refused.details["ErrorInfo"].metadata == {"key": key, "description": description}
+
+
+async def test_a_call_that_only_reads_ends_with_its_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def dawdle(request: Message, context: Context) -> Message:
+        await asyncio.sleep(5)
+        raise AssertionError("nobody ended it")
+
+    monkeypatch.setattr(calls, "CALL_CAP_SECONDS", 0.2)
+    refused = await refusal_of(dawdle)
+
+    assert (refused.code, refused.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(None, 10), (60, 10), (3, 3)])

@@ -3,7 +3,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from servicekit.conflicts import code, connection_lost, duplicate_key, may_run_again, violated_check
+from servicekit.conflicts import code, connection_lost, duplicate_key, may_run_again
 from tests.servicekit.accounts import ACCOUNTS
 from tests.servicekit.sessions import kill, session_id
 
@@ -24,7 +24,6 @@ async def test_a_duplicate_key_is_named_as_the_schema_names_it(engine: AsyncEngi
     )
 
     assert duplicate_key(error) == "uq_account_owner"
-    assert violated_check(error) is None
     assert not may_run_again(error)
 
 
@@ -36,20 +35,11 @@ async def test_a_duplicate_primary_key_is_a_duplicate_under_each_engines_own_nam
     assert duplicate_key(error) == ("account_pkey" if engine_name == "postgres" else "PRIMARY")
 
 
-async def test_a_violated_check_is_named_as_the_schema_names_it(engine: AsyncEngine) -> None:
-    error = await refusal(engine, "UPDATE account SET balance = -1 WHERE id = 1")
-
-    assert violated_check(error) == "ck_account_balance"
-    assert duplicate_key(error) is None
-    assert not may_run_again(error)
-
-
 async def test_any_other_error_is_neither_conflict_nor_loss(engine: AsyncEngine, engine_name: str) -> None:
     error = await refusal(engine, "SELECT 1 FROM nowhere")
 
     assert code(error) == ("42P01" if engine_name == "postgres" else 1146)
     assert duplicate_key(error) is None
-    assert violated_check(error) is None
     assert not may_run_again(error)
     assert not connection_lost(error)
 

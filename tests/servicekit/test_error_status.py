@@ -152,7 +152,7 @@ def test_every_refusal_of_the_kit_has_a_code_a_reason_and_a_sentence(error: type
     made = {
         errors.FieldInvalid: errors.field_invalid([("a", "b")]),
         errors.RequestIdReused: errors.RequestIdReused("r"),
-        errors.ActorUnknown: errors.ActorUnknown("x", ("y",)),
+        errors.ActorUnknown: errors.ActorUnknown("actor-role", "x"),
     }.get(error) or error()
 
     code, found = details(made)

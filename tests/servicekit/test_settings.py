@@ -12,7 +12,6 @@ class Shop:
     photos: Path = field(metadata={"help": "the folder of the photos"})
     port: int = 7000
     pause_seconds: float = 1.0
-    quiet: bool = False
 
 
 COMPLETE = {"SHOP_DATABASE_URL": "postgresql+asyncpg://u:p@h/d", "SHOP_PHOTOS": "/srv/photos"}
@@ -26,17 +25,16 @@ def test_what_is_set_is_read_in_its_type() -> None:
     environment = COMPLETE | {
         "SHOP_PORT": "0",
         "SHOP_PAUSE_SECONDS": "0.25",
-        "SHOP_QUIET": "True",
         "PORT": "9",
     }
 
     settings = read(Shop, "SHOP", environment)
 
-    assert (settings.port, settings.pause_seconds, settings.quiet) == (0, 0.25, True)
+    assert (settings.port, settings.pause_seconds) == (0, 0.25)
 
 
 def test_every_problem_is_named_at_once() -> None:
-    environment = {"SHOP_PORT": "x", "SHOP_PAUSE_SECONDS": "soon", "SHOP_QUIET": "yes", "SHOP_PHOTOS": ""}
+    environment = {"SHOP_PORT": "x", "SHOP_PAUSE_SECONDS": "soon", "SHOP_PHOTOS": ""}
 
     with pytest.raises(SettingsInvalid) as refused:
         read(Shop, "SHOP", environment)
@@ -46,9 +44,8 @@ def test_every_problem_is_named_at_once() -> None:
         "SHOP_PHOTOS is not set: the folder of the photos",
         "SHOP_PORT: must be a number",
         "SHOP_PAUSE_SECONDS: must be a number",
-        "SHOP_QUIET: must be true or false",
     ]
-    assert str(refused.value).count("\n") == 4
+    assert str(refused.value).count("\n") == 3
 
 
 @pytest.mark.parametrize(
@@ -79,7 +76,6 @@ def test_what_is_no_secret_is_shown_as_it_is() -> None:
         "photos": "/srv/photos",
         "port": "7000",
         "pause_seconds": "1.0",
-        "quiet": "False",
     }
 
 
