@@ -94,7 +94,8 @@ async def test_no_more_work_than_admitted_runs_at_once(engine: AsyncEngine) -> N
         await asyncio.sleep(0.01)
         running -= 1
 
-    await asyncio.gather(*(transactions.run(count) for _ in range(12)))
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(transactions.run(count) for _ in range(12)))
 
     assert most == 2
 
@@ -114,7 +115,7 @@ async def test_work_beyond_the_queue_is_refused_and_the_queue_drains(engine: Asy
     waiting = [asyncio.create_task(transactions.run(deposit)) for _ in range(kit.MOST_WAITING)]
     await asyncio.sleep(0.05)
     with pytest.raises(Overloaded):
-        await transactions.run(deposit)
+        await asyncio.wait_for(transactions.run(deposit), 5)
 
     for task in waiting[3:]:
         task.cancel()
