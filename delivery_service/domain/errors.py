@@ -301,3 +301,12 @@ class StorageFull(Refusal):
 
     def __str__(self) -> str:
         return "there is no room for another photo; nothing was kept"
+
+
+class TooManyStreams(Refusal):
+    """As many photos are on their way as the service has room for in memory."""
+
+    retry_after_seconds = 1.0
+
+    def __str__(self) -> str:
+        return "too many photos are on their way at once; nothing was done"

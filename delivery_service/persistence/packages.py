@@ -55,12 +55,11 @@ class SqlPackages:
             return None
         stored = package_rows.with_id(package, result.lastrowid)
         await self._connection.execute(insert(package_items), package_rows.item_values(stored))
-        try:
-            await self._connection.execute(insert(package_orders), package_rows.order_values(stored))
-        except IntegrityError as error:
-            if duplicate_key(error) is None:
-                raise
-            raise OrderAlreadyPacked(package.order_ids, package.leg) from error
+        if not await self._take_legs(stored):
+            # The old application ends packages without freeing their legs.
+            await self._free_past_legs(stored)
+            if not await self._take_legs(stored):
+                raise OrderAlreadyPacked(package.order_ids, package.leg)
         return stored
 
     async def save(self, package: Package) -> None:
@@ -177,6 +176,24 @@ class SqlPackages:
             .group_by(*pair)
         )
         return {WORKFLOWS[by, to]: count for by, to, count in rows}
+
+    async def _take_legs(self, package: Package) -> bool:
+        # One statement for all orders: it takes every leg or none.
+        try:
+            await self._connection.execute(insert(package_orders).values(package_rows.order_values(package)))
+        except IntegrityError as error:
+            if duplicate_key(error) is None:
+                raise
+            return False
+        return True
+
+    async def _free_past_legs(self, package: Package) -> None:
+        past = {
+            other.package_id for other in await self.of_orders(package.order_ids) if not other.state.active
+        }
+        await self._connection.execute(
+            update(package_orders).where(package_orders.c.prepare_goods_id.in_(past)).values(active_leg=None)
+        )
 
     async def _units(self, statement: Select[Any]) -> dict[int, int]:
         return {item: int(units) for item, units in await self._connection.execute(statement)}

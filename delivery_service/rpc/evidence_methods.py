@@ -2,7 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 
 from holdfast.delivery.v1 import delivery_pb2_grpc
 from holdfast.delivery.v1 import evidence_pb2 as pb
@@ -11,16 +12,37 @@ from delivery_service.application.keep_evidence import keep_evidence, keep_photo
 from delivery_service.application.ports import PhotoReader, PhotoStore
 from delivery_service.application.read_packages import get_evidence, get_package
 from delivery_service.application.read_photo import read_photo
-from delivery_service.domain.errors import PhotoUnreadable
+from delivery_service.domain.errors import PhotoUnreadable, TooManyStreams
 from delivery_service.domain.evidence import Evidence, Photo
 from delivery_service.rpc.messages import evidence
 from delivery_service.rpc.pages import last_time_and_id, one_page
 from delivery_service.rpc.work import Work
-from servicekit.calls import current_call
+from servicekit.calls import Call, current_call
 from servicekit.context import Context
 from servicekit.errors import field_invalid
 from servicekit.mutations import Mutations
 from servicekit.transactions import Transactions
+
+# Each may hold a whole photo, 4 MiB, in memory.
+MOST_STREAMS = 64
+
+
+class PhotoStreams:
+    """Counts the photos on their way and refuses more than there is room for."""
+
+    def __init__(self) -> None:
+        self._open = 0
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Raises TooManyStreams."""
+        if self._open >= MOST_STREAMS:
+            raise TooManyStreams
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
 
 
 class EvidenceMethods(delivery_pb2_grpc.DeliveryServiceServicer):
@@ -30,13 +52,20 @@ class EvidenceMethods(delivery_pb2_grpc.DeliveryServiceServicer):
     _mutations: Mutations[Work]
     _photo_store: PhotoStore
     _photo_reader: PhotoReader
+    _streams: PhotoStreams
 
     async def UploadEvidence(
         self, request_iterator: AsyncIterator[pb.UploadEvidenceRequest], context: Context
     ) -> pb.UploadEvidenceResponse:
         call = current_call()
+        with self._streams.one_more():
+            return await self._upload(request_iterator, call, context)
+
+    async def _upload(
+        self, messages: AsyncIterator[pb.UploadEvidenceRequest], call: Call, context: Context
+    ) -> pb.UploadEvidenceResponse:
         async with asyncio.timeout(call.remaining()):
-            header, content = await evidence.read_upload(request_iterator)
+            header, content = await evidence.read_upload(messages)
             command = evidence.keep_evidence(header, uuid.uuid4().hex, call.caller.name)
             await self._transactions.read(lambda uow: get_package(command.package_sn, uow))
             photo = await self._keep(header, content)
@@ -61,9 +90,10 @@ class EvidenceMethods(delivery_pb2_grpc.DeliveryServiceServicer):
     ) -> AsyncIterator[pb.DownloadEvidenceResponse]:
         wanted = evidence.evidence_id(request)
         found = await self._transactions.read(lambda uow: get_evidence(wanted, uow))
-        content = await read_photo(found, self._photo_store)
-        for start in range(0, len(content), evidence.MOST_CHUNK_BYTES):
-            yield pb.DownloadEvidenceResponse(chunk=content[start : start + evidence.MOST_CHUNK_BYTES])
+        with self._streams.one_more():
+            content = await read_photo(found, self._photo_store)
+            for start in range(0, len(content), evidence.MOST_CHUNK_BYTES):
+                yield pb.DownloadEvidenceResponse(chunk=content[start : start + evidence.MOST_CHUNK_BYTES])
 
     async def ListEvidence(
         self, request: pb.ListEvidenceRequest, context: Context

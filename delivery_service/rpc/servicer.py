@@ -8,7 +8,7 @@ from holdfast.delivery.v1 import delivery_pb2, delivery_pb2_grpc
 from delivery_service.application.await_settlement import Settlements
 from delivery_service.application.ports import PhotoReader, PhotoStore
 from delivery_service.rpc.directory_methods import DirectoryMethods
-from delivery_service.rpc.evidence_methods import EvidenceMethods
+from delivery_service.rpc.evidence_methods import EvidenceMethods, PhotoStreams
 from delivery_service.rpc.move_methods import MoveMethods
 from delivery_service.rpc.order_methods import OrderMethods
 from delivery_service.rpc.package_methods import PackageMethods
@@ -37,6 +37,7 @@ class DeliveryServicer(OrderMethods, PackageMethods, MoveMethods, EvidenceMethod
         self._nudge_relay = nudge_relay
         self._photo_store = photo_store
         self._photo_reader = photo_reader
+        self._streams = PhotoStreams()
 
 
 def register(server: grpc.aio.Server, servicer: DeliveryServicer) -> None:

@@ -31,6 +31,7 @@ STATUSES = ErrorStatuses(
         errors.NotYourPackage: StatusCode.PERMISSION_DENIED,
         errors.EtagMismatch: StatusCode.ABORTED,
         errors.StorageFull: StatusCode.RESOURCE_EXHAUSTED,
+        errors.TooManyStreams: StatusCode.RESOURCE_EXHAUSTED,
         errors.EvidenceDamaged: StatusCode.DATA_LOSS,
     },
 )

@@ -222,3 +222,29 @@ async def test_the_photos_of_a_package_are_listed_newest_first_page_by_page(deli
 
     assert seen == made[::-1]
     assert request.page_token == ""
+
+
+async def test_more_photos_at_once_than_there_is_room_for_are_refused_and_the_rest_go_on(
+    delivery: Delivery,
+) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    content = picture()
+    arrived = asyncio.Event()
+
+    async def slow() -> AsyncIterator[pb.UploadEvidenceRequest]:
+        header = pb.EvidenceHeader(package_sn=package.package_sn, kind=package_pb2.EVIDENCE_KIND_PREPARATION)
+        yield pb.UploadEvidenceRequest(header=header)
+        await arrived.wait()
+        yield pb.UploadEvidenceRequest(chunk=content)
+
+    slow_ones = [delivery.stub.UploadEvidence(slow(), timeout=10) for _ in range(64)]
+    await asyncio.sleep(0.5)
+
+    refusal = await refused(delivery.upload(package.package_sn, "PREPARATION", content))
+    arrived.set()
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_STREAMS")
+    assert refusal.retry
+    replies = await asyncio.gather(*slow_ones)
+    assert len({reply.evidence.evidence_id for reply in replies}) == 1
+    await delivery.upload(package.package_sn, "PREPARATION", content)

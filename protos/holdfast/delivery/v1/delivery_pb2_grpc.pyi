@@ -9,6 +9,7 @@ from holdfast.delivery.v1 import directory_pb2 as _directory_pb2
 from holdfast.delivery.v1 import evidence_pb2 as _evidence_pb2
 from holdfast.delivery.v1 import order_pb2 as _order_pb2
 from holdfast.delivery.v1 import package_pb2 as _package_pb2
+import abc as _abc_1
 
 
 GRPC_GENERATED_VERSION: str
@@ -134,13 +135,13 @@ class DeliveryServiceStub:
     UploadEvidence: _aio.StreamUnaryMultiCallable[_evidence_pb2.UploadEvidenceRequest, _evidence_pb2.UploadEvidenceResponse]
     """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
     same bytes for the same package and kind give the same evidence. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
-    PACKAGE_NOT_FOUND.
+    PACKAGE_NOT_FOUND, STORAGE_FULL, TOO_MANY_STREAMS.
     """
     GetEvidence: _aio.UnaryUnaryMultiCallable[_evidence_pb2.GetEvidenceRequest, _evidence_pb2.GetEvidenceResponse]
     """Returns what is known of a photo. Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND."""
     DownloadEvidence: _aio.UnaryStreamMultiCallable[_evidence_pb2.DownloadEvidenceRequest, _evidence_pb2.DownloadEvidenceResponse]
     """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. Errors: FIELD_INVALID,
-    EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded).
+    EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded), TOO_MANY_STREAMS.
     """
     ListEvidence: _aio.UnaryUnaryMultiCallable[_evidence_pb2.ListEvidenceRequest, _evidence_pb2.ListEvidenceResponse]
     """Lists the photos of a package, newest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
@@ -161,7 +162,7 @@ class DeliveryServiceStub:
     GetWorkflowDistribution: _aio.UnaryUnaryMultiCallable[_package_pb2.GetWorkflowDistributionRequest, _package_pb2.GetWorkflowDistributionResponse]
     """Counts packages and distinct orders by workflow and state. Errors: none of its own."""
 
-class DeliveryServiceServicer:
+class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Brings orders to their receivers: packages, the photos that prove each step, and the stock held for them.
 
     Every mutation takes a request_id and may be repeated. The actor comes from the call's metadata (actor-role,
@@ -169,6 +170,7 @@ class DeliveryServiceServicer:
     UTC; quantities are units.
     """
 
+    @_abc_1.abstractmethod
     def RegisterOrder(
         self,
         request: _order_pb2.RegisterOrderRequest,
@@ -178,6 +180,7 @@ class DeliveryServiceServicer:
         moves PENDING_PAYMENT to PENDING_SHIPMENT. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ORDER_EXISTS (other content).
         """
 
+    @_abc_1.abstractmethod
     def GetOrder(
         self,
         request: _order_pb2.GetOrderRequest,
@@ -187,6 +190,7 @@ class DeliveryServiceServicer:
         ORDER_NOT_FOUND.
         """
 
+    @_abc_1.abstractmethod
     def ListOrders(
         self,
         request: _order_pb2.ListOrdersRequest,
@@ -194,6 +198,7 @@ class DeliveryServiceServicer:
     ) -> _abc.Awaitable[_order_pb2.ListOrdersResponse]:
         """Lists orders, newest id first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH."""
 
+    @_abc_1.abstractmethod
     def GetOrderDeliveryType(
         self,
         request: _order_pb2.GetOrderDeliveryTypeRequest,
@@ -203,6 +208,7 @@ class DeliveryServiceServicer:
         Errors: FIELD_INVALID, ORDER_NOT_FOUND.
         """
 
+    @_abc_1.abstractmethod
     def ListOrderPackages(
         self,
         request: _order_pb2.ListOrderPackagesRequest,
@@ -212,6 +218,7 @@ class DeliveryServiceServicer:
         PAGE_TOKEN_MISMATCH, ORDER_NOT_FOUND.
         """
 
+    @_abc_1.abstractmethod
     def CreatePackage(
         self,
         request: _package_pb2.CreatePackageRequest,
@@ -224,6 +231,7 @@ class DeliveryServiceServicer:
         ORDER_ALREADY_PACKED, ORDER_OVERPACKED.
         """
 
+    @_abc_1.abstractmethod
     def GetPackage(
         self,
         request: _package_pb2.GetPackageRequest,
@@ -231,6 +239,7 @@ class DeliveryServiceServicer:
     ) -> _abc.Awaitable[_package_pb2.GetPackageResponse]:
         """Returns a package. Errors: FIELD_INVALID, PACKAGE_NOT_FOUND."""
 
+    @_abc_1.abstractmethod
     def ListPackages(
         self,
         request: _package_pb2.ListPackagesRequest,
@@ -238,6 +247,7 @@ class DeliveryServiceServicer:
     ) -> _abc.Awaitable[_package_pb2.ListPackagesResponse]:
         """Lists packages, newest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH."""
 
+    @_abc_1.abstractmethod
     def PreparePackage(
         self,
         request: _package_pb2.PreparePackageRequest,
@@ -250,6 +260,7 @@ class DeliveryServiceServicer:
         STOCK_NOT_HELD.
         """
 
+    @_abc_1.abstractmethod
     def ClaimPackage(
         self,
         request: _package_pb2.ClaimPackageRequest,
@@ -261,6 +272,7 @@ class DeliveryServiceServicer:
         PACKAGE_CLAIMED, DRIVER_NOT_FOUND, DRIVER_INACTIVE.
         """
 
+    @_abc_1.abstractmethod
     def ReleaseClaim(
         self,
         request: _package_pb2.ReleaseClaimRequest,
@@ -271,6 +283,7 @@ class DeliveryServiceServicer:
         ILLEGAL_TRANSITION (its metadata lists what is allowed now).
         """
 
+    @_abc_1.abstractmethod
     def AssignDriver(
         self,
         request: _package_pb2.AssignDriverRequest,
@@ -282,6 +295,7 @@ class DeliveryServiceServicer:
         DRIVER_NOT_FOUND, DRIVER_INACTIVE.
         """
 
+    @_abc_1.abstractmethod
     def PickUpPackage(
         self,
         request: _package_pb2.PickUpPackageRequest,
@@ -294,6 +308,7 @@ class DeliveryServiceServicer:
         STOCK_NOT_HELD.
         """
 
+    @_abc_1.abstractmethod
     def ArriveAtWarehouse(
         self,
         request: _package_pb2.ArriveAtWarehouseRequest,
@@ -305,6 +320,7 @@ class DeliveryServiceServicer:
         EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
         """
 
+    @_abc_1.abstractmethod
     def ReceivePackage(
         self,
         request: _package_pb2.ReceivePackageRequest,
@@ -317,6 +333,7 @@ class DeliveryServiceServicer:
         STOCK_NOT_HELD.
         """
 
+    @_abc_1.abstractmethod
     def ShipPackage(
         self,
         request: _package_pb2.ShipPackageRequest,
@@ -328,6 +345,7 @@ class DeliveryServiceServicer:
         EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
         """
 
+    @_abc_1.abstractmethod
     def DeliverPackage(
         self,
         request: _package_pb2.DeliverPackageRequest,
@@ -341,6 +359,7 @@ class DeliveryServiceServicer:
         STOCK_NOT_HELD.
         """
 
+    @_abc_1.abstractmethod
     def CompletePackage(
         self,
         request: _package_pb2.CompletePackageRequest,
@@ -351,6 +370,7 @@ class DeliveryServiceServicer:
         ILLEGAL_TRANSITION (its metadata lists what is allowed now).
         """
 
+    @_abc_1.abstractmethod
     def CancelPackage(
         self,
         request: _package_pb2.CancelPackageRequest,
@@ -361,6 +381,7 @@ class DeliveryServiceServicer:
         ILLEGAL_TRANSITION (its metadata lists what is allowed now).
         """
 
+    @_abc_1.abstractmethod
     def RetryReservation(
         self,
         request: _package_pb2.RetryReservationRequest,
@@ -371,6 +392,7 @@ class DeliveryServiceServicer:
         PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE, ILLEGAL_TRANSITION.
         """
 
+    @_abc_1.abstractmethod
     def ListAllowedTransitions(
         self,
         request: _package_pb2.ListAllowedTransitionsRequest,
@@ -380,6 +402,7 @@ class DeliveryServiceServicer:
         Errors: FIELD_INVALID, ACTOR_MISSING, PACKAGE_NOT_FOUND.
         """
 
+    @_abc_1.abstractmethod
     def ListPackageEvents(
         self,
         request: _package_pb2.ListPackageEventsRequest,
@@ -387,6 +410,7 @@ class DeliveryServiceServicer:
     ) -> _abc.Awaitable[_package_pb2.ListPackageEventsResponse]:
         """Lists what happened to a package, oldest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
 
+    @_abc_1.abstractmethod
     def UploadEvidence(
         self,
         request_iterator: _abc.AsyncIterator[_evidence_pb2.UploadEvidenceRequest],
@@ -394,9 +418,10 @@ class DeliveryServiceServicer:
     ) -> _abc.Awaitable[_evidence_pb2.UploadEvidenceResponse]:
         """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
         same bytes for the same package and kind give the same evidence. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
-        PACKAGE_NOT_FOUND.
+        PACKAGE_NOT_FOUND, STORAGE_FULL, TOO_MANY_STREAMS.
         """
 
+    @_abc_1.abstractmethod
     def GetEvidence(
         self,
         request: _evidence_pb2.GetEvidenceRequest,
@@ -404,15 +429,17 @@ class DeliveryServiceServicer:
     ) -> _abc.Awaitable[_evidence_pb2.GetEvidenceResponse]:
         """Returns what is known of a photo. Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND."""
 
+    @_abc_1.abstractmethod
     def DownloadEvidence(
         self,
         request: _evidence_pb2.DownloadEvidenceRequest,
         context: _aio.ServicerContext[_evidence_pb2.DownloadEvidenceRequest, _abc.AsyncIterator[_evidence_pb2.DownloadEvidenceResponse]],
     ) -> _abc.AsyncIterator[_evidence_pb2.DownloadEvidenceResponse]:
         """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. Errors: FIELD_INVALID,
-        EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded).
+        EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded), TOO_MANY_STREAMS.
         """
 
+    @_abc_1.abstractmethod
     def ListEvidence(
         self,
         request: _evidence_pb2.ListEvidenceRequest,
@@ -420,6 +447,7 @@ class DeliveryServiceServicer:
     ) -> _abc.Awaitable[_evidence_pb2.ListEvidenceResponse]:
         """Lists the photos of a package, newest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
 
+    @_abc_1.abstractmethod
     def RegisterDriver(
         self,
         request: _directory_pb2.RegisterDriverRequest,
@@ -429,6 +457,7 @@ class DeliveryServiceServicer:
         DRIVER_EXISTS (this id or phone with other content).
         """
 
+    @_abc_1.abstractmethod
     def GetDriver(
         self,
         request: _directory_pb2.GetDriverRequest,
@@ -436,6 +465,7 @@ class DeliveryServiceServicer:
     ) -> _abc.Awaitable[_directory_pb2.GetDriverResponse]:
         """Returns a driver. Errors: FIELD_INVALID, DRIVER_NOT_FOUND."""
 
+    @_abc_1.abstractmethod
     def SetDriverActive(
         self,
         request: _directory_pb2.SetDriverActiveRequest,
@@ -443,6 +473,7 @@ class DeliveryServiceServicer:
     ) -> _abc.Awaitable[_directory_pb2.SetDriverActiveResponse]:
         """Lets a driver claim packages, or not. Errors: FIELD_INVALID, REQUEST_ID_REUSED, DRIVER_NOT_FOUND."""
 
+    @_abc_1.abstractmethod
     def RegisterWarehouse(
         self,
         request: _directory_pb2.RegisterWarehouseRequest,
@@ -452,6 +483,7 @@ class DeliveryServiceServicer:
         WAREHOUSE_EXISTS (this id or code with other content).
         """
 
+    @_abc_1.abstractmethod
     def GetWarehouse(
         self,
         request: _directory_pb2.GetWarehouseRequest,
@@ -459,6 +491,7 @@ class DeliveryServiceServicer:
     ) -> _abc.Awaitable[_directory_pb2.GetWarehouseResponse]:
         """Returns a warehouse. Errors: FIELD_INVALID, WAREHOUSE_NOT_FOUND."""
 
+    @_abc_1.abstractmethod
     def GetWorkflowDistribution(
         self,
         request: _package_pb2.GetWorkflowDistributionRequest,

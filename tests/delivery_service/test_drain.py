@@ -1,0 +1,59 @@
+"""A server that is told to stop answers those who only wait, at once, and leaves the rest to the next one."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import grpc
+from holdfast.delivery.v1 import package_pb2 as pb
+
+from delivery_service import bootstrap
+from delivery_service.settings import Settings
+from servicekit.engines import create_engine
+from servicekit.server import Server
+from tests.delivery_service.client import Delivery, eventually
+from tests.delivery_service.fake_inventory import FakeInventory
+
+
+async def test_a_drain_wakes_whoever_waits_for_inventory_and_the_next_server_settles_it(
+    mysql_url: str, tmp_path: Path
+) -> None:
+    migrating = create_engine(mysql_url, pool_size=2, for_migrations=True)
+    await bootstrap.schema().upgrade(migrating)
+    await migrating.dispose()
+    inventory = FakeInventory(down=True)
+    settings = Settings(
+        database_url=mysql_url,
+        inventory_address="unused:1",
+        evidence_dir=tmp_path,
+        listen="127.0.0.1:0",
+        relay_seconds=0.1,
+        drain_pause_seconds=0,
+    )
+
+    async def start() -> tuple[Server, Delivery, grpc.aio.Channel]:
+        engine = create_engine(mysql_url)
+        server = Server(bootstrap.assemble(settings, engine, inventory))
+        channel = grpc.aio.insecure_channel(f"127.0.0.1:{await server.start()}")
+        return server, Delivery(channel, engine, inventory), channel
+
+    first, delivery, channel = await start()
+    order = await delivery.order({"A": 1})
+    creating = asyncio.create_task(delivery.create("DRIVER_TO_USER", [order], package_sn="P"))
+
+    async def asked() -> bool:
+        return bool(inventory.calls)
+
+    await eventually(asked)
+    began = time.monotonic()
+    assert await first.stop()
+    package = await creating
+
+    assert package.stock_state == pb.STOCK_STATE_REQUESTED
+    assert time.monotonic() - began < 1.5
+    await channel.close()
+    inventory.down = False
+    second, delivery, channel = await start()
+    await delivery.stock_state("P", "HELD")
+    await channel.close()
+    assert await second.stop()
