@@ -223,7 +223,7 @@ def test_the_digest_is_of_the_fields_that_matter() -> None:
     assert digest(Request(entry_id="e", note="n", request_id="r-2")) == digest(same) == digest(unknown)
     assert digest(Request(entry_id="n", note="e", request_id="r-1")) != digest(same)
 
-    ids = [("a", "1"), ("b", "2"), ("c", "3")]
+    ids = [(f"id-{number}", str(number)) for number in range(50)]
     stocks = [_with_external_ids(ids), _with_external_ids(list(reversed(ids)))]
     assert digest(stocks[0]) == digest(stocks[1])
 
