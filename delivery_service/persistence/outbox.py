@@ -78,7 +78,10 @@ class SqlOutbox:
         )
         due = select(outbox).where(outbox.c.state == PENDING, outbox.c.next_attempt_time <= self._now)
         locked = await self._connection.execute(
-            due.where(~precedes).order_by(outbox.c.entry_id).limit(most).with_for_update(skip_locked=True)
+            due.where(~precedes)
+            .order_by(outbox.c.next_attempt_time, outbox.c.entry_id)
+            .limit(most)
+            .with_for_update(skip_locked=True)
         )
         rows = locked.all()
         if not rows:
