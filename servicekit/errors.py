@@ -98,15 +98,6 @@ class Overloaded(KitRefusal):
         return "too much work is waiting; nothing was done"
 
 
-class TooManyStreams(KitRefusal):
-    """The caller has as many streams open as one caller may have."""
-
-    retry_after_seconds = 0.5
-
-    def __str__(self) -> str:
-        return "too many streams are open; close one first"
-
-
 class DatabaseUnavailable(KitRefusal):
     """The database cannot be reached."""
 
@@ -135,7 +126,6 @@ STATUSES: dict[type[Exception], grpc.StatusCode] = {
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     ConcurrentUpdate: grpc.StatusCode.ABORTED,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    TooManyStreams: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DatabaseUnavailable: grpc.StatusCode.UNAVAILABLE,
     Draining: grpc.StatusCode.UNAVAILABLE,
 }
