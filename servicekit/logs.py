@@ -36,3 +36,5 @@ def configure(level: str) -> None:
     root.setLevel(level.upper())
     # asyncmy reports harmless notes of the server as warnings.
     logging.getLogger("asyncmy").setLevel(logging.ERROR)
+    # alembic introduces itself at each look at the schema; readiness looks every second.
+    logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -168,10 +168,16 @@ def run_in_env(config: Any, context: Any) -> None:
         connection=connection,
         version_table=VERSION_TABLE,
         transaction_per_migration=True,
+        on_version_apply=_tell,
     )
     with context.begin_transaction():
         context.run_migrations()
     connection.commit()
+
+
+def _tell(*, step: Any, **_: Any) -> None:
+    direction = "applied" if step.is_upgrade else "taken back"
+    log.info(f"revision {direction}", revision=step.up_revision_id, description=step.up_revision.doc)
 
 
 def _applied(connection: Connection) -> str | None:

@@ -2,7 +2,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -118,7 +118,9 @@ async def test_two_upgrades_at_once_apply_each_revision_once(
         await asyncio.gather(schema.upgrade(engine), other.upgrade(other_engine))
     await other_engine.dispose()
 
-    assert [entry["event"] for entry in logs] == ["another migration is running, waiting for it"]
+    events = [entry["event"] for entry in logs]
+    assert events.count("another migration is running, waiting for it") == 1
+    assert events.count("revision applied") == 3
     assert await rooms(engine) == {"room_1": 1, "room_2": 1, "room_3": 1}
 
 
@@ -177,12 +179,16 @@ async def test_a_busy_table_is_waited_for_in_short_turns(
         async with engine.connect() as reader:
             await reader.execute(text("SELECT * FROM room_1"))
             upgrading = asyncio.create_task(busy.upgrade(engine))
-            await until(lambda: logs, seconds=8)
+            await until(lambda: _busy(logs), seconds=8)
             await reader.rollback()
         await upgrading
 
-    assert {entry["event"] for entry in logs} == {"table is busy, trying again"}
+    assert _busy(logs)
     assert await busy.applied(engine) == "0004"
+
+
+def _busy(logs: Sequence[Mapping[str, object]]) -> bool:
+    return "table is busy, trying again" in [entry["event"] for entry in logs]
 
 
 async def test_a_process_killed_at_any_point_leaves_a_schema_that_the_next_one_completes(
