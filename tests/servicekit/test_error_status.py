@@ -4,6 +4,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import struct_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
@@ -56,6 +57,16 @@ STATUSES = ErrorStatuses(
         InsufficientStock: grpc.StatusCode.FAILED_PRECONDITION,
     },
 )
+TYPED = ErrorStatuses(
+    "shop.holdfast",
+    {InsufficientStock: grpc.StatusCode.FAILED_PRECONDITION},
+    {InsufficientStock: lambda error: _listed(error.lines)},
+)
+
+
+def _listed(lines: Iterable[str]) -> struct_pb2.ListValue:
+    """Stands for a message of a contract."""
+    return struct_pb2.ListValue(values=[struct_pb2.Value(string_value=line) for line in lines])
 
 
 def details(error: Exception) -> tuple[grpc.StatusCode, dict[str, Any]]:
@@ -213,6 +224,41 @@ def test_no_status_is_larger_than_peers_accept(letter: str) -> None:
         status = STATUSES.status(error, "c-1")
 
         assert _bytes_on_the_wire(status) < MOST_TRAILER_BYTES
+
+
+def _typed(error: Exception) -> tuple[grpc.Status, struct_pb2.ListValue, list[str]]:
+    status = TYPED.status(error, "c-1")
+    rich = status_pb2.Status.FromString(dict(status.trailing_metadata or ())["grpc-status-details-bin"])
+    listed, failure = struct_pb2.ListValue(), error_details_pb2.PreconditionFailure()
+    for detail in rich.details:
+        detail.Unpack(listed)
+        detail.Unpack(failure)
+    return status, listed, [violation.description for violation in failure.violations]
+
+
+def test_a_message_of_the_contract_says_all_where_prose_must_be_cut() -> None:
+    lines = tuple(f"AJ1-RED-42-{n:03}" for n in range(200))
+
+    status, listed, descriptions = _typed(InsufficientStock(lines))
+
+    assert listed == _listed(lines)
+    assert descriptions[-1] == f"{200 - len(descriptions[:-1])} more violations"
+    assert _bytes_on_the_wire(status) < MOST_TRAILER_BYTES
+
+
+def test_a_few_lines_are_told_in_the_message_of_the_contract_and_in_prose() -> None:
+    _, listed, descriptions = _typed(InsufficientStock(("a", "b")))
+
+    assert listed == _listed(["a", "b"])
+    assert descriptions == ["requested 5, available 2"] * 2
+
+
+@pytest.mark.parametrize("letter", ["a", "ü", "箱", "\n"])
+def test_a_message_of_the_contract_never_makes_a_status_larger_than_peers_accept(letter: str) -> None:
+    status, listed, _ = _typed(InsufficientStock(tuple(letter * 20 + str(n) for n in range(500))))
+
+    assert len(listed.values) > 40
+    assert _bytes_on_the_wire(status) < MOST_TRAILER_BYTES
 
 
 def _bytes_on_the_wire(status: grpc.Status) -> int:

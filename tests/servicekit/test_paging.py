@@ -1,12 +1,25 @@
 import base64
 import json
+from collections.abc import Callable
+from datetime import datetime
+from uuid import UUID
 
 import pytest
 from holdfast.inventory.v1 import movement_pb2
 from holdfast.ops.v1 import ops_pb2 as pb
 
 from servicekit.errors import FieldInvalid, PageTokenMismatch
-from servicekit.paging import Page, next_page_token, requested_page
+from servicekit.paging import (
+    Page,
+    after_number,
+    after_text,
+    after_time_and_number,
+    after_time_and_text,
+    after_time_and_uuid,
+    next_page_token,
+    one_page,
+    requested_page,
+)
 from servicekit.validation import Violations
 
 
@@ -90,3 +103,65 @@ def _bound_token(*key: object) -> str:
 def test_what_is_no_token_of_ours_is_refused(token: str) -> None:
     with pytest.raises(PageTokenMismatch):
         page(pb.ListOutboxRequest(page_token=token))
+
+
+UTC_TIME = "2026-11-21T10:00:00.000001+00:00"
+UUID_TEXT = "00000000-0000-4000-8000-000000000007"
+
+
+@pytest.mark.parametrize(
+    ("read", "after", "expected"),
+    [
+        (after_text, ("AJ1-42",), "AJ1-42"),
+        (after_number, ("18446744073709551615",), 2**64 - 1),
+        (after_time_and_text, (UTC_TIME, "R-1"), (datetime.fromisoformat(UTC_TIME), "R-1")),
+        (after_time_and_number, (UTC_TIME, "7"), (datetime.fromisoformat(UTC_TIME), 7)),
+        (after_time_and_uuid, (UTC_TIME, UUID_TEXT), (datetime.fromisoformat(UTC_TIME), UUID(UUID_TEXT))),
+    ],
+)
+def test_a_listing_reads_the_key_that_the_page_before_ended_with(
+    read: Callable[[Page], object], after: tuple[str, ...], expected: object
+) -> None:
+    assert read(Page(10, after)) == expected
+    assert read(Page(10, None)) is None
+
+
+@pytest.mark.parametrize(
+    ("read", "after"),
+    [
+        (after_text, ("a", "b")),
+        (after_text, ("nul\x00",)),
+        (after_number, ("-1",)),
+        (after_number, ("x",)),
+        (after_number, ("",)),
+        (after_number, ("١",)),
+        (after_number, ("18446744073709551616",)),
+        (after_number, ("9" * 5000,)),
+        (after_time_and_text, (UTC_TIME,)),
+        (after_time_and_text, ("yesterday", "R-1")),
+        (after_time_and_text, ("2026-11-21T10:00:00", "R-1")),
+        (after_time_and_text, (UTC_TIME, "nul\x00")),
+        (after_time_and_number, (UTC_TIME, "R-1")),
+        (after_time_and_number, (UTC_TIME, str(2**63))),
+        (after_time_and_uuid, (UTC_TIME, "7")),
+        (after_time_and_uuid, ("", UUID_TEXT)),
+    ],
+)
+def test_a_key_that_the_listing_cannot_have_given_is_refused(
+    read: Callable[[Page], object], after: tuple[str, ...]
+) -> None:
+    with pytest.raises(PageTokenMismatch):
+        read(Page(10, after))
+
+
+def test_a_page_that_is_not_the_last_leads_to_the_next() -> None:
+    request = pb.ListOutboxRequest(page_size=2)
+    rows, token = one_page(request, Page(2, None), ["a", "b", "c"], lambda row: (row,))
+
+    assert rows == ["a", "b"]
+    assert page(pb.ListOutboxRequest(page_token=token)).after == ("b",)
+
+
+@pytest.mark.parametrize("rows", [[], ["a"], ["a", "b"]])
+def test_the_last_page_leads_nowhere(rows: list[str]) -> None:
+    assert one_page(pb.ListOutboxRequest(), Page(2, None), rows, lambda row: (row,)) == (rows, "")

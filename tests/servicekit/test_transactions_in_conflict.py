@@ -72,6 +72,27 @@ async def test_a_lock_that_does_not_come_in_time_is_waited_for_again(
     assert set(transactions.reruns) == {LOCK_WAIT[engine_name]}
 
 
+async def test_a_lock_that_others_keep_is_given_up_after_two_waits(
+    transactions: Transactions[Accounts], engine: AsyncEngine, engine_name: str, url: str
+) -> None:
+    tries = 0
+
+    async def impatient(uow: Accounts) -> None:
+        nonlocal tries
+        tries += 1
+        await uow.connection.execute(text(SHORT_LOCK_WAIT[engine_name]))
+        await uow.add(2, 10)
+        await uow.add(1, -10)
+
+    async with engine.connect() as other:
+        await Accounts(other, None).lock(1)  # type: ignore[arg-type]
+        with pytest.raises(ConcurrentUpdate):
+            await transactions.run(impatient)
+
+    assert tries == 2
+    assert await balances(url) == [100, 100]
+
+
 async def test_work_overtaken_by_other_work_is_run_again_whole(
     transactions: Transactions[Accounts], engine_name: str, url: str
 ) -> None:
