@@ -1,0 +1,71 @@
+"""The command line that both services have, as somebody at a terminal meets it."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NOWHERE = {
+    "inventory": "postgresql+asyncpg://shop:canary@127.0.0.1:9/shop",
+    "delivery": "mysql+asyncmy://shop:canary@127.0.0.1:9/shop",
+}
+
+
+def run(service: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    ours = ("INVENTORY_", "DELIVERY_", "HOLDFAST_CRASH_AT")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    command = [sys.executable, "-m", f"{service}_service", *words]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment | variables, capture_output=True, text=True, timeout=30
+    )
+
+
+@pytest.mark.parametrize("service", NOWHERE)
+def test_serving_without_settings_names_all_that_is_missing(service: str) -> None:
+    done = run(service, "serve", **{f"{service.upper()}_LISTEN": "127.0.0.1:0"})
+
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = done.stderr.splitlines()
+    assert lines and all(f"{service.upper()}_" in line and " is not set: " in line for line in lines), (
+        done.stderr
+    )
+    assert any(line.startswith(f"{service.upper()}_DATABASE_URL") for line in lines)
+
+
+@pytest.mark.parametrize("service", NOWHERE)
+def test_migrating_needs_nothing_but_the_database(service: str) -> None:
+    done = run(service, "migrate", "status", **{f"{service.upper()}_DATABASE_URL": NOWHERE[service]})
+
+    assert done.returncode == 1
+    assert "migrate status failed" in done.stderr
+    assert "canary" not in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("service", NOWHERE)
+def test_an_address_that_is_taken_is_told_in_one_line(service: str, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = run(
+            service,
+            "serve",
+            **{f"{service.upper()}_DATABASE_URL": NOWHERE[service], f"{service.upper()}_LISTEN": address},
+            DELIVERY_INVENTORY_ADDRESS="127.0.0.1:9",
+            DELIVERY_EVIDENCE_DIR=str(tmp_path),
+        )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"cannot listen on {address}" in done.stderr
+    assert "canary" not in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_unknown_command_is_answered_with_those_that_exist() -> None:
+    done = run("inventory", "sell")
+
+    assert done.returncode == 2
+    assert "serve" in done.stderr and "migrate" in done.stderr
