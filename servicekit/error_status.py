@@ -2,10 +2,11 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from itertools import accumulate
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 from google.protobuf import any_pb2
@@ -16,21 +17,28 @@ from grpc_status import rpc_status
 from servicekit.errors import STATUSES, FieldInvalid
 
 # gRPC puts the status into HTTP/2 trailers. Peers bound these, to 8 KiB by default, and answer something else
-# instead of a larger status. On the wire a byte of a message may become three (percent-encoding, and the message
-# is there twice), three bytes of details become four (base64).
+# instead of a larger status. On the wire a byte of a message may become three (percent-encoding); three bytes of
+# the status, which bears the message too, become four (base64).
+_MOST_WIRE_BYTES = 7900
 _MOST_MESSAGE_BYTES = 500
-_MOST_DETAILS_BYTES = 4000
 _MOST_FACTS_BYTES = 1500
 _MOST_TEXT_BYTES = 200
 _REST_BYTES = 60
+_SPARE_BYTES = 250
+
+Details = Mapping[type[Exception], Callable[[Any], Message]]
+"""How to say an error's facts in a message of the contract; its first field is the list of what failed."""
 
 
 class ErrorStatuses:
     """Turns a service's refusals, and the kit's, into rich statuses of one error domain."""
 
-    def __init__(self, domain: str, statuses: Mapping[type[Exception], grpc.StatusCode]) -> None:
+    def __init__(
+        self, domain: str, statuses: Mapping[type[Exception], grpc.StatusCode], details: Details | None = None
+    ) -> None:
         self._domain = domain
         self._statuses = {**STATUSES, **statuses}
+        self._details = details or {}
 
     def code(self, error: Exception) -> grpc.StatusCode:
         """The code of this error; INTERNAL for one that no table names."""
@@ -43,15 +51,19 @@ class ErrorStatuses:
             return self._build(
                 code, f"internal error, call id {call_id}", [self._info("INTERNAL", {"call_id": call_id})]
             )
-        details: list[Message] = [self._info(_reason(error), _facts(error)), *_standard_details(code, error)]
-        return self._build(code, str(error), details)
+        # Beside a message of the contract the prose is short: what programs read comes first.
+        told = self._details.get(type(error))
+        typed = [told(error)] if told else []
+        info = self._info(_reason(error), _facts(error, _MOST_TEXT_BYTES if typed else _MOST_FACTS_BYTES))
+        message = _clipped(str(error), _MOST_TEXT_BYTES if typed else _MOST_MESSAGE_BYTES)
+        return self._build(code, message, [info, *typed, *_standard_details(code, error)])
 
     def _info(self, reason: str, metadata: Mapping[str, str]) -> error_details_pb2.ErrorInfo:
         return error_details_pb2.ErrorInfo(reason=reason, domain=self._domain, metadata=metadata)
 
     def _build(self, code: grpc.StatusCode, message: str, details: Iterable[Message]) -> grpc.Status:
-        status = status_pb2.Status(code=code.value[0], message=_clipped(message, _MOST_MESSAGE_BYTES))
-        room = _MOST_DETAILS_BYTES
+        status = status_pb2.Status(code=code.value[0], message=message)
+        room = (_MOST_WIRE_BYTES - len(quote(message, safe=" "))) * 3 // 4 - len(message.encode())
         for detail in details:
             packed = any_pb2.Any()
             packed.Pack(_shortened(detail, room))
@@ -64,11 +76,11 @@ def _reason(error: Exception) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(error).__name__).upper()
 
 
-def _facts(error: Exception) -> dict[str, str]:
+def _facts(error: Exception, room: int = _MOST_FACTS_BYTES) -> dict[str, str]:
     if not dataclasses.is_dataclass(error) or isinstance(error, FieldInvalid):
         return {}
     values = {field.name: getattr(error, field.name) for field in dataclasses.fields(error)}
-    facts, room = {}, _MOST_FACTS_BYTES
+    facts = {}
     for name, value in values.items():
         if value is not None:
             facts[name] = _clipped(_fact(value), room)
@@ -125,7 +137,11 @@ def _clipped(text: str, most_bytes: int = _MOST_TEXT_BYTES) -> str:
 
 
 def _shortened(detail: Any, room: int) -> Message:
-    """Drops violations from the end until the detail fits; the last one then says how many are missing."""
+    """Drops violations from the end until the detail fits; the last one then says how many are missing.
+
+    A message of the contract leaves room for that sentence, and is dropped from only where its list is too long
+    by itself.
+    """
     if isinstance(detail, error_details_pb2.BadRequest):
         left_out = _drop_beyond(detail.field_violations, room)
         if left_out:
@@ -134,6 +150,8 @@ def _shortened(detail: Any, room: int) -> Message:
         left_out = _drop_beyond(detail.violations, room)
         if left_out:
             detail.violations.add(subject="…", description=f"{left_out} more violations")
+    elif detail.DESCRIPTOR.file.package != "google.rpc":
+        _drop_beyond(getattr(detail, detail.DESCRIPTOR.fields[0].name), room - _SPARE_BYTES)
     return detail  # type: ignore[no-any-return]
 
 

@@ -3,6 +3,7 @@
 from grpc import StatusCode
 
 from inventory_service.domain import errors
+from inventory_service.rpc.messages.reservation import shortage_details
 from servicekit.error_status import ErrorStatuses
 
 STATUSES = ErrorStatuses(
@@ -24,4 +25,5 @@ STATUSES = ErrorStatuses(
         errors.CallerNotAllowed: StatusCode.PERMISSION_DENIED,
         errors.EtagMismatch: StatusCode.ABORTED,
     },
+    {errors.InsufficientStock: shortage_details},
 )

@@ -131,6 +131,8 @@ class Refused:
     """(field, description) or (subject, description)."""
     resource: tuple[str, str] | None
     retry: bool
+    shortages: list[tuple[str, int, int]]
+    """(sku, requested, available)."""
 
 
 async def refused(call: Awaitable[object]) -> Refused:
@@ -154,6 +156,7 @@ async def refused(call: Awaitable[object]) -> Refused:
             _violations(found),
             _resource(found),
             error_details_pb2.RetryInfo in found,
+            _shortages(found),
         )
     raise AssertionError(f"was not refused but answered {answer}")
 
@@ -164,6 +167,7 @@ _DETAILS: tuple[type[Message], ...] = (
     error_details_pb2.PreconditionFailure,
     error_details_pb2.ResourceInfo,
     error_details_pb2.RetryInfo,
+    reservation_pb2.ShortageDetails,
 )
 
 
@@ -178,6 +182,11 @@ def _violations(found: Mapping[type[Message], Any]) -> list[tuple[str, str]]:
 def _resource(found: Mapping[type[Message], Any]) -> tuple[str, str] | None:
     info = found.get(error_details_pb2.ResourceInfo)
     return None if info is None else (info.resource_type, info.resource_name)
+
+
+def _shortages(found: Mapping[type[Message], Any]) -> list[tuple[str, int, int]]:
+    details = found.get(reservation_pb2.ShortageDetails, reservation_pb2.ShortageDetails())
+    return [(s.sku, s.requested_quantity, s.available_quantity) for s in details.shortages]
 
 
 def duration(seconds: float) -> Duration:

@@ -15,6 +15,7 @@ from inventory_service.domain.commands import (
     ReleaseReservation,
     ReserveStock,
 )
+from inventory_service.domain.errors import InsufficientStock
 from inventory_service.domain.reservation import Reservation, ReservationState
 from inventory_service.rpc.messages.times import timestamp
 from servicekit import etags
@@ -137,6 +138,20 @@ def reservation_message(reservation: Reservation) -> pb.Reservation:
         expire_time=timestamp(reservation.expire_time),
         resolve_time=timestamp(reservation.resolve_time),
         etag=etags.etag(reservation.version),
+    )
+
+
+def shortage_details(error: InsufficientStock) -> pb.ShortageDetails:
+    """What was short, for programs."""
+    return pb.ShortageDetails(
+        shortages=[
+            pb.Shortage(
+                sku=shortage.sku,
+                requested_quantity=shortage.requested,
+                available_quantity=shortage.available,
+            )
+            for shortage in error.shortages
+        ]
     )
 
 

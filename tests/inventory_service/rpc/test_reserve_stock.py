@@ -54,6 +54,7 @@ async def test_every_short_line_is_named_and_nothing_is_held(inventory: Inventor
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "INSUFFICIENT_STOCK")
     assert refusal.violations == [("B", "requested 2, available 1"), ("C", "requested 2, available 1")]
     assert refusal.metadata == {"shortages": "B: requested 2, available 1, C: requested 2, available 1"}
+    assert refusal.shortages == [("B", 2, 1), ("C", 2, 1)]
     assert not refusal.retry
     assert await inventory.everything() == before
 
@@ -199,6 +200,7 @@ async def test_two_hundred_lines_are_held(inventory: Inventory) -> None:
     assert await inventory.levels("S199") == (1, 1, 0)
     refusal = await refused(inventory.reserve("r2", {f"S{index:03}": 1 for index in range(200)}))
     assert refusal.reason == "INSUFFICIENT_STOCK"
+    assert refusal.shortages == [(f"S{index:03}", 1, 0) for index in range(200)]
 
 
 @pytest.mark.parametrize("seconds", [0, 0.999, 7 * 24 * 3600 + 0.001, -1])

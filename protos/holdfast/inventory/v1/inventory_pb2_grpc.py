@@ -319,6 +319,7 @@ class InventoryServiceServicer:
         Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, STOCK_NOT_FOUND (metadata
         "skus": every unknown one), STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a
         failing line, its subject the sku, its description "status ERROR" or "requested 5, available 2".
+        INSUFFICIENT_STOCK also bears ShortageDetails, whichever method answers it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -65,6 +65,7 @@ class InventoryServiceStub:
     Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, STOCK_NOT_FOUND (metadata
     "skus": every unknown one), STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a
     failing line, its subject the sku, its description "status ERROR" or "requested 5, available 2".
+    INSUFFICIENT_STOCK also bears ShortageDetails, whichever method answers it.
     """
     ReserveStockStream: _aio.StreamStreamMultiCallable[_reservation_pb2.ReserveStockStreamRequest, _reservation_pb2.ReserveStockStreamResponse]
     """Reserves many, each answered as soon as it is decided; one refusal leaves the others alone."""
@@ -228,6 +229,7 @@ class InventoryServiceServicer:
         Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, STOCK_NOT_FOUND (metadata
         "skus": every unknown one), STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a
         failing line, its subject the sku, its description "status ERROR" or "requested 5, available 2".
+        INSUFFICIENT_STOCK also bears ShortageDetails, whichever method answers it.
         """
 
     def ReserveStockStream(

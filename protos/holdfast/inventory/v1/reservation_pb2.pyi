@@ -151,6 +151,62 @@ class Reservation(_message.Message):
 Global___Reservation: _TypeAlias = Reservation  # noqa: Y015
 
 @_typing.final
+class Shortage(_message.Message):
+    """A sku of which more was asked than there is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKU_FIELD_NUMBER: _builtins.int
+    REQUESTED_QUANTITY_FIELD_NUMBER: _builtins.int
+    AVAILABLE_QUANTITY_FIELD_NUMBER: _builtins.int
+    sku: _builtins.str
+    """The stock's code."""
+    requested_quantity: _builtins.int
+    """Units asked, doubles summed."""
+    available_quantity: _builtins.int
+    """Units that were free."""
+    def __init__(
+        self,
+        *,
+        sku: _builtins.str = ...,
+        requested_quantity: _builtins.int = ...,
+        available_quantity: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_quantity", b"available_quantity", "requested_quantity", b"requested_quantity", "sku", b"sku"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Shortage: _TypeAlias = Shortage  # noqa: Y015
+
+@_typing.final
+class ShortageDetails(_message.Message):
+    """The detail of INSUFFICIENT_STOCK that programs read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHORTAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def shortages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Shortage]:
+        """Every short sku, as far as the 8 KiB that callers accept as trailers go: 200 of them where quantities are
+        small and codes have at most 15 characters, never fewer than the first 50.
+        """
+
+    def __init__(
+        self,
+        *,
+        shortages: _abc.Iterable[Global___Shortage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["shortages", b"shortages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShortageDetails: _TypeAlias = ShortageDetails  # noqa: Y015
+
+@_typing.final
 class ReserveStockRequest(_message.Message):
     """Asks to set units aside."""
 
