@@ -7,6 +7,8 @@ import pytest
 from google.protobuf import struct_pb2
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+from holdfast.ops.v1 import ops_pb2
 
 from servicekit import errors
 from servicekit.context import Context
@@ -259,6 +261,38 @@ def test_a_message_of_the_contract_never_makes_a_status_larger_than_peers_accept
 
     assert len(listed.values) > 40
     assert _bytes_on_the_wire(status) < MOST_TRAILER_BYTES
+
+
+@pytest.mark.parametrize(("letter", "lines"), [("a", 60), ("a", 200), ("箱", 200), ("\n", 200)])
+async def test_a_message_of_the_contract_takes_the_room_that_there_is_and_reaches_a_caller(
+    letter: str, lines: int
+) -> None:
+    statuses = ErrorStatuses(
+        "shop.holdfast",
+        {InsufficientStock: grpc.StatusCode.FAILED_PRECONDITION},
+        {InsufficientStock: lambda error: ops_pb2.ListOutboxResponse(entries=map(_entry, error.lines))},
+    )
+    error = InsufficientStock(tuple(f"{letter * 55}-{n}" for n in range(lines)))
+    status = statuses.status(error, "c-1")
+    assert _bytes_on_the_wire(status) < MOST_TRAILER_BYTES
+
+    async def refuse(request: Message, context: Context) -> Message:
+        raise error
+
+    async with asking(refuse, statuses=statuses) as ask:
+        for _ in range(20):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await ask(Asked(), timeout=5)
+            assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    rich = rpc_status.from_call(refused.value)  # type: ignore[arg-type]
+    told = ops_pb2.ListOutboxResponse()
+    assert rich is not None and rich.details[1].Unpack(told)
+    assert list(told.entries) == [_entry(line) for line in error.lines[: len(told.entries)]]
+    assert len(told.entries) >= (60 if letter == "a" else 15)
+
+
+def _entry(line: str) -> ops_pb2.OutboxEntry:
+    return ops_pb2.OutboxEntry(entry_id=line, attempts=7)
 
 
 def _bytes_on_the_wire(status: grpc.Status) -> int:
