@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from inventory_service.application.ports import MovementFilter, UnitOfWork
+from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.read_books import get_stock
 from inventory_service.domain.commands import AdjustStock
 from inventory_service.domain.errors import Refusal, StockHasHolds
@@ -21,11 +21,9 @@ async def adjust_stock(command: AdjustStock, uow: UnitOfWork) -> tuple[Stock, Re
     book = await uow.books.open([command])
     outcome = book.adjust(command)
     if isinstance(outcome, StockHasHolds):
-        holders = await uow.reservations.list_holders(command.sku, MOST_HOLDERS_NAMED)
+        holders = await uow.reservations.list_holders(command.sku, book.now, MOST_HOLDERS_NAMED)
         raise replace(outcome, holders=tuple(holders))
     if isinstance(outcome, Refusal):
         raise outcome
-    await uow.books.save(book)
-    # The stock's row is locked, so the newest entry of its ledger is the one just written.
-    [movement] = await uow.movements.list_movements(MovementFilter(sku=command.sku), 1, None)
+    [movement] = await uow.books.save(book)
     return await get_stock(command.sku, uow), movement

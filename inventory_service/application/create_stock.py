@@ -28,6 +28,7 @@ async def create_stock(command: CreateStock, uow: UnitOfWork) -> Stock:
         raise StockExists(command.sku)
     if command.quantity:
         await uow.movements.add(
-            [Movement(stock_id, command.quantity, MovementReason.OPENING, command.actor.name)]
+            [Movement(stock_id, command.sku, command.quantity, MovementReason.OPENING, command.actor.name)],
+            uow.now,
         )
     return await get_stock(command.sku, uow)

@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from inventory_service.domain.commands import AdjustStock, ReservationCommand
+from inventory_service.domain.errors import Holder
 from inventory_service.domain.movement import Movement, MovementReason, RecordedMovement
 from inventory_service.domain.reservation import Reservation, ReservationState
 from inventory_service.domain.stock import Platform, Stock, StockDetails, StockStatus
@@ -58,8 +59,8 @@ class StockBooks(Protocol):
         """Locks and loads every stock and reservation that the commands can touch, due holds included."""
         ...
 
-    async def save(self, book: StockBook) -> None:
-        """Writes back what the book's commands changed."""
+    async def save(self, book: StockBook) -> list[RecordedMovement]:
+        """Writes back what the book's commands changed; answers the entries of the ledger, in their order."""
         ...
 
     async def begin_sweep(self) -> bool:
@@ -96,8 +97,8 @@ class Reservations(Protocol):
         """At most `size` reservations that come after the one with the keys `after`."""
         ...
 
-    async def list_holders(self, sku: str, most: int) -> list[str]:
-        """The holders of open holds upon a stock, the oldest holds first, at most `most`."""
+    async def list_holders(self, sku: str, now: datetime, most: int) -> list[Holder]:
+        """Who holds a stock's units at a time, the oldest holds first, at most `most`."""
         ...
 
     async def list_due(self, most: int) -> list[str]:
@@ -108,8 +109,8 @@ class Reservations(Protocol):
 class Movements(Protocol):
     """The ledger."""
 
-    async def add(self, movements: Sequence[Movement]) -> None:
-        """Enters movements."""
+    async def add(self, movements: Sequence[Movement], now: datetime) -> list[RecordedMovement]:
+        """Enters movements of one time; answers the entries in their order."""
         ...
 
     async def list_movements(

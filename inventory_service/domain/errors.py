@@ -81,6 +81,17 @@ class InsufficientStock(Refusal):
         return [(s.sku, f"requested {s.requested}, available {s.available}") for s in self.shortages]
 
 
+@dataclass(frozen=True)
+class Holder:
+    """An open reservation, and for whom it is."""
+
+    reservation_id: str
+    holder: str
+
+    def __str__(self) -> str:
+        return f"{self.reservation_id} ({self.holder})"
+
+
 @dataclass(eq=False)
 class StockHasHolds(Refusal):
     """Open reservations hold units that the change would take away."""
@@ -88,10 +99,10 @@ class StockHasHolds(Refusal):
     sku: str
     quantity: int
     reserved_quantity: int
-    holders: tuple[str, ...] = ()
+    holders: tuple[Holder, ...] = ()
 
     def __str__(self) -> str:
-        holders = ", ".join(self.holders)
+        holders = ", ".join(map(str, self.holders))
         return f"{self.reserved_quantity} of the {self.quantity} units of {self.sku} are held by {holders}"
 
 

@@ -27,6 +27,7 @@ class Movement:
     """One change of a quantity, before it is stored."""
 
     stock_id: UUID
+    sku: str
     delta: int
     reason: MovementReason
     actor: str

@@ -35,13 +35,14 @@ from inventory_service.domain.stock_level import StockLevel
 class StockBook:
     """The stock levels and reservations of one batch.
 
-    A reservation whose stocks are not all loaded can be read but not resolved. `now` is the database's time.
+    A reservation whose stocks are not all loaded can be read but not resolved. `now` is the database's time once
+    every stock was locked, so that the times of a stock's changes follow their order.
     """
 
     def __init__(
         self, now: datetime, levels: Iterable[StockLevel], reservations: Iterable[Reservation]
     ) -> None:
-        self._now = now
+        self.now = now
         self._levels = {level.sku: level for level in levels}
         self._reservations = {reservation.reservation_id: reservation for reservation in reservations}
         self._loaded = frozenset(self._reservations)
@@ -102,6 +103,7 @@ class StockBook:
         self.movements.append(
             Movement(
                 level.stock_id,
+                level.sku,
                 command.delta,
                 command.reason,
                 command.actor.name,
@@ -132,9 +134,9 @@ class StockBook:
                     for level in sorted(levels, key=lambda level: level.sku)
                 ),
                 created_by=command.actor.name,
-                create_time=self._now,
+                create_time=self.now,
                 ttl=command.ttl,
-                expire_time=None if command.ttl is None else self._now + command.ttl,
+                expire_time=None if command.ttl is None else self.now + command.ttl,
             )
         )
 
@@ -148,7 +150,7 @@ class StockBook:
         )
         if not same:
             raise ReservationExists(known.reservation_id)
-        return known.at(self._now)
+        return known.at(self.now)
 
     def _sellable_levels(self, quantities: Mapping[str, int]) -> list[StockLevel]:
         if unknown := sorted(sku for sku in quantities if sku not in self._levels):
@@ -177,7 +179,7 @@ class StockBook:
         _require_held(reservation, quantities)
         for line in reservation.lines:
             self._commit_line(reservation, line, quantities.get(line.sku, 0), command.actor)
-        return self._put_reservation(reservation.committed(quantities, self._now))
+        return self._put_reservation(reservation.committed(quantities, self.now))
 
     def _commit_line(
         self, reservation: Reservation, line: ReservationLine, units: int, actor: commands.Actor
@@ -187,6 +189,7 @@ class StockBook:
             self.movements.append(
                 Movement(
                     line.stock_id,
+                    line.sku,
                     -units,
                     MovementReason.SOLD,
                     actor.name,
@@ -198,7 +201,7 @@ class StockBook:
     def _release(self, command: commands.ReleaseReservation) -> Reservation:
         reservation = self._reservations.get(command.reservation_id)
         if reservation is None:
-            mark = tombstone(command.reservation_id, command.actor.name, self._now)
+            mark = tombstone(command.reservation_id, command.actor.name, self.now)
             return self._put_reservation(mark)
         if reservation.tombstone:
             return reservation
@@ -208,13 +211,13 @@ class StockBook:
         if reservation.state is not ReservationState.HELD:
             return reservation
         _require_version(reservation, command.version)
-        return self._give_back(reservation.released(self._now))
+        return self._give_back(reservation.released(self.now))
 
     def _extend(self, command: commands.ExtendReservation) -> Reservation:
         reservation = self._resolvable_by(command.actor, command.reservation_id)
         self._require_open(reservation)
         _require_version(reservation, command.version)
-        return self._put_reservation(reservation.extended(command.ttl, self._now))
+        return self._put_reservation(reservation.extended(command.ttl, self.now))
 
     def _known(self, reservation_id: str) -> Reservation:
         reservation = self._reservations.get(reservation_id)
@@ -245,7 +248,7 @@ class StockBook:
                 self._expire_if_due(reservation)
 
     def _expire_if_due(self, reservation: Reservation) -> Reservation:
-        return self._give_back(reservation.expired()) if reservation.is_due(self._now) else reservation
+        return self._give_back(reservation.expired()) if reservation.is_due(self.now) else reservation
 
     def _give_back(self, resolved: Reservation) -> Reservation:
         for line in resolved.lines:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Row, insert, select, tuple_
+from sqlalchemy import Row, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import MovementFilter
@@ -13,30 +13,42 @@ from inventory_service.persistence.tables import stock, stock_movement
 
 _COLUMNS = (*stock_movement.c, stock.c.sku)
 
+_ADD = text("""
+    INSERT INTO inventory.stock_movement
+        (create_time, stock_id, delta, reason, reference, note, reservation_id, actor)
+    SELECT CAST(:now AS timestamptz), stock_id, delta, reason, reference, note, reservation_id, actor
+    FROM unnest(CAST(:stock_ids AS uuid[]), CAST(:deltas AS integer[]), CAST(:reasons AS text[]),
+        CAST(:references AS text[]), CAST(:notes AS text[]), CAST(:reservation_ids AS text[]),
+        CAST(:actors AS text[])) WITH ORDINALITY
+        AS movement (stock_id, delta, reason, reference, note, reservation_id, actor, number)
+    ORDER BY number
+    RETURNING movement_id
+""")
+
 
 class Movements:
-    """The ledger over one connection; entries bear the transaction's time."""
+    """The ledger over one connection."""
 
-    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
+    def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-        self._now = now
 
-    async def add(self, movements: Sequence[Movement]) -> None:
-        """Enters movements."""
-        rows = [
-            {
-                "create_time": self._now,
-                "stock_id": movement.stock_id,
-                "delta": movement.delta,
-                "reason": movement.reason.value,
-                "reference": movement.reference,
-                "note": movement.note,
-                "reservation_id": movement.reservation_id,
-                "actor": movement.actor,
-            }
-            for movement in movements
+    async def add(self, movements: Sequence[Movement], now: datetime) -> list[RecordedMovement]:
+        """Enters movements of one time; answers the entries in their order."""
+        values = {
+            "stock_ids": [m.stock_id for m in movements],
+            "deltas": [m.delta for m in movements],
+            "reasons": [m.reason.value for m in movements],
+            "references": [m.reference for m in movements],
+            "notes": [m.note for m in movements],
+            "reservation_ids": [m.reservation_id for m in movements],
+            "actors": [m.actor for m in movements],
+            "now": now,
+        }
+        ids = (await self._connection.execute(_ADD, values)).scalars()
+        # Numbers are drawn in the order of the rows; in which order they are returned is nobody's promise.
+        return [
+            _recorded(movement, number, now) for movement, number in zip(movements, sorted(ids), strict=True)
         ]
-        await self._connection.execute(insert(stock_movement), rows)
 
     async def list_movements(
         self, wanted: MovementFilter, size: int, after: tuple[str, ...] | None
@@ -61,6 +73,20 @@ class Movements:
             query = query.where(key < time_and_number(after))
         query = query.order_by(columns.create_time.desc(), columns.movement_id.desc()).limit(size)
         return [_movement(row) for row in await self._connection.execute(query)]
+
+
+def _recorded(movement: Movement, movement_id: int, now: datetime) -> RecordedMovement:
+    return RecordedMovement(
+        movement_id=movement_id,
+        sku=movement.sku,
+        delta=movement.delta,
+        reason=movement.reason,
+        actor=movement.actor,
+        reference=movement.reference,
+        note=movement.note,
+        reservation_id=movement.reservation_id,
+        create_time=now,
+    )
 
 
 def _movement(row: Row[tuple[object, ...]]) -> RecordedMovement:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import ReservationFilter
+from inventory_service.domain.errors import Holder
 from inventory_service.domain.reservation import Reservation, ReservationLine, ReservationState
 from inventory_service.persistence.keys import time_and_text
 from inventory_service.persistence.tables import reservation, reservation_line, stock
@@ -52,33 +53,27 @@ class Reservations:
         query = query.order_by(columns.create_time.desc(), columns.reservation_id.desc()).limit(size)
         return await with_lines(self._connection, (await self._connection.execute(query)).all())
 
-    async def list_holders(self, sku: str, most: int) -> list[str]:
-        """The holders of open holds upon a stock, the oldest holds first, at most `most`."""
+    async def list_holders(self, sku: str, now: datetime, most: int) -> list[Holder]:
+        """Who holds a stock's units at a time, the oldest holds first, at most `most`."""
         query = (
-            select(reservation.c.holder)
+            select(reservation.c.reservation_id, reservation.c.holder)
             .join(reservation_line, reservation_line.c.reservation_id == reservation.c.reservation_id)
             .join(stock, stock.c.id == reservation_line.c.stock_id)
-            .where(stock.c.sku == sku, reservation_line.c.open, ~self._due())
+            .where(stock.c.sku == sku, reservation_line.c.open, ~_due(now))
             .order_by(reservation.c.create_time, reservation.c.reservation_id)
             .limit(most)
         )
-        return list((await self._connection.execute(query)).scalars())
+        return [Holder(row.reservation_id, row.holder) for row in await self._connection.execute(query)]
 
     async def list_due(self, most: int) -> list[str]:
         """The ids of holds that are past their time, the longest first, at most `most`."""
         query = (
             select(reservation.c.reservation_id)
-            .where(self._due())
+            .where(_due(self._now))
             .order_by(reservation.c.expire_time)
             .limit(most)
         )
         return list((await self._connection.execute(query)).scalars())
-
-    def _due(self) -> ColumnElement[bool]:
-        columns = reservation.c
-        # The plain spelling of the partial index: a bound state would hide it from the planner.
-        held = columns.state == literal_column("'HELD'")
-        return and_(held, columns.expire_time.is_not(None), columns.expire_time <= self._now)
 
     def _is_seen_as(self, state: ReservationState) -> ColumnElement[bool]:
         stored = reservation.c.state == state.value
@@ -86,7 +81,14 @@ class Reservations:
             return and_(
                 stored, or_(reservation.c.expire_time.is_(None), reservation.c.expire_time > self._now)
             )
-        return or_(stored, self._due()) if state is ReservationState.EXPIRED else stored
+        return or_(stored, _due(self._now)) if state is ReservationState.EXPIRED else stored
+
+
+def _due(now: datetime) -> ColumnElement[bool]:
+    columns = reservation.c
+    # The plain spelling of the partial index: a bound state would hide it from the planner.
+    held = columns.state == literal_column("'HELD'")
+    return and_(held, columns.expire_time.is_not(None), columns.expire_time <= now)
 
 
 async def with_lines(connection: AsyncConnection, rows: Sequence[Any]) -> list[Reservation]:

@@ -22,6 +22,8 @@ LOCK_STOCK = text("""
     FROM inventory.stock WHERE id = ANY(CAST(:stock_ids AS uuid[])) ORDER BY id FOR UPDATE
 """)
 
+CLOCK = text("SELECT clock_timestamp()")
+
 # An id that no row bears yet can only be locked by name; whoever waited here sees what the other one made of it.
 LOCK_IDS = text("""
     SELECT pg_advisory_xact_lock(key) FROM (

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.domain import commands as verbs
+from inventory_service.domain.movement import RecordedMovement
 from inventory_service.domain.reservation import Reservation, ReservationState
 from inventory_service.domain.stock import StockStatus
 from inventory_service.domain.stock_book import StockBook
@@ -33,7 +34,9 @@ class StockBooks:
         touched = set((await self._connection.execute(statements.TOUCHED, named)).scalars())
         while True:
             levels = await self._lock_levels(touched)
-            reservations = await self._lock_reservations(named)
+            # The transaction's own time is its start, and starts do not follow the order of locks.
+            now = (await self._connection.execute(statements.CLOCK)).scalar_one()
+            reservations = await self._lock_reservations(named | {"now": now})
             lines = {
                 line.stock_id
                 for reservation in reservations
@@ -42,19 +45,22 @@ class StockBooks:
                 for line in reservation.lines
             }
             if lines <= touched:
-                return StockBook(self._now, levels, reservations)
-            # A reservation was made while this one waited for its id: its rows are locked in a second pass. That
-            # is out of order, so it may end in a deadlock, which the engine breaks and the kit runs again.
+                return StockBook(now, levels, reservations)
+            # While this one waited, a reservation was made or its time came: its rows are locked in a second
+            # pass. That is out of order, so it may end in a deadlock, which the engine breaks and the kit runs
+            # again.
             touched |= lines
 
-    async def save(self, book: StockBook) -> None:
-        """Writes back what the book's commands changed; the ledger first."""
+    async def save(self, book: StockBook) -> list[RecordedMovement]:
+        """Writes back what the book's commands changed; the ledger first, whose entries it answers."""
+        recorded: list[RecordedMovement] = []
         if book.movements:
-            await self._movements.add(book.movements)
+            recorded = await self._movements.add(book.movements, book.now)
             crash_point("commit.after_movement")
-        await self._save_levels(book.changed_levels)
+        await self._save_levels(book.changed_levels, book.now)
         await self._add_reservations(book.new_reservations)
         await self._save_reservations(book.changed_reservations)
+        return recorded
 
     async def begin_sweep(self) -> bool:
         """Whether this transaction is the only one that sweeps."""
@@ -75,13 +81,13 @@ class StockBooks:
         rows = (await self._connection.execute(statements.LOCK_RESERVATIONS, named)).all()
         return await with_lines(self._connection, rows)
 
-    async def _save_levels(self, levels: Sequence[StockLevel]) -> None:
+    async def _save_levels(self, levels: Sequence[StockLevel], now: datetime) -> None:
         if levels:
             values = {
                 "stock_ids": [level.stock_id for level in levels],
                 "quantities": [level.quantity for level in levels],
                 "reserved": [level.reserved_quantity for level in levels],
-                "now": self._now,
+                "now": now,
             }
             await self._connection.execute(statements.SAVE_LEVELS, values)
 

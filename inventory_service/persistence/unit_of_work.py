@@ -17,7 +17,7 @@ class UnitOfWork:
 
     def __init__(self, connection: AsyncConnection, now: datetime) -> None:
         self.now = now
-        self.movements = Movements(connection, now)
+        self.movements = Movements(connection)
         self.books = StockBooks(connection, now, self.movements)
         self.stocks = Stocks(connection, now)
         self.reservations = Reservations(connection, now)

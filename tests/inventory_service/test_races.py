@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Awaitable
 
 import grpc
 import pytest
+from holdfast.inventory.v1 import movement_pb2
 from holdfast.inventory.v1 import reservation_pb2 as pb
 from sqlalchemy import text
 
 from inventory_service import bootstrap
 from inventory_service.settings import Settings
 from servicekit.server import Server
-from tests.inventory_service.client import SYSTEM, Inventory
+from tests.inventory_service.client import SHOP, SYSTEM, Inventory
 
 
 @pytest.fixture
@@ -169,6 +170,38 @@ async def test_an_adjustment_never_takes_what_a_racing_reserve_holds(
     gone = outcomes[20:].count("OK")
     assert held + gone == 20
     assert await pair[0].levels("A") == (20 - gone, held, 0)
+
+
+async def test_each_of_many_adjustments_answers_its_own_movement_at_a_time_in_line(
+    pair: tuple[Inventory, Inventory],
+) -> None:
+    await pair[0].create("A", 1000)
+    requests = [
+        movement_pb2.AdjustStockRequest(
+            sku="A",
+            delta=1,
+            reason=movement_pb2.MOVEMENT_REASON_FOUND,
+            reference=f"shelf {index}",
+            request_id=f"q{index}",
+        )
+        for index in range(60)
+    ]
+
+    answers = await asyncio.gather(
+        *(
+            pair[index % 2].stub.AdjustStock(request, metadata=SHOP, timeout=10)
+            for index, request in enumerate(requests)
+        )
+    )
+
+    assert [answer.movement.reference for answer in answers] == [request.reference for request in requests]
+    assert len({answer.movement.movement_id for answer in answers}) == 60
+    in_turn = sorted(answers, key=lambda answer: answer.stock.quantity)
+    for times in (
+        [answer.stock.update_time.ToNanoseconds() for answer in in_turn],
+        [answer.movement.create_time.ToNanoseconds() for answer in in_turn],
+    ):
+        assert times == sorted(times)
 
 
 async def test_holds_past_their_time_are_given_back_once_by_many(

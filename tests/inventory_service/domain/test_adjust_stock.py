@@ -42,7 +42,7 @@ def test_the_quantity_and_the_ledger_change_alike(delta: int) -> None:
     assert isinstance(level, StockLevel)
     assert numbers(book) == {"A": (10 + delta, 3)}
     assert book.movements == [
-        Movement(stock_id("A"), delta, MovementReason.FOUND, SHOP.name, "count 7", "behind the shelf")
+        Movement(stock_id("A"), "A", delta, MovementReason.FOUND, SHOP.name, "count 7", "behind the shelf")
     ]
 
 

@@ -48,7 +48,7 @@ async def test_what_is_held_stays_and_the_holders_are_named(inventory: Inventory
         "sku": "A",
         "quantity": "5",
         "reserved_quantity": "3",
-        "holders": "order:1, order:2",
+        "holders": "r1 (order:1), r2 (order:2)",
     }
     assert refusal.violations[0][0] == "A"
     assert await inventory.everything() == before
