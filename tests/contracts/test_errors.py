@@ -67,7 +67,11 @@ PROMISED: dict[StatusCode, dict[str, tuple[str, ...]]] = {
     },
     StatusCode.UNAUTHENTICATED: {"ACTOR_MISSING": BOTH},
     StatusCode.ABORTED: {"ETAG_MISMATCH": BOTH, "CONCURRENT_UPDATE": BOTH},
-    StatusCode.RESOURCE_EXHAUSTED: {"OVERLOADED": BOTH, "TOO_MANY_STREAMS": DELIVERY, "STORAGE_FULL": DELIVERY},
+    StatusCode.RESOURCE_EXHAUSTED: {
+        "OVERLOADED": BOTH,
+        "TOO_MANY_STREAMS": DELIVERY,
+        "STORAGE_FULL": DELIVERY,
+    },
     StatusCode.UNAVAILABLE: {"DATABASE_UNAVAILABLE": BOTH, "DRAINING": BOTH},
 }
 STATUSES: dict[str, ErrorStatuses] = {"inventory": INVENTORY_STATUSES, "delivery": DELIVERY_STATUSES}
