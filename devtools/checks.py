@@ -52,6 +52,9 @@ def generate_stubs(into: Path = PROTOS) -> int:
         f"--python_out={into}",
         f"--grpc_python_out={into}",
         f"--mypy_out=quiet:{into}",
+        # What `grpcurl describe` shows: the contracts with their comments, which Python's stubs leave out.
+        "--include_source_info",
+        f"--descriptor_set_out={into}/holdfast/contracts.binpb",
         f"--mypy_grpc_out=quiet,only_async,generate_concrete_servicer_stubs:{into}",
     ]
     sources = [str(path) for path in sorted(PROTOS.glob("holdfast/**/*.proto"))]

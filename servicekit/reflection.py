@@ -1,9 +1,12 @@
 """Server reflection, v1 and v1alpha: the library has v1alpha only, and grpcurl and buf differ in what they ask."""
 
+from collections.abc import Mapping
+from importlib import resources
 from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import FileDescriptor
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
 from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
@@ -15,7 +18,7 @@ _V1ALPHA = "grpc.reflection.v1alpha.ServerReflection"
 def register(server: grpc.aio.Server, services: tuple[str, ...]) -> None:
     """Adds both versions of reflection over the named services."""
     _add_v1_descriptor()
-    pool: Any = _MethodAwarePool()
+    pool: Any = _ReflectedPool()
     servicer = ReflectionServicer((*services, _V1, _V1ALPHA), pool=pool)
     add_ServerReflectionServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
     handler = grpc.stream_stream_rpc_method_handler(
@@ -28,16 +31,30 @@ def register(server: grpc.aio.Server, services: tuple[str, ...]) -> None:
     )
 
 
-class _MethodAwarePool:
-    """The default pool, which also finds the file of a method: `describe pkg.Service.Method` asks for it."""
+class _ReflectedPool:
+    """The default pool as reflection needs it: it finds the file of a method, and files have their comments.
+
+    `describe pkg.Service.Method` asks for a method's file, which the default pool does not find. Python's stubs
+    carry no comments; the contracts' own descriptors, committed beside them, do.
+    """
 
     def __init__(self) -> None:
         self._pool = descriptor_pool.Default()
+        stored = resources.files("holdfast").joinpath("contracts.binpb").read_bytes()
+        self._commented = {
+            file.name: file for file in descriptor_pb2.FileDescriptorSet.FromString(stored).file
+        }
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
 
-    def FindFileContainingSymbol(self, symbol: str) -> Any:
+    def FindFileByName(self, name: str) -> "_ReflectedFile":
+        return _ReflectedFile(self._pool.FindFileByName(name), self._commented)
+
+    def FindFileContainingSymbol(self, symbol: str) -> "_ReflectedFile":
+        return _ReflectedFile(self._file_of(symbol), self._commented)
+
+    def _file_of(self, symbol: str) -> FileDescriptor:
         try:
             return self._pool.FindFileContainingSymbol(symbol)
         except KeyError:
@@ -46,6 +63,27 @@ class _MethodAwarePool:
             if method not in service.methods_by_name:
                 raise
             return service.file
+
+
+class _ReflectedFile:
+    """What reflection asks of a file: its name, what it imports, and itself, with comments where there are any."""
+
+    def __init__(
+        self, file: FileDescriptor, commented: Mapping[str, descriptor_pb2.FileDescriptorProto]
+    ) -> None:
+        self._file = file
+        self._commented = commented
+        self.name = file.name
+
+    @property
+    def dependencies(self) -> list["_ReflectedFile"]:
+        return [_ReflectedFile(file, self._commented) for file in self._file.dependencies]
+
+    def CopyToProto(self, proto: descriptor_pb2.FileDescriptorProto) -> None:
+        if self.name in self._commented:
+            proto.CopyFrom(self._commented[self.name])
+        else:
+            self._file.CopyToProto(proto)
 
 
 def _add_v1_descriptor() -> None:

@@ -10,8 +10,8 @@ from tests.contracts.stubs import PROTOS, ROOT
 ENDINGS = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi")
 
 
-def generated(folder: Path) -> dict[str, bytes]:
-    found = [path for ending in ENDINGS for path in folder.rglob(f"*{ending}")]
+def generated(folder: Path, endings: tuple[str, ...] = ENDINGS) -> dict[str, bytes]:
+    found = [path for ending in endings for path in folder.rglob(f"*{ending}")]
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
@@ -21,9 +21,12 @@ def test_the_committed_stubs_are_what_the_contracts_generate(
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
 
+    (tmp_path / "holdfast").mkdir()
+
     assert generate_stubs(tmp_path) == 0
 
-    committed, current = generated(PROTOS), generated(tmp_path)
+    endings = (*ENDINGS, "contracts.binpb")
+    committed, current = generated(PROTOS, endings), generated(tmp_path, endings)
     assert sorted(committed) == sorted(current)
     assert [name for name in current if committed[name] != current[name]] == []
 

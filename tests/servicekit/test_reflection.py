@@ -116,3 +116,20 @@ async def test_buf_lists_methods_and_calls_one_over_either_version(address: str,
     code, answer = await buf_curl(protocol, f"{address}/{OPS}/GetServerInfo", "-d", "{}")
     assert code == 0, answer
     assert json.loads(answer)["service"] == "shop"
+
+
+@pytest.mark.parametrize(
+    ("symbol", "comment"),
+    [
+        (OPS, "Shows the engine's plan of one of the service's named queries."),
+        (f"{OPS}.CheckConsistency", "Streams every inconsistency it finds"),
+        ("holdfast.ops.v1.Finding", "A place where two records that must agree do not."),
+    ],
+)
+async def test_grpcurl_describes_with_the_comments_of_the_contract(
+    address: str, symbol: str, comment: str
+) -> None:
+    code, described = await grpcurl(address, "describe", symbol)
+
+    assert code == 0
+    assert comment in described

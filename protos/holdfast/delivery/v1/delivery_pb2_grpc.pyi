@@ -9,7 +9,6 @@ from holdfast.delivery.v1 import directory_pb2 as _directory_pb2
 from holdfast.delivery.v1 import evidence_pb2 as _evidence_pb2
 from holdfast.delivery.v1 import order_pb2 as _order_pb2
 from holdfast.delivery.v1 import package_pb2 as _package_pb2
-import abc as _abc_1
 
 
 GRPC_GENERATED_VERSION: str
@@ -162,7 +161,7 @@ class DeliveryServiceStub:
     GetWorkflowDistribution: _aio.UnaryUnaryMultiCallable[_package_pb2.GetWorkflowDistributionRequest, _package_pb2.GetWorkflowDistributionResponse]
     """Counts packages and distinct orders by workflow and state. Errors: none of its own."""
 
-class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
+class DeliveryServiceServicer:
     """Brings orders to their receivers: packages, the photos that prove each step, and the stock held for them.
 
     Every mutation takes a request_id and may be repeated. The actor comes from the call's metadata (actor-role,
@@ -170,7 +169,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
     UTC; quantities are units.
     """
 
-    @_abc_1.abstractmethod
     def RegisterOrder(
         self,
         request: _order_pb2.RegisterOrderRequest,
@@ -180,7 +178,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         moves PENDING_PAYMENT to PENDING_SHIPMENT. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ORDER_EXISTS (other content).
         """
 
-    @_abc_1.abstractmethod
     def GetOrder(
         self,
         request: _order_pb2.GetOrderRequest,
@@ -190,7 +187,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         ORDER_NOT_FOUND.
         """
 
-    @_abc_1.abstractmethod
     def ListOrders(
         self,
         request: _order_pb2.ListOrdersRequest,
@@ -198,7 +194,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_order_pb2.ListOrdersResponse]:
         """Lists orders, newest id first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH."""
 
-    @_abc_1.abstractmethod
     def GetOrderDeliveryType(
         self,
         request: _order_pb2.GetOrderDeliveryTypeRequest,
@@ -208,7 +203,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: FIELD_INVALID, ORDER_NOT_FOUND.
         """
 
-    @_abc_1.abstractmethod
     def ListOrderPackages(
         self,
         request: _order_pb2.ListOrderPackagesRequest,
@@ -218,7 +212,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         PAGE_TOKEN_MISMATCH, ORDER_NOT_FOUND.
         """
 
-    @_abc_1.abstractmethod
     def CreatePackage(
         self,
         request: _package_pb2.CreatePackageRequest,
@@ -231,7 +224,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         ORDER_ALREADY_PACKED, ORDER_OVERPACKED.
         """
 
-    @_abc_1.abstractmethod
     def GetPackage(
         self,
         request: _package_pb2.GetPackageRequest,
@@ -239,7 +231,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_package_pb2.GetPackageResponse]:
         """Returns a package. Errors: FIELD_INVALID, PACKAGE_NOT_FOUND."""
 
-    @_abc_1.abstractmethod
     def ListPackages(
         self,
         request: _package_pb2.ListPackagesRequest,
@@ -247,7 +238,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_package_pb2.ListPackagesResponse]:
         """Lists packages, newest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH."""
 
-    @_abc_1.abstractmethod
     def PreparePackage(
         self,
         request: _package_pb2.PreparePackageRequest,
@@ -260,7 +250,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         STOCK_NOT_HELD.
         """
 
-    @_abc_1.abstractmethod
     def ClaimPackage(
         self,
         request: _package_pb2.ClaimPackageRequest,
@@ -272,7 +261,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         PACKAGE_CLAIMED, DRIVER_NOT_FOUND, DRIVER_INACTIVE.
         """
 
-    @_abc_1.abstractmethod
     def ReleaseClaim(
         self,
         request: _package_pb2.ReleaseClaimRequest,
@@ -283,7 +271,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         ILLEGAL_TRANSITION (its metadata lists what is allowed now).
         """
 
-    @_abc_1.abstractmethod
     def AssignDriver(
         self,
         request: _package_pb2.AssignDriverRequest,
@@ -295,7 +282,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         DRIVER_NOT_FOUND, DRIVER_INACTIVE.
         """
 
-    @_abc_1.abstractmethod
     def PickUpPackage(
         self,
         request: _package_pb2.PickUpPackageRequest,
@@ -308,7 +294,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         STOCK_NOT_HELD.
         """
 
-    @_abc_1.abstractmethod
     def ArriveAtWarehouse(
         self,
         request: _package_pb2.ArriveAtWarehouseRequest,
@@ -320,7 +305,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
         """
 
-    @_abc_1.abstractmethod
     def ReceivePackage(
         self,
         request: _package_pb2.ReceivePackageRequest,
@@ -333,7 +317,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         STOCK_NOT_HELD.
         """
 
-    @_abc_1.abstractmethod
     def ShipPackage(
         self,
         request: _package_pb2.ShipPackageRequest,
@@ -345,7 +328,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
         """
 
-    @_abc_1.abstractmethod
     def DeliverPackage(
         self,
         request: _package_pb2.DeliverPackageRequest,
@@ -359,7 +341,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         STOCK_NOT_HELD.
         """
 
-    @_abc_1.abstractmethod
     def CompletePackage(
         self,
         request: _package_pb2.CompletePackageRequest,
@@ -370,7 +351,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         ILLEGAL_TRANSITION (its metadata lists what is allowed now).
         """
 
-    @_abc_1.abstractmethod
     def CancelPackage(
         self,
         request: _package_pb2.CancelPackageRequest,
@@ -381,7 +361,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         ILLEGAL_TRANSITION (its metadata lists what is allowed now).
         """
 
-    @_abc_1.abstractmethod
     def RetryReservation(
         self,
         request: _package_pb2.RetryReservationRequest,
@@ -392,7 +371,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE, ILLEGAL_TRANSITION.
         """
 
-    @_abc_1.abstractmethod
     def ListAllowedTransitions(
         self,
         request: _package_pb2.ListAllowedTransitionsRequest,
@@ -402,7 +380,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors: FIELD_INVALID, ACTOR_MISSING, PACKAGE_NOT_FOUND.
         """
 
-    @_abc_1.abstractmethod
     def ListPackageEvents(
         self,
         request: _package_pb2.ListPackageEventsRequest,
@@ -410,7 +387,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_package_pb2.ListPackageEventsResponse]:
         """Lists what happened to a package, oldest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
 
-    @_abc_1.abstractmethod
     def UploadEvidence(
         self,
         request_iterator: _abc.AsyncIterator[_evidence_pb2.UploadEvidenceRequest],
@@ -421,7 +397,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         PACKAGE_NOT_FOUND, STORAGE_FULL, TOO_MANY_STREAMS.
         """
 
-    @_abc_1.abstractmethod
     def GetEvidence(
         self,
         request: _evidence_pb2.GetEvidenceRequest,
@@ -429,7 +404,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_evidence_pb2.GetEvidenceResponse]:
         """Returns what is known of a photo. Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND."""
 
-    @_abc_1.abstractmethod
     def DownloadEvidence(
         self,
         request: _evidence_pb2.DownloadEvidenceRequest,
@@ -439,7 +413,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded), TOO_MANY_STREAMS.
         """
 
-    @_abc_1.abstractmethod
     def ListEvidence(
         self,
         request: _evidence_pb2.ListEvidenceRequest,
@@ -447,7 +420,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_evidence_pb2.ListEvidenceResponse]:
         """Lists the photos of a package, newest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
 
-    @_abc_1.abstractmethod
     def RegisterDriver(
         self,
         request: _directory_pb2.RegisterDriverRequest,
@@ -457,7 +429,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         DRIVER_EXISTS (this id or phone with other content).
         """
 
-    @_abc_1.abstractmethod
     def GetDriver(
         self,
         request: _directory_pb2.GetDriverRequest,
@@ -465,7 +436,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_directory_pb2.GetDriverResponse]:
         """Returns a driver. Errors: FIELD_INVALID, DRIVER_NOT_FOUND."""
 
-    @_abc_1.abstractmethod
     def SetDriverActive(
         self,
         request: _directory_pb2.SetDriverActiveRequest,
@@ -473,7 +443,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_directory_pb2.SetDriverActiveResponse]:
         """Lets a driver claim packages, or not. Errors: FIELD_INVALID, REQUEST_ID_REUSED, DRIVER_NOT_FOUND."""
 
-    @_abc_1.abstractmethod
     def RegisterWarehouse(
         self,
         request: _directory_pb2.RegisterWarehouseRequest,
@@ -483,7 +452,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
         WAREHOUSE_EXISTS (this id or code with other content).
         """
 
-    @_abc_1.abstractmethod
     def GetWarehouse(
         self,
         request: _directory_pb2.GetWarehouseRequest,
@@ -491,7 +459,6 @@ class DeliveryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _abc.Awaitable[_directory_pb2.GetWarehouseResponse]:
         """Returns a warehouse. Errors: FIELD_INVALID, WAREHOUSE_NOT_FOUND."""
 
-    @_abc_1.abstractmethod
     def GetWorkflowDistribution(
         self,
         request: _package_pb2.GetWorkflowDistributionRequest,

@@ -263,8 +263,8 @@ class InventoryServiceServicer:
 
     def AdjustStock(self, request, context):
         """Adds units or takes some away, never below what is held. Needs a request_id. Errors: STOCK_NOT_FOUND;
-        STOCK_HAS_HOLDS (the holders in the metadata); INSUFFICIENT_STOCK when fewer are there than shall go;
-        FIELD_INVALID for "delta" when the stock would exceed 2,000,000,000 units.
+        STOCK_HAS_HOLDS (the first 20 holds in the metadata, such as "PG1:1 (delivery)"); INSUFFICIENT_STOCK when fewer
+        are there than shall go; STOCK_LIMIT_EXCEEDED when the stock would have more than 2,000,000,000 units.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

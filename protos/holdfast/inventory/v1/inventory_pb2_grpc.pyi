@@ -41,8 +41,8 @@ class InventoryServiceStub:
     """Removes a stock that is empty and not held. Errors: STOCK_NOT_FOUND, STOCK_HAS_HOLDS, QUANTITY_MISMATCH."""
     AdjustStock: _aio.UnaryUnaryMultiCallable[_movement_pb2.AdjustStockRequest, _movement_pb2.AdjustStockResponse]
     """Adds units or takes some away, never below what is held. Needs a request_id. Errors: STOCK_NOT_FOUND;
-    STOCK_HAS_HOLDS (the holders in the metadata); INSUFFICIENT_STOCK when fewer are there than shall go;
-    FIELD_INVALID for "delta" when the stock would exceed 2,000,000,000 units.
+    STOCK_HAS_HOLDS (the first 20 holds in the metadata, such as "PG1:1 (delivery)"); INSUFFICIENT_STOCK when fewer
+    are there than shall go; STOCK_LIMIT_EXCEEDED when the stock would have more than 2,000,000,000 units.
     """
     BatchAdjustStocks: _aio.UnaryUnaryMultiCallable[_movement_pb2.BatchAdjustStocksRequest, _movement_pb2.BatchAdjustStocksResponse]
     """Applies up to 500 adjustments, all or none. Needs a request_id. Errors: those of AdjustStock."""
@@ -170,8 +170,8 @@ class InventoryServiceServicer:
         context: _aio.ServicerContext[_movement_pb2.AdjustStockRequest, _abc.Awaitable[_movement_pb2.AdjustStockResponse]],
     ) -> _abc.Awaitable[_movement_pb2.AdjustStockResponse]:
         """Adds units or takes some away, never below what is held. Needs a request_id. Errors: STOCK_NOT_FOUND;
-        STOCK_HAS_HOLDS (the holders in the metadata); INSUFFICIENT_STOCK when fewer are there than shall go;
-        FIELD_INVALID for "delta" when the stock would exceed 2,000,000,000 units.
+        STOCK_HAS_HOLDS (the first 20 holds in the metadata, such as "PG1:1 (delivery)"); INSUFFICIENT_STOCK when fewer
+        are there than shall go; STOCK_LIMIT_EXCEEDED when the stock would have more than 2,000,000,000 units.
         """
 
     def BatchAdjustStocks(
