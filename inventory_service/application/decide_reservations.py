@@ -32,11 +32,6 @@ async def decide_reservation(command: ReservationCommand, uow: UnitOfWork) -> Re
     return outcome
 
 
-async def expire_reservation(reservation_id: str, uow: UnitOfWork) -> None:
-    """Gives the units of one hold back if its time has come."""
-    await decide_reservations([ExpireReservation(reservation_id)], uow)
-
-
 async def expire_due_reservations(most: int, uow: UnitOfWork) -> int:
     """Gives the units of at most `most` holds back whose time has come; answers how many there were.
 

@@ -10,7 +10,7 @@ async def get_stock(sku: str, uow: UnitOfWork) -> Stock:
     """The stock as it is now. Raises StockNotFound."""
     stock = await uow.stocks.get(sku)
     if stock is None:
-        raise StockNotFound(sku)
+        raise StockNotFound((sku,))
     return stock
 
 

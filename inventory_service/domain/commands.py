@@ -33,7 +33,7 @@ class CommitReservation:
     reservation_id: str
     quantities: Mapping[str, int] | None
     actor: Actor
-    version: int | None = None
+    expected_version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ReleaseReservation:
 
     reservation_id: str
     actor: Actor
-    version: int | None = None
+    expected_version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class ExtendReservation:
     reservation_id: str
     ttl: timedelta
     actor: Actor
-    version: int | None = None
+    expected_version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,4 +77,4 @@ class AdjustStock:
     reference: str
     note: str
     actor: Actor
-    version: int | None = None
+    expected_version: int | None = None

@@ -11,13 +11,12 @@ class Refusal(Exception):
 
 @dataclass(eq=False)
 class StockNotFound(Refusal):
-    """No stock bears the sku; `skus` names all that are unknown where several were asked for."""
+    """No stock bears the sku; every unknown one of those asked for is named."""
 
-    sku: str
-    skus: tuple[str, ...] | None = None
+    skus: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"no stock with sku {', '.join(self.skus or (self.sku,))}"
+        return f"no stock with sku {', '.join(self.skus)}"
 
 
 @dataclass(eq=False)
@@ -198,12 +197,14 @@ class CallerNotAllowed(Refusal):
 
 @dataclass(eq=False)
 class EtagMismatch(Refusal):
-    """The etag sent is of an earlier version."""
+    """The stock or the reservation has changed since the caller read it."""
 
-    subject: str
+    sku: str | None = None
+    reservation_id: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.subject} has changed since it was read; read it again"
+        changed = f"stock {self.sku}" if self.sku else f"reservation {self.reservation_id}"
+        return f"{changed} has changed since; read it again"
 
 
 @dataclass(eq=False)

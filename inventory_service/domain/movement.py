@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from uuid import UUID
 
 
-class MovementReason(Enum):
+class MovementReason(StrEnum):
     """Why units came or went. OPENING and SOLD are written by the service only."""
 
     RECEIVED = "RECEIVED"

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum
+from enum import StrEnum
 from uuid import UUID
 
 
-class ReservationState(Enum):
+class ReservationState(StrEnum):
     """Where a reservation stands; it leaves HELD once and for ever."""
 
     HELD = "HELD"

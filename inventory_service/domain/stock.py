@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from enum import Enum
+from enum import StrEnum
 from uuid import UUID
 
 MOST_UNITS = 2_000_000_000
 """The most units that one stock can have; a little below what its column can store."""
 
 
-class StockStatus(Enum):
+class StockStatus(StrEnum):
     """Where a stock stands in its life; the value is how it is stored."""
 
     IN_STOCK = "in_stock"
@@ -26,7 +26,7 @@ SELLABLE = frozenset({StockStatus.IN_STOCK, StockStatus.PRESALE, StockStatus.PRE
 """The statuses in which a stock can be created and reserved."""
 
 
-class Platform(Enum):
+class Platform(StrEnum):
     """A market place; the value is how it is stored."""
 
     STOCKX = "stockx"

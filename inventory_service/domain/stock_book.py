@@ -86,9 +86,9 @@ class StockBook:
         """The level after units came or went, or why they cannot."""
         level = self._levels.get(command.sku)
         if level is None:
-            return StockNotFound(command.sku)
-        if command.version not in (None, level.version):
-            return EtagMismatch(command.sku)
+            return StockNotFound((command.sku,))
+        if command.expected_version not in (None, level.version):
+            return EtagMismatch(sku=command.sku)
         if level.quantity + command.delta < level.reserved_quantity:
             self._expire_due_holds({command.sku})
             level = self._levels[command.sku]
@@ -154,7 +154,7 @@ class StockBook:
 
     def _sellable_levels(self, quantities: Mapping[str, int]) -> list[StockLevel]:
         if unknown := sorted(sku for sku in quantities if sku not in self._levels):
-            raise StockNotFound(unknown[0], tuple(unknown))
+            raise StockNotFound(tuple(unknown))
         levels = [self._levels[sku] for sku in quantities]
         if unsellable := [level for level in levels if not level.sellable]:
             raise StockNotSellable(
@@ -175,7 +175,7 @@ class StockBook:
         if reservation.state is ReservationState.COMMITTED and quantities == reservation.committed_quantities:
             return reservation
         self._require_open(reservation)
-        _require_version(reservation, command.version)
+        _require_version(reservation, command.expected_version)
         _require_held(reservation, quantities)
         for line in reservation.lines:
             self._commit_line(reservation, line, quantities.get(line.sku, 0), command.actor)
@@ -210,13 +210,13 @@ class StockBook:
             raise ReservationAlreadyResolved(reservation.reservation_id, reservation.state.name)
         if reservation.state is not ReservationState.HELD:
             return reservation
-        _require_version(reservation, command.version)
+        _require_version(reservation, command.expected_version)
         return self._give_back(reservation.released(self.now))
 
     def _extend(self, command: commands.ExtendReservation) -> Reservation:
         reservation = self._resolvable_by(command.actor, command.reservation_id)
         self._require_open(reservation)
-        _require_version(reservation, command.version)
+        _require_version(reservation, command.expected_version)
         return self._put_reservation(reservation.extended(command.ttl, self.now))
 
     def _known(self, reservation_id: str) -> Reservation:
@@ -267,7 +267,7 @@ class StockBook:
 
 def _require_version(reservation: Reservation, version: int | None) -> None:
     if version not in (None, reservation.version):
-        raise EtagMismatch(reservation.reservation_id)
+        raise EtagMismatch(reservation_id=reservation.reservation_id)
 
 
 def _require_held(reservation: Reservation, quantities: Mapping[str, int]) -> None:

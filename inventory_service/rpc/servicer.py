@@ -11,16 +11,14 @@ from holdfast.inventory.v1 import stock_pb2 as stocks
 
 from inventory_service.application.adjust_stock import adjust_stock
 from inventory_service.application.create_stock import create_stock
-from inventory_service.application.decide_reservations import decide_reservation, expire_reservation
+from inventory_service.application.decide_reservations import decide_reservation
 from inventory_service.application.read_books import get_reservation, get_stock
 from inventory_service.domain.commands import ReservationCommand
-from inventory_service.domain.errors import ReservationExpired, StockLimitExceeded
 from inventory_service.domain.reservation import Reservation
 from inventory_service.rpc.messages import movement, reservation, stock
 from inventory_service.rpc.pages import one_page
 from inventory_service.rpc.work import Work, current_actor
 from servicekit.context import Context
-from servicekit.errors import field_invalid
 from servicekit.mutations import Mutations
 from servicekit.transactions import Transactions
 
@@ -67,10 +65,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         command = movement.adjust_stock(request, current_actor())
 
         async def work(uow: Work) -> movements.AdjustStockResponse:
-            try:
-                adjusted, entry = await adjust_stock(command, uow)
-            except StockLimitExceeded as error:
-                raise field_invalid([("delta", str(error))]) from error
+            adjusted, entry = await adjust_stock(command, uow)
             return movements.AdjustStockResponse(
                 stock=stock.stock_message(adjusted), movement=movement.movement_message(entry)
             )
@@ -151,16 +146,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
             decided = await decide_reservation(command, uow)
             return reply(reservation=reservation.reservation_message(decided))
 
-        try:
-            return await self._mutations.run(
-                request, work, reply, context=context, name="batch", repeatable=True
-            )
-        except ReservationExpired:
-            # The refusal took back the expiry that it found due: it is kept in a transaction of its own.
-            await self._transactions.run(
-                lambda uow: expire_reservation(command.reservation_id, uow), name="expire"
-            )
-            raise
+        return await self._mutations.run(request, work, reply, context=context, name="batch", repeatable=True)
 
 
 def register(server: grpc.aio.Server, servicer: InventoryServicer) -> None:

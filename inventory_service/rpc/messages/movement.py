@@ -30,37 +30,35 @@ _GIVEN_REASONS = {number: reason for number, reason in REASONS.items() if reason
 
 def adjust_stock(request: pb.AdjustStockRequest, actor: Actor) -> AdjustStock:
     """Raises FieldInvalid."""
-    violations = Violations()
-    violations.request_id(request.request_id, required=True)
-    reason = violations.choice("reason", request.reason, _GIVEN_REASONS)
+    v = Violations()
+    v.request_id(request.request_id, required=True)
+    reason = v.choice("reason", request.reason, _GIVEN_REASONS)
     command = AdjustStock(
-        sku=violations.name("sku", request.sku),
-        delta=violations.delta("delta", request.delta),
+        sku=v.name("sku", request.sku),
+        delta=v.delta("delta", request.delta),
         reason=reason or MovementReason.OTHER,
-        reference=violations.text("reference", request.reference, most=200),
-        note=violations.text("note", request.note, most=500, required=reason is MovementReason.OTHER),
+        reference=v.text("reference", request.reference, most=200),
+        note=v.text("note", request.note, most=500, required=reason is MovementReason.OTHER),
         actor=actor,
-        version=etags.version(violations, "etag", request.etag),
+        expected_version=etags.version(v, "etag", request.etag),
     )
-    violations.raise_if_any()
+    v.raise_if_any()
     return command
 
 
 def list_movements(request: pb.ListMovementsRequest) -> tuple[MovementFilter, Page]:
     """Raises FieldInvalid, PageTokenMismatch."""
-    violations = Violations()
-    page = requested_page(violations, request)
+    v = Violations()
+    page = requested_page(v, request)
     wanted = MovementFilter(
-        sku=violations.optional_name("sku", request.sku),
-        reason=violations.optional_choice("reason", request.reason, REASONS),
-        reference=violations.text("reference", request.reference, most=200) or None,
-        reservation_id=violations.optional_name("reservation_id", request.reservation_id),
-        start_time=violations.instant("start_time", request.start_time)
-        if request.HasField("start_time")
-        else None,
-        end_time=violations.instant("end_time", request.end_time) if request.HasField("end_time") else None,
+        sku=v.optional_name("sku", request.sku),
+        reason=v.optional_choice("reason", request.reason, REASONS),
+        reference=v.text("reference", request.reference, most=200) or None,
+        reservation_id=v.optional_name("reservation_id", request.reservation_id),
+        start_time=v.instant("start_time", request.start_time) if request.HasField("start_time") else None,
+        end_time=v.instant("end_time", request.end_time) if request.HasField("end_time") else None,
     )
-    violations.raise_if_any()
+    v.raise_if_any()
     return wanted, page
 
 

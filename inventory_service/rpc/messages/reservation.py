@@ -37,81 +37,81 @@ STATES: dict[int, ReservationState] = {number: state for state, number in _SHOWN
 
 def reserve_stock(request: pb.ReserveStockRequest, actor: Actor) -> ReserveStock:
     """Lines of one sku are summed. Raises FieldInvalid."""
-    violations = Violations()
-    violations.request_id(request.request_id)
+    v = Violations()
+    v.request_id(request.request_id)
     command = ReserveStock(
-        reservation_id=violations.name("reservation_id", request.reservation_id),
-        holder=violations.name("holder", request.holder),
-        quantities=_quantities(violations, request.lines, least=1),
-        ttl=_ttl(violations, request.ttl) if request.HasField("ttl") else None,
+        reservation_id=v.name("reservation_id", request.reservation_id),
+        holder=v.name("holder", request.holder),
+        quantities=_quantities(v, request.lines, least=1),
+        ttl=_ttl(v, request.ttl) if request.HasField("ttl") else None,
         actor=actor,
     )
-    violations.raise_if_any()
+    v.raise_if_any()
     return command
 
 
 def commit_reservation(request: pb.CommitReservationRequest, actor: Actor) -> CommitReservation:
     """Raises FieldInvalid."""
-    violations = Violations()
-    violations.request_id(request.request_id)
+    v = Violations()
+    v.request_id(request.request_id)
     command = CommitReservation(
-        reservation_id=violations.name("reservation_id", request.reservation_id),
-        quantities=_quantities(violations, request.lines, least=0) if request.lines else None,
+        reservation_id=v.name("reservation_id", request.reservation_id),
+        quantities=_quantities(v, request.lines, least=0) if request.lines else None,
         actor=actor,
-        version=etags.version(violations, "etag", request.etag),
+        expected_version=etags.version(v, "etag", request.etag),
     )
-    violations.raise_if_any()
+    v.raise_if_any()
     return command
 
 
 def release_reservation(request: pb.ReleaseReservationRequest, actor: Actor) -> ReleaseReservation:
     """Raises FieldInvalid."""
-    violations = Violations()
-    violations.request_id(request.request_id)
+    v = Violations()
+    v.request_id(request.request_id)
     command = ReleaseReservation(
-        reservation_id=violations.name("reservation_id", request.reservation_id),
+        reservation_id=v.name("reservation_id", request.reservation_id),
         actor=actor,
-        version=etags.version(violations, "etag", request.etag),
+        expected_version=etags.version(v, "etag", request.etag),
     )
-    violations.raise_if_any()
+    v.raise_if_any()
     return command
 
 
 def extend_reservation(request: pb.ExtendReservationRequest, actor: Actor) -> ExtendReservation:
     """Raises FieldInvalid."""
-    violations = Violations()
-    violations.request_id(request.request_id)
+    v = Violations()
+    v.request_id(request.request_id)
     command = ExtendReservation(
-        reservation_id=violations.name("reservation_id", request.reservation_id),
-        ttl=_ttl(violations, request.ttl),
+        reservation_id=v.name("reservation_id", request.reservation_id),
+        ttl=_ttl(v, request.ttl),
         actor=actor,
-        version=etags.version(violations, "etag", request.etag),
+        expected_version=etags.version(v, "etag", request.etag),
     )
-    violations.raise_if_any()
+    v.raise_if_any()
     return command
 
 
 def reservation_id(request: pb.GetReservationRequest) -> str:
     """The id asked for. Raises FieldInvalid."""
-    violations = Violations()
-    value = violations.name("reservation_id", request.reservation_id)
-    violations.raise_if_any()
+    v = Violations()
+    value = v.name("reservation_id", request.reservation_id)
+    v.raise_if_any()
     return value
 
 
 def list_reservations(request: pb.ListReservationsRequest) -> tuple[ReservationFilter, Page]:
     """Raises FieldInvalid, PageTokenMismatch."""
-    violations = Violations()
-    page = requested_page(violations, request)
+    v = Violations()
+    page = requested_page(v, request)
     wanted = ReservationFilter(
-        holder=violations.optional_name("holder", request.holder),
-        sku=violations.optional_name("sku", request.sku),
-        state=violations.optional_choice("state", request.state, STATES),
-        expire_before=violations.instant("expire_before", request.expire_before)
+        holder=v.optional_name("holder", request.holder),
+        sku=v.optional_name("sku", request.sku),
+        state=v.optional_choice("state", request.state, STATES),
+        expire_before=v.instant("expire_before", request.expire_before)
         if request.HasField("expire_before")
         else None,
     )
-    violations.raise_if_any()
+    v.raise_if_any()
     return wanted, page
 
 
@@ -155,20 +155,18 @@ def shortage_details(error: InsufficientStock) -> pb.ShortageDetails:
     )
 
 
-def _quantities(
-    violations: Violations, lines: Iterable[pb.ReservationLine], *, least: int
-) -> Mapping[str, int]:
+def _quantities(v: Violations, lines: Iterable[pb.ReservationLine], *, least: int) -> Mapping[str, int]:
     lines = list(lines)
-    violations.count("lines", len(lines), least=least, most=MOST_LINES)
+    v.count("lines", len(lines), least=least, most=MOST_LINES)
     summed: Counter[str] = Counter()
     for index, line in enumerate(lines):
-        sku = violations.name(f"lines[{index}].sku", line.sku)
-        summed[sku] += violations.quantity(f"lines[{index}].quantity", line.quantity, least=1)
+        sku = v.name(f"lines[{index}].sku", line.sku)
+        summed[sku] += v.quantity(f"lines[{index}].quantity", line.quantity, least=1)
         if line.committed_quantity:
-            violations.add(f"lines[{index}].committed_quantity", "is set by the service only")
+            v.add(f"lines[{index}].committed_quantity", "is set by the service only")
     return dict(summed)
 
 
-def _ttl(violations: Violations, ttl: Duration) -> timedelta:
-    seconds = violations.seconds("ttl", ttl, least=LEAST_TTL_SECONDS, most=MOST_TTL_SECONDS)
+def _ttl(v: Violations, ttl: Duration) -> timedelta:
+    seconds = v.seconds("ttl", ttl, least=LEAST_TTL_SECONDS, most=MOST_TTL_SECONDS)
     return timedelta(seconds=seconds)

@@ -42,49 +42,48 @@ _OPENING_STATUSES = {number: status for number, status in STATUSES.items() if st
 
 def create_stock(request: pb.CreateStockRequest, actor: Actor) -> CreateStock:
     """Raises FieldInvalid."""
-    violations = Violations()
-    violations.request_id(request.request_id)
+    v = Violations()
+    v.request_id(request.request_id)
     command = CreateStock(
-        sku=violations.name("sku", request.sku),
-        quantity=violations.quantity("quantity", request.quantity),
-        status=violations.optional_choice("status", request.status, _OPENING_STATUSES)
-        or StockStatus.IN_STOCK,
-        details=stock_details(violations, "details", request.details),
+        sku=v.name("sku", request.sku),
+        quantity=v.quantity("quantity", request.quantity),
+        status=v.optional_choice("status", request.status, _OPENING_STATUSES) or StockStatus.IN_STOCK,
+        details=stock_details(v, "details", request.details),
         actor=actor,
     )
-    violations.raise_if_any()
+    v.raise_if_any()
     return command
 
 
 def sku(request: pb.GetStockRequest) -> str:
     """The sku asked for. Raises FieldInvalid."""
-    violations = Violations()
-    value = violations.name("sku", request.sku)
-    violations.raise_if_any()
+    v = Violations()
+    value = v.name("sku", request.sku)
+    v.raise_if_any()
     return value
 
 
 def list_stocks(request: pb.ListStocksRequest) -> tuple[StockFilter, Page]:
     """Raises FieldInvalid, PageTokenMismatch."""
-    violations = Violations()
-    page = requested_page(violations, request)
+    v = Violations()
+    page = requested_page(v, request)
     available = request.available_at_most if request.HasField("available_at_most") else None
     if available is not None:
-        violations.quantity("available_at_most", available, most=MOST_UNITS)
+        v.quantity("available_at_most", available, most=MOST_UNITS)
     if request.order_by not in pb.StockOrder.values():
-        violations.add("order_by", "must be one of NEWEST_FIRST, SKU")
+        v.add("order_by", "must be one of NEWEST_FIRST, SKU")
     wanted = StockFilter(
-        sku_prefix=violations.text("sku_prefix", request.sku_prefix, most=64) or None,
-        product_id=uuid(violations, "product_id", request.product_id),
-        status=violations.optional_choice("status", request.status, STATUSES),
-        platform=violations.optional_choice("platform", request.platform, PLATFORMS),
+        sku_prefix=v.text("sku_prefix", request.sku_prefix, most=64) or None,
+        product_id=uuid(v, "product_id", request.product_id),
+        status=v.optional_choice("status", request.status, STATUSES),
+        platform=v.optional_choice("platform", request.platform, PLATFORMS),
         available_at_most=available,
-        updated_since=violations.instant("updated_since", request.updated_since)
+        updated_since=v.instant("updated_since", request.updated_since)
         if request.HasField("updated_since")
         else None,
         by_sku=request.order_by == pb.STOCK_ORDER_SKU,
     )
-    violations.raise_if_any()
+    v.raise_if_any()
     return wanted, page
 
 

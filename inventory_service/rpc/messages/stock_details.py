@@ -14,34 +14,34 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASC
 _EAN = re.compile(r"[0-9]{8,13}", re.ASCII)
 
 
-def stock_details(violations: Violations, path: str, message: pb.StockDetails) -> StockDetails:
+def stock_details(v: Violations, path: str, message: pb.StockDetails) -> StockDetails:
     """The details in a request; `path` is the field that bears them."""
 
     def text(name: str, most: int) -> str | None:
-        return violations.text(f"{path}.{name}", getattr(message, name), most=most) or None
+        return v.text(f"{path}.{name}", getattr(message, name), most=most) or None
 
     def amount(name: str, digits: int) -> Decimal | None:
-        return _decimal(violations, f"{path}.{name}", getattr(message, name), digits)
+        return _decimal(v, f"{path}.{name}", getattr(message, name), digits)
 
     return StockDetails(
-        product_id=uuid(violations, f"{path}.product_id", message.product_id),
-        size_id=uuid(violations, f"{path}.size_id", message.size_id),
-        supplier_id=uuid(violations, f"{path}.supplier_id", message.supplier_id),
-        ean=_ean(violations, f"{path}.ean", message.ean),
+        product_id=uuid(v, f"{path}.product_id", message.product_id),
+        size_id=uuid(v, f"{path}.size_id", message.size_id),
+        supplier_id=uuid(v, f"{path}.supplier_id", message.supplier_id),
+        ean=_ean(v, f"{path}.ean", message.ean),
         purchase_price=amount("purchase_price", 8),
         gross_purchase_price=amount("gross_purchase_price", 8),
         vat_amount=amount("vat_amount", 8),
         vat_rate=amount("vat_rate", 3),
-        purchase_date=violations.instant(f"{path}.purchase_time", message.purchase_time)
+        purchase_date=v.instant(f"{path}.purchase_time", message.purchase_time)
         if message.HasField("purchase_time")
         else None,
-        delivery_date=violations.instant(f"{path}.delivery_time", message.delivery_time)
+        delivery_date=v.instant(f"{path}.delivery_time", message.delivery_time)
         if message.HasField("delivery_time")
         else None,
         detailed_status=text("detailed_status", 50),
         notes=text("notes", 5000),
         location=text("location", 50),
-        external_ids=_external_ids(violations, f"{path}.external_ids", dict(message.external_ids)),
+        external_ids=_external_ids(v, f"{path}.external_ids", dict(message.external_ids)),
     )
 
 
@@ -65,38 +65,36 @@ def details_of(details: StockDetails) -> pb.StockDetails:
     )
 
 
-def uuid(violations: Violations, field: str, value: str) -> UUID | None:
+def uuid(v: Violations, field: str, value: str) -> UUID | None:
     """A UUID, or None where it is empty."""
     if not value:
         return None
     if _UUID.fullmatch(value) is None:
-        violations.add(field, "must be a UUID such as 123e4567-e89b-12d3-a456-426614174000")
+        v.add(field, "must be a UUID such as 123e4567-e89b-12d3-a456-426614174000")
         return None
     return UUID(value)
 
 
-def _ean(violations: Violations, field: str, value: str) -> str | None:
+def _ean(v: Violations, field: str, value: str) -> str | None:
     if value and _EAN.fullmatch(value) is None:
-        violations.add(field, "must be 8 to 13 digits")
+        v.add(field, "must be 8 to 13 digits")
     return value or None
 
 
-def _decimal(violations: Violations, field: str, value: str, digits: int) -> Decimal | None:
+def _decimal(v: Violations, field: str, value: str, digits: int) -> Decimal | None:
     if not value:
         return None
     if re.fullmatch(rf"[0-9]{{1,{digits}}}(\.[0-9]{{1,2}})?", value, re.ASCII) is None:
-        violations.add(
-            field, f"must be a decimal number of at most {digits} digits before and 2 after the point"
-        )
+        v.add(field, f"must be a decimal number of at most {digits} digits before and 2 after the point")
         return None
     return Decimal(value)
 
 
-def _external_ids(violations: Violations, field: str, pairs: dict[str, str]) -> dict[str, str]:
-    violations.count(field, len(pairs), most=50)
+def _external_ids(v: Violations, field: str, pairs: dict[str, str]) -> dict[str, str]:
+    v.count(field, len(pairs), most=50)
     for key, value in pairs.items():
-        violations.text(f"{field}.key", key, most=64, required=True)
-        violations.text(f"{field}[{key!r}]", value, most=256)
+        v.text(f"{field}.key", key, most=64, required=True)
+        v.text(f"{field}[{key!r}]", value, most=256)
     return pairs
 
 

@@ -85,7 +85,7 @@ def test_an_unknown_sku_and_a_stale_version_are_refused() -> None:
     book = a_book([a_level("A")])
 
     assert isinstance(book.adjust(adjust(1, "B")), StockNotFound)
-    assert isinstance(book.adjust(replace(adjust(1), version=2)), EtagMismatch)
+    assert isinstance(book.adjust(replace(adjust(1), expected_version=2)), EtagMismatch)
     assert untouched(book)
 
 

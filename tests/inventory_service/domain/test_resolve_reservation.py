@@ -137,9 +137,9 @@ def test_only_its_maker_and_operators_resolve_a_reservation(state: str, verb: st
 @pytest.mark.parametrize(
     "command",
     [
-        CommitReservation("r1", None, SHOP, version=7),
-        ReleaseReservation("r1", SHOP, version=7),
-        ExtendReservation("r1", HOUR, SHOP, version=7),
+        CommitReservation("r1", None, SHOP, expected_version=7),
+        ReleaseReservation("r1", SHOP, expected_version=7),
+        ExtendReservation("r1", HOUR, SHOP, expected_version=7),
     ],
 )
 def test_a_stale_version_is_refused(
@@ -149,14 +149,14 @@ def test_a_stale_version_is_refused(
 
     assert isinstance(book.decide(command), EtagMismatch)
     assert untouched(book)
-    fresh = replace(command, version=1)
+    fresh = replace(command, expected_version=1)
     assert isinstance(book_in("held").decide(fresh), Reservation)
 
 
 def test_a_repeated_commit_is_answered_before_its_version_is_looked_at() -> None:
     book = book_in("committed")
 
-    assert isinstance(book.decide(CommitReservation("r1", None, SHOP, version=1)), Reservation)
+    assert isinstance(book.decide(CommitReservation("r1", None, SHOP, expected_version=1)), Reservation)
 
 
 def test_commit_takes_units_off_the_shelf_and_writes_them_into_the_ledger() -> None:

@@ -85,8 +85,9 @@ async def test_a_stock_has_at_most_two_thousand_million_units(inventory: Invento
 
     refusal = await refused(inventory.adjust("A", 1, "q2"))
 
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
-    assert refusal.violations == [("delta", "A has 2000000000 units and can have at most 2000000000")]
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "STOCK_LIMIT_EXCEEDED")
+    assert refusal.metadata == {"sku": "A", "quantity": "2000000000", "limit": "2000000000"}
+    assert refusal.violations == [("A", "A has 2000000000 units and can have at most 2000000000")]
     assert await inventory.everything() == before
 
 
@@ -94,7 +95,7 @@ async def test_an_unknown_sku_is_not_found(inventory: Inventory) -> None:
     refusal = await refused(inventory.adjust("NO", 1, "q1"))
 
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "STOCK_NOT_FOUND")
-    assert refusal.metadata == {"sku": "NO"}
+    assert refusal.metadata == {"skus": "NO"}
     assert refusal.resource == ("stock", "NO")
 
 
@@ -106,6 +107,7 @@ async def test_a_stale_etag_is_refused_without_advice_to_retry(inventory: Invent
     refusal = await refused(inventory.adjust("A", 1, "q2", etag=made.etag))
 
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.ABORTED, "ETAG_MISMATCH")
+    assert refusal.metadata == {"sku": "A"}
     assert not refusal.retry
     assert await inventory.everything() == before
     assert (await inventory.adjust("A", 1, "q2", etag=changed.etag)).quantity == 7

@@ -66,8 +66,8 @@ async def test_every_unknown_sku_is_named(inventory: Inventory) -> None:
     refusal = await refused(inventory.reserve("r1", {"Z": 1, "A": 1, "Y": 1}))
 
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.NOT_FOUND, "STOCK_NOT_FOUND")
-    assert refusal.metadata == {"sku": "Y", "skus": "Y, Z"}
-    assert refusal.resource == ("stock", "Y")
+    assert refusal.metadata == {"skus": "Y, Z"}
+    assert refusal.resource == ("stock", "Y, Z")
     assert await inventory.everything() == before
 
 
