@@ -72,11 +72,17 @@ class Journey:
         self.delivery = delivery_pb2_grpc.DeliveryServiceStub(channel)
         self.parties = parties
 
-    async def take(self, package_sn: str, step: Step) -> package_pb2.Package:
-        """Proves and makes one step. Safe to repeat: the ids are made from what the step is."""
+    async def take(self, package_sn: str, step: Step, **fields: Any) -> package_pb2.Package:
+        """Proves and makes one step. Safe to repeat: the ids are made from what the step is.
+
+        `fields` are further ones of the request.
+        """
         evidence_ids = [await self.upload(package_sn, step.photo, step.role)] if step.photo else []
         request = getattr(package_pb2, f"{step.method}Request")(
-            package_sn=package_sn, evidence_ids=evidence_ids, request_id=f"{package_sn}:{step.method}"
+            package_sn=package_sn,
+            evidence_ids=evidence_ids,
+            request_id=f"{package_sn}:{step.method}",
+            **fields,
         )
         call: Any = getattr(self.delivery, step.method)
         reply = await call(request, metadata=self.parties.metadata(step.role), timeout=CALL_SECONDS)
@@ -85,23 +91,24 @@ class Journey:
 
     async def upload(self, package_sn: str, kind: package_pb2.EvidenceKind.ValueType, role: str) -> str:
         """Uploads the photo of one step and answers its evidence_id."""
+        header = evidence_pb2.EvidenceHeader(
+            kind=kind, package_sn=package_sn, file_name=f"{package_sn}.jpg", media_type="image/jpeg"
+        )
         reply = await self.delivery.UploadEvidence(
-            _parts(package_sn, kind, photo(f"{package_sn}:{kind}")),
+            upload_messages(header, photo(f"{package_sn}:{kind}")),
             metadata=self.parties.metadata(role),
             timeout=CALL_SECONDS,
         )
         return reply.evidence.evidence_id
 
 
-async def _parts(
-    package_sn: str, kind: package_pb2.EvidenceKind.ValueType, content: bytes
+async def upload_messages(
+    header: evidence_pb2.EvidenceHeader, content: bytes, chunk_bytes: int = CHUNK_BYTES
 ) -> AsyncIterator[evidence_pb2.UploadEvidenceRequest]:
-    header = evidence_pb2.EvidenceHeader(
-        kind=kind, package_sn=package_sn, file_name=f"{package_sn}.jpg", media_type="image/jpeg"
-    )
+    """The messages of an upload: the header, then the content in chunks."""
     yield evidence_pb2.UploadEvidenceRequest(header=header)
-    for start in range(0, len(content), CHUNK_BYTES):
-        yield evidence_pb2.UploadEvidenceRequest(chunk=content[start : start + CHUNK_BYTES])
+    for start in range(0, len(content), chunk_bytes):
+        yield evidence_pb2.UploadEvidenceRequest(chunk=content[start : start + chunk_bytes])
 
 
 def photo(seed: str) -> bytes:

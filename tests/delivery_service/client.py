@@ -4,14 +4,11 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 from holdfast.delivery.v1 import (
     delivery_pb2_grpc,
     directory_pb2,
@@ -24,13 +21,16 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.persistence.tables import metadata, outbox
-from devtools.journey import STEPS, Step, photo
+from devtools.journey import STEPS, Journey, Parties, Step, photo, upload_messages
 from tests.delivery_service.fake_inventory import FakeInventory
+from tests.support import refusals
+from tests.support.refusals import Refused
 
 Metadata = tuple[tuple[str, str], ...]
 
 SHOP_ID, WAREHOUSE_ID, DRIVER_ID = "7", "3", "5"
 ids = itertools.count(random.randrange(10**9, 10**10))
+refused = partial(refusals.refused, domain="delivery.holdfast")
 
 
 def actor(role: str, actor_id: str | int) -> Metadata:
@@ -49,6 +49,7 @@ class Delivery:
     def __init__(self, channel: grpc.aio.Channel, engine: AsyncEngine, inventory: FakeInventory) -> None:
         self.stub = delivery_pb2_grpc.DeliveryServiceStub(channel)
         self.ops = ops_pb2_grpc.OpsServiceStub(channel)
+        self.journey = Journey(channel, Parties(SHOP_ID, WAREHOUSE_ID, DRIVER_ID))
         self.engine = engine
         self.inventory = inventory
 
@@ -122,17 +123,11 @@ class Delivery:
         **header: Any,
     ) -> evidence_pb2.Evidence:
         """UploadEvidence, by default of a photo that nobody has taken before."""
-        data = photo(str(next(ids))) if content is None else content
         first = evidence_pb2.EvidenceHeader(
             package_sn=package_sn, kind=pb.EvidenceKind.Value(f"EVIDENCE_KIND_{kind}"), **header
         )
-
-        async def parts() -> AsyncIterator[evidence_pb2.UploadEvidenceRequest]:
-            yield evidence_pb2.UploadEvidenceRequest(header=first)
-            for start in range(0, len(data), chunk):
-                yield evidence_pb2.UploadEvidenceRequest(chunk=data[start : start + chunk])
-
-        return (await self.stub.UploadEvidence(parts(), metadata=by, timeout=10)).evidence
+        messages = upload_messages(first, photo(str(next(ids))) if content is None else content, chunk)
+        return (await self.stub.UploadEvidence(messages, metadata=by, timeout=10)).evidence
 
     async def move(self, method: str, package_sn: str, *, by: Metadata, **fields: Any) -> pb.Package:
         """One verb by the name of its RPC."""
@@ -143,18 +138,10 @@ class Delivery:
 
     async def take(self, package_sn: str, step: Step, **fields: Any) -> pb.Package:
         """One step of the way, with its photo."""
-        by = BY_ROLE[step.role]
-        if step.photo:
-            kind = pb.EvidenceKind.Name(step.photo).removeprefix("EVIDENCE_KIND_")
-            fields["evidence_ids"] = [(await self.upload(package_sn, kind, by=by)).evidence_id]
-        return await self.move(step.method, package_sn, by=by, **fields)
+        return await self.journey.take(package_sn, step, **fields)
 
     async def drive(self, package: pb.Package, *, until: str = "") -> pb.Package:
-        """All steps of the way, up to and with the method `until`."""
-        return await self.drive_on(package, until)
-
-    async def drive_on(self, package: pb.Package, until: str) -> pb.Package:
-        """The steps that are left, up to and with the method `until`."""
+        """The steps that are left of its way, up to and with the method `until`."""
         done = len([verb for verb in await self.events(package.package_sn) if verb != "CREATE"])
         for step in STEPS[package.workflow][done:]:
             package = await self.take(package.package_sn, step)
@@ -199,7 +186,7 @@ class Delivery:
         found = self.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(checks=checks), timeout=30)
         return [f"{answer.finding.subject}: {answer.finding.description}" async for answer in found]
 
-    async def refused(self, call: Awaitable[object]) -> "Refused":
+    async def refused(self, call: Awaitable[object]) -> Refused:
         """The refusal of a call that must change nothing."""
         before = await self.everything()
         refusal = await refused(call)
@@ -221,59 +208,3 @@ async def eventually(probe: Callable[[], Awaitable[bool]], seconds: float = 10) 
     while not await probe():
         assert time.monotonic() < until, "it did not come about"
         await asyncio.sleep(0.01)
-
-
-@dataclass(frozen=True)
-class Refused:
-    """What a caller learns from a refusal."""
-
-    code: grpc.StatusCode
-    reason: str
-    metadata: Mapping[str, str]
-    violations: list[tuple[str, str]]
-    """(field, description) or (subject, description)."""
-    resource: tuple[str, str] | None
-    retry: bool
-
-
-async def refused(call: Awaitable[object]) -> Refused:
-    """The refusal of a call that must not succeed; its error always bears an ErrorInfo of delivery."""
-    try:
-        answer = await call
-    except grpc.aio.AioRpcError as error:
-        status = rpc_status.from_call(error)  # type: ignore[arg-type]
-        assert status is not None, error
-        found: dict[type[Message], Any] = {}
-        for detail in status.details:
-            for kind in _DETAILS:
-                if detail.Is(kind.DESCRIPTOR):
-                    found[kind] = kind.FromString(detail.value)
-        info = found[error_details_pb2.ErrorInfo]
-        assert info.domain == "delivery.holdfast"
-        resource = found.get(error_details_pb2.ResourceInfo)
-        return Refused(
-            error.code(),
-            info.reason,
-            dict(info.metadata),
-            _violations(found),
-            None if resource is None else (resource.resource_type, resource.resource_name),
-            error_details_pb2.RetryInfo in found,
-        )
-    raise AssertionError(f"was not refused but answered {answer}")
-
-
-_DETAILS: tuple[type[Message], ...] = (
-    error_details_pb2.ErrorInfo,
-    error_details_pb2.BadRequest,
-    error_details_pb2.PreconditionFailure,
-    error_details_pb2.ResourceInfo,
-    error_details_pb2.RetryInfo,
-)
-
-
-def _violations(found: Mapping[type[Message], Any]) -> list[tuple[str, str]]:
-    if bad := found.get(error_details_pb2.BadRequest):
-        return [(violation.field, violation.description) for violation in bad.field_violations]
-    if failed := found.get(error_details_pb2.PreconditionFailure):
-        return [(violation.subject, violation.description) for violation in failed.violations]
-    return []

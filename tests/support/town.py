@@ -5,11 +5,9 @@ import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar
 
 import grpc
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 from holdfast.delivery.v1 import delivery_pb2_grpc, directory_pb2, order_pb2, package_pb2
 from holdfast.inventory.v1 import inventory_pb2_grpc, reservation_pb2, stock_pb2
 from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
@@ -178,21 +176,3 @@ class Town:
             async for reply in stub.CheckConsistency(ops_pb2.CheckConsistencyRequest(), timeout=60):
                 found.append(f"{reply.finding.check} {reply.finding.subject}: {reply.finding.description}")
         return found
-
-
-async def refusal(call: Awaitable[Any]) -> grpc.aio.AioRpcError:
-    """The error that a call must end with."""
-    try:
-        reply = await call
-    except grpc.aio.AioRpcError as error:
-        return error
-    raise AssertionError(f"not refused: {reply}")
-
-
-def reason(error: grpc.aio.AioRpcError) -> str:
-    """The name of a refusal."""
-    info = error_details_pb2.ErrorInfo()
-    for detail in rpc_status.from_call(cast(grpc.Call, error)).details:
-        if detail.Unpack(info):
-            return str(info.reason)
-    raise AssertionError(f"no ErrorInfo in {error}")

@@ -10,8 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from devtools.journey import CALL_SECONDS, CLAIM, PREPARE
+from tests.support.refusals import refused
 from tests.support.services import Pair
-from tests.support.town import Town, refusal
+from tests.support.town import Town
 
 LOCK = text("SELECT id FROM tigu_prepare_goods WHERE prepare_sn = :package_sn FOR UPDATE")
 # The lock wait limit of a session, and as much again for the work around it.
@@ -29,8 +30,8 @@ async def test_a_caller_that_leaves_while_its_row_is_locked_leaves_no_lock_behin
 
     async with engine.connect() as blocker:
         await blocker.execute(LOCK, {"package_sn": package.package_sn})
-        late = await refusal(town.delivery.PreparePackage(request, metadata=merchant, timeout=0.5))
-        assert late.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        late = await refused(town.delivery.PreparePackage(request, metadata=merchant, timeout=0.5))
+        assert late.code is grpc.StatusCode.DEADLINE_EXCEEDED
         leaver = asyncio.ensure_future(_prepare(town, request))
         await asyncio.sleep(0.3)
         leaver.cancel()

@@ -10,8 +10,9 @@ from holdfast.inventory.v1 import movement_pb2, reservation_pb2
 
 from devtools.journey import PREPARE, deliver
 from tests.support.proxy import proxy_to
+from tests.support.refusals import refused
 from tests.support.services import Pair
-from tests.support.town import SYSTEM, Town, ids, reason, refusal
+from tests.support.town import SYSTEM, Town, ids
 
 
 async def test_a_lost_answer_is_safe_to_ask_for_again(pair: Pair, town: Town) -> None:
@@ -24,8 +25,8 @@ async def test_a_lost_answer_is_safe_to_ask_for_again(pair: Pair, town: Town) ->
         stub = delivery_pb2_grpc.DeliveryServiceStub(channel)
         await stub.GetPackage(pb.GetPackageRequest(package_sn=await _any_package(town)), timeout=10)
         proxy.swallow_replies = True
-        lost = await refusal(stub.CreatePackage(request, metadata=merchant, timeout=2))
-        assert lost.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        lost = await refused(stub.CreatePackage(request, metadata=merchant, timeout=2))
+        assert lost.code is grpc.StatusCode.DEADLINE_EXCEEDED
         assert proxy.swallowed_bytes > 0
 
     call = town.delivery.CreatePackage(request, metadata=merchant, timeout=10)
@@ -133,9 +134,9 @@ async def test_a_delayed_copy_of_a_refused_reserve_holds_nothing(town: Town) -> 
         if (await _release_settled(town, package.reservation_id)) is not None:
             break
         await asyncio.sleep(0.1)
-    error = await refusal(town.inventory.ReserveStock(late, metadata=SYSTEM, timeout=10))
+    error = await refused(town.inventory.ReserveStock(late, metadata=SYSTEM, timeout=10))
 
-    assert reason(error) == "RESERVATION_TOMBSTONED"
+    assert error.reason == "RESERVATION_TOMBSTONED"
     assert await town.levels(sku) == (1, 0)
 
 
@@ -145,8 +146,8 @@ async def test_a_step_that_needs_held_stock_waits_for_nobody_and_is_refused(pair
     await pair.inventory.kill()
     package = await town.create(request)
 
-    error = await refusal(town.take(package.package_sn, PREPARE))
-    assert reason(error) == "STOCK_NOT_HELD"
+    error = await refused(town.take(package.package_sn, PREPARE))
+    assert error.reason == "STOCK_NOT_HELD"
     assert (await town.get(package.package_sn)).state == pb.PACKAGE_STATE_PENDING
 
     await pair.inventory.start()
