@@ -10,7 +10,6 @@ from delivery_service.application.packing_rules import packables_of_orders, pack
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.projections import project_orders
 from delivery_service.domain.errors import (
-    NotYourPackage,
     OrderAlreadyPacked,
     OrderNotFound,
     OrderNotShippable,
@@ -23,6 +22,7 @@ from delivery_service.domain.package import Package, PackageItem
 from delivery_service.domain.package_event import Actor, PackageEvent
 from delivery_service.domain.packing import pack
 from delivery_service.domain.reservation import StockCommand, reservation_id
+from delivery_service.domain.transitions import require_owner
 from delivery_service.domain.workflow import ActorRole, PackageState, StockState, Verb, Workflow
 from servicekit.crash_points import crash_point
 
@@ -91,9 +91,7 @@ def _check_actor(command: CreatePackage) -> None:
     actor = command.actor
     if actor.role not in allowed:
         raise WrongActor(Verb.CREATE, actor.role, allowed)
-    owners = {ActorRole.MERCHANT: command.shop_id, ActorRole.WAREHOUSE: command.warehouse_id}
-    if actor.role in owners and actor.actor_id != str(owners[actor.role]):
-        raise NotYourPackage(command.package_sn or "", actor.role.lower(), actor.actor_id)
+    require_owner(actor, command.package_sn or "", shop_id=command.shop_id, warehouse_id=command.warehouse_id)
 
 
 async def _check_orders(command: CreatePackage, orders: Sequence[Order], uow: UnitOfWork) -> None:

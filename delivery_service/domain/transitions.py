@@ -130,17 +130,33 @@ def permit(package: Package, verb: Verb, actor: Actor, onward: Onward) -> Transi
 
 
 def check_owner(package: Package, actor: Actor) -> None:
+    """Raises NotYourPackage."""
+    require_owner(
+        actor,
+        package.package_sn,
+        shop_id=package.shop_id,
+        warehouse_id=package.warehouse_id,
+        driver_id=package.driver_id,
+    )
+
+
+def require_owner(
+    actor: Actor, package_sn: str, *, shop_id: int, warehouse_id: int | None, driver_id: int | None = None
+) -> None:
     """Merchants, warehouses and drivers act for their own packages, dispatchers and the system for all.
 
-    Raises NotYourPackage.
+    What belongs to nobody is not anybody's. Raises NotYourPackage.
     """
     owners = {
-        ActorRole.MERCHANT: package.shop_id,
-        ActorRole.WAREHOUSE: package.warehouse_id,
-        ActorRole.DRIVER: package.driver_id,
+        ActorRole.MERCHANT: shop_id,
+        ActorRole.WAREHOUSE: warehouse_id,
+        ActorRole.DRIVER: driver_id,
     }
-    if actor.role in owners and actor.actor_id != str(owners[actor.role]):
-        raise NotYourPackage(package.package_sn, actor.role.lower(), actor.actor_id)
+    if actor.role not in owners:
+        return
+    owner = owners[actor.role]
+    if owner is None or actor.actor_id != str(owner):
+        raise NotYourPackage(package_sn, actor.role.lower(), actor.actor_id)
 
 
 @dataclass(frozen=True)

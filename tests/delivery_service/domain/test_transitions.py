@@ -183,6 +183,28 @@ def test_the_right_role_is_not_enough_for_another_actors_package(
         permit(package, verb, Actor(role, "99"), Onward())
 
 
+@pytest.mark.parametrize(("workflow", "leg"), LEGS)
+def test_what_belongs_to_nobody_is_nobodys_whatever_they_call_themselves(
+    workflow: Workflow, leg: int
+) -> None:
+    tried = 0
+    names = ("None", "", "0", "null")
+    for state, verb, name in itertools.product(PackageState, VERBS, names):
+        row = TABLE.get((workflow, leg, state, verb))
+        if row is None or verb is Verb.CLAIM:
+            continue
+        nobodys = a_package(workflow=workflow, leg=leg, state=state, driver_id=None, warehouse_id=None)
+        claimed = replace(nobodys, driver_id=DRIVER)
+        tries = [(nobodys, ActorRole.WAREHOUSE), (nobodys, ActorRole.DRIVER), (claimed, ActorRole.MERCHANT)]
+        for package, role in tries:
+            if role not in row[1] or (verb is Verb.RELEASE_CLAIM and package.driver_id is None):
+                continue
+            tried += 1
+            with pytest.raises(NotYourPackage):
+                permit(package, verb, Actor(role, name), Onward())
+    assert tried
+
+
 @pytest.mark.parametrize("verb", [Verb.PREPARE, Verb.PICK_UP])
 @pytest.mark.parametrize("stock_state", StockState)
 def test_packing_and_leaving_the_shelf_need_the_stock_held_where_a_hold_is_kept(
