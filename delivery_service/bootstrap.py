@@ -14,6 +14,7 @@ from delivery_service.rpc.consistency import consistency_checks
 from delivery_service.rpc.statuses import STATUSES
 from delivery_service.rpc.work import Work
 from delivery_service.settings import Settings
+from delivery_service.workers.outbox_expiry import outbox_expiry
 from delivery_service.workers.outbox_relay import outbox_relay
 from servicekit import ops
 from servicekit.engines import create_engine
@@ -73,7 +74,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         statuses=STATUSES,
         register=register,
         tasks=tasks,
-        pollers=[relay, request_expiry(transactions)],
+        pollers=[relay, outbox_expiry(transactions), request_expiry(transactions)],
         wake_waiters=settlements.drain,
         drain_pause_seconds=settings.drain_pause_seconds,
     )

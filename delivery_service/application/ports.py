@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from delivery_service.domain.directory import Driver, Warehouse
@@ -195,6 +195,9 @@ class Outbox(Protocol):
 
     async def park(self, task: Task, error: str) -> bool:
         """Sets an entry aside for people; False where the lease is no longer ours."""
+
+    async def forget_done(self, age: timedelta, most: int) -> int:
+        """Deletes closed entries older than `age`; answers how many."""
 
 
 class Consistency(Protocol):

@@ -36,11 +36,16 @@ async def register_order(command: RegisterOrder, uow: UnitOfWork) -> Order:
         command.receiver,
         uow.now,
     )
-    if not await uow.orders.add(order):
-        known = await uow.orders.lock([command.order_id])
-        if not known or not known[0].same_content(order):
+    # Locked before it is inserted: whoever meets an equal insert shares a lock, and could not get the whole lock then.
+    known = next(iter(await uow.orders.lock([command.order_id])), None)
+    if known is None and not await uow.orders.add(order):
+        known = await uow.orders.get(command.order_id)
+        if known is None:
             raise OrderExists(command.order_id)
-        paid = (known[0].status, order.status) == (OrderStatus.PENDING_PAYMENT, OrderStatus.PENDING_SHIPMENT)
+    if known is not None:
+        if not known.same_content(order):
+            raise OrderExists(command.order_id)
+        paid = (known.status, order.status) == (OrderStatus.PENDING_PAYMENT, OrderStatus.PENDING_SHIPMENT)
         if paid:
             await uow.orders.save_status(command.order_id, order.status)
     stored = await uow.orders.get(command.order_id)

@@ -1,12 +1,10 @@
 """The inventory service: commands that may be repeated, and what its answers mean."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
-from google.rpc import error_details_pb2, status_pb2
 from holdfast.inventory.v1 import inventory_pb2_grpc
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
@@ -18,7 +16,7 @@ from delivery_service.application.ports import (
     Refused,
     TryLater,
 )
-from delivery_service.domain.reservation import Shortage
+from delivery_service.gateways.inventory_refusals import refusal, said
 from servicekit.crash_points import crash_point
 
 HOLDER = "delivery"
@@ -96,7 +94,7 @@ class InventoryGateway:
                     request, timeout=CALL_SECONDS, metadata=_metadata("check")
                 )
             except grpc.aio.AioRpcError as error:
-                raise InventoryUnreachable(_said(error)) from error
+                raise InventoryUnreachable(said(error)) from error
             for reservation in page.reservations:
                 yield _hold(reservation)
             if not page.next_page_token:
@@ -114,7 +112,7 @@ class InventoryGateway:
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 return None
-            raise InventoryUnreachable(_said(error)) from error
+            raise InventoryUnreachable(said(error)) from error
         return _hold(reply.reservation)
 
 
@@ -136,7 +134,7 @@ async def _answer(
         reply = await call
     except grpc.aio.AioRpcError as error:
         crash_point("call.after_reply")
-        return _refused(error, lines) if error.code() in _DEFINITE else TryLater(_said(error))
+        return refusal(error, lines) if error.code() in _DEFINITE else TryLater(said(error))
     crash_point("call.after_reply")
     state = _STATES.get(reply.reservation.state, "")
     if state in wanted:
@@ -155,36 +153,3 @@ def _metadata(trace: str) -> tuple[tuple[str, str], ...]:
 def _hold(reservation: pb.Reservation) -> Hold:
     lines = {line.sku: line.quantity for line in reservation.lines}
     return Hold(reservation.reservation_id, _STATES.get(reservation.state, ""), lines)
-
-
-def _said(error: grpc.aio.AioRpcError) -> str:
-    return f"{error.code().name}: {(error.details() or '')[:200]}"
-
-
-def _refused(error: grpc.aio.AioRpcError, lines: Mapping[str, int]) -> Refused:
-    info = error_details_pb2.ErrorInfo()
-    failure = error_details_pb2.PreconditionFailure()
-    for detail in _status(error).details:
-        detail.Unpack(info)
-        detail.Unpack(failure)
-    named = {
-        violation.subject: violation.description
-        for violation in failure.violations
-        if violation.subject in lines
-    }
-    unknown = info.metadata.get("skus") or info.metadata.get("sku", "")
-    named.update({sku: "there is no such stock" for sku in unknown.split(", ") if sku in lines})
-    shortages = [_shortage(sku, lines[sku], description) for sku, description in named.items()]
-    return Refused(info.reason or error.code().name, error.details() or "", tuple(shortages))
-
-
-def _shortage(sku: str, quantity: int, description: str) -> Shortage:
-    available = re.search(r"available (\d+)", description)
-    return Shortage(sku, quantity, int(available[1]) if available else None, description)
-
-
-def _status(error: grpc.aio.AioRpcError) -> status_pb2.Status:
-    for key, value in error.trailing_metadata() or ():
-        if key == "grpc-status-details-bin" and isinstance(value, bytes):
-            return status_pb2.Status.FromString(value)
-    return status_pb2.Status()

@@ -8,7 +8,7 @@ import json
 import uuid
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.application.ports import Task
@@ -132,6 +132,24 @@ class SqlOutbox:
     async def park(self, task: Task, error: str) -> bool:
         """Sets the entry aside under our lease; it blocks its own package only."""
         return await self._release(task, state=PARKED, last_error=error[:500])
+
+    async def forget_done(self, age: timedelta, most: int) -> int:
+        """Deletes closed entries older than `age`; the newest of a package stays and keeps its count."""
+        later = outbox.alias()
+        followed = exists().where(
+            later.c.package_id == outbox.c.package_id, later.c.package_version > outbox.c.package_version
+        )
+        old = await self._connection.execute(
+            select(outbox.c.entry_id)
+            .where(outbox.c.state == DONE, outbox.c.next_attempt_time < self._now - age, followed)
+            .order_by(outbox.c.next_attempt_time)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        )
+        ids = list(old.scalars())
+        if ids:
+            await self._connection.execute(delete(outbox).where(outbox.c.entry_id.in_(ids)))
+        return len(ids)
 
     async def _release(self, task: Task, **values: object) -> bool:
         result = await self._connection.execute(

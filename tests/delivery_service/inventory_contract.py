@@ -41,6 +41,15 @@ async def a_shortage_names_every_short_line_and_holds_nothing(
     assert await inventory.hold(f"{prefix}:1") is None
 
 
+async def two_hundred_short_lines_are_all_named(inventory: Inventory, stock: MakeStock, prefix: str) -> None:
+    lines = {await stock(0): 1 for _ in range(200)}
+
+    refused = await inventory.reserve(f"{prefix}:1", lines, "")
+
+    assert isinstance(refused, Refused)
+    assert {line.sku: line.quantity for line in refused.shortages} == lines
+
+
 async def an_unknown_sku_is_refused_by_name(inventory: Inventory, stock: MakeStock, prefix: str) -> None:
     known = await stock(5)
 
@@ -118,6 +127,7 @@ async def a_commit_of_what_was_never_held_is_refused(
 CHECKS: tuple[Check, ...] = (
     a_hold_is_kept_and_repeating_it_changes_nothing,
     a_shortage_names_every_short_line_and_holds_nothing,
+    two_hundred_short_lines_are_all_named,
     an_unknown_sku_is_refused_by_name,
     the_same_id_with_other_lines_is_refused,
     a_commit_happens_once_and_cannot_be_released,

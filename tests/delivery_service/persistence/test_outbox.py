@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import random
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, select, update
@@ -143,6 +144,24 @@ async def test_a_release_closes_a_reserve_that_was_not_answered(
             ("RELEASE", PENDING),
         ]
     assert not await transactions.run(lambda uow: uow.outbox.done(in_flight))
+
+
+async def test_old_closed_commands_are_forgotten_but_the_newest_of_a_package_and_open_ones_stay(
+    transactions: Runner, engine: AsyncEngine
+) -> None:
+    package = await stored(transactions)
+    for command in (StockCommand.RESERVE, StockCommand.COMMIT, StockCommand.RELEASE):
+        await put(transactions, package, command)
+    long_ago = {"next_attempt_time": package_time(), "state": DONE}
+    async with engine.begin() as connection:
+        await connection.execute(update(outbox).where(outbox.c.package_version.in_([1, 3])).values(long_ago))
+
+    forgotten = await transactions.run(lambda uow: uow.outbox.forget_done(timedelta(days=30), 10))
+
+    assert forgotten == 1
+    async with engine.connect() as connection:
+        left = select(outbox.c.package_version).order_by(outbox.c.package_version)
+        assert list((await connection.execute(left)).scalars()) == [2, 3]
 
 
 async def test_with_many_writers_and_relays_nothing_is_lost_doubled_or_overtaken(

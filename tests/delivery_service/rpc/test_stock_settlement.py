@@ -1,6 +1,7 @@
 """Packages and inventory come to agree, whatever inventory answers and whenever."""
 
 import asyncio
+import random
 from collections.abc import Awaitable
 
 import grpc
@@ -162,8 +163,8 @@ async def test_an_answer_that_another_process_recorded_wakes_the_waiting_call(de
 
     await eventually(asked)
     async with delivery.engine.begin() as connection:
-        await connection.execute(text("UPDATE outbox SET state = 2, lease_token = NULL"))
         await connection.execute(text("UPDATE tigu_prepare_goods SET stock_state = 2, version = version + 1"))
+        await connection.execute(text("UPDATE outbox SET state = 2, lease_token = NULL"))
 
     assert (await asyncio.wait_for(creating, 1)).stock_state == pb.STOCK_STATE_HELD
 
@@ -186,8 +187,10 @@ async def test_a_command_whose_relay_died_is_taken_over_once_its_lease_is_over(d
 
 
 async def test_cancel_and_pick_up_at_once_have_one_winner_and_the_stock_agrees(delivery: Delivery) -> None:
-    winners = set()
-    for head_start in (0.05, -0.05, 0, 0, 0, 0):
+    winners: list[int] = []
+    while len(winners) < 5 or len(set(winners)) < 2:
+        assert len(winners) < 40, "one side wins every race"
+        head_start = random.uniform(-0.05, 0.05)
         package = await delivery.drive(await delivery.create("DRIVER_TO_USER"), until="ClaimPackage")
         photo = await delivery.upload(package.package_sn, "COLLECTION", by=DRIVER)
         results = await asyncio.gather(
@@ -207,10 +210,10 @@ async def test_cancel_and_pick_up_at_once_have_one_winner_and_the_stock_agrees(d
         lost = [result for result in results if isinstance(result, grpc.aio.AioRpcError)]
         assert (len(won), len(lost)) == (1, 1)
         assert lost[0].code() is grpc.StatusCode.FAILED_PRECONDITION
-        winners.add(won[0].state)
+        winners.append(won[0].state)
         cancelled = won[0].state == pb.PACKAGE_STATE_CANCELLED
         await delivery.stock_state(package.package_sn, "RELEASED" if cancelled else "COMMITTED")
-    assert winners == {pb.PACKAGE_STATE_CANCELLED, pb.PACKAGE_STATE_PICKED_UP}
+    assert set(winners) == {pb.PACKAGE_STATE_CANCELLED, pb.PACKAGE_STATE_PICKED_UP}
     assert delivery.inventory.held("A") == 0
     assert await delivery.findings() == []
 
