@@ -1,18 +1,17 @@
 """Every verb of the table, applied to a package in one transaction."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from delivery_service.application.onward import onward_of
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.projections import project_orders
 from delivery_service.domain.directory import Driver
 from delivery_service.domain.errors import EvidenceNotFound, PackageNotFound
 from delivery_service.domain.evidence import Evidence
 from delivery_service.domain.move import Move, apply_move
-from delivery_service.domain.order import Order, OrderPackage
+from delivery_service.domain.order import Order
 from delivery_service.domain.package import Package
 from delivery_service.domain.settlement import COMMANDS
-from delivery_service.domain.transitions import Onward
 from delivery_service.domain.workflow import PackageState, StockState, Verb
 from servicekit.crash_points import crash_point
 
@@ -60,23 +59,6 @@ async def move_package(command: MovePackage, uow: UnitOfWork) -> Package:
         await _project(orders, package, moved, uow)
         await uow.orders.add_action(order_ids, event)
     return moved
-
-
-async def onward_of(package: Package, uow: UnitOfWork) -> Onward:
-    """What the leg-1 packages of the package's orders are doing; only leg 0 asks."""
-    if package.leg != 0 or package.state is not PackageState.WAREHOUSE_RECEIVED:
-        return Onward()
-    return _onward(package, await uow.packages.of_orders(package.order_ids))
-
-
-def _onward(package: Package, of_orders: Sequence[OrderPackage]) -> Onward:
-    onward = [other for other in of_orders if other.leg == 1 and other.state is not PackageState.CANCELLED]
-    arrived = (PackageState.DELIVERED, PackageState.COMPLETED)
-    return Onward(
-        active=any(other.state.active for other in onward),
-        arrived={other.order_id for other in onward} == set(package.order_ids)
-        and all(other.state in arrived for other in onward),
-    )
 
 
 async def _evidence(move: Move, uow: UnitOfWork) -> list[Evidence]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from delivery_service.application.onward import handed_on, onward_packages
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.domain.errors import OrderNotShippable
 from delivery_service.domain.order import Order
@@ -40,9 +41,17 @@ async def packables_of_warehouse(
         why = f"has no package that warehouse {warehouse_id} has received"
         raise OrderNotShippable(tuple(missing), (why,) * len(missing))
     there = await uow.packages.units_in({package.package_id for package in received})
-    packed = await uow.packages.packed_units(there.keys(), leg=1)
+    before = await uow.packages.units_in(await handed_on(of_orders, warehouse_id, uow))
+    taken_on = onward_packages(of_orders, warehouse_id)
+    packed = await uow.packages.units_in({package.package_id for package in taken_on})
+    # Leg 1 has taken on the goods of packages that are completed, too; those are not there any more.
     return [
-        Packable(item.order_item_id, item.sku, there[item.order_item_id], packed.get(item.order_item_id, 0))
+        Packable(
+            item.order_item_id,
+            item.sku,
+            there[item.order_item_id],
+            packed.get(item.order_item_id, 0) - before.get(item.order_item_id, 0),
+        )
         for order in orders
         for item in order.items
         if item.order_item_id in there

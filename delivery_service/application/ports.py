@@ -114,6 +114,9 @@ class PackageEvents(Protocol):
 
     async def add(self, package_id: int, event: PackageEvent) -> None: ...
 
+    async def completed_from(self, state: PackageState, package_ids: Collection[int]) -> set[int]:
+        """Those of the packages that were completed from this state."""
+
     async def list_events(self, package_id: int, size: int, after: int | None) -> list[PackageEvent]:
         """Oldest first, by sequence."""
 

@@ -1,13 +1,14 @@
 """The timeline of packages: rows are added and never changed."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Select, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.domain.package_event import Actor, PackageEvent
-from delivery_service.domain.workflow import ActorRole, Verb
+from delivery_service.domain.workflow import ActorRole, PackageState, Verb
 from delivery_service.persistence.codes import STATE_CODES, STATES
 from delivery_service.persistence.tables import package_events
 
@@ -56,6 +57,20 @@ class SqlPackageEvents:
             .order_by(columns.sequence)
             .limit(size)
         )
+
+    async def completed_from(self, state: PackageState, package_ids: Collection[int]) -> set[int]:
+        """By the primary key; nothing is asked where no package is named."""
+        if not package_ids:
+            return set()
+        columns = package_events.c
+        found = await self._connection.execute(
+            select(columns.package_id).where(
+                columns.package_id.in_(sorted(package_ids)),
+                columns.verb == Verb.COMPLETE.value,
+                columns.from_status == STATE_CODES[state],
+            )
+        )
+        return set(found.scalars())
 
     async def _load(self, statement: Select[Any]) -> list[PackageEvent]:
         return [

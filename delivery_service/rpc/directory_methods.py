@@ -3,7 +3,7 @@
 from holdfast.delivery.v1 import delivery_pb2_grpc
 from holdfast.delivery.v1 import directory_pb2 as pb
 
-from delivery_service.application.read_packages import get_driver, get_warehouse
+from delivery_service.application.reads import get_driver, get_warehouse
 from delivery_service.application.register_driver import register_driver, set_driver_active
 from delivery_service.application.register_warehouse import register_warehouse
 from delivery_service.rpc.messages import directory

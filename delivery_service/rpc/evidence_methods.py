@@ -10,8 +10,8 @@ from holdfast.delivery.v1 import evidence_pb2 as pb
 
 from delivery_service.application.keep_evidence import keep_evidence, keep_photo
 from delivery_service.application.ports import PhotoReader, PhotoStore
-from delivery_service.application.read_packages import get_evidence, get_package
 from delivery_service.application.read_photo import read_photo
+from delivery_service.application.reads import get_evidence, get_package
 from delivery_service.domain.errors import PhotoUnreadable, TooManyStreams
 from delivery_service.domain.evidence import Evidence, Photo
 from delivery_service.rpc.messages import evidence

@@ -4,7 +4,7 @@ from holdfast.delivery.v1 import delivery_pb2_grpc
 from holdfast.delivery.v1 import order_pb2 as pb
 
 from delivery_service.application.ports import PackageFilter
-from delivery_service.application.read_packages import get_order, list_orders
+from delivery_service.application.reads import get_order, list_orders
 from delivery_service.application.register_order import register_order
 from delivery_service.domain.package import Package
 from delivery_service.rpc.messages import order

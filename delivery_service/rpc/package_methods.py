@@ -7,13 +7,13 @@ from holdfast.delivery.v1 import package_pb2 as pb
 
 from delivery_service.application.await_settlement import Settlements
 from delivery_service.application.create_package import create_package
-from delivery_service.application.read_packages import explain_package, get_package
+from delivery_service.application.reads import explain_package, get_package
 from delivery_service.application.retry_reservation import retry_reservation
 from delivery_service.domain.package_event import PackageEvent
+from delivery_service.domain.package_sn import new_package_sn
 from delivery_service.domain.workflow import PackageState, Workflow
 from delivery_service.rpc.messages import move, package
 from delivery_service.rpc.messages.words import STATES, WORKFLOWS, number
-from delivery_service.rpc.package_sn import new_package_sn
 from delivery_service.rpc.pages import last_number, one_page
 from delivery_service.rpc.work import Work, current_actor, current_trace
 from servicekit.calls import current_call

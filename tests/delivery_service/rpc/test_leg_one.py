@@ -4,9 +4,10 @@ from typing import Any
 
 import grpc
 import pytest
-from holdfast.delivery.v1 import order_pb2
+from holdfast.delivery.v1 import directory_pb2, order_pb2
 from holdfast.delivery.v1 import package_pb2 as pb
 
+from devtools.journey import PREPARE
 from tests.delivery_service.client import DRIVER, MERCHANT, WAREHOUSE, Delivery, actor
 
 FAILED = grpc.StatusCode.FAILED_PRECONDITION
@@ -110,6 +111,82 @@ async def test_a_second_leg_takes_no_more_than_the_first_brought(delivery: Deliv
     refusal = await delivery.refused(onward(delivery, order, items=[pb.PackageItem(sku="A", quantity=3)]))
 
     assert (refusal.code, refusal.reason) == (FAILED, "ORDER_OVERPACKED")
+
+
+async def in_parts(
+    delivery: Delivery, units: int, workflow: str = "MERCHANT_TO_WAREHOUSE"
+) -> tuple[str, str]:
+    """An order of 5 units of which a first package brought some to the warehouse; leg 1 has delivered them."""
+    order = await delivery.order({"A": 5})
+    some = [pb.PackageItem(sku="A", quantity=units)]
+    first = await delivery.create(workflow, [order], items=some)
+    await delivery.drive(first, until="ReceivePackage")
+    second = await onward(delivery, order)
+    await deliver_onward(delivery, second.package_sn)
+    await delivery.move("CompletePackage", second.package_sn, by=MERCHANT)
+    return order, first.package_sn
+
+
+async def test_an_order_goes_on_in_as_many_parts_as_it_came_in(delivery: Delivery) -> None:
+    order, first = await in_parts(delivery, 2)
+    await delivery.move("CompletePackage", first, by=MERCHANT)
+    rest = await delivery.create(
+        "MERCHANT_TO_WAREHOUSE", [order], items=[pb.PackageItem(sku="A", quantity=3)]
+    )
+    await delivery.drive(rest, until="ReceivePackage")
+    await delivery.quiet()
+
+    early = await delivery.refused(delivery.move("CompletePackage", rest.package_sn, by=MERCHANT))
+    too_much = await delivery.refused(onward(delivery, order, items=[pb.PackageItem(sku="A", quantity=4)]))
+    second = await onward(delivery, order)
+    waiting = await delivery.refused(delivery.move("CompletePackage", rest.package_sn, by=MERCHANT))
+    await deliver_onward(delivery, second.package_sn)
+    done = await delivery.move("CompletePackage", rest.package_sn, by=MERCHANT)
+
+    assert (early.code, early.reason) == (FAILED, "ILLEGAL_TRANSITION")
+    assert too_much.reason == "ORDER_OVERPACKED"
+    assert [(item.sku, item.quantity) for item in second.items] == [("A", 3)]
+    assert waiting.reason == "ILLEGAL_TRANSITION"
+    assert done.state == pb.PACKAGE_STATE_COMPLETED
+
+
+async def test_a_first_leg_is_not_closed_while_some_of_it_lies_in_the_warehouse(delivery: Delivery) -> None:
+    order, first = await received(delivery)
+    for sku, quantity in (("A", 1), ("A", 1), ("B", 1)):
+        second = await onward(delivery, order, items=[pb.PackageItem(sku=sku, quantity=quantity)])
+        await deliver_onward(delivery, second.package_sn)
+        await delivery.move("CompletePackage", second.package_sn, by=MERCHANT)
+        await delivery.quiet()
+        if sku == "A":
+            early = await delivery.refused(delivery.move("CompletePackage", first.package_sn, by=MERCHANT))
+            assert early.reason == "ILLEGAL_TRANSITION"
+
+    done = await delivery.move("CompletePackage", first.package_sn, by=MERCHANT)
+
+    assert done.state == pb.PACKAGE_STATE_COMPLETED
+
+
+async def test_what_went_on_from_one_warehouse_is_not_missing_in_another(delivery: Delivery) -> None:
+    await delivery.stub.RegisterWarehouse(
+        directory_pb2.RegisterWarehouseRequest(warehouse_id="4", code="S", name="South"), timeout=10
+    )
+    order, first = await in_parts(delivery, 3)
+    await delivery.move("CompletePackage", first, by=MERCHANT)
+    south = await delivery.create(
+        "MERCHANT_TO_WAREHOUSE", [order], warehouse_id="4", items=[pb.PackageItem(sku="A", quantity=2)]
+    )
+    await delivery.take(south.package_sn, PREPARE)
+    photo = await delivery.upload(south.package_sn, "RECEIPT", by=actor("warehouse", 4))
+    await delivery.move(
+        "ReceivePackage", south.package_sn, by=actor("warehouse", 4), evidence_ids=[photo.evidence_id]
+    )
+    await delivery.quiet()
+
+    early = await delivery.refused(delivery.move("CompletePackage", south.package_sn, by=MERCHANT))
+    second = await delivery.create("DRIVER_TO_USER", [order], leg=1, by=MERCHANT, warehouse_id="4")
+
+    assert early.reason == "ILLEGAL_TRANSITION"
+    assert [(item.sku, item.quantity) for item in second.items] == [("A", 2)]
 
 
 async def test_a_second_leg_goes_by_driver_and_from_a_warehouse(delivery: Delivery) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from delivery_service.application.move_package import onward_of
+from delivery_service.application.onward import onward_of
 from delivery_service.application.ports import OrderFilter, UnitOfWork
 from delivery_service.domain.directory import Driver, Warehouse
 from delivery_service.domain.errors import (
