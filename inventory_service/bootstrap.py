@@ -2,9 +2,9 @@
 
 import grpc
 
-from inventory_service.persistence.consistency import consistency_checks
-from inventory_service.persistence.unit_of_work import UnitOfWork
+from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.rpc import servicer
+from inventory_service.rpc.consistency import consistency_checks
 from inventory_service.rpc.statuses import STATUSES
 from inventory_service.rpc.work import Work
 from inventory_service.settings import Settings
@@ -28,11 +28,13 @@ def schema() -> Schema:
 def build(settings: Settings) -> Service:
     """The service, ready to be served."""
     engine = create_engine(settings.database_url, pool_size=settings.pool_size)
-    transactions: Transactions[Work] = Transactions(engine, UnitOfWork, at_once=settings.pool_size)
+    transactions: Transactions[Work] = Transactions(engine, SqlUnitOfWork, at_once=settings.pool_size)
     tasks = Tasks()
     inventory = servicer.InventoryServicer(transactions, Mutations(transactions, tasks))
     history = schema()
-    operators = ops.OpsServicer("inventory", engine, history, shown(settings), consistency_checks(engine))
+    operators = ops.OpsServicer(
+        "inventory", engine, history, shown(settings), consistency_checks(transactions)
+    )
 
     def register(server: grpc.aio.Server) -> None:
         servicer.register(server, inventory)

@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -94,7 +94,8 @@ def _parts(after: tuple[str, ...], count: int) -> tuple[str, ...]:
 
 
 def _text(text: str) -> str:
-    if "\x00" in text:
+    # Tokens are made here but kept by others: NUL and lone surrogates must not reach a database.
+    if not text.isprintable():
         raise PageTokenMismatch
     return text
 
@@ -109,11 +110,13 @@ def _number(text: str, *, below: int) -> int:
 def _time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        # The shift to UTC can leave the years that there are.
+        utc = time.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise PageTokenMismatch from None
     if time.tzinfo is None:
         raise PageTokenMismatch
-    return time
+    return utc
 
 
 def _decoded(request: Any) -> tuple[str, ...]:

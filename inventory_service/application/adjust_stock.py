@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from inventory_service.application.ports import UnitOfWork
-from inventory_service.application.read_books import get_stock
+from inventory_service.application.reads import get_stock
 from inventory_service.domain.commands import AdjustStock
 from inventory_service.domain.errors import Refusal, StockHasHolds
 from inventory_service.domain.movement import RecordedMovement

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from inventory_service.application.ports import UnitOfWork
-from inventory_service.application.read_books import get_stock
+from inventory_service.application.reads import get_stock
 from inventory_service.domain.commands import Actor
 from inventory_service.domain.errors import StockExists
 from inventory_service.domain.movement import Movement, MovementReason

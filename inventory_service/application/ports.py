@@ -27,6 +27,10 @@ class StockFilter:
     by_sku: bool = False
 
 
+StockKey = str | tuple[datetime, UUID]
+"""Where a page of stocks begins: behind a sku where they are ordered by it, else behind (create_time, id)."""
+
+
 @dataclass(frozen=True)
 class ReservationFilter:
     """Which reservations to list, the newest first; None filters nothing."""
@@ -47,6 +51,16 @@ class MovementFilter:
     reservation_id: str | None = None
     start_time: datetime | None = None
     end_time: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Tally:
+    """A number of a stock as it is recorded, and what its parts add up to; in healthy books they are equal."""
+
+    stock_id: UUID
+    sku: str
+    recorded: int
+    counted: int
 
 
 class StockBooks(Protocol):
@@ -79,8 +93,8 @@ class Stocks(Protocol):
         """The stock as it is now."""
         ...
 
-    async def list_stocks(self, wanted: StockFilter, size: int, after: tuple[str, ...] | None) -> list[Stock]:
-        """At most `size` stocks that come after the one with the keys `after`."""
+    async def list_stocks(self, wanted: StockFilter, size: int, after: StockKey | None) -> list[Stock]:
+        """At most `size` stocks that come after the one with the key `after`."""
         ...
 
 
@@ -92,9 +106,9 @@ class Reservations(Protocol):
         ...
 
     async def list_reservations(
-        self, wanted: ReservationFilter, size: int, after: tuple[str, ...] | None
+        self, wanted: ReservationFilter, size: int, after: tuple[datetime, str] | None
     ) -> list[Reservation]:
-        """At most `size` reservations that come after the one with the keys `after`."""
+        """At most `size` reservations that come after the one with this create_time and id."""
         ...
 
     async def list_holders(self, sku: str, now: datetime, most: int) -> list[Holder]:
@@ -114,9 +128,25 @@ class Movements(Protocol):
         ...
 
     async def list_movements(
-        self, wanted: MovementFilter, size: int, after: tuple[str, ...] | None
+        self, wanted: MovementFilter, size: int, after: tuple[datetime, int] | None
     ) -> list[RecordedMovement]:
-        """At most `size` movements that come after the one with the keys `after`."""
+        """At most `size` movements that come after the one with this create_time and number."""
+        ...
+
+
+class Tallies(Protocol):
+    """What the books say twice. Each method answers at most `size` stocks whose ids come after `after`."""
+
+    async def ledger(self, after: UUID, size: int) -> list[Tally]:
+        """`quantity`, and the sum of the movements."""
+        ...
+
+    async def holds(self, after: UUID, size: int) -> list[Tally]:
+        """`reserved_quantity`, and the sum of the lines of open holds."""
+        ...
+
+    async def lines(self, after: UUID, size: int) -> list[Tally]:
+        """The sum of the lines that are marked open, and of those whose reservation is."""
         ...
 
 
@@ -133,3 +163,5 @@ class UnitOfWork(Protocol):
     def reservations(self) -> Reservations: ...
     @property
     def movements(self) -> Movements: ...
+    @property
+    def tallies(self) -> Tallies: ...

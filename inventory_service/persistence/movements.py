@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import MovementFilter
 from inventory_service.domain.movement import Movement, MovementReason, RecordedMovement
-from inventory_service.persistence.keys import time_and_number
 from inventory_service.persistence.tables import stock, stock_movement
 
 _COLUMNS = (*stock_movement.c, stock.c.sku)
@@ -26,7 +25,7 @@ _ADD = text("""
 """)
 
 
-class Movements:
+class SqlMovements:
     """The ledger over one connection."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -51,7 +50,7 @@ class Movements:
         ]
 
     async def list_movements(
-        self, wanted: MovementFilter, size: int, after: tuple[str, ...] | None
+        self, wanted: MovementFilter, size: int, after: tuple[datetime, int] | None
     ) -> list[RecordedMovement]:
         """At most `size` movements, the newest first; `after` is (create_time, movement_id)."""
         columns = stock_movement.c
@@ -70,7 +69,7 @@ class Movements:
         if wanted.end_time is not None:
             query = query.where(columns.create_time < wanted.end_time)
         if after is not None:
-            query = query.where(key < time_and_number(after))
+            query = query.where(key < after)
         query = query.order_by(columns.create_time.desc(), columns.movement_id.desc()).limit(size)
         return [_movement(row) for row in await self._connection.execute(query)]
 

@@ -11,11 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from inventory_service.application.ports import ReservationFilter
 from inventory_service.domain.errors import Holder
 from inventory_service.domain.reservation import Reservation, ReservationLine, ReservationState
-from inventory_service.persistence.keys import time_and_text
 from inventory_service.persistence.tables import reservation, reservation_line, stock
 
 
-class Reservations:
+class SqlReservations:
     """The reservations over one connection; `now` decides what is past its time."""
 
     def __init__(self, connection: AsyncConnection, now: datetime) -> None:
@@ -29,7 +28,7 @@ class Reservations:
         return found[0] if found else None
 
     async def list_reservations(
-        self, wanted: ReservationFilter, size: int, after: tuple[str, ...] | None
+        self, wanted: ReservationFilter, size: int, after: tuple[datetime, str] | None
     ) -> list[Reservation]:
         """At most `size` reservations, the newest first; `after` is (create_time, reservation_id)."""
         columns = reservation.c
@@ -49,7 +48,7 @@ class Reservations:
         if wanted.expire_before is not None:
             query = query.where(columns.expire_time < wanted.expire_before)
         if after is not None:
-            query = query.where(tuple_(columns.create_time, columns.reservation_id) < time_and_text(after))
+            query = query.where(tuple_(columns.create_time, columns.reservation_id) < after)
         query = query.order_by(columns.create_time.desc(), columns.reservation_id.desc()).limit(size)
         return await with_lines(self._connection, (await self._connection.execute(query)).all())
 

@@ -13,15 +13,15 @@ from inventory_service.domain.stock import StockStatus
 from inventory_service.domain.stock_book import StockBook
 from inventory_service.domain.stock_level import StockLevel
 from inventory_service.persistence import stock_book_statements as statements
-from inventory_service.persistence.movements import Movements
+from inventory_service.persistence.movements import SqlMovements
 from inventory_service.persistence.reservations import with_lines
 from servicekit.crash_points import crash_point
 
 
-class StockBooks:
+class SqlStockBooks:
     """The books over one connection; its transaction keeps every lock until it ends."""
 
-    def __init__(self, connection: AsyncConnection, now: datetime, movements: Movements) -> None:
+    def __init__(self, connection: AsyncConnection, now: datetime, movements: SqlMovements) -> None:
         self._connection = connection
         self._now = now
         self._movements = movements

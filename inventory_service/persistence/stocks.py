@@ -9,16 +9,15 @@ from sqlalchemy import cast, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory_service.application.ports import StockFilter
+from inventory_service.application.ports import StockFilter, StockKey
 from inventory_service.domain.stock import Stock, StockDetails, StockStatus
 from inventory_service.persistence import stock_documents
-from inventory_service.persistence.keys import one_text, time_and_uuid
 from inventory_service.persistence.tables import stock
 
 _DETAIL_COLUMNS = [field.name for field in dataclasses.fields(StockDetails) if field.name != "external_ids"]
 
 
-class Stocks:
+class SqlStocks:
     """The stocks over one connection."""
 
     def __init__(self, connection: AsyncConnection, now: datetime) -> None:
@@ -51,8 +50,8 @@ class Stocks:
         row = (await self._connection.execute(select(stock).where(stock.c.sku == sku))).one_or_none()
         return None if row is None else _stock(row)
 
-    async def list_stocks(self, wanted: StockFilter, size: int, after: tuple[str, ...] | None) -> list[Stock]:
-        """At most `size` stocks; `after` is (sku) where they are ordered by it, else (create_time, id)."""
+    async def list_stocks(self, wanted: StockFilter, size: int, after: StockKey | None) -> list[Stock]:
+        """At most `size` stocks that come after the one with the key `after`."""
         columns = stock.c
         query = select(stock)
         if wanted.sku_prefix is not None:
@@ -73,11 +72,11 @@ class Stocks:
         if wanted.by_sku:
             query = query.order_by(columns.sku)
             if after is not None:
-                query = query.where(columns.sku > one_text(after))
+                query = query.where(columns.sku > after)
         else:
             query = query.order_by(columns.created_at.desc(), columns.id.desc())
             if after is not None:
-                query = query.where(tuple_(columns.created_at, columns.id) < time_and_uuid(after))
+                query = query.where(tuple_(columns.created_at, columns.id) < after)
         return [_stock(row) for row in await self._connection.execute(query.limit(size))]
 
 

@@ -4,21 +4,23 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory_service.persistence.movements import Movements
-from inventory_service.persistence.reservations import Reservations
-from inventory_service.persistence.stock_books import StockBooks
-from inventory_service.persistence.stocks import Stocks
+from inventory_service.persistence.movements import SqlMovements
+from inventory_service.persistence.reservations import SqlReservations
+from inventory_service.persistence.stock_books import SqlStockBooks
+from inventory_service.persistence.stocks import SqlStocks
 from inventory_service.persistence.tables import request
+from inventory_service.persistence.tallies import SqlTallies
 from servicekit.requests import RequestLog
 
 
-class UnitOfWork:
+class SqlUnitOfWork:
     """What a use case works with; the transaction runner commits it."""
 
     def __init__(self, connection: AsyncConnection, now: datetime) -> None:
         self.now = now
-        self.movements = Movements(connection)
-        self.books = StockBooks(connection, now, self.movements)
-        self.stocks = Stocks(connection, now)
-        self.reservations = Reservations(connection, now)
+        self.movements = SqlMovements(connection)
+        self.books = SqlStockBooks(connection, now, self.movements)
+        self.stocks = SqlStocks(connection, now)
+        self.reservations = SqlReservations(connection, now)
+        self.tallies = SqlTallies(connection)
         self.requests = RequestLog(connection, request, now)

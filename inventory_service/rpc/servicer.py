@@ -12,14 +12,14 @@ from holdfast.inventory.v1 import stock_pb2 as stocks
 from inventory_service.application.adjust_stock import adjust_stock
 from inventory_service.application.create_stock import create_stock
 from inventory_service.application.decide_reservations import decide_reservation
-from inventory_service.application.read_books import get_reservation, get_stock
+from inventory_service.application.reads import get_reservation, get_stock
 from inventory_service.domain.commands import ReservationCommand
 from inventory_service.domain.reservation import Reservation
 from inventory_service.rpc.messages import movement, reservation, stock
-from inventory_service.rpc.pages import one_page
 from inventory_service.rpc.work import Work, current_actor
 from servicekit.context import Context
 from servicekit.mutations import Mutations
+from servicekit.paging import after_time_and_number, after_time_and_text, one_page
 from servicekit.transactions import Transactions
 
 SERVICE_NAME = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"].full_name
@@ -53,8 +53,9 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         self, request: stocks.ListStocksRequest, context: Context
     ) -> stocks.ListStocksResponse:
         wanted, page = stock.list_stocks(request)
+        after = stock.stocks_after(page, wanted.by_sku)
         found = await self._transactions.read(
-            lambda uow: uow.stocks.list_stocks(wanted, page.size + 1, page.after)
+            lambda uow: uow.stocks.list_stocks(wanted, page.size + 1, after)
         )
         rows, token = one_page(request, page, found, lambda row: stock.stock_key(row, wanted.by_sku))
         return stocks.ListStocksResponse(stocks=map(stock.stock_message, rows), next_page_token=token)
@@ -109,9 +110,10 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         self, request: reservations.ListReservationsRequest, context: Context
     ) -> reservations.ListReservationsResponse:
         wanted, page = reservation.list_reservations(request)
+        after = after_time_and_text(page)
 
         async def work(uow: Work) -> list[Reservation]:
-            found = await uow.reservations.list_reservations(wanted, page.size + 1, page.after)
+            found = await uow.reservations.list_reservations(wanted, page.size + 1, after)
             return [row.at(uow.now) for row in found]
 
         rows, token = one_page(
@@ -125,8 +127,9 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServiceServicer):
         self, request: movements.ListMovementsRequest, context: Context
     ) -> movements.ListMovementsResponse:
         wanted, page = movement.list_movements(request)
+        after = after_time_and_number(page)
         found = await self._transactions.read(
-            lambda uow: uow.movements.list_movements(wanted, page.size + 1, page.after)
+            lambda uow: uow.movements.list_movements(wanted, page.size + 1, after)
         )
         rows, token = one_page(request, page, found, movement.movement_key)
         return movements.ListMovementsResponse(

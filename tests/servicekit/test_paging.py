@@ -131,6 +131,8 @@ def test_a_listing_reads_the_key_that_the_page_before_ended_with(
     [
         (after_text, ("a", "b")),
         (after_text, ("nul\x00",)),
+        (after_text, ("\ud800",)),
+        (after_text, ("a\nb",)),
         (after_number, ("-1",)),
         (after_number, ("x",)),
         (after_number, ("",)),
@@ -140,6 +142,8 @@ def test_a_listing_reads_the_key_that_the_page_before_ended_with(
         (after_time_and_text, (UTC_TIME,)),
         (after_time_and_text, ("yesterday", "R-1")),
         (after_time_and_text, ("2026-11-21T10:00:00", "R-1")),
+        (after_time_and_text, ("0001-01-01T00:00:00+23:59", "R-1")),
+        (after_time_and_text, ("9999-12-31T23:59:59-23:59", "R-1")),
         (after_time_and_text, (UTC_TIME, "nul\x00")),
         (after_time_and_number, (UTC_TIME, "R-1")),
         (after_time_and_number, (UTC_TIME, str(2**63))),

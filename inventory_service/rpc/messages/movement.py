@@ -5,25 +5,12 @@ from holdfast.inventory.v1 import movement_pb2 as pb
 from inventory_service.application.ports import MovementFilter
 from inventory_service.domain.commands import Actor, AdjustStock
 from inventory_service.domain.movement import MovementReason, RecordedMovement
-from inventory_service.rpc.messages.times import timestamp
+from inventory_service.rpc.messages.words import REASONS, number
 from servicekit import etags
 from servicekit.paging import Page, requested_page
+from servicekit.times import timestamp
 from servicekit.validation import Violations
 
-_SHOWN_REASONS = {
-    MovementReason.RECEIVED: pb.MOVEMENT_REASON_RECEIVED,
-    MovementReason.RETURNED: pb.MOVEMENT_REASON_RETURNED,
-    MovementReason.DAMAGED: pb.MOVEMENT_REASON_DAMAGED,
-    MovementReason.LOST: pb.MOVEMENT_REASON_LOST,
-    MovementReason.FOUND: pb.MOVEMENT_REASON_FOUND,
-    MovementReason.COUNT_CORRECTION: pb.MOVEMENT_REASON_COUNT_CORRECTION,
-    MovementReason.TRANSFER: pb.MOVEMENT_REASON_TRANSFER,
-    MovementReason.IMPORT: pb.MOVEMENT_REASON_IMPORT,
-    MovementReason.OTHER: pb.MOVEMENT_REASON_OTHER,
-    MovementReason.OPENING: pb.MOVEMENT_REASON_OPENING,
-    MovementReason.SOLD: pb.MOVEMENT_REASON_SOLD,
-}
-REASONS: dict[int, MovementReason] = {number: reason for reason, number in _SHOWN_REASONS.items()}
 _OWN_REASONS = (MovementReason.OPENING, MovementReason.SOLD)
 _GIVEN_REASONS = {number: reason for number, reason in REASONS.items() if reason not in _OWN_REASONS}
 
@@ -73,7 +60,7 @@ def movement_message(movement: RecordedMovement) -> pb.Movement:
         movement_id=str(movement.movement_id),
         sku=movement.sku,
         delta=movement.delta,
-        reason=_SHOWN_REASONS[movement.reason],
+        reason=number(REASONS, movement.reason),
         reference=movement.reference,
         note=movement.note,
         reservation_id=movement.reservation_id or "",

@@ -16,23 +16,16 @@ from inventory_service.domain.commands import (
     ReserveStock,
 )
 from inventory_service.domain.errors import InsufficientStock
-from inventory_service.domain.reservation import Reservation, ReservationState
-from inventory_service.rpc.messages.times import timestamp
+from inventory_service.domain.reservation import Reservation
+from inventory_service.rpc.messages.words import STATES, number
 from servicekit import etags
 from servicekit.paging import Page, requested_page
+from servicekit.times import timestamp
 from servicekit.validation import Violations
 
 MOST_LINES = 200
 LEAST_TTL_SECONDS = 1
 MOST_TTL_SECONDS = 7 * 24 * 3600
-
-_SHOWN_STATES = {
-    ReservationState.HELD: pb.RESERVATION_STATE_HELD,
-    ReservationState.COMMITTED: pb.RESERVATION_STATE_COMMITTED,
-    ReservationState.RELEASED: pb.RESERVATION_STATE_RELEASED,
-    ReservationState.EXPIRED: pb.RESERVATION_STATE_EXPIRED,
-}
-STATES: dict[int, ReservationState] = {number: state for state, number in _SHOWN_STATES.items()}
 
 
 def reserve_stock(request: pb.ReserveStockRequest, actor: Actor) -> ReserveStock:
@@ -125,7 +118,7 @@ def reservation_message(reservation: Reservation) -> pb.Reservation:
     return pb.Reservation(
         reservation_id=reservation.reservation_id,
         holder=reservation.holder,
-        state=_SHOWN_STATES[reservation.state],
+        state=number(STATES, reservation.state),
         lines=[
             pb.ReservationLine(
                 sku=line.sku, quantity=line.quantity, committed_quantity=line.committed_quantity

@@ -3,40 +3,23 @@
 from holdfast.inventory.v1 import stock_pb2 as pb
 
 from inventory_service.application.create_stock import CreateStock
-from inventory_service.application.ports import StockFilter
+from inventory_service.application.ports import StockFilter, StockKey
 from inventory_service.domain.commands import Actor
 from inventory_service.domain.stock import (
     MOST_UNITS,
     SELLABLE,
     Listing,
-    Platform,
     StatusChange,
     Stock,
     StockStatus,
 )
 from inventory_service.rpc.messages.stock_details import details_of, stock_details, uuid
-from inventory_service.rpc.messages.times import timestamp
+from inventory_service.rpc.messages.words import PLATFORMS, STATUSES, number
 from servicekit.etags import etag
-from servicekit.paging import Page, requested_page
+from servicekit.paging import Page, after_text, after_time_and_uuid, requested_page
+from servicekit.times import timestamp
 from servicekit.validation import Violations
 
-_SHOWN_STATUSES = {
-    StockStatus.IN_STOCK: pb.STOCK_STATUS_IN_STOCK,
-    StockStatus.PRESALE: pb.STOCK_STATUS_PRESALE,
-    StockStatus.PREORDER: pb.STOCK_STATUS_PREORDER,
-    StockStatus.SOLD: pb.STOCK_STATUS_SOLD,
-    StockStatus.CANCELED: pb.STOCK_STATUS_CANCELED,
-    StockStatus.ERROR: pb.STOCK_STATUS_ERROR,
-}
-STATUSES: dict[int, StockStatus] = {number: status for status, number in _SHOWN_STATUSES.items()}
-_SHOWN_PLATFORMS = {
-    Platform.STOCKX: pb.PLATFORM_STOCKX,
-    Platform.EBAY: pb.PLATFORM_EBAY,
-    Platform.GOAT: pb.PLATFORM_GOAT,
-    Platform.ALIAS: pb.PLATFORM_ALIAS,
-    Platform.LOCAL: pb.PLATFORM_LOCAL,
-}
-PLATFORMS: dict[int, Platform] = {number: platform for platform, number in _SHOWN_PLATFORMS.items()}
 _OPENING_STATUSES = {number: status for number, status in STATUSES.items() if status in SELLABLE}
 
 
@@ -87,6 +70,11 @@ def list_stocks(request: pb.ListStocksRequest) -> tuple[StockFilter, Page]:
     return wanted, page
 
 
+def stocks_after(page: Page, by_sku: bool) -> StockKey | None:
+    """Where the page begins. Raises PageTokenMismatch."""
+    return after_text(page) if by_sku else after_time_and_uuid(page)
+
+
 def stock_key(stock: Stock, by_sku: bool) -> tuple[str, ...]:
     """What the page after this stock begins behind."""
     return (stock.sku,) if by_sku else (stock.create_time.isoformat(), str(stock.stock_id))
@@ -96,7 +84,7 @@ def stock_message(stock: Stock) -> pb.Stock:
     """The stock as callers see it."""
     return pb.Stock(
         sku=stock.sku,
-        status=_SHOWN_STATUSES[stock.status],
+        status=number(STATUSES, stock.status),
         quantity=stock.quantity,
         reserved_quantity=stock.reserved_quantity,
         available_quantity=stock.available_quantity,
@@ -111,7 +99,7 @@ def stock_message(stock: Stock) -> pb.Stock:
 
 def _listing(listing: Listing) -> pb.Listing:
     return pb.Listing(
-        platform=_SHOWN_PLATFORMS[listing.platform] if listing.platform else pb.PLATFORM_UNSPECIFIED,
+        platform=number(PLATFORMS, listing.platform),
         listing_id=listing.listing_id,
         status=pb.LISTING_STATUS_ACTIVE if listing.active else pb.LISTING_STATUS_ENDED,
         list_time=timestamp(listing.list_time),
@@ -124,12 +112,8 @@ def _listing(listing: Listing) -> pb.Listing:
 
 def _status_change(change: StatusChange) -> pb.StatusChange:
     return pb.StatusChange(
-        from_status=_shown_status(change.from_status),
-        to_status=_shown_status(change.to_status),
+        from_status=number(STATUSES, change.from_status),
+        to_status=number(STATUSES, change.to_status),
         change_time=timestamp(change.change_time),
         reason=change.reason or "",
     )
-
-
-def _shown_status(status: StockStatus | None) -> pb.StockStatus.ValueType:
-    return _SHOWN_STATUSES[status] if status else pb.STOCK_STATUS_UNSPECIFIED

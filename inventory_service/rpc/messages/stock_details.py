@@ -7,7 +7,7 @@ from uuid import UUID
 from holdfast.inventory.v1 import stock_pb2 as pb
 
 from inventory_service.domain.stock import StockDetails
-from inventory_service.rpc.messages.times import timestamp
+from servicekit.times import timestamp
 from servicekit.validation import Violations
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)

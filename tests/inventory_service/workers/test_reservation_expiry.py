@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from inventory_service.persistence.unit_of_work import UnitOfWork
+from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.workers.reservation_expiry import BATCH, reservation_expiry
 from servicekit.engines import create_engine
 from servicekit.transactions import Transactions
@@ -14,10 +14,10 @@ from tests.inventory_service.client import Inventory
 
 
 @pytest.fixture
-async def transactions(inventory_url: str) -> AsyncIterator[Transactions[UnitOfWork]]:
+async def transactions(inventory_url: str) -> AsyncIterator[Transactions[SqlUnitOfWork]]:
     """A runner of the sweeper's own."""
     engine = create_engine(inventory_url, pool_size=5)
-    yield Transactions(engine, UnitOfWork)
+    yield Transactions(engine, SqlUnitOfWork)
     await engine.dispose()
 
 
@@ -31,7 +31,7 @@ async def until_free(inventory: Inventory, sku: str, units: int) -> None:
 
 
 async def test_due_holds_are_given_back_and_others_stay(
-    inventory: Inventory, transactions: Transactions[UnitOfWork]
+    inventory: Inventory, transactions: Transactions[SqlUnitOfWork]
 ) -> None:
     await inventory.create("A", 10)
     await inventory.reserve("due", {"A": 3}, ttl=60)
@@ -51,7 +51,7 @@ async def test_due_holds_are_given_back_and_others_stay(
 
 
 async def test_a_hold_lapses_within_a_second_of_its_time(
-    inventory: Inventory, transactions: Transactions[UnitOfWork]
+    inventory: Inventory, transactions: Transactions[SqlUnitOfWork]
 ) -> None:
     await inventory.create("A", 10)
     sweeper = reservation_expiry(transactions, idle_seconds=0.5)
@@ -66,7 +66,7 @@ async def test_a_hold_lapses_within_a_second_of_its_time(
 
 
 async def test_many_sweepers_give_many_holds_back_once(
-    inventory: Inventory, transactions: Transactions[UnitOfWork]
+    inventory: Inventory, transactions: Transactions[SqlUnitOfWork]
 ) -> None:
     await inventory.create("A", 1000)
     count = BATCH + 20

@@ -7,9 +7,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service.persistence.consistency import consistency_checks
 from inventory_service.persistence.tables import metadata
+from inventory_service.persistence.unit_of_work import SqlUnitOfWork
+from inventory_service.rpc.consistency import consistency_checks
 from servicekit.migrations import VERSION_TABLE
+from servicekit.transactions import Transactions
 
 OURS = set(metadata.tables)
 
@@ -34,5 +36,6 @@ async def assert_sound(engine: AsyncEngine) -> None:
     """The schema is what tables.py says, and the books agree with themselves."""
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
-    found = [finding for check in consistency_checks(engine).values() async for finding in check()]
+    checks = consistency_checks(Transactions(engine, SqlUnitOfWork))
+    found = [finding for check in checks.values() async for finding in check()]
     assert found == []

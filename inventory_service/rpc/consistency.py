@@ -1,0 +1,60 @@
+"""The checks that OpsService.CheckConsistency runs here, by name."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import TypeVar
+from uuid import UUID
+
+from inventory_service.application.ports import Tally, UnitOfWork
+from servicekit.ops import ConsistencyCheck, Finding
+from servicekit.transactions import Transactions
+
+CHUNK = 500
+
+U = TypeVar("U", bound=UnitOfWork)
+Chunks = Callable[[U], Callable[[UUID, int], Awaitable[list[Tally]]]]
+
+
+def consistency_checks(transactions: Transactions[U]) -> Mapping[str, ConsistencyCheck]:
+    """Each walks all stocks, a chunk a transaction, so that a slow reader of findings holds nothing open."""
+    check = partial(_check, transactions)
+    return {
+        "ledger": check("ledger", lambda uow: uow.tallies.ledger, "quantity", "the sum of its movements"),
+        "holds": check(
+            "holds", lambda uow: uow.tallies.holds, "reserved_quantity", "the sum of its open holds"
+        ),
+        "lines": check(
+            "lines", lambda uow: uow.tallies.lines, "open_lines", "the sum of those of open holds"
+        ),
+    }
+
+
+def _check(
+    transactions: Transactions[U], name: str, chunks: Chunks[U], recorded: str, counted: str
+) -> ConsistencyCheck:
+    async def check() -> AsyncIterator[Finding]:
+        async for tally in _differences(transactions, chunks):
+            yield Finding(
+                name,
+                tally.sku,
+                f"{recorded} is {tally.recorded}, {counted} is {tally.counted}",
+                {recorded: str(tally.recorded), "counted": str(tally.counted)},
+            )
+
+    return check
+
+
+async def _differences(transactions: Transactions[U], chunks: Chunks[U]) -> AsyncIterator[Tally]:
+    after = UUID(int=0)
+    while True:
+
+        async def chunk(uow: U, after: UUID = after) -> list[Tally]:
+            return await chunks(uow)(after, CHUNK)
+
+        tallies = await transactions.read(chunk)
+        for tally in tallies:
+            if tally.recorded != tally.counted:
+                yield tally
+        if len(tallies) < CHUNK:
+            return
+        after = tallies[-1].stock_id
