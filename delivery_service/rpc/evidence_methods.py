@@ -5,7 +5,6 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
-from holdfast.delivery.v1 import delivery_pb2_grpc
 from holdfast.delivery.v1 import evidence_pb2 as pb
 
 from delivery_service.application.keep_evidence import keep_evidence, keep_photo
@@ -15,13 +14,12 @@ from delivery_service.application.reads import get_evidence, get_package
 from delivery_service.domain.errors import PhotoUnreadable, TooManyStreams
 from delivery_service.domain.evidence import Evidence, Photo
 from delivery_service.rpc.messages import evidence
-from delivery_service.rpc.pages import last_time_and_id, one_page
+from delivery_service.rpc.methods import Methods
 from delivery_service.rpc.work import Work
 from servicekit.calls import Call, current_call
 from servicekit.context import Context
 from servicekit.errors import field_invalid
-from servicekit.mutations import Mutations
-from servicekit.transactions import Transactions
+from servicekit.paging import after_time_and_text, one_page
 
 # Each may hold a whole photo, 4 MiB, in memory.
 MOST_STREAMS = 64
@@ -45,11 +43,9 @@ class PhotoStreams:
             self._open -= 1
 
 
-class EvidenceMethods(delivery_pb2_grpc.DeliveryServiceServicer):
+class EvidenceMethods(Methods):
     """The part of DeliveryService that speaks of photos."""
 
-    _transactions: Transactions[Work]
-    _mutations: Mutations[Work]
     _photo_store: PhotoStore
     _photo_reader: PhotoReader
     _streams: PhotoStreams
@@ -71,13 +67,13 @@ class EvidenceMethods(delivery_pb2_grpc.DeliveryServiceServicer):
             photo = await self._keep(header, content)
         # The digest of the bytes belongs to what makes two uploads under one request_id equal.
         header.sha256 = photo.sha256
-
-        async def work(uow: Work) -> pb.UploadEvidenceResponse:
-            kept = await keep_evidence(command, photo, uow)
-            return pb.UploadEvidenceResponse(evidence=evidence.evidence_message(kept))
-
-        return await self._mutations.run(
-            header, work, pb.UploadEvidenceResponse, context=context, name="evidence", repeatable=True
+        return await self._change(
+            header,
+            lambda uow: keep_evidence(command, photo, uow),
+            lambda kept: pb.UploadEvidenceResponse(evidence=evidence.evidence_message(kept)),
+            pb.UploadEvidenceResponse,
+            context,
+            name="evidence",
         )
 
     async def GetEvidence(self, request: pb.GetEvidenceRequest, context: Context) -> pb.GetEvidenceResponse:
@@ -99,7 +95,7 @@ class EvidenceMethods(delivery_pb2_grpc.DeliveryServiceServicer):
         self, request: pb.ListEvidenceRequest, context: Context
     ) -> pb.ListEvidenceResponse:
         wanted, kind, page = evidence.list_evidence(request)
-        before = last_time_and_id(page)
+        before = after_time_and_text(page)
 
         async def work(uow: Work) -> list[Evidence]:
             package = await get_package(wanted, uow)

@@ -1,21 +1,16 @@
 """One method a verb; all of them do the same with another row of the table."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
 
-from google.protobuf.message import Message
-from holdfast.delivery.v1 import delivery_pb2_grpc
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from delivery_service.application.move_package import move_package
 from delivery_service.domain.workflow import Verb
 from delivery_service.rpc.messages import move
 from delivery_service.rpc.messages.package import package_message
-from delivery_service.rpc.work import Work, current_actor, current_trace
+from delivery_service.rpc.methods import Methods, Reply
+from delivery_service.rpc.work import current_actor, current_trace
 from servicekit.context import Context
-from servicekit.mutations import Mutations
-
-Reply = TypeVar("Reply", bound=Message)
 
 # Names of crash points around the commit; these verbs can be the one by which goods leave the shelf.
 _TRANSACTION_NAMES = {
@@ -26,10 +21,9 @@ _TRANSACTION_NAMES = {
 }
 
 
-class MoveMethods(delivery_pb2_grpc.DeliveryServiceServicer):
+class MoveMethods(Methods):
     """The part of DeliveryService that moves packages on."""
 
-    _mutations: Mutations[Work]
     _nudge_relay: Callable[[], None]
 
     async def PreparePackage(
@@ -85,22 +79,18 @@ class MoveMethods(delivery_pb2_grpc.DeliveryServiceServicer):
     ) -> pb.CancelPackageResponse:
         return await self._move(request, Verb.CANCEL, pb.CancelPackageResponse, context)
 
-    async def _move(self, request: Any, verb: Verb, reply: type[Reply], context: Context) -> Reply:
+    async def _move(
+        self, request: move.MoveRequest, verb: Verb, reply: type[Reply], context: Context
+    ) -> Reply:
         command = move.move_package(request, verb, current_actor(), current_trace())
-        make: Any = reply
-
-        async def work(uow: Work) -> Reply:
-            answer: Reply = make(package=package_message(await move_package(command, uow)))
-            return answer
-
         # The same verb again is recognised by its event, so an unknown commit may be run again.
-        answer = await self._mutations.run(
+        answer = await self._change(
             request,
-            work,
+            lambda uow: move_package(command, uow),
+            lambda moved: reply(package=package_message(moved)),
             reply,
-            context=context,
+            context,
             name=_TRANSACTION_NAMES.get(verb, verb.lower()),
-            repeatable=True,
         )
         self._nudge_relay()
         return answer

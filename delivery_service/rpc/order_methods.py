@@ -1,39 +1,38 @@
 """Orders, and what they say of their packages."""
 
-from holdfast.delivery.v1 import delivery_pb2_grpc
 from holdfast.delivery.v1 import order_pb2 as pb
 
 from delivery_service.application.ports import PackageFilter
 from delivery_service.application.reads import get_order, list_orders
 from delivery_service.application.register_order import register_order
+from delivery_service.domain.order import Order, OrderPackage
 from delivery_service.domain.package import Package
 from delivery_service.rpc.messages import order
 from delivery_service.rpc.messages.package import package_message
-from delivery_service.rpc.pages import last_number, one_page
+from delivery_service.rpc.methods import Methods
 from delivery_service.rpc.work import Work
 from servicekit.context import Context
-from servicekit.mutations import Mutations
-from servicekit.transactions import Transactions
+from servicekit.paging import after_number, one_page
 
 
-class OrderMethods(delivery_pb2_grpc.DeliveryServiceServicer):
+class OrderMethods(Methods):
     """The part of DeliveryService that speaks of orders."""
-
-    _transactions: Transactions[Work]
-    _mutations: Mutations[Work]
 
     async def RegisterOrder(
         self, request: pb.RegisterOrderRequest, context: Context
     ) -> pb.RegisterOrderResponse:
         command = order.register_order(request)
 
-        async def work(uow: Work) -> pb.RegisterOrderResponse:
+        async def registered(uow: Work) -> tuple[Order, list[OrderPackage]]:
             await register_order(command, uow)
-            found, packages = await get_order(command.order_id, uow)
-            return pb.RegisterOrderResponse(order=order.order_message(found, packages))
+            return await get_order(command.order_id, uow)
 
-        return await self._mutations.run(
-            request, work, pb.RegisterOrderResponse, context=context, repeatable=True
+        return await self._change(
+            request,
+            registered,
+            lambda found: pb.RegisterOrderResponse(order=order.order_message(*found)),
+            pb.RegisterOrderResponse,
+            context,
         )
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Context) -> pb.GetOrderResponse:
@@ -43,7 +42,7 @@ class OrderMethods(delivery_pb2_grpc.DeliveryServiceServicer):
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: Context) -> pb.ListOrdersResponse:
         wanted, page = order.list_orders(request)
-        before = last_number(page)
+        before = after_number(page)
         found, packages = await self._transactions.read(
             lambda uow: list_orders(wanted, page.size + 1, before, uow)
         )
@@ -62,7 +61,7 @@ class OrderMethods(delivery_pb2_grpc.DeliveryServiceServicer):
         self, request: pb.ListOrderPackagesRequest, context: Context
     ) -> pb.ListOrderPackagesResponse:
         wanted, page = order.list_order_packages(request)
-        before = last_number(page)
+        before = after_number(page)
 
         async def work(uow: Work) -> list[Package]:
             await get_order(wanted, uow)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from holdfast.delivery.v1 import delivery_pb2_grpc
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from delivery_service.application.await_settlement import Settlements
@@ -14,24 +13,21 @@ from delivery_service.domain.package_sn import new_package_sn
 from delivery_service.domain.workflow import PackageState, Workflow
 from delivery_service.rpc.messages import move, package
 from delivery_service.rpc.messages.words import STATES, WORKFLOWS, number
-from delivery_service.rpc.pages import last_number, one_page
+from delivery_service.rpc.methods import Methods
 from delivery_service.rpc.work import Work, current_actor, current_trace
 from servicekit.calls import current_call
 from servicekit.context import Context
 from servicekit.crash_points import crash_point
 from servicekit.errors import KitRefusal
-from servicekit.mutations import Mutations
-from servicekit.transactions import Transactions
+from servicekit.paging import after_number, one_page
 
 LONGEST_WAIT_SECONDS = 2.0
 ANSWERING_SECONDS = 0.1
 
 
-class PackageMethods(delivery_pb2_grpc.DeliveryServiceServicer):
+class PackageMethods(Methods):
     """The part of DeliveryService that speaks of packages."""
 
-    _transactions: Transactions[Work]
-    _mutations: Mutations[Work]
     _settlements: Settlements
     _nudge_relay: Callable[[], None]
 
@@ -39,31 +35,34 @@ class PackageMethods(delivery_pb2_grpc.DeliveryServiceServicer):
         self, request: pb.CreatePackageRequest, context: Context
     ) -> pb.CreatePackageResponse:
         command = package.create_package(request, current_actor(), current_trace())
-
-        async def work(uow: Work) -> pb.CreatePackageResponse:
-            created = await create_package(command, uow, new_package_sn)
-            return pb.CreatePackageResponse(package=package.package_message(created))
-
-        reply = await self._mutations.run(
+        reply = await self._change(
             request,
-            work,
+            lambda uow: create_package(command, uow, new_package_sn),
+            lambda created: pb.CreatePackageResponse(package=package.package_message(created)),
             pb.CreatePackageResponse,
-            context=context,
+            context,
             name="create",
             repeatable=command.package_sn is not None,
         )
-        return pb.CreatePackageResponse(package=await self._settled(reply.package))
+        self._nudge_relay()
+        crash_point("create.after_nudge")
+        settled = await self._settled(reply.package)
+        crash_point("create.before_reply")
+        return pb.CreatePackageResponse(package=settled)
 
     async def RetryReservation(
         self, request: pb.RetryReservationRequest, context: Context
     ) -> pb.RetryReservationResponse:
         command = move.retry_reservation(request, current_actor(), current_trace())
-
-        async def work(uow: Work) -> pb.RetryReservationResponse:
-            asking = await retry_reservation(command, uow)
-            return pb.RetryReservationResponse(package=package.package_message(asking))
-
-        reply = await self._mutations.run(request, work, pb.RetryReservationResponse, context=context)
+        reply = await self._change(
+            request,
+            lambda uow: retry_reservation(command, uow),
+            lambda asking: pb.RetryReservationResponse(package=package.package_message(asking)),
+            pb.RetryReservationResponse,
+            context,
+            repeatable=False,
+        )
+        self._nudge_relay()
         return pb.RetryReservationResponse(package=await self._settled(reply.package))
 
     async def GetPackage(self, request: pb.GetPackageRequest, context: Context) -> pb.GetPackageResponse:
@@ -75,7 +74,7 @@ class PackageMethods(delivery_pb2_grpc.DeliveryServiceServicer):
         self, request: pb.ListPackagesRequest, context: Context
     ) -> pb.ListPackagesResponse:
         wanted, page = package.list_packages(request)
-        before = last_number(page)
+        before = after_number(page)
         found = await self._transactions.read(
             lambda uow: uow.packages.list_packages(wanted, page.size + 1, before)
         )
@@ -93,7 +92,7 @@ class PackageMethods(delivery_pb2_grpc.DeliveryServiceServicer):
         self, request: pb.ListPackageEventsRequest, context: Context
     ) -> pb.ListPackageEventsResponse:
         wanted, page = move.list_package_events(request)
-        after = last_number(page)
+        after = after_number(page)
 
         async def work(uow: Work) -> list[PackageEvent]:
             found = await get_package(wanted, uow)
@@ -130,12 +129,8 @@ class PackageMethods(delivery_pb2_grpc.DeliveryServiceServicer):
 
     async def _settled(self, committed: pb.Package) -> pb.Package:
         """Waits a bounded while for inventory's answer; what was committed is the answer if that fails."""
-        self._nudge_relay()
-        crash_point("create.after_nudge")
         seconds = min(LONGEST_WAIT_SECONDS, current_call().remaining() - ANSWERING_SECONDS)
         try:
-            settled = await self._settlements.settled(committed.package_sn, seconds)
+            return package.package_message(await self._settlements.settled(committed.package_sn, seconds))
         except KitRefusal:
             return committed
-        crash_point("create.before_reply")
-        return package.package_message(settled)

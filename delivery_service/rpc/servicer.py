@@ -31,8 +31,7 @@ class DeliveryServicer(OrderMethods, PackageMethods, MoveMethods, EvidenceMethod
         photo_store: PhotoStore,
         photo_reader: PhotoReader,
     ) -> None:
-        self._transactions = transactions
-        self._mutations = mutations
+        super().__init__(transactions, mutations)
         self._settlements = settlements
         self._nudge_relay = nudge_relay
         self._photo_store = photo_store

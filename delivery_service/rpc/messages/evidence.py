@@ -8,9 +8,10 @@ from holdfast.delivery.v1 import evidence_pb2 as pb
 from delivery_service.application.keep_evidence import KeepEvidence
 from delivery_service.domain.evidence import Evidence, Photo
 from delivery_service.domain.workflow import EvidenceKind
-from delivery_service.rpc.messages.words import EVIDENCE_KINDS, number, timestamp
+from delivery_service.rpc.messages.words import EVIDENCE_KINDS, number
 from servicekit.errors import field_invalid
 from servicekit.paging import Page, requested_page
+from servicekit.times import timestamp
 from servicekit.validation import Violations
 
 MOST_BYTES = 4 * 1024 * 1024

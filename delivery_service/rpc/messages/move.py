@@ -1,7 +1,7 @@
 """Verbs and the timeline on the wire."""
 
 import re
-from typing import Any
+from collections.abc import Sequence
 
 from holdfast.delivery.v1 import package_pb2 as pb
 
@@ -19,27 +19,41 @@ from delivery_service.rpc.messages.words import (
     VERBS,
     number,
     optional_id,
-    timestamp,
 )
 from servicekit import etags
 from servicekit.paging import Page, requested_page
+from servicekit.times import timestamp
 from servicekit.validation import Violations
+
+MoveRequest = (
+    pb.PreparePackageRequest
+    | pb.ClaimPackageRequest
+    | pb.ReleaseClaimRequest
+    | pb.AssignDriverRequest
+    | pb.PickUpPackageRequest
+    | pb.ArriveAtWarehouseRequest
+    | pb.ReceivePackageRequest
+    | pb.ShipPackageRequest
+    | pb.DeliverPackageRequest
+    | pb.CompletePackageRequest
+    | pb.CancelPackageRequest
+)
 
 MOST_EVIDENCE = 10
 MOST_NOTE = 1000
 
 
-def move_package(request: Any, verb: Verb, actor: Actor, trace: str) -> MovePackage:
+def move_package(request: MoveRequest, verb: Verb, actor: Actor, trace: str) -> MovePackage:
     """The command of any verb: their requests have the same fields, CancelPackage a reason for its note."""
     v = Violations()
     v.request_id(request.request_id)
     package_sn = v.name("package_sn", request.package_sn)
-    if verb is Verb.CANCEL:
+    if isinstance(request, pb.CancelPackageRequest):
         note = v.text("reason", request.reason, most=MOST_NOTE, required=True)
     else:
         note = v.text("note", request.note, most=MOST_NOTE)
     driver_id = None
-    if verb is Verb.ASSIGN_DRIVER:
+    if isinstance(request, pb.AssignDriverRequest):
         driver_id = v.decimal_id("driver_id", request.driver_id)
     elif verb is Verb.CLAIM and actor.role is ActorRole.DRIVER:
         driver_id = v.decimal_id("actor-id", actor.actor_id)
@@ -115,7 +129,7 @@ def event_message(event: PackageEvent) -> pb.PackageEvent:
     )
 
 
-def _evidence_ids(v: Violations, evidence_ids: Any) -> tuple[str, ...]:
+def _evidence_ids(v: Violations, evidence_ids: Sequence[str]) -> tuple[str, ...]:
     v.count("evidence_ids", len(evidence_ids), most=MOST_EVIDENCE)
     ids = list(evidence_ids[:MOST_EVIDENCE])
     for index, evidence_id in enumerate(ids):

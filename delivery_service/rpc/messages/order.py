@@ -9,8 +9,9 @@ from delivery_service.application.ports import OrderFilter
 from delivery_service.application.register_order import RegisterOrder
 from delivery_service.domain.order import Order, OrderItem, OrderPackage, Receiver
 from delivery_service.domain.workflow import OrderStatus, Workflow
-from delivery_service.rpc.messages.words import ORDER_STATUSES, STATES, WORKFLOWS, number, timestamp
+from delivery_service.rpc.messages.words import ORDER_STATUSES, STATES, WORKFLOWS, number
 from servicekit.paging import Page, requested_page
+from servicekit.times import timestamp
 from servicekit.validation import Violations
 
 MOST_ITEMS = 200

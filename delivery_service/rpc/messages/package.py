@@ -1,7 +1,6 @@
 """Packages on the wire."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from holdfast.delivery.v1 import package_pb2 as pb
 
@@ -17,10 +16,10 @@ from delivery_service.rpc.messages.words import (
     WORKFLOWS,
     number,
     optional_id,
-    timestamp,
 )
 from servicekit.etags import etag
 from servicekit.paging import Page, requested_page
+from servicekit.times import timestamp
 from servicekit.validation import Violations
 
 MOST_ITEMS = 200
@@ -64,7 +63,7 @@ def create_package(request: pb.CreatePackageRequest, actor: Actor, trace: str) -
     return command
 
 
-def package_sn(request: Any) -> str:
+def package_sn(request: pb.GetPackageRequest | pb.ListAllowedTransitionsRequest) -> str:
     """The package that a request names."""
     v = Violations()
     wanted = v.name("package_sn", request.package_sn)

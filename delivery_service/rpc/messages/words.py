@@ -1,11 +1,9 @@
 """The contract's enum values and the domain's words, which bear the same names."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from holdfast.delivery.v1 import order_pb2, package_pb2
 
 from delivery_service.domain.workflow import (
@@ -37,15 +35,6 @@ ORDER_STATUSES = _values(order_pb2.OrderStatus, "ORDER_STATUS", OrderStatus)
 def number(values: Mapping[int, Word], word: Word | None) -> Any:
     """The contract's value for a word; 0, unspecified, for None."""
     return 0 if word is None else next(value for value, known in values.items() if known is word)
-
-
-def timestamp(time: datetime | None) -> Timestamp | None:
-    """An instant on the wire."""
-    if time is None:
-        return None
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
 
 
 def optional_id(value: int | None) -> str:
