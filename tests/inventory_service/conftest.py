@@ -11,6 +11,7 @@ from inventory_service import bootstrap
 from inventory_service.persistence.tables import metadata
 from inventory_service.settings import Settings
 from servicekit.engines import create_engine
+from servicekit.migrations import Schema
 from servicekit.server import Server
 from tests.inventory_service.client import Inventory
 from tests.support.databases import fresh_database
@@ -21,7 +22,7 @@ async def inventory_url() -> AsyncIterator[str]:
     """A migrated database of this worker."""
     async with fresh_database("postgres") as url:
         migrating = create_engine(url, pool_size=2, for_migrations=True)
-        await bootstrap.schema().upgrade(migrating)
+        await Schema("inventory").upgrade(migrating)
         await migrating.dispose()
         yield url
 

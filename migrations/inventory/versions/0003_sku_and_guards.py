@@ -44,7 +44,8 @@ UPDATE inventory.stock s SET
     status_history = COALESCE(s.status_history, '[]') || jsonb_build_object(
         'from_status', s.status, 'to_status', 'in_stock', 'changed_at', now(), 'reason', 'migration 0003')
 FROM (VALUES ('listed_stockx', 'stockx'), ('listed_alias', 'alias'), ('reserved', NULL)) t (status, platform)
-WHERE s.status = t.status
+WHERE s.status = t.status AND s.id IN (
+    SELECT id FROM inventory.stock WHERE status IN ('listed_stockx', 'listed_alias', 'reserved') LIMIT :batch)
 """
 
 CHECKS = {
@@ -70,7 +71,7 @@ def upgrade() -> None:
         _fill("sku", "id::text")
         _fill("reserved_quantity", "0")
         _stop_at_bad_rows()
-        op.execute(TRANSLATE_STATUSES)
+        _in_batches("status", TRANSLATE_STATUSES)
         _build_index("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS", "uq_stock_sku", "(sku)")
         _build_index("CREATE INDEX CONCURRENTLY IF NOT EXISTS", "ix_stock_created_at", "(created_at, id)")
         if not _has_constraint("uq_stock_sku"):
@@ -105,14 +106,18 @@ def downgrade() -> None:
 
 
 def _fill(column: str, value: str) -> None:
-    statement = sa.text(
+    _in_batches(
+        column,
         f"UPDATE inventory.stock SET {column} = {value} WHERE id IN"  # noqa: S608
-        f" (SELECT id FROM inventory.stock WHERE {column} IS NULL LIMIT :batch)"
+        f" (SELECT id FROM inventory.stock WHERE {column} IS NULL LIMIT :batch)",
     )
-    filled = 0
-    while done := op.get_bind().execute(statement, {"batch": BATCH}).rowcount:
-        filled += done
-        log.info("%s filled in %d rows", column, filled)
+
+
+def _in_batches(column: str, statement: str) -> None:
+    rewritten = 0
+    while done := op.get_bind().execute(sa.text(statement), {"batch": BATCH}).rowcount:
+        rewritten += done
+        log.info("%s rewritten in %d rows", column, rewritten)
 
 
 def _stop_at_bad_rows() -> None:

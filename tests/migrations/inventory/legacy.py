@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service import bootstrap
+from servicekit.migrations import Schema
 
-SCHEMA = bootstrap.schema()
+SCHEMA = Schema("inventory")
 REVISIONS = [revision.id for revision in SCHEMA.history()]
 HEAD = REVISIONS[-1]
 

@@ -1,6 +1,9 @@
 """Revisions 0003 to 0006: codes, guards, holds, ledger."""
 
+from typing import Any
+
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -38,6 +41,27 @@ async def test_listed_and_reserved_are_statuses_no_more(legacy: AsyncEngine) -> 
         (STOCKS["a"], "listed_stockx"),
         (STOCKS["b"], "reserved"),
     ]
+
+
+async def test_rows_are_rewritten_five_thousand_at_a_time(legacy: AsyncEngine) -> None:
+    await execute(
+        legacy,
+        "INSERT INTO inventory.stock (id, product_id, size_id, quantity, status)"
+        " SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, 'listed_alias'"
+        " FROM generate_series(1, 5001)",
+    )
+    await SCHEMA.upgrade(legacy, "0002")
+    rewritten: list[int] = []
+
+    def after(_connection: Any, cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.lstrip().startswith("UPDATE inventory.stock "):
+            rewritten.append(cursor.rowcount)
+
+    event.listen(legacy.sync_engine, "after_cursor_execute", after)
+    await SCHEMA.upgrade(legacy, "0003")
+
+    assert max(rewritten) == 5000
+    assert await rows(legacy, "SELECT count(*) FROM inventory.stock WHERE status = 'in_stock'") == [(5004,)]
 
 
 async def test_an_active_listing_is_not_made_twice(legacy: AsyncEngine) -> None:
