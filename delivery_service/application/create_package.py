@@ -62,7 +62,7 @@ async def create_package(
 
     The same package_sn with the same content is answered as it is. Locks the orders by id. Raises WrongActor,
     NotYourPackage, OrderNotFound, WarehouseNotFound, PackageExists, OrderNotShippable, OrderAlreadyPacked,
-    OrderOverpacked.
+    OrderOverpacked, PackageTooLarge.
     """
     _check_actor(command)
     orders = await uow.orders.lock(command.order_ids)

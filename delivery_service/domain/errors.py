@@ -247,6 +247,17 @@ class OrderOverpacked(Refusal):
 
 
 @dataclass(eq=False)
+class PackageTooLarge(Refusal):
+    """More different skus than one reservation may name."""
+
+    skus: int
+    most: int
+
+    def __str__(self) -> str:
+        return f"a package holds at most {self.most} different skus, this one would hold {self.skus}"
+
+
+@dataclass(eq=False)
 class OrderNotShippable(Refusal):
     """Orders of which nothing may be packed this way."""
 

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from delivery_service.domain.errors import OrderOverpacked
+from delivery_service.domain.errors import OrderOverpacked, PackageTooLarge
 from delivery_service.domain.package import PackageItem
+
+MOST_SKUS = 200
+"""As many as inventory takes in one reservation."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ def pack(wanted: Sequence[PackageItem], packables: Sequence[Packable]) -> tuple[
     """The package's items, each with the order item it belongs to; everything where nothing is wanted by name.
 
     Units wanted by sku alone are spread over the order items with that sku. Raises OrderOverpacked with every
-    item of which more is wanted than there is.
+    item of which more is wanted than there is, and PackageTooLarge.
     """
     if not wanted:
         wanted = [PackageItem(item.order_item_id, item.sku, item.quantity) for item in packables]
@@ -49,11 +52,20 @@ def pack(wanted: Sequence[PackageItem], packables: Sequence[Packable]) -> tuple[
             )
     if excess:
         raise OrderOverpacked(tuple(excess), tuple(excess.values()))
-    return tuple(
+    packed = tuple(
         PackageItem(packable.order_item_id, packable.sku, units[packable.order_item_id])
         for packable in packables
         if packable.order_item_id in units
     )
+    check_size(packed)
+    return packed
+
+
+def check_size(items: Sequence[PackageItem]) -> None:
+    """Raises PackageTooLarge where the items are more than one reservation can name."""
+    skus = len({item.sku for item in items})
+    if skus > MOST_SKUS:
+        raise PackageTooLarge(skus, MOST_SKUS)
 
 
 def _fits(item: PackageItem, packable: Packable) -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime
 from delivery_service.domain.errors import IllegalTransition, WrongActor
 from delivery_service.domain.package import Package
 from delivery_service.domain.package_event import Actor, PackageEvent
+from delivery_service.domain.packing import check_size
 from delivery_service.domain.reservation import Shortage, StockCommand, reservation_id
 from delivery_service.domain.transitions import Onward, check_owner, open_verbs
 from delivery_service.domain.workflow import ActorRole, PackageState, StockState, Verb
@@ -40,7 +41,7 @@ def retry(
 ) -> tuple[Package, PackageEvent | None]:
     """Asks again after a rejection, or for a package that has no hold yet; no event for the same retry again.
 
-    Raises EtagMismatch, IllegalTransition, WrongActor, NotYourPackage.
+    Raises EtagMismatch, IllegalTransition, WrongActor, NotYourPackage, PackageTooLarge.
     """
     asked = package.stock_state in (StockState.REQUESTED, StockState.HELD)
     if asked and last is not None and (last.verb, last.actor) == (Verb.RETRY_RESERVATION, actor):
@@ -60,6 +61,7 @@ def retry(
     if actor.role not in _MAY_RETRY:
         raise WrongActor(Verb.RETRY_RESERVATION, actor.role, _MAY_RETRY)
     check_owner(package, actor)
+    check_size(package.items)
     event = PackageEvent(
         sequence=(last.sequence if last else 0) + 1,
         verb=Verb.RETRY_RESERVATION,

@@ -27,6 +27,7 @@ STATUSES = ErrorStatuses(
         errors.OrderAlreadyPacked: StatusCode.FAILED_PRECONDITION,
         errors.OrderOverpacked: StatusCode.FAILED_PRECONDITION,
         errors.OrderNotShippable: StatusCode.FAILED_PRECONDITION,
+        errors.PackageTooLarge: StatusCode.INVALID_ARGUMENT,
         errors.WrongActor: StatusCode.PERMISSION_DENIED,
         errors.NotYourPackage: StatusCode.PERMISSION_DENIED,
         errors.EtagMismatch: StatusCode.ABORTED,

@@ -25,6 +25,7 @@ PROMISED: dict[StatusCode, dict[str, tuple[str, ...]]] = {
         "FIELD_INVALID": BOTH,
         "REQUEST_ID_REUSED": BOTH,
         "PAGE_TOKEN_MISMATCH": BOTH,
+        "PACKAGE_TOO_LARGE": DELIVERY,
     },
     StatusCode.NOT_FOUND: {
         "STOCK_NOT_FOUND": INVENTORY,

@@ -1,10 +1,12 @@
 """What inventory's answers make of a package, late and doubled ones included."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
-from delivery_service.domain.errors import IllegalTransition, NotYourPackage, WrongActor
+from delivery_service.domain.errors import IllegalTransition, NotYourPackage, PackageTooLarge, WrongActor
+from delivery_service.domain.package import PackageItem
 from delivery_service.domain.package_event import Actor
 from delivery_service.domain.reservation import Shortage, StockCommand, reservation_id
 from delivery_service.domain.settlement import rejected, requested, retry, settled
@@ -74,6 +76,15 @@ def test_only_the_own_merchant_a_dispatcher_or_the_system_asks_again() -> None:
     with pytest.raises(NotYourPackage):
         retry(package, Actor(ActorRole.MERCHANT, "99"), None, None, NOW)
     retry(package, owner(ActorRole.DISPATCHER), None, None, NOW)
+
+
+def test_an_old_package_that_no_reservation_can_name_does_not_ask() -> None:
+    items = tuple(PackageItem(number, f"sku-{number}", 1) for number in range(201))
+    package = a_package(stock_state=StockState.NOT_TRACKED, items=items)
+
+    with pytest.raises(PackageTooLarge):
+        retry(package, owner(ActorRole.MERCHANT), None, None, NOW)
+    retry(replace(package, items=items[:200]), owner(ActorRole.MERCHANT), None, None, NOW)
 
 
 def test_the_same_retry_again_is_the_package_as_it_is() -> None:

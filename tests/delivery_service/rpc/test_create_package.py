@@ -184,6 +184,19 @@ async def test_nobody_else_creates_packages_for_a_shop(
     assert (refusal.code, refusal.reason) == (code, reason)
 
 
+async def test_a_package_names_as_many_skus_as_one_reservation_takes_and_no_more(delivery: Delivery) -> None:
+    orders = [
+        await delivery.order({f"sku-{part}-{number:02}": 1 for number in range(100)}) for part in range(3)
+    ]
+
+    whole = await delivery.refused(delivery.create("DRIVER_TO_USER", orders))
+    package = await delivery.create("DRIVER_TO_USER", orders[:2])
+
+    assert (whole.code, whole.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "PACKAGE_TOO_LARGE")
+    assert whole.metadata == {"skus": "300", "most": "200"}
+    assert package.stock_state == pb.STOCK_STATE_HELD
+
+
 async def test_orders_whose_ids_contain_each_other_are_told_apart(delivery: Delivery) -> None:
     orders = [await delivery.order({"A": 1}, order_id=order_id) for order_id in (1, 12, 123, 41239)]
     packages = {

@@ -256,7 +256,7 @@ class DeliveryServiceServicer:
         most 2 s. The same package_sn with the same content is answered as it is. Actor: merchant (its own shop), warehouse
         (leg 1, its own), dispatcher or system. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, WRONG_ACTOR,
         NOT_YOUR_PACKAGE, ORDER_NOT_FOUND, WAREHOUSE_NOT_FOUND, PACKAGE_EXISTS, ORDER_NOT_SHIPPABLE,
-        ORDER_ALREADY_PACKED, ORDER_OVERPACKED.
+        ORDER_ALREADY_PACKED, ORDER_OVERPACKED, PACKAGE_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -391,7 +391,8 @@ class DeliveryServiceServicer:
     def RetryReservation(self, request, context):
         """Asks inventory again, after REJECTED or for a package without a hold, while PENDING or PREPARED; waits as
         CreatePackage does. Actor: merchant, dispatcher or system. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
-        PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE, ILLEGAL_TRANSITION.
+        PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE, ILLEGAL_TRANSITION,
+        PACKAGE_TOO_LARGE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

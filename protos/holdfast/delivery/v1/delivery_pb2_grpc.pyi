@@ -46,7 +46,7 @@ class DeliveryServiceStub:
     most 2 s. The same package_sn with the same content is answered as it is. Actor: merchant (its own shop), warehouse
     (leg 1, its own), dispatcher or system. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, WRONG_ACTOR,
     NOT_YOUR_PACKAGE, ORDER_NOT_FOUND, WAREHOUSE_NOT_FOUND, PACKAGE_EXISTS, ORDER_NOT_SHIPPABLE,
-    ORDER_ALREADY_PACKED, ORDER_OVERPACKED.
+    ORDER_ALREADY_PACKED, ORDER_OVERPACKED, PACKAGE_TOO_LARGE.
     """
     GetPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.GetPackageRequest, _package_pb2.GetPackageResponse]
     """Returns a package. Errors: FIELD_INVALID, PACKAGE_NOT_FOUND."""
@@ -123,7 +123,8 @@ class DeliveryServiceStub:
     RetryReservation: _aio.UnaryUnaryMultiCallable[_package_pb2.RetryReservationRequest, _package_pb2.RetryReservationResponse]
     """Asks inventory again, after REJECTED or for a package without a hold, while PENDING or PREPARED; waits as
     CreatePackage does. Actor: merchant, dispatcher or system. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
-    PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE, ILLEGAL_TRANSITION.
+    PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE, ILLEGAL_TRANSITION,
+    PACKAGE_TOO_LARGE.
     """
     ListAllowedTransitions: _aio.UnaryUnaryMultiCallable[_package_pb2.ListAllowedTransitionsRequest, _package_pb2.ListAllowedTransitionsResponse]
     """Explains, for the calling actor, which verbs are allowed now, which photo each needs and why the others are not.
@@ -221,7 +222,7 @@ class DeliveryServiceServicer:
         most 2 s. The same package_sn with the same content is answered as it is. Actor: merchant (its own shop), warehouse
         (leg 1, its own), dispatcher or system. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, WRONG_ACTOR,
         NOT_YOUR_PACKAGE, ORDER_NOT_FOUND, WAREHOUSE_NOT_FOUND, PACKAGE_EXISTS, ORDER_NOT_SHIPPABLE,
-        ORDER_ALREADY_PACKED, ORDER_OVERPACKED.
+        ORDER_ALREADY_PACKED, ORDER_OVERPACKED, PACKAGE_TOO_LARGE.
         """
 
     def GetPackage(
@@ -368,7 +369,8 @@ class DeliveryServiceServicer:
     ) -> _abc.Awaitable[_package_pb2.RetryReservationResponse]:
         """Asks inventory again, after REJECTED or for a package without a hold, while PENDING or PREPARED; waits as
         CreatePackage does. Actor: merchant, dispatcher or system. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
-        PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE, ILLEGAL_TRANSITION.
+        PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE, ILLEGAL_TRANSITION,
+        PACKAGE_TOO_LARGE.
         """
 
     def ListAllowedTransitions(

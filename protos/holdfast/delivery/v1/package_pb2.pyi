@@ -704,7 +704,9 @@ class CreatePackageRequest(_message.Message):
 
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___PackageItem]:
-        """At most 200. Where empty: all items of the orders; on leg 1 all items of their packages in the warehouse."""
+        """At most 200. Where empty: all items of the orders; on leg 1 all items of their packages in the warehouse.
+        PACKAGE_TOO_LARGE where these are of more than 200 different skus, which is as many as one reservation names.
+        """
 
     def __init__(
         self,
