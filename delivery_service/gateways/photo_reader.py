@@ -13,7 +13,9 @@ from delivery_service.domain.errors import PhotoUnreadable
 from delivery_service.domain.evidence import Photo
 
 MOST_PIXELS = 50_000_000
-MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+FORMATS = ("JPEG", "PNG", "WEBP")
+# MPO is what Pillow finds out of a JPEG that holds more pictures behind the first, as phones write them.
+MEDIA_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 AT_ONCE = 2
 
 
@@ -55,7 +57,7 @@ def _read(content: bytes) -> Photo:
 
 
 def _decode(content: bytes) -> tuple[str, int, int]:
-    with Image.open(io.BytesIO(content), formats=tuple(MEDIA_TYPES)) as image:
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         width, height = image.size
         if width * height > MOST_PIXELS:
             raise PhotoUnreadable(
@@ -70,7 +72,7 @@ def _decode(content: bytes) -> tuple[str, int, int]:
 
 def _exif(content: bytes) -> Image.Exif | None:
     try:
-        with Image.open(io.BytesIO(content), formats=tuple(MEDIA_TYPES)) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             return image.getexif()
     except Exception:
         # A picture with a broken EXIF block is still a picture.

@@ -44,18 +44,27 @@ def with_exif() -> bytes:
     return picture(exif=exif)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        (picture(), "image/jpeg"),
+        (picture("PNG"), "image/png"),
+        (picture("WEBP"), "image/webp"),
+        # Phones put a second picture into the file: the depth, or a preview.
+        (picture("MPO", save_all=True, append_images=[Image.new("RGB", (8, 6))]), "image/jpeg"),
+    ],
+    ids=["jpeg", "png", "webp", "jpeg of two pictures"],
+)
 async def test_a_photo_is_kept_and_comes_back_as_it_was(
-    delivery: Delivery, running: Running, kind: str
+    delivery: Delivery, running: Running, content: bytes, media_type: str
 ) -> None:
     package = await delivery.create("DRIVER_TO_USER")
-    content = picture(kind)
 
     evidence = await delivery.upload(
         package.package_sn, "PREPARATION", content, file_name="a/b.jpg", chunk=97
     )
 
-    assert evidence.media_type == f"image/{kind.lower()}"
+    assert evidence.media_type == media_type
     assert (evidence.width, evidence.height, evidence.size_bytes) == (40, 30, len(content))
     assert evidence.sha256 == hashlib.sha256(content).hexdigest()
     assert (evidence.file_name, evidence.uploader, evidence.used) == ("a/b.jpg", "merchant:7", False)
