@@ -20,20 +20,15 @@ from servicekit.tasks import Tasks
 from servicekit.transactions import Transactions
 
 
-def schema() -> Schema:
-    """The history of the inventory schema."""
-    return Schema("inventory")
-
-
 def build(settings: Settings) -> Service:
     """The service, ready to be served."""
     engine = create_engine(settings.database_url, pool_size=settings.pool_size)
     transactions: Transactions[Work] = Transactions(engine, SqlUnitOfWork, at_once=settings.pool_size)
     tasks = Tasks()
     inventory = servicer.InventoryServicer(transactions, Mutations(transactions, tasks))
-    history = schema()
+    schema = Schema("inventory")
     operators = ops.OpsServicer(
-        "inventory", engine, history, shown(settings), consistency_checks(transactions)
+        "inventory", engine, schema, shown(settings), consistency_checks(transactions)
     )
 
     def register(server: grpc.aio.Server) -> None:
@@ -45,7 +40,7 @@ def build(settings: Settings) -> Service:
         grpc_services=(servicer.SERVICE_NAME, ops.SERVICE_NAME),
         listen=settings.listen,
         engine=engine,
-        schema=history,
+        schema=schema,
         statuses=STATUSES,
         register=register,
         tasks=tasks,

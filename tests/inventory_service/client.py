@@ -1,20 +1,18 @@
 """A caller of the inventory service in short words, and its books as the database has them."""
 
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 from holdfast.inventory.v1 import inventory_pb2_grpc, movement_pb2, reservation_pb2, stock_pb2
 from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inventory_service.persistence.tables import metadata
+from tests.support import refusals
+from tests.support.refusals import Refused
 
 SHOP = (("actor-role", "merchant"), ("actor-id", "7"))
 STRANGER = (("actor-role", "merchant"), ("actor-id", "8"))
@@ -120,73 +118,9 @@ class Inventory:
             }
 
 
-@dataclass(frozen=True)
-class Refused:
-    """What a caller learns from a refusal."""
-
-    code: grpc.StatusCode
-    reason: str
-    metadata: Mapping[str, str]
-    violations: list[tuple[str, str]]
-    """(field, description) or (subject, description)."""
-    resource: tuple[str, str] | None
-    retry: bool
-    shortages: list[tuple[str, int, int]]
-    """(sku, requested, available)."""
-
-
 async def refused(call: Awaitable[object]) -> Refused:
-    """The refusal of a call that must not succeed; its error always bears an ErrorInfo of inventory."""
-    try:
-        answer = await call
-    except grpc.aio.AioRpcError as error:
-        status = rpc_status.from_call(error)  # type: ignore[arg-type]
-        assert status is not None, error
-        found: dict[type[Message], Any] = {}
-        for detail in status.details:
-            for kind in _DETAILS:
-                if detail.Is(kind.DESCRIPTOR):
-                    found[kind] = kind.FromString(detail.value)
-        info = found[error_details_pb2.ErrorInfo]
-        assert info.domain == "inventory.holdfast"
-        return Refused(
-            error.code(),
-            info.reason,
-            dict(info.metadata),
-            _violations(found),
-            _resource(found),
-            error_details_pb2.RetryInfo in found,
-            _shortages(found),
-        )
-    raise AssertionError(f"was not refused but answered {answer}")
-
-
-_DETAILS: tuple[type[Message], ...] = (
-    error_details_pb2.ErrorInfo,
-    error_details_pb2.BadRequest,
-    error_details_pb2.PreconditionFailure,
-    error_details_pb2.ResourceInfo,
-    error_details_pb2.RetryInfo,
-    reservation_pb2.ShortageDetails,
-)
-
-
-def _violations(found: Mapping[type[Message], Any]) -> list[tuple[str, str]]:
-    if bad := found.get(error_details_pb2.BadRequest):
-        return [(violation.field, violation.description) for violation in bad.field_violations]
-    if failed := found.get(error_details_pb2.PreconditionFailure):
-        return [(violation.subject, violation.description) for violation in failed.violations]
-    return []
-
-
-def _resource(found: Mapping[type[Message], Any]) -> tuple[str, str] | None:
-    info = found.get(error_details_pb2.ResourceInfo)
-    return None if info is None else (info.resource_type, info.resource_name)
-
-
-def _shortages(found: Mapping[type[Message], Any]) -> list[tuple[str, int, int]]:
-    details = found.get(reservation_pb2.ShortageDetails, reservation_pb2.ShortageDetails())
-    return [(s.sku, s.requested_quantity, s.available_quantity) for s in details.shortages]
+    """The refusal of a call that must not succeed; inventory itself named it."""
+    return await refusals.refused(call, domain="inventory.holdfast")
 
 
 def duration(seconds: float) -> Duration:
