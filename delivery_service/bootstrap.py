@@ -15,7 +15,7 @@ from delivery_service.rpc.statuses import STATUSES
 from delivery_service.rpc.work import Work
 from delivery_service.settings import Settings
 from delivery_service.workers.outbox_expiry import outbox_expiry
-from delivery_service.workers.outbox_relay import outbox_relay
+from delivery_service.workers.outbox_relay import OutboxRelay
 from servicekit import ops
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
@@ -25,11 +25,6 @@ from servicekit.server import Service
 from servicekit.settings import shown
 from servicekit.tasks import Tasks
 from servicekit.transactions import Transactions
-
-
-def schema() -> Schema:
-    """The history of the delivery schema."""
-    return Schema("delivery")
 
 
 def build(settings: Settings) -> Service:
@@ -46,8 +41,12 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
     transactions: Transactions[Work] = Transactions(engine, SqlUnitOfWork, at_once=settings.pool_size)
     tasks = Tasks()
     settlements = Settlements(transactions)
-    relay = outbox_relay(
-        transactions, inventory, settlements.notify, settings.relay_seconds, settings.relay_lease_seconds
+    relay = OutboxRelay(
+        transactions,
+        inventory,
+        settlements.notify,
+        idle_seconds=settings.relay_seconds,
+        lease_seconds=settings.relay_lease_seconds,
     )
     delivery = servicer.DeliveryServicer(
         transactions,
@@ -57,7 +56,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         FilePhotoStore(settings.evidence_dir),
         PillowPhotoReader(),
     )
-    history = schema()
+    history = Schema("delivery")
     checks = consistency_checks(transactions, inventory)
     operators = ops.OpsServicer("delivery", engine, history, shown(settings), checks)
 

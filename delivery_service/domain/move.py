@@ -72,7 +72,7 @@ def apply_move(
         package,
         state=target,
         driver_id=driver_id,
-        stock_state=stock_state_after(package.stock_state, transition.stock),
+        stock_state=stock_state_after(package, transition.stock),
         step_times=_step_times_after(package, move.verb, now),
         version=package.version + 1,
         update_time=now,
@@ -91,15 +91,15 @@ def apply_move(
     return changed, event
 
 
-def stock_state_after(stock_state: StockState, effect: StockEffect) -> StockState:
+def stock_state_after(package: Package, effect: StockEffect) -> StockState:
     """What a verb's effect makes of the stock; a package without a hold stays without one."""
-    if stock_state is StockState.NOT_TRACKED:
-        return stock_state
+    if package.stock_state is StockState.NOT_TRACKED or package.holds_nothing:
+        return package.stock_state
     if effect is StockEffect.COMMIT:
         return StockState.COMMIT_PENDING
     if effect is StockEffect.RELEASE:
         return StockState.RELEASE_PENDING
-    return stock_state
+    return package.stock_state
 
 
 def _driver_after(package: Package, move: Move) -> int | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from delivery_service.domain.errors import EtagMismatch
-from delivery_service.domain.reservation import Shortage
+from delivery_service.domain.reservation import TAKEN, Shortage
 from delivery_service.domain.workflow import PackageState, StockState, Verb, Workflow
 
 
@@ -53,6 +53,11 @@ class Package:
         for item in self.items:
             units[item.sku] = units.get(item.sku, 0) + item.quantity
         return dict(sorted(units.items()))
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether there is nothing of ours under the present id, so that a release would hit somebody else's."""
+        return self.stock_state is StockState.REJECTED and self.rejection_reason == TAKEN
 
     def check_version(self, expected: int | None) -> None:
         """Raises EtagMismatch if the caller read another version."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MOST_ID_LENGTH = 64
+TAKEN = "RESERVATION_EXISTS"
+"""Inventory's reason where our id names a reservation of other content: somebody else's."""
 
 
 class StockCommand(StrEnum):

@@ -1,22 +1,82 @@
 """Looks for due commands in the outbox; a nudge after a commit makes it look at once, looking alone suffices."""
 
+import asyncio
 from collections.abc import Callable
 
-from delivery_service.application.ports import Inventory, Transactions
-from delivery_service.application.settle_stock import settle_due
+import structlog
+
+from delivery_service.application.ports import Inventory, Task, Transactions
+from delivery_service.application.settle_stock import Ending, Settlement, claim_due, settle
 from servicekit.polling import Poller
 
+AT_ONCE = 16
 
-def outbox_relay(
-    transactions: Transactions,
-    inventory: Inventory,
-    notify: Callable[[str], None],
-    idle_seconds: float,
-    lease_seconds: float,
-) -> Poller:
-    """The poller that settles what is due; safe beside any number of others."""
+log = structlog.get_logger("outbox_relay")
 
-    async def step() -> bool:
-        return await settle_due(transactions, inventory, notify, lease_seconds)
 
-    return Poller("outbox_relay", step, idle_seconds=idle_seconds)
+class OutboxRelay(Poller):
+    """Settles what is due, packages beside each other; safe beside any number of other relays.
+
+    It takes no more than it has room for, so that every lease begins with its call, and looks again whenever one
+    has ended: a slow answer holds up its own package only.
+    """
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        inventory: Inventory,
+        notify: Callable[[str], None],
+        *,
+        idle_seconds: float,
+        lease_seconds: float,
+    ) -> None:
+        """`notify` is told each package whose command was recorded."""
+        super().__init__("outbox_relay", self._look, idle_seconds=idle_seconds)
+        self._transactions = transactions
+        self._inventory = inventory
+        self._notify = notify
+        self._lease_seconds = lease_seconds
+        self._under_way = 0
+
+    async def run(self) -> None:
+        """Polls until stopped, then lets what is under way end."""
+        async with asyncio.TaskGroup() as self._settlements:
+            await super().run()
+
+    async def _look(self) -> bool:
+        room = AT_ONCE - self._under_way
+        if room:
+            for task in await claim_due(self._transactions, room, self._lease_seconds):
+                self._under_way += 1
+                self._settlements.create_task(self._settle(task))
+        return False
+
+    async def _settle(self, task: Task) -> None:
+        try:
+            settlement = await settle(task, self._transactions, self._inventory)
+        except Exception as error:
+            # Not nudged: what ails this one may ail all.
+            log.warning("settlement failed", **_facts(task, repr(error)))
+        else:
+            _log(task, settlement)
+            self._notify(task.package_sn)
+            self.nudge()
+        finally:
+            self._under_way -= 1
+
+
+def _log(task: Task, settlement: Settlement) -> None:
+    if settlement.ending is Ending.PUT_BACK:
+        log.info("try later", **_facts(task, settlement.error))
+    elif settlement.ending is Ending.PARKED:
+        log.error("parked", **_facts(task, settlement.error))
+
+
+def _facts(task: Task, error: str) -> dict[str, str | int]:
+    return {
+        "package_sn": task.package_sn,
+        "command": task.command.value,
+        "attempts": task.attempts,
+        "error": error,
+        "call_id": task.trace,
+    }

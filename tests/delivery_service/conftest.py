@@ -13,6 +13,7 @@ from delivery_service import bootstrap
 from delivery_service.persistence.tables import metadata
 from delivery_service.settings import Settings
 from servicekit.engines import create_engine
+from servicekit.migrations import Schema
 from servicekit.server import Server
 from tests.delivery_service.client import Delivery
 from tests.delivery_service.fake_inventory import FakeInventory
@@ -38,7 +39,7 @@ async def running(
     photos = tmp_path_factory.mktemp("photos")
     async with fresh_database(request.param) as url:
         migrating = create_engine(url, pool_size=2, for_migrations=True)
-        await bootstrap.schema().upgrade(migrating)
+        await Schema("delivery").upgrade(migrating)
         await migrating.dispose()
         settings = Settings(
             database_url=url,

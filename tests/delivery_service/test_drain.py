@@ -1,27 +1,40 @@
-"""A server that is told to stop answers those who only wait, at once, and leaves the rest to the next one."""
+"""A server that is told to stop answers those who only wait, at once, ends what is under way, leaves the rest."""
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import grpc
+import pytest
 from holdfast.delivery.v1 import package_pb2 as pb
+from sqlalchemy import select
 
 from delivery_service import bootstrap
+from delivery_service.persistence.outbox import DONE
+from delivery_service.persistence.tables import outbox
 from delivery_service.settings import Settings
 from servicekit.engines import create_engine
+from servicekit.migrations import Schema
 from servicekit.server import Server
 from tests.delivery_service.client import Delivery, eventually
 from tests.delivery_service.fake_inventory import FakeInventory
 
+Start = Callable[[], Awaitable[tuple[Server, Delivery, grpc.aio.Channel]]]
 
-async def test_a_drain_wakes_whoever_waits_for_inventory_and_the_next_server_settles_it(
-    mysql_url: str, tmp_path: Path
-) -> None:
+
+@pytest.fixture
+def inventory() -> FakeInventory:
+    """Survives the servers that call it."""
+    return FakeInventory()
+
+
+@pytest.fixture
+async def start(mysql_url: str, tmp_path: Path, inventory: FakeInventory) -> Start:
+    """Starts one server after the other on the same database."""
     migrating = create_engine(mysql_url, pool_size=2, for_migrations=True)
-    await bootstrap.schema().upgrade(migrating)
+    await Schema("delivery").upgrade(migrating)
     await migrating.dispose()
-    inventory = FakeInventory(down=True)
     settings = Settings(
         database_url=mysql_url,
         inventory_address="unused:1",
@@ -37,6 +50,13 @@ async def test_a_drain_wakes_whoever_waits_for_inventory_and_the_next_server_set
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{await server.start()}")
         return server, Delivery(channel, engine, inventory), channel
 
+    return start
+
+
+async def test_a_drain_wakes_whoever_waits_for_inventory_and_the_next_server_settles_it(
+    start: Start, inventory: FakeInventory
+) -> None:
+    inventory.down = True
     first, delivery, channel = await start()
     order = await delivery.order({"A": 1})
     creating = asyncio.create_task(delivery.create("DRIVER_TO_USER", [order], package_sn="P"))
@@ -57,3 +77,27 @@ async def test_a_drain_wakes_whoever_waits_for_inventory_and_the_next_server_set
     await delivery.stock_state("P", "HELD")
     await channel.close()
     assert await second.stop()
+
+
+async def test_an_answer_that_is_under_way_is_waited_for_and_recorded(
+    start: Start, inventory: FakeInventory
+) -> None:
+    entered = asyncio.Event()
+
+    async def slow() -> None:
+        entered.set()
+        await asyncio.sleep(0.5)
+
+    inventory.before_answer = slow
+    first, delivery, channel = await start()
+    order = await delivery.order({"A": 1})
+    creating = asyncio.create_task(delivery.create("DRIVER_TO_USER", [order], package_sn="P"))
+    await entered.wait()
+
+    assert await first.stop()
+    await creating
+    await channel.close()
+
+    async with delivery.engine.connect() as connection:
+        assert list((await connection.execute(select(outbox.c.state))).scalars()) == [DONE]
+    await delivery.engine.dispose()

@@ -12,6 +12,7 @@ from delivery_service.gateways.inventory import InventoryGateway, open_channel
 from inventory_service import bootstrap
 from inventory_service.settings import Settings
 from servicekit.engines import create_engine
+from servicekit.migrations import Schema
 from servicekit.server import Server
 from tests.delivery_service.fake_inventory import FakeInventory
 from tests.delivery_service.inventory_contract import CHECKS, Check
@@ -26,7 +27,7 @@ async def real_channel() -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a real inventory server on a real Postgres."""
     async with fresh_database("postgres") as url:
         migrating = create_engine(url, pool_size=2, for_migrations=True)
-        await bootstrap.schema().upgrade(migrating)
+        await Schema("inventory").upgrade(migrating)
         await migrating.dispose()
         server = Server(
             bootstrap.build(Settings(database_url=url, listen="127.0.0.1:0", drain_pause_seconds=0))

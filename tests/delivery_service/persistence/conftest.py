@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery_service import bootstrap
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from servicekit.engines import create_engine
+from servicekit.migrations import Schema
 from servicekit.transactions import Transactions
 from tests.support.databases import fresh_database
 
@@ -17,7 +17,7 @@ async def engine(request: pytest.FixtureRequest) -> AsyncIterator[AsyncEngine]:
     """An engine on a migrated database that no server uses."""
     async with fresh_database(request.param) as url:
         migrating = create_engine(url, pool_size=2, for_migrations=True)
-        await bootstrap.schema().upgrade(migrating)
+        await Schema("delivery").upgrade(migrating)
         await migrating.dispose()
         engine = create_engine(url, pool_size=20)
         yield engine

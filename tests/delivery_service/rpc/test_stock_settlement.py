@@ -8,7 +8,7 @@ import grpc
 from holdfast.delivery.v1 import package_pb2 as pb
 from sqlalchemy import select, text
 
-from delivery_service.application.ports import Refused
+from delivery_service.application.ports import Hold, Refused
 from delivery_service.persistence.tables import outbox
 from devtools.journey import PREPARE
 from tests.delivery_service.client import DRIVER, MERCHANT, Delivery, eventually
@@ -80,6 +80,20 @@ async def test_an_unknown_sku_rejects_the_package_which_is_then_cancelled_cleanl
 
     await delivery.stock_state(package.package_sn, "RELEASED")
     assert await delivery.findings() == []
+
+
+async def test_somebody_elses_reservation_under_our_id_is_left_alone(delivery: Delivery) -> None:
+    delivery.inventory.known["MINE:1"] = Hold("MINE:1", "HELD", {"Z": 9})
+
+    package = await delivery.create("DRIVER_TO_USER", package_sn="MINE")
+    await delivery.quiet()
+    await delivery.move("CancelPackage", "MINE", by=MERCHANT, reason="not ours")
+    await delivery.quiet()
+
+    assert (package.stock_state, package.rejection_reason) == (pb.STOCK_STATE_REJECTED, "RESERVATION_EXISTS")
+    assert (await delivery.get("MINE")).stock_state == pb.STOCK_STATE_REJECTED
+    assert delivery.inventory.calls == [("reserve", "MINE:1")]
+    assert delivery.inventory.held("Z") == 9
 
 
 async def test_cancelling_gives_the_stock_back(delivery: Delivery) -> None:

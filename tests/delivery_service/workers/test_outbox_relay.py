@@ -1,0 +1,75 @@
+"""The relay: a slow answer holds up its own package only, and what it cannot settle is told."""
+
+import asyncio
+import time
+
+from holdfast.delivery.v1 import package_pb2 as pb
+from structlog.testing import capture_logs
+
+from delivery_service.application.ports import Refused
+from delivery_service.workers.outbox_relay import AT_ONCE
+from tests.delivery_service.client import Delivery, eventually
+
+SLOW_SECONDS = 2.9
+
+
+async def test_a_slow_answer_holds_up_its_own_package_only(delivery: Delivery) -> None:
+    async def slow() -> None:
+        if delivery.inventory.calls[-1][1] == "SLOW:1":
+            await asyncio.sleep(SLOW_SECONDS)
+
+    delivery.inventory.before_answer = slow
+    slow_one = asyncio.create_task(delivery.create("DRIVER_TO_USER", package_sn="SLOW"))
+
+    async def asked() -> bool:
+        return ("reserve", "SLOW:1") in delivery.inventory.calls
+
+    await eventually(asked)
+    began = time.monotonic()
+    for _ in range(3):
+        quick = await asyncio.gather(*(delivery.create("DRIVER_TO_USER") for _ in range(4)))
+        assert {package.stock_state for package in quick} == {pb.STOCK_STATE_HELD}
+
+    assert time.monotonic() - began < 2
+    assert (await slow_one).stock_state == pb.STOCK_STATE_REQUESTED
+    await delivery.stock_state("SLOW", "HELD")
+    assert delivery.inventory.calls.count(("reserve", "SLOW:1")) == 1
+
+
+async def test_no_more_is_taken_on_lease_than_there_is_room_for(delivery: Delivery) -> None:
+    under_way = most = 0
+
+    async def count() -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.1)
+        under_way -= 1
+
+    delivery.inventory.before_answer = count
+    order_ids = [await delivery.order({"A": 1}) for _ in range(2 * AT_ONCE + 3)]
+
+    made = await asyncio.gather(*(delivery.create("DRIVER_TO_USER", [order]) for order in order_ids))
+
+    assert {package.stock_state for package in made} == {pb.STOCK_STATE_HELD}
+    assert most == AT_ONCE
+
+
+async def test_what_is_tried_again_or_set_aside_is_told_with_its_reason(delivery: Delivery) -> None:
+    delivery.inventory.down = True
+    with capture_logs() as logs:
+        await delivery.create("MERCHANT_TO_USER", package_sn="PG1")
+        delivery.inventory.down = False
+        package = await delivery.stock_state("PG1", "HELD")
+        delivery.inventory.refuse["commit"] = Refused("RESERVATION_ALREADY_RESOLVED", "it is RELEASED")
+        await delivery.drive(package, until="DeliverPackage")
+        await delivery.quiet()
+
+    told = [entry for entry in logs if entry["event"] in ("try later", "parked")]
+    assert {
+        (entry["package_sn"], entry["command"], entry["log_level"], entry["error"]) for entry in told
+    } == {
+        ("PG1", "RESERVE", "info", "UNAVAILABLE: down"),
+        ("PG1", "COMMIT", "error", "RESERVATION_ALREADY_RESOLVED: it is RELEASED"),
+    }
+    assert all(entry["call_id"] for entry in told)
