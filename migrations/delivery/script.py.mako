@@ -1,19 +1,22 @@
 """${message}.
 
-Why: …
-Safe beside the previous release: …
-How long it locks: …
+Why:
+Previous release: does it keep working on this schema?
+Locks: what is locked, and for how long?
 """
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
-    """One DDL statement a step; each step looks first whether it is done."""
+    """Brings the schema forward; may be run again after a kill at any statement."""
+    ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    """Takes it back."""
+    """Takes it back, rows included."""
+    ${downgrades if downgrades else "pass"}

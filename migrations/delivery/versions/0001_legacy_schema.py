@@ -1,8 +1,9 @@
-"""The legacy schema, as a fresh database needs it.
+"""Lay out the legacy tables as the system before this service had them.
 
-These are the tables of the system that this service takes over; their names and columns stay, so that programs
-that read them go on. All times are UTC. Each table is made only where it is missing: a run that was cut short is
-simply run again.
+Why: a fresh database takes the same way as one that has been in use for years. Names and columns stay, so
+that programs that read them go on. All times are UTC.
+Previous release: it is this schema.
+Locks: none that anybody could wait for; a table is made only where it is missing.
 """
 
 import logging
@@ -12,8 +13,6 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 log = logging.getLogger("migrations.delivery")
 

@@ -1,7 +1,11 @@
-"""Indexes for looking up packages by order and by workflow, without touching tigu_order.
+"""Index packages by order and by workflow.
 
-Online: readers and writers go on. Checked before (tables, columns, no index of that name with other columns),
-verified after, safe to run again, reversible.
+Why: both are looked up all the time, and each look reads the whole table without them. tigu_order is not
+touched.
+Previous release: it goes on, and is quicker.
+Locks: none for readers and writers; each index is built online and takes the table's metadata for an instant.
+
+Checked before (tables, columns, no index of that name with other columns) and verified after.
 """
 
 import logging
@@ -11,8 +15,6 @@ from alembic import op
 
 revision = "0002"
 down_revision = "0001"
-branch_labels = None
-depends_on = None
 
 log = logging.getLogger("migrations.delivery")
 

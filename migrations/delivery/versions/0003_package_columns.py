@@ -1,8 +1,10 @@
-"""What a package needs beside its legacy columns: version, stock state, the time of every step.
+"""Give packages a version, the state of their stock and the time of every step.
 
-Each new column is nullable or has a default, so that the old application's INSERTs go on; a package that it makes
-keeps no hold (stock_state 0). Adding columns is instant, adding indexes is online. No CHECK here: on an existing
-table it would copy the table.
+Why: changes are refused when they come too late, and what inventory holds for a package is known beside it.
+Previous release: its INSERTs go on, as each new column is nullable or has a default; a package that it makes
+keeps no hold (stock_state 0).
+Locks: columns are added in an instant, indexes are built online. There is no CHECK: on a table that exists it
+would copy the table.
 """
 
 import sqlalchemy as sa
@@ -10,8 +12,6 @@ from alembic import op
 
 revision = "0003"
 down_revision = "0002"
-branch_labels = None
-depends_on = None
 
 TABLE = "tigu_prepare_goods"
 COLUMNS = {

@@ -1,7 +1,8 @@
-"""Items name their stock by `sku`; the legacy numbers become optional.
+"""Let items name their stock by sku.
 
-The old application goes on: it does not write `sku`, and its rows are read by the decimal text of `sku_id`.
-Adding the column is instant. Making columns nullable and adding indexes is online.
+Why: inventory knows stock by its sku; the legacy numbers become optional.
+Previous release: it goes on. It does not write sku, and its rows are read by the decimal text of sku_id.
+Locks: the column is added in an instant; columns are made nullable and indexes built online.
 """
 
 import sqlalchemy as sa
@@ -9,8 +10,6 @@ from alembic import op
 
 revision = "0004"
 down_revision = "0003"
-branch_labels = None
-depends_on = None
 
 SKU = "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL"
 OPTIONAL = {

@@ -1,9 +1,12 @@
-"""Which orders a package holds, as rows instead of a list in a text column.
+"""Keep the orders of a package as rows instead of a list in a text column.
 
-`active_leg` is the package's leg while it is active, else NULL: the unique key lets an order be in one active
-package per leg. `order_ids` stays, written as a projection for old readers. No foreign keys: legacy ids may be
-signed. Existing packages are filled in by batches that each commit, and again until a pass adds nothing, because
-the old application may still be writing. Lists that are not clean are reported, one line for each.
+Why: `active_leg` is the package's leg while it is active, else NULL: the unique key lets an order be in one
+active package per leg, and orders are found by an index instead of by parts of a text.
+Previous release: it goes on; order_ids is written as before, for old readers. What it writes meanwhile is
+taken over too: all packages are gone through until a pass adds nothing.
+Locks: none but the new rows, of which each commits by itself; packages are read 500 at a time.
+
+Lists that are not clean are reported, one line for each. No foreign keys: legacy ids may be signed.
 """
 
 import logging
@@ -15,8 +18,6 @@ from alembic import op
 
 revision = "0005"
 down_revision = "0004"
-branch_labels = None
-depends_on = None
 
 log = logging.getLogger("migrations.delivery")
 

@@ -1,7 +1,10 @@
-"""Photos: where each belongs and whether its bytes prove a transition already. A new table; nothing is locked.
+"""Keep a record of each photo.
 
-`used_sha256` is the digest once the photo is used, else NULL: its unique key lets the same bytes prove one
-transition only, however often they were uploaded.
+Why: it tells where a photo belongs and whether its bytes prove a transition already. `used_sha256` is the
+digest once the photo is used, else NULL: its unique key lets the same bytes prove one transition only,
+however often they were uploaded.
+Previous release: it does not know the table.
+Locks: none; the table is new.
 """
 
 import sqlalchemy as sa
@@ -9,8 +12,6 @@ from alembic import op
 
 revision = "0007"
 down_revision = "0006"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:

@@ -1,7 +1,10 @@
-"""The commands that still have to reach inventory. A new table; nothing is locked.
+"""Keep the commands that still have to reach inventory.
 
-States: 0 PENDING, 1 INFLIGHT, 2 DONE, 3 PARKED. `package_version` counts the commands of one package without gaps;
-they are sent in that order.
+Why: a command is stored with the change that asks for it, so that neither can be lost. States: 0 PENDING, 1
+INFLIGHT, 2 DONE, 3 PARKED. `package_version` counts the commands of one package without gaps; they are sent
+in that order.
+Previous release: it does not know the table.
+Locks: none; the table is new.
 """
 
 import sqlalchemy as sa
@@ -9,8 +12,6 @@ from alembic import op
 
 revision = "0008"
 down_revision = "0007"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:

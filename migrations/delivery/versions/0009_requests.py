@@ -1,12 +1,15 @@
-"""What was answered to which request_id, so that a repeat has no second effect. A new table; nothing is locked."""
+"""Remember what was answered to which request_id.
+
+Why: a repeated call has one effect and gets the first answer.
+Previous release: it does not know the table.
+Locks: none; the table is new.
+"""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
 down_revision = "0008"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
