@@ -8,7 +8,8 @@ from delivery_service.domain.errors import PackageNotFound
 from delivery_service.domain.package import Package
 from delivery_service.domain.workflow import StockState
 
-POLL_SECONDS = 0.075
+FIRST_PAUSE_SECONDS = 0.075
+MOST_PAUSE_SECONDS = 0.5
 
 
 class Settlements:
@@ -37,6 +38,7 @@ class Settlements:
         Raises PackageNotFound.
         """
         until = asyncio.get_running_loop().time() + seconds
+        pause = FIRST_PAUSE_SECONDS
         event = asyncio.Event()
         self._waiting[package_sn].add(event)
         try:
@@ -46,7 +48,9 @@ class Settlements:
                 left = until - asyncio.get_running_loop().time()
                 if package.stock_state is not StockState.REQUESTED or left <= 0 or self._draining:
                     return package
-                await _first(event, min(left, POLL_SECONDS))
+                await _first(event, min(left, pause))
+                # Answers recorded here wake at once; looking is for those recorded elsewhere.
+                pause = min(2 * pause, MOST_PAUSE_SECONDS)
         finally:
             self._waiting[package_sn].discard(event)
             if not self._waiting[package_sn]:

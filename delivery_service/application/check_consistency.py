@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import timedelta
 
 from delivery_service.application.ports import (
     Hold,
@@ -16,6 +17,8 @@ from delivery_service.domain.workflow import StockState
 
 BATCH = 200
 AT_ONCE = 8
+OVERDUE = timedelta(minutes=5)
+"""How long a command may take before it is a finding."""
 
 # The state inventory may have a hold in while the package says this; None: inventory may not know it.
 _EXPECTED: dict[StockState, frozenset[str | None]] = {
@@ -51,6 +54,16 @@ async def check_events(transactions: Transactions) -> AsyncIterator[Inconsistenc
         yield found
 
 
+async def check_outbox(transactions: Transactions) -> AsyncIterator[Inconsistency]:
+    """Commands that inventory refused and that wait for people, and others that take too long."""
+
+    async def look(uow: UnitOfWork, after: int) -> Looked:
+        return await uow.consistency.stuck_commands(after, BATCH, OVERDUE)
+
+    async for found in _all(transactions, look):
+        yield found
+
+
 async def check_reservations(
     transactions: Transactions, inventory: Inventory
 ) -> AsyncIterator[Inconsistency]:
@@ -63,10 +76,10 @@ async def check_reservations(
         async for hold in inventory.holds():
             page.append(hold)
             if len(page) == BATCH:
-                for found in await _orphans(page, transactions):
+                async for found in _orphans(page, inventory, transactions):
                     yield found
                 page = []
-        for found in await _orphans(page, transactions):
+        async for found in _orphans(page, inventory, transactions):
             yield found
         async for found in _packages_against(inventory, transactions):
             yield found
@@ -89,26 +102,19 @@ async def _all(
             yield inconsistency
 
 
-async def _orphans(holds: Sequence[Hold], transactions: Transactions) -> list[Inconsistency]:
-    async def read(uow: UnitOfWork) -> list[Package]:
-        return await uow.packages.with_reservations([hold.reservation_id for hold in holds])
-
+async def _orphans(
+    holds: Sequence[Hold], inventory: Inventory, transactions: Transactions
+) -> AsyncIterator[Inconsistency]:
+    """Holds under an id that no package bears now; those of packages are compared with these."""
     if not holds:
-        return []
-    wanted = {package.reservation_id: package for package in await transactions.read(read)}
-    found = []
+        return
+    packages = await _with_reservations([hold.reservation_id for hold in holds], transactions)
+    known = {package.reservation_id for package in packages}
     for hold in holds:
-        package = wanted.get(hold.reservation_id)
-        if package is None or hold.state not in _EXPECTED.get(package.stock_state, frozenset()):
-            stock_state = package.stock_state if package else "none"
-            found.append(
-                Inconsistency(
-                    package.package_sn if package else hold.reservation_id,
-                    "inventory holds stock that no package wants",
-                    {"reservation_id": hold.reservation_id, "hold": hold.state, "stock_state": stock_state},
-                )
-            )
-    return found
+        if hold.reservation_id not in known:
+            found = await _compare(hold.reservation_id, None, inventory, transactions)
+            if found is not None:
+                yield found
 
 
 async def _packages_against(inventory: Inventory, transactions: Transactions) -> AsyncIterator[Inconsistency]:
@@ -124,34 +130,42 @@ async def _packages_against(inventory: Inventory, transactions: Transactions) ->
         after = packages[-1].package_id
         for start in range(0, len(packages), AT_ONCE):
             some = packages[start : start + AT_ONCE]
-            for found in await asyncio.gather(*(_compare(p, inventory, transactions) for p in some)):
+            compared = (_compare(p.reservation_id or "", p, inventory, transactions) for p in some)
+            for found in await asyncio.gather(*compared):
                 if found is not None:
                     yield found
 
 
 async def _compare(
-    package: Package, inventory: Inventory, transactions: Transactions
+    reservation_id: str, package: Package | None, inventory: Inventory, transactions: Transactions
 ) -> Inconsistency | None:
-    hold = await inventory.hold(package.reservation_id or "")
+    """What is wrong between a hold, asked for now, and its package; nothing where the package moved meanwhile."""
+    hold = await inventory.hold(reservation_id)
+    found = _difference(reservation_id, package, hold)
+    if found is None:
+        return None
+    now = next(iter(await _with_reservations([reservation_id], transactions)), None)
+    same = now is None if package is None else now is not None and now.version == package.version
+    return found if same else None
+
+
+async def _with_reservations(reservation_ids: Sequence[str], transactions: Transactions) -> list[Package]:
+    return await transactions.read(lambda uow: uow.packages.with_reservations(reservation_ids))
+
+
+def _difference(reservation_id: str, package: Package | None, hold: Hold | None) -> Inconsistency | None:
     state = hold.state if hold else None
+    facts = {"reservation_id": reservation_id, "hold": state or "none"}
+    if package is None:
+        description = "inventory holds stock that no package wants"
+        return Inconsistency(reservation_id, description, facts) if state == "HELD" else None
+    if package.holds_nothing:
+        return None
     same_lines = hold is None or not hold.lines or dict(hold.lines) == package.lines()
     if state in _EXPECTED[package.stock_state] and same_lines:
-        return None
-
-    async def again(uow: UnitOfWork) -> Package | None:
-        return await uow.packages.get(package.package_sn)
-
-    now = await transactions.read(again)
-    if now is None or now.version != package.version:
-        # It moved while we looked; what it was is no finding.
         return None
     return Inconsistency(
         package.package_sn,
         f"the package is {package.stock_state}, inventory has its hold as {state or 'unknown'}",
-        {
-            "reservation_id": package.reservation_id or "",
-            "stock_state": package.stock_state,
-            "hold": state or "none",
-            "lines_equal": str(same_lines).lower(),
-        },
+        facts | {"stock_state": package.stock_state, "lines_equal": str(same_lines).lower()},
     )

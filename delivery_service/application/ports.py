@@ -212,6 +212,11 @@ class Consistency(Protocol):
 
     async def event_differences(self, after: int, size: int) -> tuple[int | None, list["Inconsistency"]]: ...
 
+    async def stuck_commands(
+        self, after: int, size: int, overdue: timedelta
+    ) -> tuple[int | None, list["Inconsistency"]]:
+        """Parked commands, and unfinished ones that are older than `overdue`."""
+
     async def tracked_packages(self, after: int, size: int) -> list[Package]:
         """Packages that have, or had, a hold, by package_id."""
 

@@ -1,9 +1,10 @@
 """Looks for rows that must agree and do not, a page of packages at a time."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.application.ports import Inconsistency
@@ -11,7 +12,8 @@ from delivery_service.domain.package import Package
 from delivery_service.domain.workflow import StockState
 from delivery_service.persistence import package_rows
 from delivery_service.persistence.codes import STATES, STOCK_STATE_CODES
-from delivery_service.persistence.tables import package_events, package_orders, packages
+from delivery_service.persistence.outbox import INFLIGHT, PARKED, PENDING
+from delivery_service.persistence.tables import outbox, package_events, package_orders, packages
 
 Looked = tuple[int | None, list[Inconsistency]]
 
@@ -19,8 +21,9 @@ Looked = tuple[int | None, list[Inconsistency]]
 class SqlConsistency:
     """Comparisons over one connection; each page answers the id to go on after, None at the end."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
         self._connection = connection
+        self._now = now
 
     async def mapping_differences(self, after: int, size: int) -> Looked:
         """The mapping is the truth; `order_ids` must list the same orders, and only active packages take legs."""
@@ -77,6 +80,35 @@ class SqlConsistency:
                 facts = {"events": str(timeline.events), "last_sequence": str(timeline.last)}
                 found.append(Inconsistency(package.prepare_sn, "the timeline has gaps", facts))
         return (page[-1].id if page else None), found
+
+    async def stuck_commands(self, after: int, size: int, overdue: timedelta) -> Looked:
+        """By entry_id; what waits behind a stuck command is found as well, once it is overdue itself."""
+        columns = outbox.c
+        late = and_(columns.state.in_([PENDING, INFLIGHT]), columns.create_time < self._now - overdue)
+        rows = (
+            await self._connection.execute(
+                select(outbox)
+                .where(columns.entry_id > after, or_(columns.state == PARKED, late))
+                .order_by(columns.entry_id)
+                .limit(size)
+            )
+        ).all()
+        found = [
+            Inconsistency(
+                row.package_sn,
+                f"{row.command} was refused by inventory and is parked"
+                if row.state == PARKED
+                else f"{row.command} has not been settled for more than {overdue}",
+                {
+                    "command": row.command,
+                    "attempts": str(row.attempts),
+                    "create_time": row.create_time.isoformat(),
+                    "last_error": row.last_error or "",
+                },
+            )
+            for row in rows
+        ]
+        return (rows[-1].entry_id if rows else None), found
 
     async def tracked_packages(self, after: int, size: int) -> list[Package]:
         """Packages that have, or had, a hold."""

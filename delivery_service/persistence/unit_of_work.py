@@ -27,5 +27,5 @@ class SqlUnitOfWork:
         self.drivers = SqlDrivers(connection)
         self.warehouses = SqlWarehouses(connection)
         self.outbox = SqlOutbox(connection, now)
-        self.consistency = SqlConsistency(connection)
+        self.consistency = SqlConsistency(connection, now)
         self.requests = RequestLog(connection, requests, now)

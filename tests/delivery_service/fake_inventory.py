@@ -18,6 +18,8 @@ class FakeInventory:
     down: bool = False
     refuse: dict[str, Refused] = field(default_factory=dict)
     """Refusals to give instead of doing it, by command."""
+    listed: list[Hold] | None = None
+    """What `holds` answers, as if it had been read some time ago."""
     before_answer: Callable[[], object] | None = None
 
     def empty(self) -> None:
@@ -78,7 +80,7 @@ class FakeInventory:
     async def holds(self) -> AsyncIterator[Hold]:
         if self.down:
             raise InventoryUnreachable("down")
-        for hold in list(self.known.values()):
+        for hold in list(self.known.values()) if self.listed is None else self.listed:
             if hold.state == "HELD":
                 yield hold
 

@@ -1,6 +1,7 @@
 """CheckConsistency finds what was put out of order, and only that."""
 
 import pytest
+from holdfast.ops.v1 import ops_pb2
 from sqlalchemy import text
 
 from delivery_service.application.ports import Hold
@@ -40,6 +41,18 @@ async def change(delivery: Delivery, statement: str) -> None:
             "UPDATE package_event SET sequence = 1",
             "PG1: the timeline has gaps",
         ),
+        (
+            "outbox",
+            "UPDATE outbox SET state = 3",
+            "UPDATE outbox SET state = 2",
+            "PG1: RESERVE was refused by inventory and is parked",
+        ),
+        (
+            "outbox",
+            "UPDATE outbox SET state = 0, next_attempt_time = '2999-01-01', create_time = '2026-01-01'",
+            "UPDATE outbox SET state = 2",
+            "PG1: RESERVE has not been settled for more than 0:05:00",
+        ),
     ],
 )
 async def test_rows_that_disagree_are_found(
@@ -52,6 +65,39 @@ async def test_rows_that_disagree_are_found(
     assert await delivery.findings(check) == [finding]
 
     await change(delivery, repair)
+
+
+async def test_a_stuck_command_is_told_with_what_inventory_said_last(delivery: Delivery) -> None:
+    await delivery.create("MERCHANT_TO_USER", package_sn="PG1")
+    await change(delivery, "UPDATE outbox SET state = 3, attempts = 4, last_error = 'it is RELEASED'")
+
+    answers = delivery.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(checks=["outbox"]), timeout=30)
+
+    (facts,) = [dict(answer.finding.facts) async for answer in answers]
+    assert facts.pop("create_time")
+    assert facts == {"command": "RESERVE", "attempts": "4", "last_error": "it is RELEASED"}
+
+
+async def test_a_command_that_waits_for_a_while_is_no_finding(delivery: Delivery) -> None:
+    delivery.inventory.down = True
+    await delivery.create("DRIVER_TO_USER")
+
+    assert await delivery.findings("outbox") == []
+
+
+@pytest.mark.parametrize("until", ["", "DeliverPackage"])
+async def test_a_hold_that_went_on_since_it_was_listed_is_no_finding(delivery: Delivery, until: str) -> None:
+    package = await delivery.create("MERCHANT_TO_USER")
+    if until:
+        await delivery.drive(package, until=until)
+        await delivery.stock_state(package.package_sn, "COMMITTED")
+    delivery.inventory.known["gone:1"] = Hold("gone:1", "RELEASED", {"A": 1})
+    delivery.inventory.listed = [
+        Hold(package.reservation_id, "HELD", {"A": 2}),
+        Hold("gone:1", "HELD", {"A": 1}),
+    ]
+
+    assert await delivery.findings("reservations") == []
 
 
 async def test_a_hold_that_no_package_wants_is_found(delivery: Delivery) -> None:

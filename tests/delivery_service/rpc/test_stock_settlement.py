@@ -94,6 +94,7 @@ async def test_somebody_elses_reservation_under_our_id_is_left_alone(delivery: D
     assert (await delivery.get("MINE")).stock_state == pb.STOCK_STATE_REJECTED
     assert delivery.inventory.calls == [("reserve", "MINE:1")]
     assert delivery.inventory.held("Z") == 9
+    assert await delivery.findings() == []
 
 
 async def test_cancelling_gives_the_stock_back(delivery: Delivery) -> None:
