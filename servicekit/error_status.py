@@ -54,7 +54,7 @@ class ErrorStatuses:
         # Beside a message of the contract the prose is short: what programs read comes first.
         told = self._details.get(type(error))
         typed = [told(error)] if told else []
-        info = self._info(_reason(error), _facts(error, _MOST_TEXT_BYTES if typed else _MOST_FACTS_BYTES))
+        info = self._info(reason(error), _facts(error, _MOST_TEXT_BYTES if typed else _MOST_FACTS_BYTES))
         message = _clipped(str(error), _MOST_TEXT_BYTES if typed else _MOST_MESSAGE_BYTES)
         return self._build(code, message, [info, *typed, *_standard_details(code, error)])
 
@@ -72,7 +72,8 @@ class ErrorStatuses:
         return rpc_status.to_status(status)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """An error's name on the wire."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(error).__name__).upper()
 
 
@@ -102,7 +103,7 @@ def _standard_details(code: grpc.StatusCode, error: Exception) -> Iterable[Messa
         ]
         yield error_details_pb2.BadRequest(field_violations=violations)
     elif code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.ALREADY_EXISTS):
-        kind = re.sub(r"_(NOT_FOUND|EXISTS)$", "", _reason(error)).lower()
+        kind = re.sub(r"_(NOT_FOUND|EXISTS)$", "", reason(error)).lower()
         yield error_details_pb2.ResourceInfo(
             resource_type=kind, resource_name=_clipped(_first_fact(error)), description=_clipped(str(error))
         )
@@ -110,7 +111,7 @@ def _standard_details(code: grpc.StatusCode, error: Exception) -> Iterable[Messa
         yield error_details_pb2.PreconditionFailure(
             violations=[
                 error_details_pb2.PreconditionFailure.Violation(
-                    type=_reason(error), subject=_clipped(subject), description=_clipped(description)
+                    type=reason(error), subject=_clipped(subject), description=_clipped(description)
                 )
                 for subject, description in _violations(error)
             ]

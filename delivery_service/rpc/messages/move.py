@@ -1,6 +1,5 @@
 """Verbs and the timeline on the wire."""
 
-import re
 from collections.abc import Sequence
 
 from holdfast.delivery.v1 import package_pb2 as pb
@@ -21,6 +20,7 @@ from delivery_service.rpc.messages.words import (
     optional_id,
 )
 from servicekit import etags
+from servicekit.error_status import reason
 from servicekit.paging import Page, requested_page
 from servicekit.times import timestamp
 from servicekit.validation import Violations
@@ -103,7 +103,7 @@ def transitions_message(
                 to_state=number(STATES, explanation.target),
                 evidence_kind=number(EVIDENCE_KINDS, explanation.evidence),
                 allowed=explanation.refusal is None,
-                reason=_reason(explanation.refusal) if explanation.refusal else "",
+                reason=reason(explanation.refusal) if explanation.refusal else "",
                 description=str(explanation.refusal or ""),
             )
             for explanation in explanations
@@ -137,8 +137,3 @@ def _evidence_ids(v: Violations, evidence_ids: Sequence[str]) -> tuple[str, ...]
         if evidence_id in ids[:index]:
             v.add(f"evidence_ids[{index}]", "is in the list twice")
     return tuple(ids)
-
-
-def _reason(refusal: Exception) -> str:
-    """The reason that the verb itself would be refused with."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(refusal).__name__).upper()
