@@ -1,8 +1,8 @@
 """The inventory service: commands that may be repeated, and what its answers mean."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import TypeVar
 
 import grpc
 from holdfast.inventory.v1 import inventory_pb2_grpc
@@ -18,6 +18,11 @@ from delivery_service.application.ports import (
 )
 from delivery_service.gateways.inventory_refusals import refusal, said
 from servicekit.crash_points import crash_point
+
+Request = TypeVar(
+    "Request", pb.ReserveStockRequest, pb.CommitReservationRequest, pb.ReleaseReservationRequest
+)
+Reply = TypeVar("Reply", pb.ReserveStockResponse, pb.CommitReservationResponse, pb.ReleaseReservationResponse)
 
 HOLDER = "delivery"
 CALL_SECONDS = 3.0
@@ -117,8 +122,8 @@ class InventoryGateway:
 
 
 async def _answer(
-    method: Callable[..., Awaitable[Any]],
-    request: Any,
+    method: grpc.aio.UnaryUnaryMultiCallable[Request, Reply],
+    request: Request,
     trace: str,
     lines: Mapping[str, int],
     *,
@@ -126,7 +131,7 @@ async def _answer(
 ) -> Answer:
     """Calls once within a time of its own and reads the status: done, try later, or refused."""
     crash_point("call.before_send")
-    call = asyncio.ensure_future(_call(method, request, trace))
+    call = method(request, timeout=CALL_SECONDS, metadata=_metadata(trace))
     # One turn of the loop sends the request.
     await asyncio.sleep(0)
     crash_point("call.after_send")
@@ -140,10 +145,6 @@ async def _answer(
     if state in wanted:
         return Done()
     return Refused("RESERVATION_ALREADY_RESOLVED", f"the reservation is {state}")
-
-
-async def _call(method: Callable[..., Awaitable[Any]], request: Any, trace: str) -> Any:
-    return await method(request, timeout=CALL_SECONDS, metadata=_metadata(trace))
 
 
 def _metadata(trace: str) -> tuple[tuple[str, str], ...]:

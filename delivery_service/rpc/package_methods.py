@@ -10,9 +10,8 @@ from delivery_service.application.reads import explain_package, get_package
 from delivery_service.application.retry_reservation import retry_reservation
 from delivery_service.domain.package_event import PackageEvent
 from delivery_service.domain.package_sn import new_package_sn
-from delivery_service.domain.workflow import PackageState, Workflow
 from delivery_service.rpc.messages import move, package
-from delivery_service.rpc.messages.words import STATES, WORKFLOWS, number
+from delivery_service.rpc.messages.distribution import distribution_message
 from delivery_service.rpc.methods import Methods
 from delivery_service.rpc.work import Work, current_actor, current_trace
 from servicekit.calls import current_call
@@ -105,27 +104,10 @@ class PackageMethods(Methods):
     async def GetWorkflowDistribution(
         self, request: pb.GetWorkflowDistributionRequest, context: Context
     ) -> pb.GetWorkflowDistributionResponse:
-        counts = await self._transactions.read(lambda uow: uow.packages.distribution())
-        orders = await self._transactions.read(lambda uow: uow.packages.order_counts())
-        shares = []
-        for workflow in Workflow:
-            by_state = {
-                state: sum(n for of, at, n in counts if of is workflow and at is state)
-                for state in PackageState
-            }
-            shares.append(
-                pb.WorkflowShare(
-                    workflow=number(WORKFLOWS, workflow),
-                    packages=sum(by_state.values()),
-                    orders=orders.get(workflow, 0),
-                    states=[
-                        pb.StateCount(state=number(STATES, state), packages=n)
-                        for state, n in by_state.items()
-                        if n
-                    ],
-                )
-            )
-        return pb.GetWorkflowDistributionResponse(workflows=shares)
+        async def work(uow: Work) -> pb.GetWorkflowDistributionResponse:
+            return distribution_message(await uow.packages.distribution(), await uow.packages.order_counts())
+
+        return await self._transactions.read(work)
 
     async def _settled(self, committed: pb.Package) -> pb.Package:
         """Waits a bounded while for inventory's answer; what was committed is the answer if that fails."""

@@ -40,7 +40,6 @@ def actor(role: str, actor_id: str | int) -> Metadata:
 
 MERCHANT, WAREHOUSE, DRIVER = actor("merchant", SHOP_ID), actor("warehouse", WAREHOUSE_ID), actor("driver", 5)
 DISPATCHER, SYSTEM = actor("dispatcher", "control"), actor("system", "tests")
-BY_ROLE = {"merchant": MERCHANT, "warehouse": WAREHOUSE, "driver": DRIVER}
 
 
 class Delivery:

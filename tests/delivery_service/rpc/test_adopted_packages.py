@@ -42,6 +42,17 @@ async def test_an_old_package_is_read_as_pending_without_a_hold_its_stock_named_
     assert [package.package_sn for package in listed.packages] == ["PG1"]
 
 
+async def test_old_and_new_packages_that_wait_are_counted_together(delivery: Delivery) -> None:
+    package = await delivery.get(await adopted(delivery))
+    await delivery.create(pb.Workflow.Name(package.workflow).removeprefix("WORKFLOW_"))
+
+    reply = await delivery.stub.GetWorkflowDistribution(pb.GetWorkflowDistributionRequest(), timeout=10)
+
+    (share,) = [share for share in reply.workflows if share.workflow == package.workflow]
+    assert [(count.state, count.packages) for count in share.states] == [(pb.PACKAGE_STATE_PENDING, 2)]
+    assert (share.packages, share.orders) == (2, 2)
+
+
 async def test_an_old_package_goes_its_way_and_asks_nothing_of_inventory(delivery: Delivery) -> None:
     package = await delivery.get(await adopted(delivery))
 

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from holdfast.delivery.v1 import delivery_pb2, delivery_pb2_grpc
 
-from tests.delivery_service.client import BY_ROLE, DISPATCHER, SYSTEM, Delivery
+from tests.delivery_service.client import DISPATCHER, DRIVER, MERCHANT, SYSTEM, WAREHOUSE, Delivery
 
 ROUNDS = 12
 TEXTS = [
@@ -68,7 +68,7 @@ async def call(
 ) -> grpc.StatusCode:
     """Calls the method with random content as a random actor."""
     request = GetMessageClass(method.input_type)
-    metadata = chance.choice([*BY_ROLE.values(), DISPATCHER, SYSTEM, ()])
+    metadata = chance.choice([MERCHANT, WAREHOUSE, DRIVER, DISPATCHER, SYSTEM, ()])
     parts = [random_message(request(), chance) for _ in range(chance.choice([1, 2, 3]))]
 
     async def stream() -> AsyncIterator[Message]:
