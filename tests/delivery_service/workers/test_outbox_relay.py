@@ -4,9 +4,12 @@ import asyncio
 import time
 
 from holdfast.delivery.v1 import package_pb2 as pb
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from delivery_service.application.ports import Refused
+from delivery_service.persistence.outbox import INFLIGHT
+from delivery_service.persistence.tables import outbox
 from delivery_service.workers.outbox_relay import AT_ONCE
 from tests.delivery_service.client import Delivery, eventually
 
@@ -37,22 +40,32 @@ async def test_a_slow_answer_holds_up_its_own_package_only(delivery: Delivery) -
 
 
 async def test_no_more_is_taken_on_lease_than_there_is_room_for(delivery: Delivery) -> None:
-    under_way = most = 0
+    wanted = 2 * AT_ONCE + 3
+    answering = asyncio.Event()
+    delivery.inventory.before_answer = answering.wait
+    order_ids = [await delivery.order({"A": 1}) for _ in range(wanted)]
+    creating = [
+        asyncio.create_task(delivery.create("DRIVER_TO_USER", [order], package_sn=f"P{order}"))
+        for order in order_ids
+    ]
 
-    async def count() -> None:
-        nonlocal under_way, most
-        under_way += 1
-        most = max(most, under_way)
-        await asyncio.sleep(0.1)
-        under_way -= 1
+    async def stored() -> list[int]:
+        async with delivery.engine.connect() as connection:
+            return list((await connection.execute(select(outbox.c.state))).scalars())
 
-    delivery.inventory.before_answer = count
-    order_ids = [await delivery.order({"A": 1}) for _ in range(2 * AT_ONCE + 3)]
+    async def taken() -> bool:
+        states = await stored()
+        return len(states) == wanted and states.count(INFLIGHT) >= AT_ONCE
 
-    made = await asyncio.gather(*(delivery.create("DRIVER_TO_USER", [order]) for order in order_ids))
+    await eventually(taken)
+    # The relay looks again ten times a second.
+    await asyncio.sleep(0.3)
+    assert (await stored()).count(INFLIGHT) == len(delivery.inventory.calls) == AT_ONCE
 
-    assert {package.stock_state for package in made} == {pb.STOCK_STATE_HELD}
-    assert most == AT_ONCE
+    answering.set()
+    await asyncio.gather(*creating)
+    await delivery.quiet()
+    assert {(await delivery.get(f"P{order}")).stock_state for order in order_ids} == {pb.STOCK_STATE_HELD}
 
 
 async def test_what_is_tried_again_or_set_aside_is_told_with_its_reason(delivery: Delivery) -> None:
