@@ -19,7 +19,7 @@ from tests.delivery_service.client import Delivery
 async def requested(delivery: Delivery) -> AsyncIterator[str]:
     """A package that inventory has not answered for."""
     delivery.inventory.down = True
-    package = await delivery.create("DRIVER_TO_USER", seconds=0.3)
+    package = await delivery.create("DRIVER_TO_USER")
     assert package.stock_state == pb.STOCK_STATE_REQUESTED
     async with delivery.engine.begin() as connection:
         await connection.execute(text("UPDATE outbox SET state = 2, lease_token = NULL"))
