@@ -3,16 +3,25 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from servicekit.settings import DatabaseSettings
+from servicekit.settings import Address, DatabaseSettings, database_url
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(DatabaseSettings):
-    """Each field is the variable DELIVERY_<FIELD>."""
+class Database(DatabaseSettings):
+    """What `migrate` reads."""
 
-    inventory_address: str = field(metadata={"help": "host:port of the inventory service"})
+    database_url: str = database_url("mysql+asyncmy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Database):
+    """What `serve` reads. Each field is the variable DELIVERY_<FIELD>."""
+
+    inventory_address: Address = field(
+        metadata={"help": "host:port of the inventory service", "least_port": 1}
+    )
     evidence_dir: Path = field(metadata={"help": "the folder that keeps the photos"})
-    listen: str = field(default="127.0.0.1:7412", metadata={"help": "host:port to serve on"})
+    listen: Address = field(default="127.0.0.1:7412", metadata={"help": "host:port to serve on"})
     pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
     relay_seconds: float = field(default=0.5, metadata={"help": "pause between looks into the outbox"})
     relay_lease_seconds: float = field(

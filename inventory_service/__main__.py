@@ -3,13 +3,13 @@
 import sys
 
 from inventory_service.bootstrap import build
-from inventory_service.settings import Settings
+from inventory_service.settings import Database, Settings
 from servicekit import command_line
 
 
 def main() -> int:
     """Runs one command and answers the exit code."""
-    return command_line.run("inventory", Settings, build)
+    return command_line.run("inventory", Database, Settings, build)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,21 @@
 
 from dataclasses import dataclass, field
 
-from servicekit.settings import DatabaseSettings
+from servicekit.settings import Address, DatabaseSettings, database_url
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(DatabaseSettings):
-    """Each field is the variable INVENTORY_<FIELD>."""
+class Database(DatabaseSettings):
+    """What `migrate` reads."""
 
-    listen: str = field(default="127.0.0.1:7411", metadata={"help": "host:port to serve on"})
+    database_url: str = database_url("postgresql+asyncpg")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Database):
+    """What `serve` reads. Each field is the variable INVENTORY_<FIELD>."""
+
+    listen: Address = field(default="127.0.0.1:7411", metadata={"help": "host:port to serve on"})
     pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
     sweep_seconds: float = field(default=0.5, metadata={"help": "pause between looks for due holds"})
     drain_pause_seconds: float = field(

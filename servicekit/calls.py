@@ -12,13 +12,16 @@ from typing import Any
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 
 from servicekit.context import Context
 from servicekit.error_status import ErrorStatuses
-from servicekit.errors import ActorUnknown, DeadlineExceeded
+from servicekit.errors import ActorUnknown, DeadlineExceeded, field_invalid
 
 CALL_CAP_SECONDS = 10.0
 """A call without a deadline, or with a longer one, is treated as if it had this one."""
+UPLOAD_CAP_SECONDS = 60.0
+"""The same for a caller that streams its request and names a deadline: a photo may come over a slow line."""
 
 MOST_LISTENING_SECONDS = 1.0
 
@@ -65,8 +68,10 @@ def current_call() -> Call:
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Names the call, finds the caller, bounds the time, turns errors into statuses, logs one line."""
 
-    def __init__(self, statuses: ErrorStatuses) -> None:
+    def __init__(self, statuses: ErrorStatuses, admit: Callable[[str], None] = lambda method: None) -> None:
+        """`admit` is asked before each call and raises what refuses it."""
         self._statuses = statuses
+        self._admit = admit
 
     async def intercept_service(
         self,
@@ -77,25 +82,28 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or handler_call_details.method.startswith(_QUIET):
             return handler
         method = handler_call_details.method
+        most_seconds = UPLOAD_CAP_SECONDS if handler.request_streaming else CALL_CAP_SECONDS
         if handler.response_streaming:
-            behaviour = self._streaming(method, handler.stream_stream or handler.unary_stream)
+            behaviour = self._streaming(method, handler.stream_stream or handler.unary_stream, most_seconds)
             make = (
                 grpc.stream_stream_rpc_method_handler
                 if handler.request_streaming
                 else grpc.unary_stream_rpc_method_handler
             )
         else:
-            behaviour = self._single(method, handler.stream_unary or handler.unary_unary)
+            behaviour = self._single(method, handler.stream_unary or handler.unary_unary, most_seconds)
             make = (
                 grpc.stream_unary_rpc_method_handler
                 if handler.request_streaming
                 else grpc.unary_unary_rpc_method_handler
             )
-        return make(behaviour, handler.request_deserializer, handler.response_serializer)
+        return make(behaviour, _tolerant(handler.request_deserializer), handler.response_serializer)
 
-    def _single(self, method: str, behaviour: Any) -> Any:
+    def _single(self, method: str, behaviour: Any, most_seconds: float) -> Any:
         async def call(request: Any, context: Context) -> Any:
-            async with _Guard(self._statuses, method, context):
+            async with _Guard(self._statuses, method, context, most_seconds):
+                self._admit(method)
+                request = _well_formed(request)
                 if request_id := getattr(request, "request_id", ""):
                     structlog.contextvars.bind_contextvars(request_id=request_id[:64])
                 try:
@@ -108,9 +116,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _streaming(self, method: str, behaviour: Any) -> Any:
+    def _streaming(self, method: str, behaviour: Any, most_seconds: float) -> Any:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-            async with _Guard(self._statuses, method, context):
+            async with _Guard(self._statuses, method, context, most_seconds):
+                self._admit(method)
+                request = _well_formed(request)
                 try:
                     async for reply in behaviour(request, context):
                         yield reply
@@ -124,10 +134,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 class _Guard:
     """Around one call: begins it, and lets no exception out but as a status."""
 
-    def __init__(self, statuses: ErrorStatuses, method: str, context: Context) -> None:
+    def __init__(self, statuses: ErrorStatuses, method: str, context: Context, most_seconds: float) -> None:
         self._statuses = statuses
         self._method = method
         self._context = context
+        self._most_seconds = most_seconds
         self._began = time.monotonic()
         self._call_id = ""
 
@@ -136,7 +147,7 @@ class _Guard:
         self._call_id = str(metadata.get("x-call-id", ""))[:MOST_ID_CHARACTERS] or uuid.uuid4().hex
         left = self._context.time_remaining()
         # Without a deadline grpc answers None or a number of centuries.
-        seconds = CALL_CAP_SECONDS if left is None else min(left, CALL_CAP_SECONDS)
+        seconds = CALL_CAP_SECONDS if left is None else min(left, self._most_seconds)
         try:
             caller = _caller(metadata)
         except ActorUnknown as error:
@@ -175,6 +186,36 @@ class _Guard:
 
     def _log(self, code: str, **facts: str) -> None:
         log.info("call", code=code, milliseconds=round((time.monotonic() - self._began) * 1000, 1), **facts)
+
+
+class _Malformed:
+    """Stands for bytes that are no message of the contract."""
+
+
+def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """gRPC answers UNKNOWN where a deserializer fails; ours does not fail, and the guard refuses what it gives."""
+
+    def parse(content: bytes) -> Any:
+        try:
+            return deserialize(content)
+        except DecodeError:
+            return _Malformed()
+
+    return parse
+
+
+def _well_formed(request: Any) -> Any:
+    """The request, or the stream of requests, without malformed ones. Raises FieldInvalid."""
+    if isinstance(request, _Malformed):
+        raise field_invalid([("", "the request's bytes are no message of this contract")])
+    if isinstance(request, AsyncIterator):
+        return _each_well_formed(request)
+    return request
+
+
+async def _each_well_formed(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _well_formed(request)
 
 
 async def _hear_out(request: Any) -> None:

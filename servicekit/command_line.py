@@ -14,10 +14,12 @@ from servicekit.server import CannotListen, Service, serve
 S = TypeVar("S", bound=settings.DatabaseSettings)
 
 
-def run(name: str, kind: type[S], build: Callable[[S], Service]) -> int:
+def run(
+    name: str, database: type[settings.DatabaseSettings], kind: type[S], build: Callable[[S], Service]
+) -> int:
     """Runs one command of the service and answers the exit code: 2 for bad settings or a taken address.
 
-    `serve` reads every variable of `kind`, `migrate` only what the database needs.
+    `serve` reads the variables of `kind`, `migrate` those of `database`.
     """
     parser = argparse.ArgumentParser(f"{name}-service")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -27,9 +29,9 @@ def run(name: str, kind: type[S], build: Callable[[S], Service]) -> int:
     prefix = name.upper()
     try:
         if arguments.command == "migrate":
-            database = settings.read(settings.DatabaseSettings, prefix, os.environ)
-            logs.configure(database.log_level)
-            return migrate_command.run(arguments, Schema(name), database.database_url)
+            wanted = settings.read(database, prefix, os.environ)
+            logs.configure(wanted.log_level)
+            return migrate_command.run(arguments, Schema(name), wanted.database_url)
         read = settings.read(kind, prefix, os.environ)
         logs.configure(read.log_level)
         return _run_loop(read, build)

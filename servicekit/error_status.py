@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Any
 from urllib.parse import quote
@@ -90,6 +90,8 @@ def _facts(error: Exception, room: int = _MOST_FACTS_BYTES) -> dict[str, str]:
 
 
 def _fact(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 

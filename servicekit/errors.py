@@ -77,7 +77,7 @@ class DeadlineExceeded(KitRefusal):
     """The time ran out while the work was under way."""
 
     def __str__(self) -> str:
-        return "the deadline passed; whether the work took effect is not known, repeat it with the same request_id"
+        return "the deadline passed; what the call was to change may be changed: repeat it with the same request_id"
 
 
 class ConcurrentUpdate(KitRefusal):
@@ -98,13 +98,16 @@ class Overloaded(KitRefusal):
         return "too much work is waiting; nothing was done"
 
 
+@dataclass(eq=False)
 class DatabaseUnavailable(KitRefusal):
-    """The database cannot be reached."""
+    """The database cannot be reached, or has not the schema that this build expects."""
 
     retry_after_seconds = 1.0
 
+    why: str = "the database cannot be reached"
+
     def __str__(self) -> str:
-        return "the database cannot be reached"
+        return self.why
 
 
 class Draining(KitRefusal):

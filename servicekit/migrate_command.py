@@ -26,6 +26,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     downgrade = actions.add_parser("downgrade", help="take revisions back")
     downgrade.add_argument("revision", help='the revision to go back to, or "base" for an empty database')
+    downgrade.add_argument(
+        "--discard-data", action="store_true", help="agree that what the revisions hold is lost"
+    )
 
 
 def run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
@@ -60,8 +63,15 @@ async def _run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
             return 0
         if arguments.action == "upgrade":
             await schema.upgrade(engine, arguments.revision)
-        else:
+        elif arguments.discard_data:
             await schema.downgrade(engine, arguments.revision)
+        else:
+            print(
+                "a downgrade drops tables and columns with all that is in them, commands to the other service\n"
+                "included; have a backup, and repeat with --discard-data",
+                file=sys.stderr,
+            )
+            return 1
         print(
             f"{schema.service}: schema at {await schema.applied(engine) or 'nothing'}, was {applied or 'nothing'}"
         )

@@ -1,10 +1,15 @@
 """Readiness that tells the truth: SERVING only while the database answers and has the expected schema."""
 
+import asyncio
+
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from servicekit.errors import DatabaseUnavailable
 from servicekit.health import Health
 from servicekit.migrations import Schema
+
+MOST_SECONDS = 3.0
 
 log = structlog.get_logger("readiness")
 
@@ -17,6 +22,7 @@ class Readiness:
         self._schema = schema
         self._health = health
         self._reason = ""
+        self._schema_differs = False
         self._draining = False
 
     async def look(self) -> bool:
@@ -30,6 +36,14 @@ class Readiness:
         await self._health.set(not reason)
         return False
 
+    def admit(self, method: str) -> None:
+        """Refuses a call that would meet another schema than it was written for; operators may always ask.
+
+        Raises DatabaseUnavailable. While the database is away the calls find out by themselves.
+        """
+        if self._schema_differs and not method.startswith("/holdfast.ops."):
+            raise DatabaseUnavailable(self._reason)
+
     async def drain(self) -> None:
         """NOT_SERVING from now on."""
         self._draining = True
@@ -37,9 +51,12 @@ class Readiness:
 
     async def _why_not(self) -> str:
         try:
-            applied = await self._schema.applied(self._engine)
+            # A database that hangs answers nothing at all, not even an error.
+            async with asyncio.timeout(MOST_SECONDS):
+                applied = await self._schema.applied(self._engine)
         except Exception as error:
             return f"the database cannot be reached ({type(error).__name__})"
-        if applied != self._schema.expected:
+        self._schema_differs = applied != self._schema.expected
+        if self._schema_differs:
             return f"the schema is at {applied or 'nothing'}, this build expects {self._schema.expected}: migrate"
         return ""

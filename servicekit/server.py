@@ -72,7 +72,9 @@ class Server:
         self._readiness = Readiness(service.engine, service.schema, self._health)
         self._pollers = [Poller("readiness", self._readiness.look, idle_seconds=1.0), *service.pollers]
         self._polling: list[asyncio.Task[None]] = []
-        self._server = grpc.aio.server(interceptors=[CallInterceptor(service.statuses)], options=_OPTIONS)
+        self._server = grpc.aio.server(
+            interceptors=[CallInterceptor(service.statuses, self._readiness.admit)], options=_OPTIONS
+        )
 
     async def start(self) -> int:
         """Listens, looks at the database once and starts the workers. Raises CannotListen."""

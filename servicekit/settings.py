@@ -1,31 +1,33 @@
 """Settings from the environment into a frozen dataclass; every missing or bad variable is named at once."""
 
 import dataclasses
-import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 S = TypeVar("S")
-DRIVERS = ("postgresql+asyncpg", "mysql+asyncmy")
+MOST_NUMBER = 86_400
+Address = Annotated[str, "host:port"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseSettings:
-    """What every command of a service needs."""
+    """What every command of a service needs; a service says which driver its URL must name."""
 
-    database_url: str = field(
-        metadata={
-            "help": "driver://user:password@host/database; the driver is postgresql+asyncpg or mysql+asyncmy"
-        }
-    )
+    database_url: str
     log_level: LogLevel = field(default="info", metadata={"help": "debug, info, warning or error"})
+
+
+def database_url(driver: str) -> Any:
+    """The field of a database's URL."""
+    return field(metadata={"help": f"{driver}://user:password@host/database", "driver": driver})
 
 
 class SettingsInvalid(Exception):
@@ -40,7 +42,7 @@ def read(kind: type[S], prefix: str, environment: Mapping[str, str]) -> S:
     """Reads `PREFIX_FIELD` for each field of the dataclass `kind`. Raises SettingsInvalid."""
     values: dict[str, Any] = {}
     problems: list[str] = []
-    types = get_type_hints(kind)
+    types = get_type_hints(kind, include_extras=True)
     for setting in dataclasses.fields(kind):  # type: ignore[arg-type]
         name = f"{prefix}_{setting.name.upper()}"
         text = environment.get(name, "")
@@ -73,9 +75,11 @@ def _parsed(kind: Any, setting: dataclasses.Field[Any], text: str) -> Any:
         return _one_of(get_args(kind), text)
     if kind is int or kind is float:
         return _number(kind, setting.metadata.get("least", 0), text)
-    if setting.name == "database_url":
-        return _url(text)
-    return Path(text) if kind is Path else text
+    if kind == Address:
+        return _address(text, setting.metadata.get("least_port", 0))
+    if kind is Path:
+        return _folder(Path(text))
+    return _url(text, setting.metadata["driver"]) if "driver" in setting.metadata else text
 
 
 def _one_of(choices: tuple[str, ...], text: str) -> str:
@@ -89,16 +93,33 @@ def _number(kind: type[int] | type[float], least: int, text: str) -> float:
         number = kind(text)
     except ValueError:
         raise ValueError("must be a number") from None
-    if not least <= number < math.inf:
-        raise ValueError(f"must be at least {least}")
+    if not least <= number <= MOST_NUMBER:
+        raise ValueError(f"must be from {least} to {MOST_NUMBER}")
     return number
 
 
-def _url(text: str) -> str:
+def _address(text: str, least_port: int) -> str:
+    host, _, port = text.rpartition(":")
+    if not (host and port.isascii() and port.isdecimal() and least_port <= int(port) <= 65535):
+        raise ValueError(f"must be host:port, the port from {least_port} to 65535")
+    return text
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"must be a folder that can be written to: {error.strerror}") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ValueError("must be a folder that can be written to")
+    return path
+
+
+def _url(text: str, driver: str) -> str:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise ValueError("must be a URL, driver://user:password@host/database") from None
-    if url.drivername not in DRIVERS:
-        raise ValueError(f"must begin with {' or '.join(f'{driver}://' for driver in DRIVERS)}")
+        raise ValueError(f"must be a URL, {driver}://user:password@host/database") from None
+    if url.drivername != driver:
+        raise ValueError(f"must begin with {driver}://")
     return text

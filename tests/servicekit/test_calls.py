@@ -218,3 +218,20 @@ async def test_every_call_writes_one_line_and_health_none() -> None:
     assert [entry["code"] for entry in lines] == ["OK", "NOT_FOUND"]
     assert lines[1]["reason"] == "UnknownThing"
     assert all(entry["milliseconds"] >= 0 for entry in lines)
+
+
+async def test_bytes_that_are_no_message_are_a_bad_request() -> None:
+    async def never(request: Message, context: Context) -> Message:
+        raise AssertionError("nonsense got through")
+
+    handler = grpc.unary_unary_rpc_method_handler(never, Asked.FromString, Answered.SerializeToString)
+    handlers = grpc.method_handlers_generic_handler(SERVICE, {"Ask": handler})
+    async with serving(lambda server: server.add_generic_rpc_handlers((handlers,))) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            ask: Any = channel.unary_unary(f"/{SERVICE}/Ask")
+            await ask(b"\x0a\x02\xff\xfe", timeout=5)
+
+    assert (seen(refused.value).code, seen(refused.value).reason) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "FIELD_INVALID",
+    )

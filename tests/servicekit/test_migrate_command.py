@@ -40,7 +40,14 @@ async def test_status_plan_and_upgrade_tell_the_way_of_a_schema(migrate: Command
     assert await migrate("upgrade") == (0, "shop: schema at 0003, was 0001\n", "")
     assert await migrate("plan") == (0, "", "")
     assert await migrate("status") == (0, "applied: 0003\nexpected: 0003\npending: 0\n", "")
-    assert await migrate("downgrade", "base") == (0, "shop: schema at nothing, was 0003\n", "")
+    refused, _, why = await migrate("downgrade", "base")
+    assert (refused, await migrate("status")) == (1, (0, "applied: 0003\nexpected: 0003\npending: 0\n", ""))
+    assert "--discard-data" in why
+    assert await migrate("downgrade", "base", "--discard-data") == (
+        0,
+        "shop: schema at nothing, was 0003\n",
+        "",
+    )
 
 
 async def test_an_unknown_revision_is_answered_with_those_that_exist(migrate: Command) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from servicekit.settings import DatabaseSettings, SettingsInvalid, read, shown
+from servicekit.settings import Address, DatabaseSettings, SettingsInvalid, database_url, read, shown
 
 
 @dataclass(frozen=True)
@@ -14,11 +14,11 @@ class Shop:
     pause_seconds: float = 1.0
 
 
-COMPLETE = {"SHOP_DATABASE_URL": "postgresql+asyncpg://u:p@h/d", "SHOP_PHOTOS": "/srv/photos"}
+COMPLETE = {"SHOP_DATABASE_URL": "postgresql+asyncpg://u:p@h/d", "SHOP_PHOTOS": "/tmp"}
 
 
 def test_what_is_not_set_has_its_default() -> None:
-    assert read(Shop, "SHOP", COMPLETE) == Shop("postgresql+asyncpg://u:p@h/d", Path("/srv/photos"))
+    assert read(Shop, "SHOP", COMPLETE) == Shop("postgresql+asyncpg://u:p@h/d", Path("/tmp"))
 
 
 def test_what_is_set_is_read_in_its_type() -> None:
@@ -79,14 +79,41 @@ def test_what_is_no_secret_is_shown_as_it_is() -> None:
     }
 
 
-def test_what_a_service_cannot_run_with_is_refused_before_it_starts() -> None:
-    environment = {"SHOP_DATABASE_URL": "sqlite:///books.db", "SHOP_LOG_LEVEL": "loud"}
+@dataclass(frozen=True, kw_only=True)
+class Stall(DatabaseSettings):
+    database_url: str = database_url("postgresql+asyncpg")
+    listen: Address = "127.0.0.1:7000"
+    supplier: Address = field(default="127.0.0.1:7001", metadata={"least_port": 1})
+    photos: Path
+    pool_size: int = field(default=10, metadata={"least": 1})
+
+
+def test_what_a_service_cannot_run_with_is_refused_before_it_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environment = {
+        "SHOP_DATABASE_URL": "mysql+asyncmy://u:p@h/d",
+        "SHOP_LOG_LEVEL": "loud",
+        "SHOP_LISTEN": "127.0.0.1:99999",
+        "SHOP_SUPPLIER": "127.0.0.1:0",
+        "SHOP_PHOTOS": str(tmp_path / "file"),
+        "SHOP_POOL_SIZE": "100000000",
+    }
 
     with pytest.raises(SettingsInvalid) as refused:
-        read(DatabaseSettings, "SHOP", environment)
+        read(Stall, "SHOP", environment)
 
     assert refused.value.problems == [
-        "SHOP_DATABASE_URL: must begin with postgresql+asyncpg:// or mysql+asyncmy://",
+        "SHOP_DATABASE_URL: must begin with postgresql+asyncpg://",
         "SHOP_LOG_LEVEL: must be debug, info, warning or error",
+        "SHOP_LISTEN: must be host:port, the port from 0 to 65535",
+        "SHOP_SUPPLIER: must be host:port, the port from 1 to 65535",
+        "SHOP_PHOTOS: must be a folder that can be written to: File exists",
+        "SHOP_POOL_SIZE: must be from 1 to 86400",
     ]
-    assert read(DatabaseSettings, "SHOP", COMPLETE).log_level == "info"
+
+
+@pytest.mark.parametrize("address", ["", "nowhere", ":7000", "127.0.0.1:", "127.0.0.1:-5", "127.0.0.1:7e3"])
+def test_an_address_has_a_host_and_a_port(address: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        read(Stall, "SHOP", COMPLETE | {"SHOP_LISTEN": address or " "})
+    assert len(refused.value.problems) == 1

@@ -1,0 +1,62 @@
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from servicekit import readiness
+from servicekit.engines import create_engine
+from servicekit.errors import DatabaseUnavailable
+from servicekit.health import Health
+from servicekit.migrations import Schema
+from servicekit.readiness import Readiness
+from tests.servicekit.scripts import write_history
+
+METHOD, OPERATORS = "/shop.v1.ShopService/Sell", "/holdfast.ops.v1.OpsService/GetMigrationStatus"
+
+
+@pytest.fixture
+def schema(tmp_path: Path) -> Schema:
+    return Schema("shop", write_history(tmp_path / "shop", revisions=2))
+
+
+async def test_calls_are_refused_while_the_schema_is_another_and_operators_are_not(
+    empty_url: str, schema: Schema
+) -> None:
+    engine = create_engine(empty_url, pool_size=2, for_migrations=True)
+    await schema.upgrade(engine, "0001")
+    looking = Readiness(engine, schema, Health(()))
+
+    await looking.look()
+
+    with pytest.raises(DatabaseUnavailable, match="the schema is at 0001, this build expects 0002"):
+        looking.admit(METHOD)
+    looking.admit(OPERATORS)
+
+    await schema.upgrade(engine)
+    await looking.look()
+    looking.admit(METHOD)
+    await engine.dispose()
+
+
+@pytest.fixture
+async def silent_address() -> AsyncIterator[str]:
+    """A server that takes every connection and never says a word."""
+    server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
+    yield "{}:{}".format(*server.sockets[0].getsockname())
+    server.close()
+
+
+async def test_a_database_that_hangs_is_a_database_that_is_away(
+    silent_address: str, schema: Schema, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "MOST_SECONDS", 0.3)
+    engine = create_engine(f"postgresql+asyncpg://u:p@{silent_address}/d", pool_size=1)
+
+    with capture_logs() as logs:
+        async with asyncio.timeout(2):
+            await Readiness(engine, schema, Health(())).look()
+
+    assert [entry["reason"] for entry in logs] == ["the database cannot be reached (TimeoutError)"]
+    await engine.dispose()
