@@ -57,13 +57,23 @@ def current() -> Process:
     return Process(os.getpid(), _start_time(os.getpid()) or 0)
 
 
-def recall(file: Path) -> Process | None:
-    """Reads a process that was written down, if it still runs."""
+def exists(pid: int) -> bool:
+    """Whether a process with this id runs; one that only waits to be collected does not."""
+    return _start_time(pid) is not None
+
+
+def recorded(file: Path) -> Process | None:
+    """Reads a process that was written down, whether or not it still runs."""
     try:
-        process = Process(**json.loads(file.read_text()))
+        return Process(**json.loads(file.read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return process if process.alive else None
+
+
+def recall(file: Path) -> Process | None:
+    """Reads a process that was written down, if it still runs."""
+    process = recorded(file)
+    return process if process and process.alive else None
 
 
 def spawn(

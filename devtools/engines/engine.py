@@ -46,6 +46,10 @@ class Engine(Protocol):
         """The account it must run under, None for our own."""
 
     @property
+    def lock_name(self) -> str | None:
+        """The file of its data folder that names its process and keeps a second one off, if it has such a file."""
+
+    @property
     def stop_signal(self) -> signal.Signals:
         """The signal that ends it cleanly without waiting for clients."""
 

@@ -39,6 +39,20 @@ class Home:
         """The process that serves the data now, whoever started it."""
         return processes.recall(self._process_file)
 
+    def left_by_a_crash(self, lock: Path) -> bool:
+        """Whether the lock names a process that serves no more.
+
+        To a server that starts, one that waits to be collected looks alive, and so does a stranger with its id.
+        """
+        try:
+            pid = int(lock.read_text().split()[0])
+        except (OSError, ValueError, IndexError):
+            return False
+        recorded = processes.recorded(self._process_file)
+        if recorded is not None and recorded.pid == pid:
+            return not recorded.alive
+        return not processes.exists(pid)
+
     def remember(self, process: Process) -> None:
         """Writes down which process serves the data."""
         process.remember(self._process_file)

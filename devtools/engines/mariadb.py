@@ -25,6 +25,7 @@ class MariaDB:
     installer: Path
     name: str = "mariadb"
     title: str = "MariaDB"
+    lock_name: str | None = None
     run_user: RunUser | None = None
     stop_signal: signal.Signals = signal.SIGTERM
 

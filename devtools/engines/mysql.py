@@ -26,6 +26,7 @@ class MySQL:
     programs: Programs
     name: str = "mysql"
     title: str = "MySQL"
+    lock_name: str | None = None
     run_user: RunUser | None = None
     stop_signal: signal.Signals = signal.SIGTERM
 

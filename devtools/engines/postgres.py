@@ -31,6 +31,7 @@ class Postgres:
     run_user: RunUser | None
     name: str = "postgres"
     title: str = "Postgres"
+    lock_name: str | None = "postmaster.pid"
     # "Fast" shutdown: sessions are ended, nothing is lost.
     stop_signal: signal.Signals = signal.SIGINT
 

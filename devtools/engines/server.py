@@ -80,6 +80,9 @@ class Server:
         for leftover in sockets.iterdir():
             # A killed server leaves a lock with its process id, which may be somebody else's by now.
             leftover.unlink()
+        lock = self.home.data / (self.engine.lock_name or "")
+        if self.engine.lock_name and self.home.left_by_a_crash(lock):
+            lock.unlink()
         process = processes.spawn(
             self.engine.command(self.home.data, sockets, durable=self.durable),
             log=self.home.log,

@@ -1,6 +1,8 @@
 import asyncio
 import os
 import stat
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +52,25 @@ async def test_a_server_keeps_what_was_committed_and_its_url_over_a_crash(server
     assert await ask(url, "SELECT quantity FROM stock") == [(40,)]
     await asyncio.to_thread(server.stop)
     assert server.pid is None
+
+
+def test_a_killed_server_that_nobody_has_collected_is_in_nobodys_way(server: Server) -> None:
+    server.start()
+    server.stop()
+    command = ["sh", "-c", "sleep 0.1 & echo $!; exec sleep 60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as careless_parent:
+        assert careless_parent.stdout is not None
+        uncollected = int(careless_parent.stdout.readline())
+        while processes.exists(uncollected):
+            time.sleep(0.01)
+        os.kill(uncollected, 0)
+        if server.engine.lock_name:
+            (server.home.data / server.engine.lock_name).write_text(f"{uncollected}\n")
+
+        server.start()
+
+        assert server.pid is not None
+        careless_parent.kill()
 
 
 def test_starting_a_server_that_runs_changes_nothing(server: Server) -> None:
