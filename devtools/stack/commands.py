@@ -1,7 +1,8 @@
 """make up, down, reset and logs."""
 
 from devtools.console import say
-from devtools.stack.stack import LOCAL, Addresses, Stack
+from devtools.stack.service import LOCAL
+from devtools.stack.stack import Addresses, Stack
 
 
 def up() -> int:
@@ -16,8 +17,10 @@ def up() -> int:
 
 def down() -> int:
     """Stops the stack."""
-    Stack().down()
-    say("stopped; the data stays until `make reset`")
+    stack = Stack()
+    ran = stack.running
+    stack.down()
+    say("stopped; the data stays until `make reset`" if ran else "nothing was running")
     return 0
 
 
@@ -29,8 +32,11 @@ def reset() -> int:
 
 
 def logs() -> int:
-    """Follows the logs."""
-    Stack().logs()
+    """Follows the logs while there is somebody to write them."""
+    stack = Stack()
+    if stack.serving:
+        stack.logs()
+    say("neither service runs; `make up` starts them")
     return 0
 
 

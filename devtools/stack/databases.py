@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from devtools.engines.engine import Engine
 from devtools.engines.home import Home
 from devtools.engines.run_user import unprivileged_user
 from devtools.engines.server import Server
+from devtools.stack import given
+from devtools.stack.service import LOCAL
 
 # The place for what a machine keeps over restarts. Only root writes there, so nobody can be there first, and
 # it is not aged away as temporary folders are.
@@ -43,6 +44,11 @@ def start(local: Path) -> dict[str, str]:
     return {database.variable: _url(database, local) for database in DATABASES}
 
 
+def running(local: Path) -> bool:
+    """Whether a private server of a stack runs."""
+    return any(home(local, name).process for name in ENGINES)
+
+
 def stop(local: Path) -> None:
     """Stops the private servers of a stack; data stays."""
     for name in ENGINES:
@@ -59,12 +65,15 @@ def forget(local: Path) -> None:
 
 
 def _url(database: Database, local: Path) -> str:
-    if given := os.environ.get(database.variable):
+    own = [home(each, name) for each in {local, LOCAL} for name in ENGINES]
+    if found := given.url(database.variable, own):
         say(f"{database.service}: the database that {database.variable} names")
-        return given
+        return found
     engine = database.choose()
     server = Server(engine, home(local, engine.name))
     _make_enterable(server.home.folder.parent)
+    if server.pid is None:
+        say(f"starting {engine.title} …")
     server.start()
     url = server.url(database.name)
     asyncio.run(create_database(url))

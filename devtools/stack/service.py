@@ -12,6 +12,7 @@ from devtools import processes
 from servicekit.health import check
 
 ROOT = Path(__file__).resolve().parents[2]
+LOCAL = ROOT / ".local"
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
 # Longer than a drain: what is in flight may take its whole deadline.
@@ -64,11 +65,16 @@ class ServiceProcess:
         """Returns when it says SERVING; raises ServiceFailed with the end of its log when it does not."""
         deadline = time.monotonic() + START_SECONDS
         while not asyncio.run(check(address)):
-            if processes.recall(self._process_file) is None or time.monotonic() > deadline:
+            if not self.running or time.monotonic() > deadline:
                 raise ServiceFailed(
                     f"{self.name} does not serve; {self.log} ends with\n{processes.last_words(self.log)}"
                 )
             time.sleep(0.1)
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return processes.recall(self._process_file) is not None
 
     def stop(self) -> None:
         """Drains it and ends it."""
@@ -77,7 +83,7 @@ class ServiceProcess:
         self._process_file.unlink(missing_ok=True)
 
     def _running_environment(self) -> dict[str, str] | None:
-        if processes.recall(self._process_file) is None:
+        if not self.running:
             return None
         environment: dict[str, str] = json.loads(self._environment_file.read_text())
         return environment

@@ -3,13 +3,14 @@
 import os
 import shlex
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from devtools.console import say
 from devtools.stack import databases
-from devtools.stack.service import ROOT, ServiceProcess
+from devtools.stack.service import LOCAL, ROOT, ServiceProcess
 
-LOCAL = ROOT / ".local"
 INVENTORY_PORT = 7411
 DELIVERY_PORT = 7412
 
@@ -34,18 +35,37 @@ class Stack:
         """Starts what does not run yet; returns when both services say SERVING."""
         self._local.mkdir(parents=True, exist_ok=True)
         urls = databases.start(self._local)
+        if not (self._inventory.running and self._delivery.running):
+            say("starting inventory and delivery …")
         self._inventory.migrate(urls)
         self._delivery.migrate(urls | self._delivery_settings(""))
-        inventory = self._inventory.start({"INVENTORY_DATABASE_URL": urls["INVENTORY_DATABASE_URL"]})
+        commit = {"HOLDFAST_COMMIT": _commit()}
+        inventory = self._inventory.start(
+            {"INVENTORY_DATABASE_URL": urls["INVENTORY_DATABASE_URL"], **commit}
+        )
         delivery = self._delivery.start(
-            {"DELIVERY_DATABASE_URL": urls["DELIVERY_DATABASE_URL"], **self._delivery_settings(inventory)}
+            {
+                "DELIVERY_DATABASE_URL": urls["DELIVERY_DATABASE_URL"],
+                **self._delivery_settings(inventory),
+                **commit,
+            }
         )
         self._inventory.wait(inventory)
         self._delivery.wait(delivery)
         addresses = {"INVENTORY_ADDRESS": inventory, "DELIVERY_ADDRESS": delivery}
-        lines = [f"{name}={shlex.quote(value)}\n" for name, value in (urls | addresses).items()]
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in (urls | addresses).items()]
         (self._local / "env").write_text("".join(lines))
         return Addresses(inventory, delivery)
+
+    @property
+    def running(self) -> bool:
+        """Whether any part of it runs."""
+        return self.serving or databases.running(self._local)
+
+    @property
+    def serving(self) -> bool:
+        """Whether a service of it runs."""
+        return self._inventory.running or self._delivery.running
 
     def down(self) -> None:
         """Stops everything; data stays."""
@@ -71,3 +91,12 @@ class Stack:
             "DELIVERY_INVENTORY_ADDRESS": inventory or f"127.0.0.1:{INVENTORY_PORT}",
             "DELIVERY_EVIDENCE_DIR": str(self._local / "evidence"),
         }
+
+
+def _commit() -> str:
+    """Names the commit of the checkout; empty where it is no git checkout."""
+    try:
+        command = ["git", "rev-parse", "--short", "HEAD"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    except FileNotFoundError:
+        return ""

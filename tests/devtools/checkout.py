@@ -33,7 +33,8 @@ class PrivateCheckout:
     def env(self) -> dict[str, str]:
         """What `.local/env` says."""
         lines = (self.root / ".local/env").read_text().splitlines()
-        return {name: shlex.split(value)[0] for name, _, value in (line.partition("=") for line in lines)}
+        words = (shlex.split(line) for line in lines)
+        return dict(setting.split("=", 1) for export, setting in words if export == "export")
 
     def pids(self) -> dict[str, int]:
         """The processes that belong to this checkout, by what they are."""
