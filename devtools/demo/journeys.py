@@ -40,13 +40,22 @@ async def play(scene: Scene, products: list[Product], verdict: Verdict) -> list[
         Trip(workflow, product, await scene.level(product.sku))
         for workflow, product in zip(STEPS, products, strict=True)
     ]
-    with Live(_picture(trips), console=scene.console, refresh_per_second=12) as live:
-
-        async def travel(trip: Trip) -> None:
-            await _travel(scene, trip, lambda: live.update(_picture(trips)), verdict)
-
-        await asyncio.gather(*map(travel, trips))
+    if scene.console.is_terminal:
+        with Live(_picture(trips), console=scene.console, refresh_per_second=12) as live:
+            await _travel_all(scene, trips, lambda: live.update(_picture(trips)), verdict)
+    else:
+        await _travel_all(scene, trips, lambda: None, verdict)
+        scene.show(_picture(trips))
     return trips
+
+
+async def _travel_all(scene: Scene, trips: list[Trip], moved: Callable[[], None], verdict: Verdict) -> None:
+    await asyncio.gather(*(_travel(scene, trip, moved, verdict) for trip in trips))
+
+
+def state_words(state: package_pb2.PackageState.ValueType) -> str:
+    """A package's state as people say it."""
+    return _words(package_pb2.PackageState.Name(state), "PACKAGE_STATE_")
 
 
 def _words(name: str, prefix: str) -> str:
@@ -61,7 +70,7 @@ async def _travel(scene: Scene, trip: Trip, moved: Callable[[], None], verdict: 
     for step in STEPS[trip.workflow]:
         await asyncio.sleep(BEAT_SECONDS if scene.console.is_terminal else 0)
         package = await scene.journey.take(package.package_sn, step)
-        state = _words(package_pb2.PackageState.Name(package.state), "PACKAGE_STATE_")
+        state = state_words(package.state)
         if state != trip.states[-1]:
             trip.states.append(state)
         moved()

@@ -1,9 +1,11 @@
 """Sets the stage, plays the acts and clears everything away."""
 
 import asyncio
+import fcntl
 import signal
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 
 import grpc
@@ -11,11 +13,22 @@ from rich.console import Console
 
 from devtools.demo import books, cancellation, journeys, opening, shortage
 from devtools.demo.scene import Scene, Verdict
-from devtools.stack.stack import LOCAL, Addresses, Stack
+from devtools.stack.service import LOCAL
+from devtools.stack.stack import Addresses, Stack
 
 
 def demo() -> int:
     """Plays everything on a stack of its own, which is gone afterwards; 0 if every promise was kept."""
+    with Path(__file__).open() as stage:
+        try:
+            fcntl.flock(stage, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("a demo of this checkout runs already; try again when it has ended", file=sys.stderr)
+            return 1
+        return _show()
+
+
+def _show() -> int:
     console = Console(highlight=False)
     began = time.monotonic()
     for number in (signal.SIGTERM, signal.SIGHUP):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import grpc
 from holdfast.delivery.v1 import delivery_pb2_grpc, order_pb2, package_pb2
 from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 
 from devtools.journey import WAREHOUSE_WORKFLOWS, Journey, Parties
@@ -40,7 +40,17 @@ class Scene:
 
     def tell(self, text: str) -> None:
         """Says what happens, in lines that stay indented."""
-        self.console.print(Padding(text, (0, 0, 0, 2), expand=False))
+        self.show(Padding(text, (0, 0, 0, 2), expand=False))
+
+    def show(self, picture: RenderableType) -> None:
+        """Prints anything; what goes to a file carries no blanks at the ends of its lines."""
+        if self.console.is_terminal:
+            self.console.print(picture)
+            return
+        with self.console.capture() as printed:
+            self.console.print(picture)
+        for line in printed.get().splitlines():
+            self.console.out(line.rstrip())
 
     def new_id(self) -> str:
         """An id that nobody else uses."""

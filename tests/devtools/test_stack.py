@@ -1,3 +1,4 @@
+import fcntl
 import os
 import signal
 import socket
@@ -9,9 +10,10 @@ import pytest
 from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
 
 from devtools.databases import create_database
+from devtools.stack import given
 from devtools.stack.databases import home
 from servicekit.health import check
-from tests.devtools.checkout import PrivateCheckout
+from tests.devtools.checkout import DATABASE_URLS, PrivateCheckout
 
 SYSTEM = (("actor-role", "system"), ("actor-id", "tests"))
 
@@ -45,6 +47,7 @@ async def test_a_stack_in_a_private_folder_comes_up_repairs_itself_and_keeps_its
 
     succeed(checkout, "up")
     assert (checkout.env(), checkout.pids()) == (first, running)
+    sourced = {name: first[name] for name in DATABASE_URLS}
 
     os.kill(running["delivery_service"], signal.SIGKILL)
     succeed(checkout, "up")
@@ -53,9 +56,12 @@ async def test_a_stack_in_a_private_folder_comes_up_repairs_itself_and_keeps_its
     assert repaired == running
     assert await check(checkout.env()["DELIVERY_ADDRESS"])
 
-    succeed(checkout, "down")
+    assert "stopped" in succeed(checkout, "down", **sourced)
     assert checkout.pids() == {}
-    succeed(checkout, "up")
+    assert "nothing was running" in succeed(checkout, "down")
+    assert "neither service runs" in succeed(checkout, "logs")
+    succeed(checkout, "up", **sourced)
+    assert checkout.pids().keys() == running.keys() | {"delivery_service"}
     async with grpc.aio.insecure_channel(checkout.env()["INVENTORY_ADDRESS"]) as channel:
         stub = inventory_pb2_grpc.InventoryServiceStub(channel)
         kept = await stub.GetStock(stock_pb2.GetStockRequest(sku="KEPT"), timeout=10)
@@ -64,6 +70,9 @@ async def test_a_stack_in_a_private_folder_comes_up_repairs_itself_and_keeps_its
     succeed(checkout, "reset")
     assert checkout.pids() == {}
     assert not (checkout.root / ".local").exists()
+    forgotten = checkout.run("up", **sourced)
+    assert forgotten.returncode == 1
+    assert "INVENTORY_DATABASE_URL names the socket" in forgotten.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run Postgres as somebody else")
@@ -114,11 +123,29 @@ async def test_databases_that_the_environment_names_are_used_and_not_stopped(
         await create_database(url)
 
 
+@pytest.mark.parametrize(
+    ("variable", "url", "socket"),
+    [
+        ("INVENTORY_DATABASE_URL", "postgresql+asyncpg://me@/it?host=/nowhere", "/nowhere/.s.PGSQL.5432"),
+        ("DELIVERY_DATABASE_URL", "mysql+asyncmy://me@localhost/it?unix_socket=/nowhere/it", "/nowhere/it"),
+    ],
+)
+def test_a_socket_that_is_not_there_is_named_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, variable: str, url: str, socket: str
+) -> None:
+    monkeypatch.setenv(variable, url)
+
+    with pytest.raises(given.GivenDatabaseMissing) as refusal:
+        given.url(variable, [])
+
+    assert str(refusal.value).startswith(f"{variable} names the socket {socket}, which does not exist")
+
+
 def test_a_database_that_cannot_be_reached_is_named_and_nothing_is_started(
     checkout: PrivateCheckout,
 ) -> None:
-    nowhere = "postgresql+asyncpg://holdfast@/holdfast_inventory?host=/nowhere"
-    neither = "mysql+asyncmy://root@localhost/holdfast_delivery?unix_socket=/nowhere/mysql.sock"
+    nowhere = "postgresql+asyncpg://holdfast@127.0.0.1:1/holdfast_inventory"
+    neither = "mysql+asyncmy://root@127.0.0.1:1/holdfast_delivery"
 
     refused = checkout.run("up", INVENTORY_DATABASE_URL=nowhere, DELIVERY_DATABASE_URL=neither)
 
@@ -129,8 +156,15 @@ def test_a_database_that_cannot_be_reached_is_named_and_nothing_is_started(
 
 
 def test_the_demo_keeps_every_promise_and_leaves_nothing_running(checkout: PrivateCheckout) -> None:
+    with (checkout.root / "devtools/demo/play.py").open() as stage:
+        fcntl.flock(stage, fcntl.LOCK_EX)
+        second = checkout.run("demo")
+    assert (second.returncode, second.stdout) == (1, "")
+    assert second.stderr.startswith("a demo of this checkout runs already")
+
     said = succeed(checkout, "demo")
 
+    assert not [line for line in said.splitlines() if line != line.rstrip() or len(line) > 80]
     for words in ("Everything as promised", "Consistency of inventory: clean", "INSUFFICIENT_STOCK"):
         assert words in said
     assert checkout.pids() == {}
