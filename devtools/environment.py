@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +29,7 @@ STAMP = VENV / "holdfast.json"
 
 def enter() -> None:
     """Prepares the environment, then becomes the command."""
-    if sys.argv[1:] in ([], ["help"]):
+    if sys.argv[1:] in ([], ["help"], ["--help"], ["-h"]):
         _list_commands()
         return
     with Path(__file__).open() as door:
@@ -37,6 +38,8 @@ def enter() -> None:
         _prepare()
     os.chdir(ROOT)
     os.environ["PATH"] = f"{VENV / 'bin'}:{os.environ.get('PATH', '')}"
+    # A ^C while the new interpreter starts waits until the command can end properly.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.execv(PYTHON, [str(PYTHON), "-m", "devtools", *sys.argv[1:]])
 
 

@@ -1,6 +1,8 @@
 import ast
 import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 from tests.devtools.checkout import ROOT, PrivateCheckout
@@ -53,6 +55,29 @@ def test_an_unknown_command_is_refused_with_those_there_are(tmp_path: Path) -> N
 
     assert refused.returncode == 2
     assert "demo, up, down" in refused.stderr
+
+
+def test_an_argument_that_a_command_does_not_know_is_refused_with_its_usage(tmp_path: Path) -> None:
+    checkout = PrivateCheckout(tmp_path)
+
+    refused = checkout.run("up", "--force")
+
+    assert refused.returncode == 2
+    assert refused.stderr == "usage: ./dev up (it takes no arguments)\n"
+    assert not (checkout.root / ".local").exists()
+
+
+def test_an_interrupt_while_a_command_loads_ends_it_without_a_word() -> None:
+    loading = subprocess.Popen(
+        ["./dev", "logs"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while b"-m\0devtools" not in Path(f"/proc/{loading.pid}/cmdline").read_bytes():
+        time.sleep(0.001)
+
+    loading.send_signal(signal.SIGINT)
+
+    assert loading.communicate(timeout=30) == ("", "")
+    assert loading.returncode != 0
 
 
 def test_locks_name_no_place_to_load_from() -> None:
