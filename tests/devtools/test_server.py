@@ -57,8 +57,9 @@ async def test_a_server_keeps_what_was_committed_and_its_url_over_a_crash(server
 def test_a_killed_server_that_nobody_has_collected_is_in_nobodys_way(server: Server) -> None:
     server.start()
     server.stop()
-    command = ["sh", "-c", "sleep 0.1 & echo $!; exec sleep 60"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as careless_parent:
+    command = ["sh", "-c", "sleep 0.1 & echo $!; exec sleep 20"]
+    account = server.engine.run_user.uid if server.engine.run_user else None
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, user=account) as careless_parent:
         assert careless_parent.stdout is not None
         uncollected = int(careless_parent.stdout.readline())
         while processes.exists(uncollected):
