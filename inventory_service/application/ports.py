@@ -1,11 +1,12 @@
 """What the use cases need from outside: the books of one transaction, and their readers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from inventory_service.domain.availability import Hold
 from inventory_service.domain.commands import AdjustStock, ReservationCommand
 from inventory_service.domain.errors import Holder
 from inventory_service.domain.movement import Movement, MovementReason, RecordedMovement
@@ -93,6 +94,10 @@ class Stocks(Protocol):
         """The stock as it is now."""
         ...
 
+    async def get_many(self, skus: Sequence[str]) -> Mapping[str, Stock]:
+        """The stocks that there are of these, by sku."""
+        ...
+
     async def list_stocks(self, wanted: StockFilter, size: int, after: StockKey | None) -> list[Stock]:
         """At most `size` stocks that come after the one with the key `after`."""
         ...
@@ -115,6 +120,14 @@ class Reservations(Protocol):
         """Who holds a stock's units at a time, the oldest holds first, at most `most`."""
         ...
 
+    async def list_holds(self, sku: str, most: int) -> list[Hold]:
+        """The open holds upon a stock that are not past their time, the oldest first, at most `most`."""
+        ...
+
+    async def due_quantities(self, skus: Sequence[str]) -> Mapping[str, int]:
+        """Units, by sku, that are stored as held although their time has come."""
+        ...
+
     async def list_due(self, most: int) -> list[str]:
         """The ids of holds that are past their time, the longest first, at most `most`."""
         ...
@@ -125,6 +138,10 @@ class Movements(Protocol):
 
     async def add(self, movements: Sequence[Movement], now: datetime) -> list[RecordedMovement]:
         """Enters movements of one time; answers the entries in their order."""
+        ...
+
+    async def total(self, stock_id: UUID) -> int:
+        """The sum of all movements of a stock."""
         ...
 
     async def list_movements(

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import Row, select, text, tuple_
+from sqlalchemy import Row, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import MovementFilter
@@ -48,6 +49,13 @@ class SqlMovements:
         return [
             _recorded(movement, number, now) for movement, number in zip(movements, sorted(ids), strict=True)
         ]
+
+    async def total(self, stock_id: UUID) -> int:
+        """The sum of all movements of a stock."""
+        query = select(func.coalesce(func.sum(stock_movement.c.delta), 0)).where(
+            stock_movement.c.stock_id == stock_id
+        )
+        return int((await self._connection.execute(query)).scalar_one())
 
     async def list_movements(
         self, wanted: MovementFilter, size: int, after: tuple[datetime, int] | None

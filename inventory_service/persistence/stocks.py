@@ -1,6 +1,7 @@
 """Stocks in `stock`, everything but the numbers' changes, which are `StockBooks`' work."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -49,6 +50,11 @@ class SqlStocks:
         """The stock as it is now."""
         row = (await self._connection.execute(select(stock).where(stock.c.sku == sku))).one_or_none()
         return None if row is None else _stock(row)
+
+    async def get_many(self, skus: Sequence[str]) -> Mapping[str, Stock]:
+        """The stocks that there are of these, by sku."""
+        query = select(stock).where(stock.c.sku.in_(skus))
+        return {row.sku: _stock(row) for row in await self._connection.execute(query)}
 
     async def list_stocks(self, wanted: StockFilter, size: int, after: StockKey | None) -> list[Stock]:
         """At most `size` stocks that come after the one with the key `after`."""

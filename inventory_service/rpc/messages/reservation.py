@@ -84,6 +84,14 @@ def extend_reservation(request: pb.ExtendReservationRequest, actor: Actor) -> Ex
     return command
 
 
+def check_availability(request: pb.CheckAvailabilityRequest) -> Mapping[str, int]:
+    """Units asked, by sku, in the order asked. Raises FieldInvalid."""
+    v = Violations()
+    quantities = _quantities(v, request.lines, least=1)
+    v.raise_if_any()
+    return quantities
+
+
 def reservation_id(request: pb.GetReservationRequest) -> str:
     """The id asked for. Raises FieldInvalid."""
     v = Violations()

@@ -1,6 +1,7 @@
 """Stocks: what creates, names and lists them, and how they are shown."""
 
 from holdfast.inventory.v1 import stock_pb2 as pb
+from holdfast.inventory.v1.reservation_pb2 import ExplainAvailabilityRequest
 
 from inventory_service.application.create_stock import CreateStock
 from inventory_service.application.ports import StockFilter, StockKey
@@ -20,6 +21,8 @@ from servicekit.paging import Page, after_text, after_time_and_uuid, requested_p
 from servicekit.times import timestamp
 from servicekit.validation import Violations
 
+MOST_SKUS = 1000
+
 _OPENING_STATUSES = {number: status for number, status in STATUSES.items() if status in SELLABLE}
 
 
@@ -38,7 +41,17 @@ def create_stock(request: pb.CreateStockRequest, actor: Actor) -> CreateStock:
     return command
 
 
-def sku(request: pb.GetStockRequest) -> str:
+def skus(request: pb.BatchGetStocksRequest) -> list[str]:
+    """The skus asked for, each once, in the order asked. Raises FieldInvalid."""
+    v = Violations()
+    v.count("skus", len(request.skus), least=1, most=MOST_SKUS)
+    for index, value in enumerate(request.skus):
+        v.name(f"skus[{index}]", value)
+    v.raise_if_any()
+    return list(dict.fromkeys(request.skus))
+
+
+def sku(request: pb.GetStockRequest | ExplainAvailabilityRequest) -> str:
     """The sku asked for. Raises FieldInvalid."""
     v = Violations()
     value = v.name("sku", request.sku)

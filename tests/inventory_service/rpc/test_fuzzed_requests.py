@@ -16,6 +16,9 @@ SERVICE = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
 WORKING = {
     "CreateStock",
     "GetStock",
+    "BatchGetStocks",
+    "CheckAvailability",
+    "ExplainAvailability",
     "ListStocks",
     "AdjustStock",
     "ReserveStock",

@@ -1,0 +1,49 @@
+"""Stocks, and what is known of them."""
+
+from holdfast.inventory.v1 import stock_pb2 as pb
+
+from inventory_service.application.create_stock import create_stock
+from inventory_service.application.reads import get_stock
+from inventory_service.rpc.messages import stock
+from inventory_service.rpc.methods import Methods
+from inventory_service.rpc.work import current_actor
+from servicekit.context import Context
+from servicekit.paging import one_page
+
+
+class StockMethods(Methods):
+    """The part of InventoryService that speaks of stocks."""
+
+    async def CreateStock(self, request: pb.CreateStockRequest, context: Context) -> pb.CreateStockResponse:
+        command = stock.create_stock(request, current_actor())
+        return await self._change(
+            request,
+            lambda uow: create_stock(command, uow),
+            lambda made: pb.CreateStockResponse(stock=stock.stock_message(made)),
+            pb.CreateStockResponse,
+            context,
+        )
+
+    async def GetStock(self, request: pb.GetStockRequest, context: Context) -> pb.GetStockResponse:
+        sku = stock.sku(request)
+        found = await self._transactions.read(lambda uow: get_stock(sku, uow))
+        return pb.GetStockResponse(stock=stock.stock_message(found))
+
+    async def BatchGetStocks(
+        self, request: pb.BatchGetStocksRequest, context: Context
+    ) -> pb.BatchGetStocksResponse:
+        skus = stock.skus(request)
+        found = await self._transactions.read(lambda uow: uow.stocks.get_many(skus))
+        return pb.BatchGetStocksResponse(
+            stocks=[stock.stock_message(found[sku]) for sku in skus if sku in found],
+            missing_skus=[sku for sku in skus if sku not in found],
+        )
+
+    async def ListStocks(self, request: pb.ListStocksRequest, context: Context) -> pb.ListStocksResponse:
+        wanted, page = stock.list_stocks(request)
+        after = stock.stocks_after(page, wanted.by_sku)
+        found = await self._transactions.read(
+            lambda uow: uow.stocks.list_stocks(wanted, page.size + 1, after)
+        )
+        rows, token = one_page(request, page, found, lambda row: stock.stock_key(row, wanted.by_sku))
+        return pb.ListStocksResponse(stocks=map(stock.stock_message, rows), next_page_token=token)
