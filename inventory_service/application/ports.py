@@ -7,7 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from inventory_service.domain.availability import Hold
-from inventory_service.domain.commands import AdjustStock, ReservationCommand
+from inventory_service.domain.commands import ReservationCommand, StockCommand
 from inventory_service.domain.errors import Holder
 from inventory_service.domain.movement import Movement, MovementReason, RecordedMovement
 from inventory_service.domain.reservation import Reservation, ReservationState
@@ -70,7 +70,7 @@ class StockBooks(Protocol):
     Locks are always taken in one order: stock rows by id, then reservation ids, then reservation rows by id.
     """
 
-    async def open(self, commands: Sequence[ReservationCommand | AdjustStock]) -> StockBook:
+    async def open(self, commands: Sequence[ReservationCommand | StockCommand]) -> StockBook:
         """Locks and loads every stock and reservation that the commands can touch, due holds included."""
         ...
 
@@ -88,6 +88,14 @@ class Stocks(Protocol):
 
     async def add(self, sku: str, quantity: int, status: StockStatus, details: StockDetails) -> UUID | None:
         """Adds a stock and answers its id; None if another one bears the sku."""
+        ...
+
+    async def update(self, stock_id: UUID, changes: Mapping[str, object], now: datetime) -> None:
+        """Writes values of details, by name, into a stock that is locked."""
+        ...
+
+    async def remove(self, stock_id: UUID, now: datetime) -> None:
+        """Removes a stock that is locked; its sku stays known to the history."""
         ...
 
     async def get(self, sku: str) -> Stock | None:

@@ -1,4 +1,4 @@
-"""What can be asked of the books: the four verbs of a reservation, its expiry, and an adjustment."""
+"""What can be asked of the books: the four verbs of a reservation, its expiry, and changes of one stock."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,3 +78,36 @@ class AdjustStock:
     note: str
     actor: Actor
     expected_version: int | None = None
+
+
+@dataclass(frozen=True)
+class SetStockQuantity:
+    """Set a stock to what was counted, if the books have what the caller expects."""
+
+    sku: str
+    quantity: int
+    expected_quantity: int
+    reference: str
+    note: str
+    actor: Actor
+
+
+@dataclass(frozen=True)
+class DeleteStock:
+    """Remove a stock of which nothing is there and nothing is held."""
+
+    sku: str
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True)
+class UpdateStock:
+    """Change what is known of a stock: columns of its details, by name."""
+
+    sku: str
+    changes: Mapping[str, object]
+    expected_version: int | None = None
+
+
+StockCommand = AdjustStock | SetStockQuantity | DeleteStock | UpdateStock
+"""A command upon one stock, named by its `sku`."""

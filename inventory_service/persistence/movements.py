@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import MovementFilter
 from inventory_service.domain.movement import Movement, MovementReason, RecordedMovement
-from inventory_service.persistence.tables import stock, stock_movement
+from inventory_service.persistence.names import NAME, ids_named, with_names
+from inventory_service.persistence.tables import stock_movement
 
-_COLUMNS = (*stock_movement.c, stock.c.sku)
+_COLUMNS = (*stock_movement.c, NAME.label("sku"))
 
 _ADD = text("""
     INSERT INTO inventory.stock_movement
@@ -63,9 +64,9 @@ class SqlMovements:
         """At most `size` movements, the newest first; `after` is (create_time, movement_id)."""
         columns = stock_movement.c
         key = tuple_(columns.create_time, columns.movement_id)
-        query = select(*_COLUMNS).join_from(stock_movement, stock, stock.c.id == columns.stock_id)
+        query = select(*_COLUMNS).select_from(with_names(stock_movement, columns.stock_id))
         if wanted.sku is not None:
-            query = query.where(stock.c.sku == wanted.sku)
+            query = query.where(columns.stock_id.in_(ids_named(wanted.sku)))
         if wanted.reason is not None:
             query = query.where(columns.reason == wanted.reason.value)
         if wanted.reference is not None:

@@ -12,6 +12,7 @@ from inventory_service.application.ports import ReservationFilter
 from inventory_service.domain.availability import Hold
 from inventory_service.domain.errors import Holder
 from inventory_service.domain.reservation import Reservation, ReservationLine, ReservationState
+from inventory_service.persistence.names import NAME, ids_named, with_names
 from inventory_service.persistence.tables import reservation, reservation_line, stock
 
 _LINES = reservation_line.join(
@@ -43,9 +44,9 @@ class SqlReservations:
         if wanted.sku is not None:
             query = query.where(
                 columns.reservation_id.in_(
-                    select(reservation_line.c.reservation_id)
-                    .join(stock, stock.c.id == reservation_line.c.stock_id)
-                    .where(stock.c.sku == wanted.sku)
+                    select(reservation_line.c.reservation_id).where(
+                        reservation_line.c.stock_id.in_(ids_named(wanted.sku))
+                    )
                 )
             )
         if wanted.state is not None:
@@ -130,10 +131,10 @@ async def with_lines(connection: AsyncConnection, rows: Sequence[Any]) -> list[R
     if not rows:
         return []
     query = (
-        select(reservation_line, stock.c.sku)
-        .join(stock, stock.c.id == reservation_line.c.stock_id)
+        select(reservation_line, NAME.label("sku"))
+        .select_from(with_names(reservation_line, reservation_line.c.stock_id))
         .where(reservation_line.c.reservation_id.in_([row.reservation_id for row in rows]))
-        .order_by(stock.c.sku)
+        .order_by(NAME)
     )
     lines: dict[str, list[ReservationLine]] = defaultdict(list)
     for line in await connection.execute(query):

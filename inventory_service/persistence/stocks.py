@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import cast, literal, select, tuple_
+from sqlalchemy import Update, cast, delete, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import StockFilter, StockKey
 from inventory_service.domain.stock import Stock, StockDetails, StockStatus
 from inventory_service.persistence import stock_documents
-from inventory_service.persistence.tables import stock
+from inventory_service.persistence.tables import removed_stock, stock
+from servicekit.engines import UtcDateTime
 
 _DETAIL_COLUMNS = [field.name for field in dataclasses.fields(StockDetails) if field.name != "external_ids"]
 
@@ -27,8 +28,7 @@ class SqlStocks:
 
     async def add(self, sku: str, quantity: int, status: StockStatus, details: StockDetails) -> UUID | None:
         """Adds a stock and answers its id; None if another one bears the sku."""
-        values = {name: getattr(details, name) for name in _DETAIL_COLUMNS} | {
-            "external_ids": dict(details.external_ids) or None,
+        values = _stored(vars(details)) | {
             "sku": sku,
             "quantity": quantity,
             "reserved_quantity": 0,
@@ -45,6 +45,20 @@ class SqlStocks:
         )
         stock_id: UUID | None = (await self._connection.execute(statement)).scalar()
         return stock_id
+
+    async def update(self, stock_id: UUID, changes: Mapping[str, object], now: datetime) -> None:
+        """Writes values of details, by name, into a stock that is locked."""
+        await self._connection.execute(_changed(stock_id, now).values(_stored(changes)))
+
+    async def remove(self, stock_id: UUID, now: datetime) -> None:
+        """Removes a stock that is locked; its sku stays known to the history."""
+        removed = (
+            delete(stock).where(stock.c.id == stock_id).returning(stock.c.id, stock.c.sku).cte("removed")
+        )
+        kept = select(removed.c.id, removed.c.sku, literal(now, UtcDateTime))
+        await self._connection.execute(
+            insert(removed_stock).from_select(["stock_id", "sku", "remove_time"], kept)
+        )
 
     async def get(self, sku: str) -> Stock | None:
         """The stock as it is now."""
@@ -84,6 +98,14 @@ class SqlStocks:
             if after is not None:
                 query = query.where(tuple_(columns.created_at, columns.id) < after)
         return [_stock(row) for row in await self._connection.execute(query.limit(size))]
+
+
+def _stored(details: Mapping[str, object]) -> dict[str, object]:
+    return {name: (value or None) if name == "external_ids" else value for name, value in details.items()}
+
+
+def _changed(stock_id: UUID, now: datetime) -> Update:
+    return update(stock).where(stock.c.id == stock_id).values(version=stock.c.version + 1, updated_at=now)
 
 
 def _stock(row: Any) -> Stock:

@@ -3,6 +3,8 @@
 from holdfast.inventory.v1 import movement_pb2 as pb
 
 from inventory_service.application.adjust_stock import adjust_stock
+from inventory_service.application.batch_adjust_stocks import batch_adjust_stocks
+from inventory_service.application.set_stock_quantity import set_stock_quantity
 from inventory_service.rpc.messages import movement
 from inventory_service.rpc.messages.stock import stock_message
 from inventory_service.rpc.methods import Methods
@@ -23,6 +25,37 @@ class QuantityMethods(Methods):
                 stock=stock_message(done[0]), movement=movement.movement_message(done[1])
             ),
             pb.AdjustStockResponse,
+            context,
+            name="adjust",
+        )
+
+    async def BatchAdjustStocks(
+        self, request: pb.BatchAdjustStocksRequest, context: Context
+    ) -> pb.BatchAdjustStocksResponse:
+        commands = movement.batch_adjust_stocks(request, current_actor())
+        return await self._change(
+            request,
+            lambda uow: batch_adjust_stocks(commands, uow),
+            lambda done: pb.BatchAdjustStocksResponse(
+                stocks=map(stock_message, done[0]), movements=map(movement.movement_message, done[1])
+            ),
+            pb.BatchAdjustStocksResponse,
+            context,
+            name="adjust",
+        )
+
+    async def SetStockQuantity(
+        self, request: pb.SetStockQuantityRequest, context: Context
+    ) -> pb.SetStockQuantityResponse:
+        command = movement.set_stock_quantity(request, current_actor())
+        return await self._change(
+            request,
+            lambda uow: set_stock_quantity(command, uow),
+            lambda done: pb.SetStockQuantityResponse(
+                stock=stock_message(done[0]),
+                movement=movement.movement_message(done[1]) if done[1] else None,
+            ),
+            pb.SetStockQuantityResponse,
             context,
             name="adjust",
         )

@@ -3,7 +3,9 @@
 from holdfast.inventory.v1 import stock_pb2 as pb
 
 from inventory_service.application.create_stock import create_stock
+from inventory_service.application.delete_stock import delete_stock
 from inventory_service.application.reads import get_stock
+from inventory_service.application.update_stock import update_stock
 from inventory_service.rpc.messages import stock
 from inventory_service.rpc.methods import Methods
 from inventory_service.rpc.work import current_actor
@@ -37,6 +39,26 @@ class StockMethods(Methods):
         return pb.BatchGetStocksResponse(
             stocks=[stock.stock_message(found[sku]) for sku in skus if sku in found],
             missing_skus=[sku for sku in skus if sku not in found],
+        )
+
+    async def UpdateStock(self, request: pb.UpdateStockRequest, context: Context) -> pb.UpdateStockResponse:
+        command = stock.update_stock(request)
+        return await self._change(
+            request,
+            lambda uow: update_stock(command, uow),
+            lambda changed: pb.UpdateStockResponse(stock=stock.stock_message(changed)),
+            pb.UpdateStockResponse,
+            context,
+        )
+
+    async def DeleteStock(self, request: pb.DeleteStockRequest, context: Context) -> pb.DeleteStockResponse:
+        command = stock.delete_stock(request)
+        return await self._change(
+            request,
+            lambda uow: delete_stock(command, uow),
+            lambda _: pb.DeleteStockResponse(),
+            pb.DeleteStockResponse,
+            context,
         )
 
     async def ListStocks(self, request: pb.ListStocksRequest, context: Context) -> pb.ListStocksResponse:

@@ -5,7 +5,7 @@ from holdfast.inventory.v1.reservation_pb2 import ExplainAvailabilityRequest
 
 from inventory_service.application.create_stock import CreateStock
 from inventory_service.application.ports import StockFilter, StockKey
-from inventory_service.domain.commands import Actor
+from inventory_service.domain.commands import Actor, DeleteStock, UpdateStock
 from inventory_service.domain.stock import (
     MOST_UNITS,
     SELLABLE,
@@ -14,9 +14,9 @@ from inventory_service.domain.stock import (
     Stock,
     StockStatus,
 )
-from inventory_service.rpc.messages.stock_details import details_of, stock_details, uuid
+from inventory_service.rpc.messages.stock_details import changed_details, details_of, stock_details, uuid
 from inventory_service.rpc.messages.words import PLATFORMS, STATUSES, number
-from servicekit.etags import etag
+from servicekit.etags import etag, version
 from servicekit.paging import Page, after_text, after_time_and_uuid, requested_page
 from servicekit.times import timestamp
 from servicekit.validation import Violations
@@ -37,6 +37,28 @@ def create_stock(request: pb.CreateStockRequest, actor: Actor) -> CreateStock:
         details=stock_details(v, "details", request.details),
         actor=actor,
     )
+    v.raise_if_any()
+    return command
+
+
+def update_stock(request: pb.UpdateStockRequest) -> UpdateStock:
+    """Raises FieldInvalid."""
+    v = Violations()
+    v.request_id(request.request_id)
+    command = UpdateStock(
+        sku=v.name("sku", request.sku),
+        changes=changed_details(v, request.details, request.update_mask),
+        expected_version=version(v, "etag", request.etag),
+    )
+    v.raise_if_any()
+    return command
+
+
+def delete_stock(request: pb.DeleteStockRequest) -> DeleteStock:
+    """Raises FieldInvalid."""
+    v = Violations()
+    v.request_id(request.request_id)
+    command = DeleteStock(sku=v.name("sku", request.sku), expected_version=version(v, "etag", request.etag))
     v.raise_if_any()
     return command
 

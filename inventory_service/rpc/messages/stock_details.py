@@ -1,9 +1,11 @@
 """What is known of a stock beside its numbers."""
 
 import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from uuid import UUID
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from holdfast.inventory.v1 import stock_pb2 as pb
 
 from inventory_service.domain.stock import StockDetails
@@ -11,6 +13,7 @@ from servicekit.times import timestamp
 from servicekit.validation import Violations
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_DATES = {"purchase_time": "purchase_date", "delivery_time": "delivery_date"}
 _EAN = re.compile(r"[0-9]{8,13}", re.ASCII)
 
 
@@ -43,6 +46,22 @@ def stock_details(v: Violations, path: str, message: pb.StockDetails) -> StockDe
         location=text("location", 50),
         external_ids=_external_ids(v, f"{path}.external_ids", dict(message.external_ids)),
     )
+
+
+def changed_details(v: Violations, message: pb.StockDetails, update_mask: FieldMask) -> Mapping[str, object]:
+    """The values that the mask names, by the domain's names; an empty value clears."""
+    paths = field_mask(v, update_mask, [field.name for field in message.DESCRIPTOR.fields])
+    details = stock_details(v, "details", message)
+    return {name: getattr(details, name) for name in (_DATES.get(path, path) for path in paths)}
+
+
+def field_mask(v: Violations, mask: FieldMask, known: Sequence[str]) -> set[str]:
+    """The known fields that a required update_mask names."""
+    v.count("update_mask.paths", len(mask.paths), least=1, most=len(known))
+    for index, path in enumerate(mask.paths):
+        if path not in known:
+            v.add(f"update_mask.paths[{index}]", f"must be one of {', '.join(known)}")
+    return set(mask.paths) & set(known)
 
 
 def details_of(details: StockDetails) -> pb.StockDetails:
