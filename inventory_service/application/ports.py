@@ -11,7 +11,7 @@ from inventory_service.domain.commands import ReservationCommand, StockCommand
 from inventory_service.domain.errors import Holder
 from inventory_service.domain.movement import Movement, MovementReason, RecordedMovement
 from inventory_service.domain.reservation import Reservation, ReservationState
-from inventory_service.domain.stock import Platform, Stock, StockDetails, StockStatus
+from inventory_service.domain.stock import Listing, Platform, StatusChange, Stock, StockDetails, StockStatus
 from inventory_service.domain.stock_book import StockBook
 
 
@@ -92,6 +92,24 @@ class Stocks(Protocol):
 
     async def update(self, stock_id: UUID, changes: Mapping[str, object], now: datetime) -> None:
         """Writes values of details, by name, into a stock that is locked."""
+        ...
+
+    async def enter_status(self, stock_id: UUID, change: StatusChange, now: datetime) -> None:
+        """Moves a stock that is locked to another status and appends the change to its history."""
+        ...
+
+    async def add_listing(self, stock_id: UUID, listing: Listing, now: datetime) -> None:
+        """Appends an offer to a stock that is locked."""
+        ...
+
+    async def change_listing(
+        self, stock_id: UUID, listing: Listing, changes: Mapping[str, object], now: datetime
+    ) -> None:
+        """Writes values, by name, into an open offer of a stock that is locked."""
+        ...
+
+    async def end_listing(self, stock_id: UUID, listing: Listing, now: datetime) -> None:
+        """Ends an open offer of a stock that is locked."""
         ...
 
     async def remove(self, stock_id: UUID, now: datetime) -> None:

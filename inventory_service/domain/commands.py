@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from inventory_service.domain.movement import MovementReason
+from inventory_service.domain.stock import Platform, StockStatus
 
 
 @dataclass(frozen=True)
@@ -109,5 +110,58 @@ class UpdateStock:
     expected_version: int | None = None
 
 
-StockCommand = AdjustStock | SetStockQuantity | DeleteStock | UpdateStock
+@dataclass(frozen=True)
+class ChangeStockStatus:
+    """Move a stock to another status."""
+
+    sku: str
+    status: StockStatus
+    reason: str
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True)
+class AddListing:
+    """Note an offer of a stock on a platform, open from now on."""
+
+    sku: str
+    platform: Platform
+    listing_id: str
+    ask_price: str | None
+    currency: str | None
+    metadata: Mapping[str, str]
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True)
+class UpdateListing:
+    """Change values of an open offer, by name."""
+
+    sku: str
+    platform: Platform
+    listing_id: str
+    changes: Mapping[str, object]
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True)
+class EndListing:
+    """Note that an offer was taken down."""
+
+    sku: str
+    platform: Platform
+    listing_id: str
+    expected_version: int | None = None
+
+
+StockCommand = (
+    AdjustStock
+    | SetStockQuantity
+    | DeleteStock
+    | UpdateStock
+    | ChangeStockStatus
+    | AddListing
+    | UpdateListing
+    | EndListing
+)
 """A command upon one stock, named by its `sku`."""

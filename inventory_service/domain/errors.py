@@ -241,3 +241,15 @@ class ListingExists(Refusal):
 
     def __str__(self) -> str:
         return f"{self.sku} has the listing {self.listing_id} on {self.platform} already"
+
+
+@dataclass(eq=False)
+class ListingNotFound(Refusal):
+    """The stock bears no such listing, or none that is still open."""
+
+    listing_id: str
+    platform: str
+    sku: str
+
+    def __str__(self) -> str:
+        return f"{self.sku} has no open listing {self.listing_id} on {self.platform}"

@@ -11,6 +11,7 @@ from inventory_service.domain import commands
 from inventory_service.domain.errors import (
     CallerNotAllowed,
     EtagMismatch,
+    IllegalStatusChange,
     InsufficientStock,
     QuantityMismatch,
     Refusal,
@@ -30,6 +31,7 @@ from inventory_service.domain.movement import Movement, MovementReason
 from inventory_service.domain.reservation import Reservation, ReservationLine, ReservationState, tombstone
 from inventory_service.domain.stock import MOST_UNITS
 from inventory_service.domain.stock_level import StockLevel
+from inventory_service.domain.stock_statuses import FOLLOWING, TERMINAL
 
 
 class StockBook:
@@ -111,6 +113,22 @@ class StockBook:
             if level.quantity:
                 raise QuantityMismatch(sku=level.sku, quantity=level.quantity, expected_quantity=0)
             return level
+        except Refusal as refusal:
+            return refusal
+
+    def change_status(self, command: commands.ChangeStockStatus) -> StockLevel | Refusal:
+        """The level in its present status, which may be left for the one asked; or why it may not."""
+        try:
+            level = self.level(command.sku, command.expected_version)
+            allowed = FOLLOWING[level.status]
+            if command.status not in allowed:
+                raise IllegalStatusChange(
+                    level.sku,
+                    level.status.name,
+                    command.status.name,
+                    tuple(status.name for status in allowed),
+                )
+            return self._unheld(command.sku) if command.status in TERMINAL else level
         except Refusal as refusal:
             return refusal
 

@@ -1,6 +1,7 @@
 """Stocks in `stock`, everything but the numbers' changes, which are `StockBooks`' work."""
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,8 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import StockFilter, StockKey
-from inventory_service.domain.stock import Stock, StockDetails, StockStatus
+from inventory_service.domain.stock import Listing, StatusChange, Stock, StockDetails, StockStatus
+from inventory_service.persistence import stock_document_statements as statements
 from inventory_service.persistence import stock_documents
 from inventory_service.persistence.tables import removed_stock, stock
 from servicekit.engines import UtcDateTime
@@ -33,7 +35,7 @@ class SqlStocks:
             "quantity": quantity,
             "reserved_quantity": 0,
             "status": status.value,
-            "status_history": [stock_documents.status_change(None, status, self._now)],
+            "status_history": [stock_documents.status_change(StatusChange(None, status, self._now))],
             "created_at": self._now,
             "updated_at": self._now,
         }
@@ -49,6 +51,36 @@ class SqlStocks:
     async def update(self, stock_id: UUID, changes: Mapping[str, object], now: datetime) -> None:
         """Writes values of details, by name, into a stock that is locked."""
         await self._connection.execute(_changed(stock_id, now).values(_stored(changes)))
+
+    async def enter_status(self, stock_id: UUID, change: StatusChange, now: datetime) -> None:
+        """Moves a stock that is locked to another status and appends the change to its history."""
+        entry = stock_documents.status_change(change)
+        values = {"stock_id": stock_id, "now": now, "status": entry["to_status"], "entry": json.dumps(entry)}
+        await self._connection.execute(statements.ENTER_STATUS, values)
+
+    async def add_listing(self, stock_id: UUID, listing: Listing, now: datetime) -> None:
+        """Appends an offer to a stock that is locked."""
+        entry = json.dumps(stock_documents.listing(listing))
+        values = {"stock_id": stock_id, "now": now, "entry": entry}
+        await self._connection.execute(statements.ADD_LISTING, values)
+
+    async def change_listing(
+        self, stock_id: UUID, listing: Listing, changes: Mapping[str, object], now: datetime
+    ) -> None:
+        """Writes values, by name, into an open offer of a stock that is locked."""
+        values = {
+            "stock_id": stock_id,
+            "now": now,
+            "platform": listing.platform,
+            "listing_id": listing.listing_id,
+            "changes": json.dumps(changes),
+        }
+        await self._connection.execute(statements.CHANGE_LISTING, values)
+
+    async def end_listing(self, stock_id: UUID, listing: Listing, now: datetime) -> None:
+        """Ends an open offer of a stock that is locked."""
+        ended = {"status": "ended", "ended_at": now.isoformat()}
+        await self.change_listing(stock_id, listing, ended, now)
 
     async def remove(self, stock_id: UUID, now: datetime) -> None:
         """Removes a stock that is locked; its sku stays known to the history."""

@@ -4,6 +4,7 @@ import grpc
 from holdfast.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 
 from inventory_service.rpc.availability_methods import AvailabilityMethods
+from inventory_service.rpc.listing_methods import ListingMethods
 from inventory_service.rpc.quantity_methods import QuantityMethods
 from inventory_service.rpc.reservation_methods import ReservationMethods
 from inventory_service.rpc.stock_methods import StockMethods
@@ -11,7 +12,9 @@ from inventory_service.rpc.stock_methods import StockMethods
 SERVICE_NAME = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"].full_name
 
 
-class InventoryServicer(StockMethods, QuantityMethods, ReservationMethods, AvailabilityMethods):
+class InventoryServicer(
+    StockMethods, ListingMethods, QuantityMethods, ReservationMethods, AvailabilityMethods
+):
     """Answers InventoryService. Methods that are not here yet answer UNIMPLEMENTED."""
 
 

@@ -2,6 +2,7 @@
 
 from holdfast.inventory.v1 import stock_pb2 as pb
 
+from inventory_service.application.change_stock_status import change_stock_status
 from inventory_service.application.create_stock import create_stock
 from inventory_service.application.delete_stock import delete_stock
 from inventory_service.application.reads import get_stock
@@ -48,6 +49,18 @@ class StockMethods(Methods):
             lambda uow: update_stock(command, uow),
             lambda changed: pb.UpdateStockResponse(stock=stock.stock_message(changed)),
             pb.UpdateStockResponse,
+            context,
+        )
+
+    async def ChangeStockStatus(
+        self, request: pb.ChangeStockStatusRequest, context: Context
+    ) -> pb.ChangeStockStatusResponse:
+        command = stock.change_stock_status(request)
+        return await self._change(
+            request,
+            lambda uow: change_stock_status(command, uow),
+            lambda changed: pb.ChangeStockStatusResponse(stock=stock.stock_message(changed)),
+            pb.ChangeStockStatusResponse,
             context,
         )
 

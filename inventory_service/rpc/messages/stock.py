@@ -5,7 +5,7 @@ from holdfast.inventory.v1.reservation_pb2 import ExplainAvailabilityRequest
 
 from inventory_service.application.create_stock import CreateStock
 from inventory_service.application.ports import StockFilter, StockKey
-from inventory_service.domain.commands import Actor, DeleteStock, UpdateStock
+from inventory_service.domain.commands import Actor, ChangeStockStatus, DeleteStock, UpdateStock
 from inventory_service.domain.stock import (
     MOST_UNITS,
     SELLABLE,
@@ -48,6 +48,20 @@ def update_stock(request: pb.UpdateStockRequest) -> UpdateStock:
     command = UpdateStock(
         sku=v.name("sku", request.sku),
         changes=changed_details(v, request.details, request.update_mask),
+        expected_version=version(v, "etag", request.etag),
+    )
+    v.raise_if_any()
+    return command
+
+
+def change_stock_status(request: pb.ChangeStockStatusRequest) -> ChangeStockStatus:
+    """Raises FieldInvalid."""
+    v = Violations()
+    v.request_id(request.request_id)
+    command = ChangeStockStatus(
+        sku=v.name("sku", request.sku),
+        status=v.choice("status", request.status, STATUSES) or StockStatus.ERROR,
+        reason=v.text("reason", request.reason, most=500),
         expected_version=version(v, "etag", request.etag),
     )
     v.raise_if_any()

@@ -24,7 +24,7 @@ def stock_details(v: Violations, path: str, message: pb.StockDetails) -> StockDe
         return v.text(f"{path}.{name}", getattr(message, name), most=most) or None
 
     def amount(name: str, digits: int) -> Decimal | None:
-        return _decimal(v, f"{path}.{name}", getattr(message, name), digits)
+        return decimal(v, f"{path}.{name}", getattr(message, name), digits)
 
     return StockDetails(
         product_id=uuid(v, f"{path}.product_id", message.product_id),
@@ -44,7 +44,7 @@ def stock_details(v: Violations, path: str, message: pb.StockDetails) -> StockDe
         detailed_status=text("detailed_status", 50),
         notes=text("notes", 5000),
         location=text("location", 50),
-        external_ids=_external_ids(v, f"{path}.external_ids", dict(message.external_ids)),
+        external_ids=pairs(v, f"{path}.external_ids", dict(message.external_ids)),
     )
 
 
@@ -100,7 +100,8 @@ def _ean(v: Violations, field: str, value: str) -> str | None:
     return value or None
 
 
-def _decimal(v: Violations, field: str, value: str, digits: int) -> Decimal | None:
+def decimal(v: Violations, field: str, value: str, digits: int) -> Decimal | None:
+    """An amount, or None where it is empty; at most `digits` digits before the point and 2 after."""
     if not value:
         return None
     if re.fullmatch(rf"[0-9]{{1,{digits}}}(\.[0-9]{{1,2}})?", value, re.ASCII) is None:
@@ -109,12 +110,13 @@ def _decimal(v: Violations, field: str, value: str, digits: int) -> Decimal | No
     return Decimal(value)
 
 
-def _external_ids(v: Violations, field: str, pairs: dict[str, str]) -> dict[str, str]:
-    v.count(field, len(pairs), most=50)
-    for key, value in pairs.items():
+def pairs(v: Violations, field: str, given: dict[str, str]) -> dict[str, str]:
+    """At most 50 pairs of at most 64 and 256 characters."""
+    v.count(field, len(given), most=50)
+    for key, value in given.items():
         v.text(f"{field}.key", key, most=64, required=True)
         v.text(f"{field}[{key!r}]", value, most=256)
-    return pairs
+    return given
 
 
 def _shown(value: UUID | Decimal | None) -> str:

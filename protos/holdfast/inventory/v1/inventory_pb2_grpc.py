@@ -291,7 +291,8 @@ class InventoryServiceServicer:
 
     def ChangeStockStatus(self, request, context):
         """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER; any → ERROR; ERROR → IN_STOCK; any →
-        SOLD or CANCELED when nothing is held. Errors: STOCK_NOT_FOUND, ILLEGAL_STATUS_CHANGE, STOCK_HAS_HOLDS.
+        SOLD or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
+        ILLEGAL_STATUS_CHANGE (metadata "allowed": what may follow); STOCK_HAS_HOLDS (as of AdjustStock).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -59,7 +59,8 @@ class InventoryServiceStub:
     """
     ChangeStockStatus: _aio.UnaryUnaryMultiCallable[_stock_pb2.ChangeStockStatusRequest, _stock_pb2.ChangeStockStatusResponse]
     """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER; any → ERROR; ERROR → IN_STOCK; any →
-    SOLD or CANCELED when nothing is held. Errors: STOCK_NOT_FOUND, ILLEGAL_STATUS_CHANGE, STOCK_HAS_HOLDS.
+    SOLD or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
+    ILLEGAL_STATUS_CHANGE (metadata "allowed": what may follow); STOCK_HAS_HOLDS (as of AdjustStock).
     """
     AddListing: _aio.UnaryUnaryMultiCallable[_stock_pb2.AddListingRequest, _stock_pb2.AddListingResponse]
     """Notes an offer on a platform. Errors: STOCK_NOT_FOUND, LISTING_EXISTS."""
@@ -210,7 +211,8 @@ class InventoryServiceServicer:
         context: _aio.ServicerContext[_stock_pb2.ChangeStockStatusRequest, _abc.Awaitable[_stock_pb2.ChangeStockStatusResponse]],
     ) -> _abc.Awaitable[_stock_pb2.ChangeStockStatusResponse]:
         """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER; any → ERROR; ERROR → IN_STOCK; any →
-        SOLD or CANCELED when nothing is held. Errors: STOCK_NOT_FOUND, ILLEGAL_STATUS_CHANGE, STOCK_HAS_HOLDS.
+        SOLD or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
+        ILLEGAL_STATUS_CHANGE (metadata "allowed": what may follow); STOCK_HAS_HOLDS (as of AdjustStock).
         """
 
     def AddListing(
