@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -60,6 +60,15 @@ _current: ContextVar[Call] = ContextVar("call")
 def current_call() -> Call:
     """The call that this task works for; LookupError outside of one."""
     return _current.get()
+
+
+def begin_message(context: Context) -> None:
+    """Gives this task, which answers one message of a long stream, the time of a call of its own.
+
+    The stream's own deadline stays the last.
+    """
+    deadline = time.monotonic() + _seconds_left(context)
+    _current.set(replace(current_call(), deadline=deadline))
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -134,9 +143,7 @@ class _Guard:
     async def __aenter__(self) -> None:
         metadata = {str(key): value for key, value in self._context.invocation_metadata() or ()}
         self._call_id = str(metadata.get("x-call-id", ""))[:MOST_ID_CHARACTERS] or uuid.uuid4().hex
-        left = self._context.time_remaining()
-        # Without a deadline grpc answers None or a number of centuries.
-        seconds = CALL_CAP_SECONDS if left is None else min(left, CALL_CAP_SECONDS)
+        seconds = _seconds_left(self._context)
         try:
             caller = _caller(metadata)
         except ActorUnknown as error:
@@ -175,6 +182,12 @@ class _Guard:
 
     def _log(self, code: str, **facts: str) -> None:
         log.info("call", code=code, milliseconds=round((time.monotonic() - self._began) * 1000, 1), **facts)
+
+
+def _seconds_left(context: Context) -> float:
+    left = context.time_remaining()
+    # Without a deadline grpc answers None or a number of centuries.
+    return CALL_CAP_SECONDS if left is None else min(left, CALL_CAP_SECONDS)
 
 
 async def _hear_out(request: Any) -> None:

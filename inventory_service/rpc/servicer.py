@@ -6,14 +6,14 @@ from holdfast.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 from inventory_service.rpc.availability_methods import AvailabilityMethods
 from inventory_service.rpc.listing_methods import ListingMethods
 from inventory_service.rpc.quantity_methods import QuantityMethods
-from inventory_service.rpc.reservation_methods import ReservationMethods
+from inventory_service.rpc.reserve_stream import ReserveStreamMethods
 from inventory_service.rpc.stock_methods import StockMethods
 
 SERVICE_NAME = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"].full_name
 
 
 class InventoryServicer(
-    StockMethods, ListingMethods, QuantityMethods, ReservationMethods, AvailabilityMethods
+    StockMethods, ListingMethods, QuantityMethods, ReserveStreamMethods, AvailabilityMethods
 ):
     """Answers InventoryService. Methods that are not here yet answer UNIMPLEMENTED."""
 
