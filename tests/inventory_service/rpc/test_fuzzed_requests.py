@@ -55,7 +55,17 @@ TEXTS = [
     "v1",
     "v99999999999999999999",
 ]
-TEXTS += ["123e4567-e89b-12d3-a456-426614174000", "1.50", "\u2028", "1" * 64, "\U0001f600", "\r\n", "null"]
+TEXTS += [
+    "123e4567-e89b-12d3-a456-426614174000",
+    "1.50",
+    "\u2028",
+    "1" * 64,
+    "\U0001f600",
+    "\r\n",
+    "null",
+    "notes",
+    "ask_price",
+]
 NUMBERS = [0, 1, 2, -1, 5, 200, 1_000_000_000, 1_000_000_001, 2**31 - 1, -(2**31)]
 LARGE = [2**63 - 1, -(2**63), 2**62]
 ALLOWED = {
@@ -88,6 +98,8 @@ def fill(message: Message, rng: random.Random, depth: int = 0) -> None:
                 fill(place.add() if field.is_repeated else place, rng, depth + 1)
                 if not field.is_repeated:
                     place.SetInParent()
+        elif field.is_repeated:
+            getattr(message, field.name).extend(value(field, rng) for _ in range(rng.randrange(4)))
         else:
             setattr(message, field.name, value(field, rng))
 
