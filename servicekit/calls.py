@@ -67,8 +67,9 @@ def begin_message(context: Context) -> None:
 
     The stream's own deadline stays the last.
     """
-    deadline = time.monotonic() + _seconds_left(context)
-    _current.set(replace(current_call(), deadline=deadline))
+    left = context.time_remaining()
+    seconds = CALL_CAP_SECONDS if left is None else min(left, CALL_CAP_SECONDS)
+    _current.set(replace(current_call(), deadline=time.monotonic() + seconds))
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -143,7 +144,9 @@ class _Guard:
     async def __aenter__(self) -> None:
         metadata = {str(key): value for key, value in self._context.invocation_metadata() or ()}
         self._call_id = str(metadata.get("x-call-id", ""))[:MOST_ID_CHARACTERS] or uuid.uuid4().hex
-        seconds = _seconds_left(self._context)
+        left = self._context.time_remaining()
+        # Without a deadline grpc answers None or a number of centuries.
+        seconds = CALL_CAP_SECONDS if left is None else min(left, CALL_CAP_SECONDS)
         try:
             caller = _caller(metadata)
         except ActorUnknown as error:
@@ -182,12 +185,6 @@ class _Guard:
 
     def _log(self, code: str, **facts: str) -> None:
         log.info("call", code=code, milliseconds=round((time.monotonic() - self._began) * 1000, 1), **facts)
-
-
-def _seconds_left(context: Context) -> float:
-    left = context.time_remaining()
-    # Without a deadline grpc answers None or a number of centuries.
-    return CALL_CAP_SECONDS if left is None else min(left, CALL_CAP_SECONDS)
 
 
 async def _hear_out(request: Any) -> None:
