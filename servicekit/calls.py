@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -63,6 +63,16 @@ _current: ContextVar[Call] = ContextVar("call")
 def current_call() -> Call:
     """The call that this task works for; LookupError outside of one."""
     return _current.get()
+
+
+def begin_message(context: Context) -> None:
+    """Gives this task, which answers one message of a long stream, the time of a call of its own.
+
+    The stream's own deadline stays the last.
+    """
+    left = context.time_remaining()
+    seconds = CALL_CAP_SECONDS if left is None else min(left, CALL_CAP_SECONDS)
+    _current.set(replace(current_call(), deadline=time.monotonic() + seconds))
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):

@@ -83,10 +83,13 @@ class Transactions(Generic[U]):
                 return result
         raise refusal()
 
-    async def read(self, work: Callable[[U], Awaitable[T]]) -> T:
-        """Runs `work` in a transaction that is never committed."""
+    async def read(self, work: Callable[[U], Awaitable[T]], *, one_snapshot: bool = False) -> T:
+        """Runs `work` in a transaction that is never committed.
+
+        With `one_snapshot` all its statements see the data as of one instant, else each as of its own.
+        """
         try:
-            async with self._connected() as (connection, now):
+            async with self._connected(one_snapshot) as (connection, now):
                 return await work(self._unit_of_work(connection, now))
         except DBAPIError as error:
             if statement_timed_out(error):
@@ -96,7 +99,7 @@ class Transactions(Generic[U]):
             raise
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
+    async def _connected(self, one_snapshot: bool = False) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
         if self._waiting >= MOST_WAITING:
             raise Overloaded
         self._waiting += 1
@@ -107,6 +110,8 @@ class Transactions(Generic[U]):
         try:
             connection = await self._connect()
             try:
+                if one_snapshot:
+                    await connection.execution_options(isolation_level="REPEATABLE READ")
                 yield connection, await _database_time(connection)
             finally:
                 # Shielded: a connection whose closing is cut short would be lost to the pool with its locks.

@@ -1,15 +1,12 @@
 """Adds units to a stock or takes some away."""
 
-from dataclasses import replace
-
+from inventory_service.application.holders import named
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.reads import get_stock
 from inventory_service.domain.commands import AdjustStock
-from inventory_service.domain.errors import Refusal, StockHasHolds
+from inventory_service.domain.errors import Refusal
 from inventory_service.domain.movement import RecordedMovement
 from inventory_service.domain.stock import Stock
-
-MOST_HOLDERS_NAMED = 20
 
 
 async def adjust_stock(command: AdjustStock, uow: UnitOfWork) -> tuple[Stock, RecordedMovement]:
@@ -20,10 +17,7 @@ async def adjust_stock(command: AdjustStock, uow: UnitOfWork) -> tuple[Stock, Re
     """
     book = await uow.books.open([command])
     outcome = book.adjust(command)
-    if isinstance(outcome, StockHasHolds):
-        holders = await uow.reservations.list_holders(command.sku, book.now, MOST_HOLDERS_NAMED)
-        raise replace(outcome, holders=tuple(holders))
     if isinstance(outcome, Refusal):
-        raise outcome
+        raise await named(outcome, book.now, uow)
     [movement] = await uow.books.save(book)
     return await get_stock(command.sku, uow), movement

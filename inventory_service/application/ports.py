@@ -1,16 +1,17 @@
 """What the use cases need from outside: the books of one transaction, and their readers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from inventory_service.domain.commands import AdjustStock, ReservationCommand
+from inventory_service.domain.availability import Hold
+from inventory_service.domain.commands import ReservationCommand, StockCommand
 from inventory_service.domain.errors import Holder
 from inventory_service.domain.movement import Movement, MovementReason, RecordedMovement
 from inventory_service.domain.reservation import Reservation, ReservationState
-from inventory_service.domain.stock import Platform, Stock, StockDetails, StockStatus
+from inventory_service.domain.stock import Listing, Platform, StatusChange, Stock, StockDetails, StockStatus
 from inventory_service.domain.stock_book import StockBook
 
 
@@ -69,7 +70,7 @@ class StockBooks(Protocol):
     Locks are always taken in one order: stock rows by id, then reservation ids, then reservation rows by id.
     """
 
-    async def open(self, commands: Sequence[ReservationCommand | AdjustStock]) -> StockBook:
+    async def open(self, commands: Sequence[ReservationCommand | StockCommand]) -> StockBook:
         """Locks and loads every stock and reservation that the commands can touch, due holds included."""
         ...
 
@@ -89,8 +90,38 @@ class Stocks(Protocol):
         """Adds a stock and answers its id; None if another one bears the sku."""
         ...
 
+    async def update(self, stock_id: UUID, changes: Mapping[str, object], now: datetime) -> None:
+        """Writes values of details, by name, into a stock that is locked."""
+        ...
+
+    async def enter_status(self, stock_id: UUID, change: StatusChange, now: datetime) -> None:
+        """Moves a stock that is locked to another status and appends the change to its history."""
+        ...
+
+    async def add_listing(self, stock_id: UUID, listing: Listing, now: datetime) -> None:
+        """Appends an offer to a stock that is locked."""
+        ...
+
+    async def change_listing(
+        self, stock_id: UUID, listing: Listing, changes: Mapping[str, object], now: datetime
+    ) -> None:
+        """Writes values, by name, into an open offer of a stock that is locked."""
+        ...
+
+    async def end_listing(self, stock_id: UUID, listing: Listing, now: datetime) -> None:
+        """Ends an open offer of a stock that is locked."""
+        ...
+
+    async def remove(self, stock_id: UUID, now: datetime) -> None:
+        """Removes a stock that is locked; its sku stays known to the history."""
+        ...
+
     async def get(self, sku: str) -> Stock | None:
         """The stock as it is now."""
+        ...
+
+    async def get_many(self, skus: Sequence[str]) -> Mapping[str, Stock]:
+        """The stocks that there are of these, by sku."""
         ...
 
     async def list_stocks(self, wanted: StockFilter, size: int, after: StockKey | None) -> list[Stock]:
@@ -115,6 +146,14 @@ class Reservations(Protocol):
         """Who holds a stock's units at a time, the oldest holds first, at most `most`."""
         ...
 
+    async def list_holds(self, sku: str, most: int) -> list[Hold]:
+        """The open holds upon a stock that are not past their time, the oldest first, at most `most`."""
+        ...
+
+    async def due_quantities(self, skus: Sequence[str]) -> Mapping[str, int]:
+        """Units, by sku, that are stored as held although their time has come."""
+        ...
+
     async def list_due(self, most: int) -> list[str]:
         """The ids of holds that are past their time, the longest first, at most `most`."""
         ...
@@ -125,6 +164,10 @@ class Movements(Protocol):
 
     async def add(self, movements: Sequence[Movement], now: datetime) -> list[RecordedMovement]:
         """Enters movements of one time; answers the entries in their order."""
+        ...
+
+    async def total(self, stock_id: UUID) -> int:
+        """The sum of all movements of a stock."""
         ...
 
     async def list_movements(

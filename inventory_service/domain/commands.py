@@ -1,10 +1,11 @@
-"""What can be asked of the books: the four verbs of a reservation, its expiry, and an adjustment."""
+"""What can be asked of the books: the four verbs of a reservation, its expiry, and changes of one stock."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from inventory_service.domain.movement import MovementReason
+from inventory_service.domain.stock import Platform, StockStatus
 
 
 @dataclass(frozen=True)
@@ -78,3 +79,89 @@ class AdjustStock:
     note: str
     actor: Actor
     expected_version: int | None = None
+
+
+@dataclass(frozen=True)
+class SetStockQuantity:
+    """Set a stock to what was counted, if the books have what the caller expects."""
+
+    sku: str
+    quantity: int
+    expected_quantity: int
+    reference: str
+    note: str
+    actor: Actor
+
+
+@dataclass(frozen=True)
+class DeleteStock:
+    """Remove a stock of which nothing is there and nothing is held."""
+
+    sku: str
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True)
+class UpdateStock:
+    """Change what is known of a stock: columns of its details, by name."""
+
+    sku: str
+    changes: Mapping[str, object]
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True)
+class ChangeStockStatus:
+    """Move a stock to another status."""
+
+    sku: str
+    status: StockStatus
+    reason: str
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True)
+class AddListing:
+    """Note an offer of a stock on a platform, open from now on."""
+
+    sku: str
+    platform: Platform
+    listing_id: str
+    ask_price: str | None
+    currency: str | None
+    metadata: Mapping[str, str]
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True)
+class UpdateListing:
+    """Change values of an open offer, by name."""
+
+    sku: str
+    platform: Platform
+    listing_id: str
+    changes: Mapping[str, object]
+    expected_version: int | None = None
+
+
+@dataclass(frozen=True)
+class EndListing:
+    """Note that an offer was taken down."""
+
+    sku: str
+    platform: Platform
+    listing_id: str
+    expected_version: int | None = None
+
+
+StockCommand = (
+    AdjustStock
+    | SetStockQuantity
+    | DeleteStock
+    | UpdateStock
+    | ChangeStockStatus
+    | AddListing
+    | UpdateListing
+    | EndListing
+)
+"""A command upon one stock, named by its `sku`."""

@@ -171,16 +171,26 @@ class ReservationAlreadyResolved(Refusal):
 
 @dataclass(eq=False)
 class QuantityMismatch(Refusal):
-    """Lines ask for more of a sku than the reservation holds; each is named."""
+    """The books have another number: less held than lines ask for, or more or fewer units than expected.
 
-    reservation_id: str
-    lines: tuple[Shortage, ...]
+    Of a reservation each such line is named; of a stock, its `quantity` and the `expected_quantity`.
+    """
+
+    reservation_id: str | None = None
+    lines: tuple[Shortage, ...] | None = None
+    sku: str | None = None
+    quantity: int | None = None
+    expected_quantity: int | None = None
 
     def __str__(self) -> str:
+        if self.lines is None:
+            return f"{self.sku} has {self.quantity} units, not {self.expected_quantity}"
         return f"reservation {self.reservation_id} holds less: {'; '.join(map(str, self.lines))}"
 
     def violations(self) -> Iterable[tuple[str, str]]:
-        """(sku, what was asked and what is held) of each such line."""
+        """(sku, what was asked or expected and what there is) of each such line, or of the stock."""
+        if self.lines is None:
+            return [(str(self.sku), f"expected {self.expected_quantity}, has {self.quantity}")]
         return [(line.sku, f"requested {line.requested}, held {line.available}") for line in self.lines]
 
 
@@ -231,3 +241,15 @@ class ListingExists(Refusal):
 
     def __str__(self) -> str:
         return f"{self.sku} has the listing {self.listing_id} on {self.platform} already"
+
+
+@dataclass(eq=False)
+class ListingNotFound(Refusal):
+    """The stock bears no such listing, or none that is still open."""
+
+    listing_id: str
+    platform: str
+    sku: str
+
+    def __str__(self) -> str:
+        return f"{self.sku} has no open listing {self.listing_id} on {self.platform}"

@@ -96,6 +96,11 @@ class Stock:
     create_time: datetime
     update_time: datetime
 
+    def listing(self, platform: Platform, listing_id: str) -> Listing | None:
+        """The offer of that platform and id, an open one before one that ended."""
+        found = [row for row in self.listings if (row.platform, row.listing_id) == (platform, listing_id)]
+        return next((row for row in found if row.active), found[0] if found else None)
+
     @property
     def available_quantity(self) -> int:
         """Units that nobody holds."""

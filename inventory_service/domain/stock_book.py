@@ -11,6 +11,7 @@ from inventory_service.domain import commands
 from inventory_service.domain.errors import (
     CallerNotAllowed,
     EtagMismatch,
+    IllegalStatusChange,
     InsufficientStock,
     QuantityMismatch,
     Refusal,
@@ -30,6 +31,7 @@ from inventory_service.domain.movement import Movement, MovementReason
 from inventory_service.domain.reservation import Reservation, ReservationLine, ReservationState, tombstone
 from inventory_service.domain.stock import MOST_UNITS
 from inventory_service.domain.stock_level import StockLevel
+from inventory_service.domain.stock_statuses import FOLLOWING, TERMINAL
 
 
 class StockBook:
@@ -84,28 +86,90 @@ class StockBook:
 
     def adjust(self, command: commands.AdjustStock) -> StockLevel | Refusal:
         """The level after units came or went, or why they cannot."""
-        level = self._levels.get(command.sku)
+        try:
+            self.level(command.sku, command.expected_version)
+            return self._move(command, command.delta, command.reason)
+        except Refusal as refusal:
+            return refusal
+
+    def count(self, command: commands.SetStockQuantity) -> StockLevel | Refusal:
+        """The level after a count, or why it cannot be so; a count that agrees changes nothing."""
+        try:
+            level = self.level(command.sku)
+            if level.quantity != command.expected_quantity:
+                raise QuantityMismatch(
+                    sku=level.sku, quantity=level.quantity, expected_quantity=command.expected_quantity
+                )
+            delta = command.quantity - level.quantity
+            return self._move(command, delta, MovementReason.COUNT_CORRECTION) if delta else level
+        except Refusal as refusal:
+            return refusal
+
+    def delete(self, command: commands.DeleteStock) -> StockLevel | Refusal:
+        """The level of a stock that may go, or why it must stay."""
+        try:
+            self.level(command.sku, command.expected_version)
+            level = self._unheld(command.sku)
+            if level.quantity:
+                raise QuantityMismatch(sku=level.sku, quantity=level.quantity, expected_quantity=0)
+            return level
+        except Refusal as refusal:
+            return refusal
+
+    def change_status(self, command: commands.ChangeStockStatus) -> StockLevel | Refusal:
+        """The level in its present status, which may be left for the one asked; or why it may not."""
+        try:
+            level = self.level(command.sku, command.expected_version)
+            allowed = FOLLOWING[level.status]
+            if command.status not in allowed:
+                raise IllegalStatusChange(
+                    level.sku,
+                    level.status.name,
+                    command.status.name,
+                    tuple(status.name for status in allowed),
+                )
+            return self._unheld(command.sku) if command.status in TERMINAL else level
+        except Refusal as refusal:
+            return refusal
+
+    def level(self, sku: str, expected_version: int | None = None) -> StockLevel:
+        """The level as it is now. Raises StockNotFound, EtagMismatch."""
+        level = self._levels.get(sku)
         if level is None:
-            return StockNotFound((command.sku,))
-        if command.expected_version not in (None, level.version):
-            return EtagMismatch(sku=command.sku)
-        if level.quantity + command.delta < level.reserved_quantity:
+            raise StockNotFound((sku,))
+        if expected_version not in (None, level.version):
+            raise EtagMismatch(sku=sku)
+        return level
+
+    def _unheld(self, sku: str) -> StockLevel:
+        if self._levels[sku].reserved_quantity:
+            self._expire_due_holds({sku})
+        level = self._levels[sku]
+        if level.reserved_quantity:
+            raise StockHasHolds(sku, level.quantity, level.reserved_quantity)
+        return level
+
+    def _move(
+        self, command: commands.AdjustStock | commands.SetStockQuantity, delta: int, reason: MovementReason
+    ) -> StockLevel:
+        level = self._levels[command.sku]
+        if level.quantity + delta < level.reserved_quantity:
             self._expire_due_holds({command.sku})
             level = self._levels[command.sku]
-        remaining = level.quantity + command.delta
+        remaining = level.quantity + delta
         if remaining > MOST_UNITS:
-            return StockLimitExceeded(command.sku, level.quantity, MOST_UNITS)
+            raise StockLimitExceeded(command.sku, level.quantity, MOST_UNITS)
         if remaining < level.reserved_quantity and level.reserved_quantity:
-            return StockHasHolds(command.sku, level.quantity, level.reserved_quantity)
+            raise StockHasHolds(command.sku, level.quantity, level.reserved_quantity)
         if remaining < 0:
-            return InsufficientStock((Shortage(command.sku, -command.delta, level.quantity),))
-        self._put_level(level.adjust(command.delta))
+            raise InsufficientStock((Shortage(command.sku, -delta, level.quantity),))
+        self._put_level(level.adjust(delta))
         self.movements.append(
             Movement(
                 level.stock_id,
                 level.sku,
-                command.delta,
-                command.reason,
+                delta,
+                reason,
                 command.actor.name,
                 command.reference,
                 command.note,

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import Row, select, text, tuple_
+from sqlalchemy import Row, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import MovementFilter
 from inventory_service.domain.movement import Movement, MovementReason, RecordedMovement
-from inventory_service.persistence.tables import stock, stock_movement
+from inventory_service.persistence.names import NAME, ids_named, with_names
+from inventory_service.persistence.tables import stock_movement
 
-_COLUMNS = (*stock_movement.c, stock.c.sku)
+_COLUMNS = (*stock_movement.c, NAME.label("sku"))
 
 _ADD = text("""
     INSERT INTO inventory.stock_movement
@@ -49,15 +51,22 @@ class SqlMovements:
             _recorded(movement, number, now) for movement, number in zip(movements, sorted(ids), strict=True)
         ]
 
+    async def total(self, stock_id: UUID) -> int:
+        """The sum of all movements of a stock."""
+        query = select(func.coalesce(func.sum(stock_movement.c.delta), 0)).where(
+            stock_movement.c.stock_id == stock_id
+        )
+        return int((await self._connection.execute(query)).scalar_one())
+
     async def list_movements(
         self, wanted: MovementFilter, size: int, after: tuple[datetime, int] | None
     ) -> list[RecordedMovement]:
         """At most `size` movements, the newest first; `after` is (create_time, movement_id)."""
         columns = stock_movement.c
         key = tuple_(columns.create_time, columns.movement_id)
-        query = select(*_COLUMNS).join_from(stock_movement, stock, stock.c.id == columns.stock_id)
+        query = select(*_COLUMNS).select_from(with_names(stock_movement, columns.stock_id))
         if wanted.sku is not None:
-            query = query.where(stock.c.sku == wanted.sku)
+            query = query.where(columns.stock_id.in_(ids_named(wanted.sku)))
         if wanted.reason is not None:
             query = query.where(columns.reason == wanted.reason.value)
         if wanted.reference is not None:

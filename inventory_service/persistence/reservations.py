@@ -1,17 +1,23 @@
 """Reservations with their lines, for readers."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import ReservationFilter
+from inventory_service.domain.availability import Hold
 from inventory_service.domain.errors import Holder
 from inventory_service.domain.reservation import Reservation, ReservationLine, ReservationState
+from inventory_service.persistence.names import NAME, ids_named, with_names
 from inventory_service.persistence.tables import reservation, reservation_line, stock
+
+_LINES = reservation_line.join(
+    reservation, reservation.c.reservation_id == reservation_line.c.reservation_id
+).join(stock, stock.c.id == reservation_line.c.stock_id)
 
 
 class SqlReservations:
@@ -38,9 +44,9 @@ class SqlReservations:
         if wanted.sku is not None:
             query = query.where(
                 columns.reservation_id.in_(
-                    select(reservation_line.c.reservation_id)
-                    .join(stock, stock.c.id == reservation_line.c.stock_id)
-                    .where(stock.c.sku == wanted.sku)
+                    select(reservation_line.c.reservation_id).where(
+                        reservation_line.c.stock_id.in_(ids_named(wanted.sku))
+                    )
                 )
             )
         if wanted.state is not None:
@@ -56,13 +62,43 @@ class SqlReservations:
         """Who holds a stock's units at a time, the oldest holds first, at most `most`."""
         query = (
             select(reservation.c.reservation_id, reservation.c.holder)
-            .join(reservation_line, reservation_line.c.reservation_id == reservation.c.reservation_id)
-            .join(stock, stock.c.id == reservation_line.c.stock_id)
+            .select_from(_LINES)
             .where(stock.c.sku == sku, reservation_line.c.open, ~_due(now))
             .order_by(reservation.c.create_time, reservation.c.reservation_id)
             .limit(most)
         )
         return [Holder(row.reservation_id, row.holder) for row in await self._connection.execute(query)]
+
+    async def list_holds(self, sku: str, most: int) -> list[Hold]:
+        """The open holds upon a stock that are not past their time, the oldest first, at most `most`."""
+        query = (
+            select(reservation_line.c.quantity, *reservation.c)
+            .select_from(_LINES)
+            .where(stock.c.sku == sku, reservation_line.c.open, ~_due(self._now))
+            .order_by(reservation.c.create_time, reservation.c.reservation_id)
+            .limit(most)
+        )
+        return [
+            Hold(
+                row.reservation_id,
+                row.holder,
+                row.quantity,
+                row.create_time,
+                row.expire_time,
+                age=self._now - row.create_time,
+            )
+            for row in await self._connection.execute(query)
+        ]
+
+    async def due_quantities(self, skus: Sequence[str]) -> Mapping[str, int]:
+        """Units, by sku, that are stored as held although their time has come."""
+        query = (
+            select(stock.c.sku, func.sum(reservation_line.c.quantity).label("units"))
+            .select_from(_LINES)
+            .where(stock.c.sku.in_(skus), reservation_line.c.open, _due(self._now))
+            .group_by(stock.c.sku)
+        )
+        return {row.sku: int(row.units) for row in await self._connection.execute(query)}
 
     async def list_due(self, most: int) -> list[str]:
         """The ids of holds that are past their time, the longest first, at most `most`."""
@@ -95,10 +131,10 @@ async def with_lines(connection: AsyncConnection, rows: Sequence[Any]) -> list[R
     if not rows:
         return []
     query = (
-        select(reservation_line, stock.c.sku)
-        .join(stock, stock.c.id == reservation_line.c.stock_id)
+        select(reservation_line, NAME.label("sku"))
+        .select_from(with_names(reservation_line, reservation_line.c.stock_id))
         .where(reservation_line.c.reservation_id.in_([row.reservation_id for row in rows]))
-        .order_by(stock.c.sku)
+        .order_by(NAME)
     )
     lines: dict[str, list[ReservationLine]] = defaultdict(list)
     for line in await connection.execute(query):

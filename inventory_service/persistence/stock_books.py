@@ -26,7 +26,7 @@ class SqlStockBooks:
         self._now = now
         self._movements = movements
 
-    async def open(self, commands: Sequence[verbs.ReservationCommand | verbs.AdjustStock]) -> StockBook:
+    async def open(self, commands: Sequence[verbs.ReservationCommand | verbs.StockCommand]) -> StockBook:
         """Locks and loads every stock and reservation that the commands can touch, due holds included."""
         resolved = _reservation_ids(commands, resolving=True)
         reserved = _reservation_ids(commands, resolving=False)
@@ -134,23 +134,22 @@ def _lines(reservations: Sequence[Reservation]) -> dict[str, object]:
     }
 
 
-def _skus(commands: Sequence[verbs.ReservationCommand | verbs.AdjustStock]) -> list[str]:
+def _skus(commands: Sequence[verbs.ReservationCommand | verbs.StockCommand]) -> list[str]:
     skus: set[str] = set()
     for command in commands:
-        match command:
-            case verbs.ReserveStock():
-                skus.update(command.quantities)
-            case verbs.AdjustStock():
-                skus.add(command.sku)
+        if isinstance(command, verbs.ReserveStock):
+            skus.update(command.quantities)
+        elif isinstance(command, verbs.StockCommand):
+            skus.add(command.sku)
     return sorted(skus)
 
 
 def _reservation_ids(
-    commands: Sequence[verbs.ReservationCommand | verbs.AdjustStock], *, resolving: bool
+    commands: Sequence[verbs.ReservationCommand | verbs.StockCommand], *, resolving: bool
 ) -> set[str]:
     return {
         command.reservation_id
         for command in commands
-        if not isinstance(command, verbs.AdjustStock)
+        if isinstance(command, verbs.ReservationCommand)
         and isinstance(command, verbs.ReserveStock) is not resolving
     }

@@ -11,16 +11,28 @@ from typing import Any
 from inventory_service.domain.stock import Listing, Platform, StatusChange, StockStatus
 
 
-def status_change(
-    from_status: StockStatus | None, to_status: StockStatus, time: datetime, reason: str | None = None
-) -> dict[str, str | None]:
+def status_change(change: StatusChange) -> dict[str, str | None]:
     """An entry of `status_history`."""
     return {
-        "from_status": from_status.value if from_status else None,
-        "to_status": to_status.value,
-        "changed_at": time.isoformat(),
-        "reason": reason,
+        "from_status": change.from_status.value if change.from_status else None,
+        "to_status": change.to_status.value if change.to_status else None,
+        "changed_at": change.change_time.isoformat() if change.change_time else None,
+        "reason": change.reason,
     }
+
+
+def listing(offer: Listing) -> dict[str, object]:
+    """An entry of `listed_on_platforms`; what is not known of an offer is left out."""
+    entry = {
+        "platform": offer.platform.value if offer.platform else None,
+        "listing_id": offer.listing_id,
+        "listed_at": offer.list_time.isoformat() if offer.list_time else None,
+        "status": "active" if offer.active else "ended",
+        "ask_price": offer.ask_price,
+        "currency": offer.currency,
+        "metadata": dict(offer.metadata) or None,
+    }
+    return {key: value for key, value in entry.items() if value is not None}
 
 
 def status_history(document: Any) -> tuple[StatusChange, ...]:

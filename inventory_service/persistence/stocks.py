@@ -1,18 +1,22 @@
 """Stocks in `stock`, everything but the numbers' changes, which are `StockBooks`' work."""
 
 import dataclasses
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import cast, literal, select, tuple_
+from sqlalchemy import Update, cast, delete, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import StockFilter, StockKey
-from inventory_service.domain.stock import Stock, StockDetails, StockStatus
+from inventory_service.domain.stock import Listing, StatusChange, Stock, StockDetails, StockStatus
+from inventory_service.persistence import stock_document_statements as statements
 from inventory_service.persistence import stock_documents
-from inventory_service.persistence.tables import stock
+from inventory_service.persistence.tables import removed_stock, stock
+from servicekit.engines import UtcDateTime
 
 _DETAIL_COLUMNS = [field.name for field in dataclasses.fields(StockDetails) if field.name != "external_ids"]
 
@@ -26,13 +30,12 @@ class SqlStocks:
 
     async def add(self, sku: str, quantity: int, status: StockStatus, details: StockDetails) -> UUID | None:
         """Adds a stock and answers its id; None if another one bears the sku."""
-        values = {name: getattr(details, name) for name in _DETAIL_COLUMNS} | {
-            "external_ids": dict(details.external_ids) or None,
+        values = _stored(vars(details)) | {
             "sku": sku,
             "quantity": quantity,
             "reserved_quantity": 0,
             "status": status.value,
-            "status_history": [stock_documents.status_change(None, status, self._now)],
+            "status_history": [stock_documents.status_change(StatusChange(None, status, self._now))],
             "created_at": self._now,
             "updated_at": self._now,
         }
@@ -45,10 +48,59 @@ class SqlStocks:
         stock_id: UUID | None = (await self._connection.execute(statement)).scalar()
         return stock_id
 
+    async def update(self, stock_id: UUID, changes: Mapping[str, object], now: datetime) -> None:
+        """Writes values of details, by name, into a stock that is locked."""
+        await self._connection.execute(_changed(stock_id, now).values(_stored(changes)))
+
+    async def enter_status(self, stock_id: UUID, change: StatusChange, now: datetime) -> None:
+        """Moves a stock that is locked to another status and appends the change to its history."""
+        entry = stock_documents.status_change(change)
+        values = {"stock_id": stock_id, "now": now, "status": entry["to_status"], "entry": json.dumps(entry)}
+        await self._connection.execute(statements.ENTER_STATUS, values)
+
+    async def add_listing(self, stock_id: UUID, listing: Listing, now: datetime) -> None:
+        """Appends an offer to a stock that is locked."""
+        entry = json.dumps(stock_documents.listing(listing))
+        values = {"stock_id": stock_id, "now": now, "entry": entry}
+        await self._connection.execute(statements.ADD_LISTING, values)
+
+    async def change_listing(
+        self, stock_id: UUID, listing: Listing, changes: Mapping[str, object], now: datetime
+    ) -> None:
+        """Writes values, by name, into an open offer of a stock that is locked."""
+        values = {
+            "stock_id": stock_id,
+            "now": now,
+            "platform": listing.platform,
+            "listing_id": listing.listing_id,
+            "changes": json.dumps(changes),
+        }
+        await self._connection.execute(statements.CHANGE_LISTING, values)
+
+    async def end_listing(self, stock_id: UUID, listing: Listing, now: datetime) -> None:
+        """Ends an open offer of a stock that is locked."""
+        ended = {"status": "ended", "ended_at": now.isoformat()}
+        await self.change_listing(stock_id, listing, ended, now)
+
+    async def remove(self, stock_id: UUID, now: datetime) -> None:
+        """Removes a stock that is locked; its sku stays known to the history."""
+        removed = (
+            delete(stock).where(stock.c.id == stock_id).returning(stock.c.id, stock.c.sku).cte("removed")
+        )
+        kept = select(removed.c.id, removed.c.sku, literal(now, UtcDateTime))
+        await self._connection.execute(
+            insert(removed_stock).from_select(["stock_id", "sku", "remove_time"], kept)
+        )
+
     async def get(self, sku: str) -> Stock | None:
         """The stock as it is now."""
         row = (await self._connection.execute(select(stock).where(stock.c.sku == sku))).one_or_none()
         return None if row is None else _stock(row)
+
+    async def get_many(self, skus: Sequence[str]) -> Mapping[str, Stock]:
+        """The stocks that there are of these, by sku."""
+        query = select(stock).where(stock.c.sku.in_(skus))
+        return {row.sku: _stock(row) for row in await self._connection.execute(query)}
 
     async def list_stocks(self, wanted: StockFilter, size: int, after: StockKey | None) -> list[Stock]:
         """At most `size` stocks that come after the one with the key `after`."""
@@ -78,6 +130,14 @@ class SqlStocks:
             if after is not None:
                 query = query.where(tuple_(columns.created_at, columns.id) < after)
         return [_stock(row) for row in await self._connection.execute(query.limit(size))]
+
+
+def _stored(details: Mapping[str, object]) -> dict[str, object]:
+    return {name: (value or None) if name == "external_ids" else value for name, value in details.items()}
+
+
+def _changed(stock_id: UUID, now: datetime) -> Update:
+    return update(stock).where(stock.c.id == stock_id).values(version=stock.c.version + 1, updated_at=now)
 
 
 def _stock(row: Any) -> Stock:

@@ -86,6 +86,16 @@ stock = Table(
     ),
 )
 
+# Stocks that are gone, so that lines and movements of theirs still have a name.
+removed_stock = Table(
+    "removed_stock",
+    metadata,
+    Column("stock_id", Uuid, primary_key=True),
+    Column("sku", _Id, nullable=False),
+    Column("remove_time", UtcDateTime, nullable=False),
+    Index("ix_removed_stock_sku", "sku"),
+)
+
 reservation = Table(
     "reservation",
     metadata,
@@ -119,7 +129,8 @@ reservation_line = Table(
         ForeignKey(reservation.c.reservation_id, name="fk_reservation_line_reservation"),
         primary_key=True,
     ),
-    Column("stock_id", Uuid, ForeignKey(stock.c.id, name="fk_reservation_line_stock"), primary_key=True),
+    # No foreign key: the line outlives a stock that is removed.
+    Column("stock_id", Uuid, primary_key=True),
     Column("quantity", Integer, nullable=False),
     Column("committed_quantity", Integer, nullable=False, server_default=text("0")),
     # True while the reservation is HELD; here too, so that a stock's open holds are one index away.

@@ -10,6 +10,7 @@ STATUSES = ErrorStatuses(
     "inventory.holdfast",
     {
         errors.StockNotFound: StatusCode.NOT_FOUND,
+        errors.ListingNotFound: StatusCode.NOT_FOUND,
         errors.ReservationNotFound: StatusCode.NOT_FOUND,
         errors.StockExists: StatusCode.ALREADY_EXISTS,
         errors.ReservationExists: StatusCode.ALREADY_EXISTS,

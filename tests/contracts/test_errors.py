@@ -30,6 +30,7 @@ PROMISED: dict[StatusCode, dict[str, tuple[str, ...]]] = {
     StatusCode.NOT_FOUND: {
         "STOCK_NOT_FOUND": INVENTORY,
         "RESERVATION_NOT_FOUND": INVENTORY,
+        "LISTING_NOT_FOUND": INVENTORY,
         "PACKAGE_NOT_FOUND": DELIVERY,
         "ORDER_NOT_FOUND": DELIVERY,
         "EVIDENCE_NOT_FOUND": DELIVERY,

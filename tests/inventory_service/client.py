@@ -123,6 +123,20 @@ async def refused(call: Awaitable[object]) -> Refused:
     return await refusals.refused(call, domain="inventory.holdfast")
 
 
+async def outcome(call: Awaitable[object]) -> object:
+    """ "OK", or the reason of the refusal; anything that is no refusal fails the test."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        assert error.code() in (
+            grpc.StatusCode.FAILED_PRECONDITION,
+            grpc.StatusCode.ALREADY_EXISTS,
+            grpc.StatusCode.NOT_FOUND,
+        ), error
+        return str(error.details()).split(":", maxsplit=1)[0]
+    return "OK"
+
+
 def duration(seconds: float) -> Duration:
     """A Duration of so many seconds."""
     message = Duration()

@@ -59,3 +59,16 @@ async def inventory(
     caller = Inventory(inventory_channel, inventory_engine)
     yield caller
     assert await caller.findings() == []
+
+
+@pytest.fixture
+async def pair(inventory: Inventory, inventory_url: str) -> AsyncIterator[tuple[Inventory, Inventory]]:
+    """Two servers on one database, the second one sweeping all the time."""
+    settings = Settings(
+        database_url=inventory_url, listen="127.0.0.1:0", sweep_seconds=0.02, drain_pause_seconds=0
+    )
+    server = Server(bootstrap.build(settings))
+    port = await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield inventory, Inventory(channel, inventory.engine)
+    await server.stop()

@@ -3,45 +3,14 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 
-import grpc
 import pytest
 from holdfast.inventory.v1 import movement_pb2
 from holdfast.inventory.v1 import reservation_pb2 as pb
 from sqlalchemy import text
 
-from inventory_service import bootstrap
-from inventory_service.settings import Settings
-from servicekit.server import Server
-from tests.inventory_service.client import SHOP, SYSTEM, Inventory
-
-
-@pytest.fixture
-async def pair(inventory: Inventory, inventory_url: str) -> AsyncIterator[tuple[Inventory, Inventory]]:
-    """Two servers on one database, the second one sweeping all the time."""
-    settings = Settings(
-        database_url=inventory_url, listen="127.0.0.1:0", sweep_seconds=0.02, drain_pause_seconds=0
-    )
-    server = Server(bootstrap.build(settings))
-    port = await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield inventory, Inventory(channel, inventory.engine)
-    await server.stop()
-
-
-async def outcome(call: Awaitable[object]) -> object:
-    """ "OK", or the reason of the refusal; anything that is no refusal fails the test."""
-    try:
-        await call
-    except grpc.aio.AioRpcError as error:
-        assert error.code() in (
-            grpc.StatusCode.FAILED_PRECONDITION,
-            grpc.StatusCode.ALREADY_EXISTS,
-            grpc.StatusCode.NOT_FOUND,
-        ), error
-        return str(error.details()).split(":", maxsplit=1)[0]
-    return "OK"
+from tests.inventory_service.client import SHOP, SYSTEM, Inventory, outcome
 
 
 async def test_the_last_units_are_held_once(pair: tuple[Inventory, Inventory]) -> None:

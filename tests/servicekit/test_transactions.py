@@ -145,3 +145,37 @@ async def test_a_database_that_is_away_is_said_to_be_so(absent: str, tmp_path: P
         with pytest.raises(DatabaseUnavailable):
             await run(nothing)
     await engine.dispose()
+
+
+@pytest.mark.parametrize("one_snapshot", [True, False])
+async def test_a_read_sees_one_instant_where_it_asks_for_it(
+    transactions: Transactions[Accounts], one_snapshot: bool
+) -> None:
+    async def spend(uow: Accounts) -> None:
+        await uow.add(1, -30)
+
+    async def look_twice(uow: Accounts) -> list[int]:
+        first = await uow.balance(1)
+        await transactions.run(spend)
+        return [first, await uow.balance(1)]
+
+    assert await transactions.read(look_twice, one_snapshot=one_snapshot) == [
+        100,
+        100 if one_snapshot else 70,
+    ]
+
+
+async def test_a_connection_that_read_one_snapshot_is_as_before(url: str) -> None:
+    engine = create_engine(url, pool_size=1)
+    transactions = Transactions(engine, Accounts, at_once=1)
+
+    async def isolation(uow: Accounts) -> str:
+        return str(await uow.connection.get_isolation_level())
+
+    levels = [
+        await transactions.read(isolation, one_snapshot=True),
+        await transactions.read(isolation),
+    ]
+    await engine.dispose()
+
+    assert levels == ["REPEATABLE READ", "READ COMMITTED"]

@@ -3,13 +3,16 @@
 from holdfast.inventory.v1 import movement_pb2 as pb
 
 from inventory_service.application.ports import MovementFilter
-from inventory_service.domain.commands import Actor, AdjustStock
+from inventory_service.domain.commands import Actor, AdjustStock, SetStockQuantity
 from inventory_service.domain.movement import MovementReason, RecordedMovement
+from inventory_service.domain.stock import MOST_UNITS
 from inventory_service.rpc.messages.words import REASONS, number
 from servicekit import etags
 from servicekit.paging import Page, requested_page
 from servicekit.times import timestamp
 from servicekit.validation import Violations
+
+MOST_ADJUSTMENTS = 500
 
 _OWN_REASONS = (MovementReason.OPENING, MovementReason.SOLD)
 _GIVEN_REASONS = {number: reason for number, reason in REASONS.items() if reason not in _OWN_REASONS}
@@ -19,18 +22,59 @@ def adjust_stock(request: pb.AdjustStockRequest, actor: Actor) -> AdjustStock:
     """Raises FieldInvalid."""
     v = Violations()
     v.request_id(request.request_id, required=True)
-    reason = v.choice("reason", request.reason, _GIVEN_REASONS)
-    command = AdjustStock(
+    command = _adjustment(v, "", request, actor, etags.version(v, "etag", request.etag))
+    v.raise_if_any()
+    return command
+
+
+def batch_adjust_stocks(request: pb.BatchAdjustStocksRequest, actor: Actor) -> list[AdjustStock]:
+    """Raises FieldInvalid."""
+    v = Violations()
+    v.request_id(request.request_id, required=True)
+    v.count("adjustments", len(request.adjustments), least=1, most=MOST_ADJUSTMENTS)
+    commands = [
+        _adjustment(v, f"adjustments[{index}].", adjustment, actor)
+        for index, adjustment in enumerate(request.adjustments)
+    ]
+    v.raise_if_any()
+    return commands
+
+
+def set_stock_quantity(request: pb.SetStockQuantityRequest, actor: Actor) -> SetStockQuantity:
+    """Raises FieldInvalid."""
+    v = Violations()
+    v.request_id(request.request_id)
+    if not request.HasField("expected_quantity"):
+        v.add("expected_quantity", "is required, so that a count never hides a change that it did not see")
+    command = SetStockQuantity(
         sku=v.name("sku", request.sku),
-        delta=v.delta("delta", request.delta),
-        reason=reason or MovementReason.OTHER,
+        quantity=v.quantity("quantity", request.quantity),
+        expected_quantity=v.quantity("expected_quantity", request.expected_quantity, most=MOST_UNITS),
         reference=v.text("reference", request.reference, most=200),
-        note=v.text("note", request.note, most=500, required=reason is MovementReason.OTHER),
+        note=v.text("note", request.note, most=500),
         actor=actor,
-        expected_version=etags.version(v, "etag", request.etag),
     )
     v.raise_if_any()
     return command
+
+
+def _adjustment(
+    v: Violations,
+    path: str,
+    message: pb.AdjustStockRequest | pb.StockAdjustment,
+    actor: Actor,
+    expected_version: int | None = None,
+) -> AdjustStock:
+    reason = v.choice(f"{path}reason", message.reason, _GIVEN_REASONS)
+    return AdjustStock(
+        sku=v.name(f"{path}sku", message.sku),
+        delta=v.delta(f"{path}delta", message.delta),
+        reason=reason or MovementReason.OTHER,
+        reference=v.text(f"{path}reference", message.reference, most=200),
+        note=v.text(f"{path}note", message.note, most=500, required=reason is MovementReason.OTHER),
+        actor=actor,
+        expected_version=expected_version,
+    )
 
 
 def list_movements(request: pb.ListMovementsRequest) -> tuple[MovementFilter, Page]:

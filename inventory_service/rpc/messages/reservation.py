@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
+import grpc
 from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
 from inventory_service.application.ports import ReservationFilter
@@ -41,6 +43,25 @@ def reserve_stock(request: pb.ReserveStockRequest, actor: Actor) -> ReserveStock
     )
     v.raise_if_any()
     return command
+
+
+def require_correlation_id(message: pb.ReserveStockStreamRequest) -> None:
+    """Raises FieldInvalid."""
+    v = Violations()
+    v.name("correlation_id", message.correlation_id)
+    v.raise_if_any()
+
+
+def refusal_message(status: grpc.Status) -> pb.ReserveStockRefusal:
+    """A status in a message of a stream that goes on."""
+    refusal = pb.ReserveStockRefusal(code=status.code.value[0], message=status.details)
+    for _, value in status.trailing_metadata or ():
+        for detail in status_pb2.Status.FromString(value).details:
+            info = error_details_pb2.ErrorInfo()
+            if detail.Unpack(info):
+                refusal.reason = info.reason
+                refusal.metadata.update(info.metadata)
+    return refusal
 
 
 def commit_reservation(request: pb.CommitReservationRequest, actor: Actor) -> CommitReservation:
@@ -82,6 +103,14 @@ def extend_reservation(request: pb.ExtendReservationRequest, actor: Actor) -> Ex
     )
     v.raise_if_any()
     return command
+
+
+def check_availability(request: pb.CheckAvailabilityRequest) -> Mapping[str, int]:
+    """Units asked, by sku, in the order asked. Raises FieldInvalid."""
+    v = Violations()
+    quantities = _quantities(v, request.lines, least=1)
+    v.raise_if_any()
+    return quantities
 
 
 def reservation_id(request: pb.GetReservationRequest) -> str:

@@ -1,10 +1,11 @@
 """Stocks: what creates, names and lists them, and how they are shown."""
 
 from holdfast.inventory.v1 import stock_pb2 as pb
+from holdfast.inventory.v1.reservation_pb2 import ExplainAvailabilityRequest
 
 from inventory_service.application.create_stock import CreateStock
 from inventory_service.application.ports import StockFilter, StockKey
-from inventory_service.domain.commands import Actor
+from inventory_service.domain.commands import Actor, ChangeStockStatus, DeleteStock, UpdateStock
 from inventory_service.domain.stock import (
     MOST_UNITS,
     SELLABLE,
@@ -13,12 +14,14 @@ from inventory_service.domain.stock import (
     Stock,
     StockStatus,
 )
-from inventory_service.rpc.messages.stock_details import details_of, stock_details, uuid
+from inventory_service.rpc.messages.stock_details import changed_details, details_of, stock_details, uuid
 from inventory_service.rpc.messages.words import PLATFORMS, STATUSES, number
-from servicekit.etags import etag
+from servicekit.etags import etag, version
 from servicekit.paging import Page, after_text, after_time_and_uuid, requested_page
 from servicekit.times import timestamp
 from servicekit.validation import Violations
+
+MOST_SKUS = 1000
 
 _OPENING_STATUSES = {number: status for number, status in STATUSES.items() if status in SELLABLE}
 
@@ -38,7 +41,53 @@ def create_stock(request: pb.CreateStockRequest, actor: Actor) -> CreateStock:
     return command
 
 
-def sku(request: pb.GetStockRequest) -> str:
+def update_stock(request: pb.UpdateStockRequest) -> UpdateStock:
+    """Raises FieldInvalid."""
+    v = Violations()
+    v.request_id(request.request_id)
+    command = UpdateStock(
+        sku=v.name("sku", request.sku),
+        changes=changed_details(v, request.details, request.update_mask),
+        expected_version=version(v, "etag", request.etag),
+    )
+    v.raise_if_any()
+    return command
+
+
+def change_stock_status(request: pb.ChangeStockStatusRequest) -> ChangeStockStatus:
+    """Raises FieldInvalid."""
+    v = Violations()
+    v.request_id(request.request_id)
+    command = ChangeStockStatus(
+        sku=v.name("sku", request.sku),
+        status=v.choice("status", request.status, STATUSES) or StockStatus.ERROR,
+        reason=v.text("reason", request.reason, most=500),
+        expected_version=version(v, "etag", request.etag),
+    )
+    v.raise_if_any()
+    return command
+
+
+def delete_stock(request: pb.DeleteStockRequest) -> DeleteStock:
+    """Raises FieldInvalid."""
+    v = Violations()
+    v.request_id(request.request_id)
+    command = DeleteStock(sku=v.name("sku", request.sku), expected_version=version(v, "etag", request.etag))
+    v.raise_if_any()
+    return command
+
+
+def skus(request: pb.BatchGetStocksRequest) -> list[str]:
+    """The skus asked for, each once, in the order asked. Raises FieldInvalid."""
+    v = Violations()
+    v.count("skus", len(request.skus), least=1, most=MOST_SKUS)
+    for index, value in enumerate(request.skus):
+        v.name(f"skus[{index}]", value)
+    v.raise_if_any()
+    return list(dict.fromkeys(request.skus))
+
+
+def sku(request: pb.GetStockRequest | ExplainAvailabilityRequest) -> str:
     """The sku asked for. Raises FieldInvalid."""
     v = Violations()
     value = v.name("sku", request.sku)

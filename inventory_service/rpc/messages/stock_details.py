@@ -1,9 +1,11 @@
 """What is known of a stock beside its numbers."""
 
 import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from uuid import UUID
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from holdfast.inventory.v1 import stock_pb2 as pb
 
 from inventory_service.domain.stock import StockDetails
@@ -11,6 +13,7 @@ from servicekit.times import timestamp
 from servicekit.validation import Violations
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_DATES = {"purchase_time": "purchase_date", "delivery_time": "delivery_date"}
 _EAN = re.compile(r"[0-9]{8,13}", re.ASCII)
 
 
@@ -21,7 +24,7 @@ def stock_details(v: Violations, path: str, message: pb.StockDetails) -> StockDe
         return v.text(f"{path}.{name}", getattr(message, name), most=most) or None
 
     def amount(name: str, digits: int) -> Decimal | None:
-        return _decimal(v, f"{path}.{name}", getattr(message, name), digits)
+        return decimal(v, f"{path}.{name}", getattr(message, name), digits)
 
     return StockDetails(
         product_id=uuid(v, f"{path}.product_id", message.product_id),
@@ -41,8 +44,24 @@ def stock_details(v: Violations, path: str, message: pb.StockDetails) -> StockDe
         detailed_status=text("detailed_status", 50),
         notes=text("notes", 5000),
         location=text("location", 50),
-        external_ids=_external_ids(v, f"{path}.external_ids", dict(message.external_ids)),
+        external_ids=pairs(v, f"{path}.external_ids", dict(message.external_ids)),
     )
+
+
+def changed_details(v: Violations, message: pb.StockDetails, update_mask: FieldMask) -> Mapping[str, object]:
+    """The values that the mask names, by the domain's names; an empty value clears."""
+    paths = field_mask(v, update_mask, [field.name for field in message.DESCRIPTOR.fields])
+    details = stock_details(v, "details", message)
+    return {name: getattr(details, name) for name in (_DATES.get(path, path) for path in paths)}
+
+
+def field_mask(v: Violations, mask: FieldMask, known: Sequence[str]) -> set[str]:
+    """The known fields that a required update_mask names."""
+    v.count("update_mask.paths", len(mask.paths), least=1, most=len(known))
+    for index, path in enumerate(mask.paths):
+        if path not in known:
+            v.add(f"update_mask.paths[{index}]", f"must be one of {', '.join(known)}")
+    return set(mask.paths) & set(known)
 
 
 def details_of(details: StockDetails) -> pb.StockDetails:
@@ -81,7 +100,8 @@ def _ean(v: Violations, field: str, value: str) -> str | None:
     return value or None
 
 
-def _decimal(v: Violations, field: str, value: str, digits: int) -> Decimal | None:
+def decimal(v: Violations, field: str, value: str, digits: int) -> Decimal | None:
+    """An amount, or None where it is empty; at most `digits` digits before the point and 2 after."""
     if not value:
         return None
     if re.fullmatch(rf"[0-9]{{1,{digits}}}(\.[0-9]{{1,2}})?", value, re.ASCII) is None:
@@ -90,12 +110,13 @@ def _decimal(v: Violations, field: str, value: str, digits: int) -> Decimal | No
     return Decimal(value)
 
 
-def _external_ids(v: Violations, field: str, pairs: dict[str, str]) -> dict[str, str]:
-    v.count(field, len(pairs), most=50)
-    for key, value in pairs.items():
+def pairs(v: Violations, field: str, given: dict[str, str]) -> dict[str, str]:
+    """At most 50 pairs of at most 64 and 256 characters."""
+    v.count(field, len(given), most=50)
+    for key, value in given.items():
         v.text(f"{field}.key", key, most=64, required=True)
         v.text(f"{field}[{key!r}]", value, most=256)
-    return pairs
+    return given
 
 
 def _shown(value: UUID | Decimal | None) -> str:

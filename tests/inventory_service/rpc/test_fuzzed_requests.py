@@ -8,7 +8,7 @@ import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from holdfast.inventory.v1 import inventory_pb2
+from holdfast.inventory.v1 import inventory_pb2, reservation_pb2
 
 from tests.inventory_service.client import Inventory
 
@@ -16,9 +16,21 @@ SERVICE = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
 WORKING = {
     "CreateStock",
     "GetStock",
+    "BatchGetStocks",
+    "CheckAvailability",
+    "ExplainAvailability",
     "ListStocks",
     "AdjustStock",
+    "BatchAdjustStocks",
+    "SetStockQuantity",
+    "UpdateStock",
+    "DeleteStock",
+    "ChangeStockStatus",
+    "AddListing",
+    "UpdateListing",
+    "EndListing",
     "ReserveStock",
+    "ReserveStockStream",
     "CommitReservation",
     "ReleaseReservation",
     "ExtendReservation",
@@ -43,7 +55,17 @@ TEXTS = [
     "v1",
     "v99999999999999999999",
 ]
-TEXTS += ["123e4567-e89b-12d3-a456-426614174000", "1.50", "\u2028", "1" * 64, "\U0001f600", "\r\n", "null"]
+TEXTS += [
+    "123e4567-e89b-12d3-a456-426614174000",
+    "1.50",
+    "\u2028",
+    "1" * 64,
+    "\U0001f600",
+    "\r\n",
+    "null",
+    "notes",
+    "ask_price",
+]
 NUMBERS = [0, 1, 2, -1, 5, 200, 1_000_000_000, 1_000_000_001, 2**31 - 1, -(2**31)]
 LARGE = [2**63 - 1, -(2**63), 2**62]
 ALLOWED = {
@@ -76,6 +98,8 @@ def fill(message: Message, rng: random.Random, depth: int = 0) -> None:
                 fill(place.add() if field.is_repeated else place, rng, depth + 1)
                 if not field.is_repeated:
                     place.SetInParent()
+        elif field.is_repeated:
+            getattr(message, field.name).extend(value(field, rng) for _ in range(rng.randrange(4)))
         else:
             setattr(message, field.name, value(field, rng))
 
@@ -91,7 +115,7 @@ def value(field: Any, rng: random.Random) -> Any:
     return rng.choice(NUMBERS)
 
 
-@pytest.mark.parametrize("method", sorted(WORKING))
+@pytest.mark.parametrize("method", sorted(WORKING - {"ReserveStockStream"}))
 async def test_no_request_is_answered_with_an_internal_error(inventory: Inventory, method: str) -> None:
     await inventory.create("A", 50)
     await inventory.reserve("r1", {"A": 2}, ttl=600)
@@ -112,7 +136,23 @@ async def test_no_request_is_answered_with_an_internal_error(inventory: Inventor
     assert grpc.StatusCode.INVALID_ARGUMENT in seen
 
 
-@pytest.mark.parametrize("method", sorted(NOT_YET - {"ReserveStockStream", "ImportStocks", "ExportStocks"}))
+async def test_no_message_of_a_stream_is_answered_with_an_internal_error(inventory: Inventory) -> None:
+    await inventory.create("A", 50)
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
+    requests = [reservation_pb2.ReserveStockStreamRequest() for _ in range(ROUNDS)]
+    for request in requests:
+        fill(request, rng)
+
+    call = inventory.stub.ReserveStockStream(iter(requests), timeout=30)
+    codes = [answer.refusal.code if answer.HasField("refusal") else 0 async for answer in call]
+
+    assert len(codes) == ROUNDS
+    assert set(codes) <= {code.value[0] for code in ALLOWED}, seed
+    assert grpc.StatusCode.INVALID_ARGUMENT.value[0] in codes
+
+
+@pytest.mark.parametrize("method", sorted(NOT_YET - {"ImportStocks", "ExportStocks"}))
 async def test_a_method_that_is_not_there_yet_says_so(inventory: Inventory, method: str) -> None:
     request = an_empty(method)
 

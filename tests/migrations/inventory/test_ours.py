@@ -1,4 +1,4 @@
-"""Revisions 0003 to 0006: codes, guards, holds, ledger."""
+"""Revisions 0003 to 0007: codes, guards, holds, ledger, removed stocks."""
 
 from typing import Any
 
@@ -169,3 +169,13 @@ async def test_stocks_that_only_the_new_schema_can_have_stop_the_way_back_by_nam
 
     assert await SCHEMA.applied(legacy) == "0003"
     await SCHEMA.upgrade(legacy)
+
+
+async def test_lines_of_a_stock_that_is_gone_stop_the_way_back(legacy: AsyncEngine) -> None:
+    await SCHEMA.upgrade(legacy)
+    await execute(legacy, "DELETE FROM inventory.stock WHERE reserved_quantity > 0")
+
+    with pytest.raises(IntegrityError, match="fk_reservation_line_stock"):
+        await SCHEMA.downgrade(legacy, "0006")
+
+    assert await SCHEMA.applied(legacy) == "0007"

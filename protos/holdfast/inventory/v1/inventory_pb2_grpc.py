@@ -248,14 +248,17 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateStock(self, request, context):
-        """Changes what is known of a stock. Errors: STOCK_NOT_FOUND.
+        """Changes what is known of a stock; a field that the mask names and details leave empty is cleared. Errors:
+        STOCK_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteStock(self, request, context):
-        """Removes a stock that is empty and not held. Errors: STOCK_NOT_FOUND, STOCK_HAS_HOLDS, QUANTITY_MISMATCH.
+        """Removes a stock that is empty and not held. Its history stays: movements and reservations keep naming it and are
+        found by its sku, which another stock may bear from then on; the two histories are then found together. Errors:
+        STOCK_NOT_FOUND; STOCK_HAS_HOLDS (as of AdjustStock); QUANTITY_MISMATCH (metadata "quantity": the units there).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -271,15 +274,16 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchAdjustStocks(self, request, context):
-        """Applies up to 500 adjustments, all or none. Needs a request_id. Errors: those of AdjustStock.
+        """Applies up to 500 adjustments, all or none, each upon what the ones before it left. Needs a request_id. Errors:
+        STOCK_NOT_FOUND (metadata "skus": every unknown one); else the first other refusal that AdjustStock would give.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetStockQuantity(self, request, context):
-        """Sets a quantity to what was counted, if the books say what the caller believes. Errors: STOCK_NOT_FOUND,
-        QUANTITY_MISMATCH, STOCK_HAS_HOLDS.
+        """Sets a quantity to what was counted, if the books say what the caller believes. Errors: STOCK_NOT_FOUND;
+        QUANTITY_MISMATCH (metadata "quantity" and "expected_quantity"); STOCK_HAS_HOLDS (as of AdjustStock).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -287,7 +291,8 @@ class InventoryServiceServicer:
 
     def ChangeStockStatus(self, request, context):
         """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER; any → ERROR; ERROR → IN_STOCK; any →
-        SOLD or CANCELED when nothing is held. Errors: STOCK_NOT_FOUND, ILLEGAL_STATUS_CHANGE, STOCK_HAS_HOLDS.
+        SOLD or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
+        ILLEGAL_STATUS_CHANGE (metadata "allowed": what may follow); STOCK_HAS_HOLDS (as of AdjustStock).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,23 +36,31 @@ class InventoryServiceStub:
     ListStocks: _aio.UnaryUnaryMultiCallable[_stock_pb2.ListStocksRequest, _stock_pb2.ListStocksResponse]
     """Lists stocks, newest first unless order_by says otherwise."""
     UpdateStock: _aio.UnaryUnaryMultiCallable[_stock_pb2.UpdateStockRequest, _stock_pb2.UpdateStockResponse]
-    """Changes what is known of a stock. Errors: STOCK_NOT_FOUND."""
+    """Changes what is known of a stock; a field that the mask names and details leave empty is cleared. Errors:
+    STOCK_NOT_FOUND.
+    """
     DeleteStock: _aio.UnaryUnaryMultiCallable[_stock_pb2.DeleteStockRequest, _stock_pb2.DeleteStockResponse]
-    """Removes a stock that is empty and not held. Errors: STOCK_NOT_FOUND, STOCK_HAS_HOLDS, QUANTITY_MISMATCH."""
+    """Removes a stock that is empty and not held. Its history stays: movements and reservations keep naming it and are
+    found by its sku, which another stock may bear from then on; the two histories are then found together. Errors:
+    STOCK_NOT_FOUND; STOCK_HAS_HOLDS (as of AdjustStock); QUANTITY_MISMATCH (metadata "quantity": the units there).
+    """
     AdjustStock: _aio.UnaryUnaryMultiCallable[_movement_pb2.AdjustStockRequest, _movement_pb2.AdjustStockResponse]
     """Adds units or takes some away, never below what is held. Needs a request_id. Errors: STOCK_NOT_FOUND;
     STOCK_HAS_HOLDS (the first 20 holds in the metadata, such as "PG1:1 (delivery)"); INSUFFICIENT_STOCK when fewer
     are there than shall go; STOCK_LIMIT_EXCEEDED when the stock would have more than 2,000,000,000 units.
     """
     BatchAdjustStocks: _aio.UnaryUnaryMultiCallable[_movement_pb2.BatchAdjustStocksRequest, _movement_pb2.BatchAdjustStocksResponse]
-    """Applies up to 500 adjustments, all or none. Needs a request_id. Errors: those of AdjustStock."""
+    """Applies up to 500 adjustments, all or none, each upon what the ones before it left. Needs a request_id. Errors:
+    STOCK_NOT_FOUND (metadata "skus": every unknown one); else the first other refusal that AdjustStock would give.
+    """
     SetStockQuantity: _aio.UnaryUnaryMultiCallable[_movement_pb2.SetStockQuantityRequest, _movement_pb2.SetStockQuantityResponse]
-    """Sets a quantity to what was counted, if the books say what the caller believes. Errors: STOCK_NOT_FOUND,
-    QUANTITY_MISMATCH, STOCK_HAS_HOLDS.
+    """Sets a quantity to what was counted, if the books say what the caller believes. Errors: STOCK_NOT_FOUND;
+    QUANTITY_MISMATCH (metadata "quantity" and "expected_quantity"); STOCK_HAS_HOLDS (as of AdjustStock).
     """
     ChangeStockStatus: _aio.UnaryUnaryMultiCallable[_stock_pb2.ChangeStockStatusRequest, _stock_pb2.ChangeStockStatusResponse]
     """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER; any → ERROR; ERROR → IN_STOCK; any →
-    SOLD or CANCELED when nothing is held. Errors: STOCK_NOT_FOUND, ILLEGAL_STATUS_CHANGE, STOCK_HAS_HOLDS.
+    SOLD or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
+    ILLEGAL_STATUS_CHANGE (metadata "allowed": what may follow); STOCK_HAS_HOLDS (as of AdjustStock).
     """
     AddListing: _aio.UnaryUnaryMultiCallable[_stock_pb2.AddListingRequest, _stock_pb2.AddListingResponse]
     """Notes an offer on a platform. Errors: STOCK_NOT_FOUND, LISTING_EXISTS."""
@@ -155,14 +163,19 @@ class InventoryServiceServicer:
         request: _stock_pb2.UpdateStockRequest,
         context: _aio.ServicerContext[_stock_pb2.UpdateStockRequest, _abc.Awaitable[_stock_pb2.UpdateStockResponse]],
     ) -> _abc.Awaitable[_stock_pb2.UpdateStockResponse]:
-        """Changes what is known of a stock. Errors: STOCK_NOT_FOUND."""
+        """Changes what is known of a stock; a field that the mask names and details leave empty is cleared. Errors:
+        STOCK_NOT_FOUND.
+        """
 
     def DeleteStock(
         self,
         request: _stock_pb2.DeleteStockRequest,
         context: _aio.ServicerContext[_stock_pb2.DeleteStockRequest, _abc.Awaitable[_stock_pb2.DeleteStockResponse]],
     ) -> _abc.Awaitable[_stock_pb2.DeleteStockResponse]:
-        """Removes a stock that is empty and not held. Errors: STOCK_NOT_FOUND, STOCK_HAS_HOLDS, QUANTITY_MISMATCH."""
+        """Removes a stock that is empty and not held. Its history stays: movements and reservations keep naming it and are
+        found by its sku, which another stock may bear from then on; the two histories are then found together. Errors:
+        STOCK_NOT_FOUND; STOCK_HAS_HOLDS (as of AdjustStock); QUANTITY_MISMATCH (metadata "quantity": the units there).
+        """
 
     def AdjustStock(
         self,
@@ -179,15 +192,17 @@ class InventoryServiceServicer:
         request: _movement_pb2.BatchAdjustStocksRequest,
         context: _aio.ServicerContext[_movement_pb2.BatchAdjustStocksRequest, _abc.Awaitable[_movement_pb2.BatchAdjustStocksResponse]],
     ) -> _abc.Awaitable[_movement_pb2.BatchAdjustStocksResponse]:
-        """Applies up to 500 adjustments, all or none. Needs a request_id. Errors: those of AdjustStock."""
+        """Applies up to 500 adjustments, all or none, each upon what the ones before it left. Needs a request_id. Errors:
+        STOCK_NOT_FOUND (metadata "skus": every unknown one); else the first other refusal that AdjustStock would give.
+        """
 
     def SetStockQuantity(
         self,
         request: _movement_pb2.SetStockQuantityRequest,
         context: _aio.ServicerContext[_movement_pb2.SetStockQuantityRequest, _abc.Awaitable[_movement_pb2.SetStockQuantityResponse]],
     ) -> _abc.Awaitable[_movement_pb2.SetStockQuantityResponse]:
-        """Sets a quantity to what was counted, if the books say what the caller believes. Errors: STOCK_NOT_FOUND,
-        QUANTITY_MISMATCH, STOCK_HAS_HOLDS.
+        """Sets a quantity to what was counted, if the books say what the caller believes. Errors: STOCK_NOT_FOUND;
+        QUANTITY_MISMATCH (metadata "quantity" and "expected_quantity"); STOCK_HAS_HOLDS (as of AdjustStock).
         """
 
     def ChangeStockStatus(
@@ -196,7 +211,8 @@ class InventoryServiceServicer:
         context: _aio.ServicerContext[_stock_pb2.ChangeStockStatusRequest, _abc.Awaitable[_stock_pb2.ChangeStockStatusResponse]],
     ) -> _abc.Awaitable[_stock_pb2.ChangeStockStatusResponse]:
         """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER; any → ERROR; ERROR → IN_STOCK; any →
-        SOLD or CANCELED when nothing is held. Errors: STOCK_NOT_FOUND, ILLEGAL_STATUS_CHANGE, STOCK_HAS_HOLDS.
+        SOLD or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
+        ILLEGAL_STATUS_CHANGE (metadata "allowed": what may follow); STOCK_HAS_HOLDS (as of AdjustStock).
         """
 
     def AddListing(

@@ -1,0 +1,33 @@
+"""Adjusts many stocks, all or none."""
+
+from collections.abc import Sequence
+
+from inventory_service.application.holders import named
+from inventory_service.application.ports import UnitOfWork
+from inventory_service.domain.commands import AdjustStock
+from inventory_service.domain.errors import Refusal, StockNotFound
+from inventory_service.domain.movement import RecordedMovement
+from inventory_service.domain.stock import Stock
+
+
+async def batch_adjust_stocks(
+    commands: Sequence[AdjustStock], uow: UnitOfWork
+) -> tuple[list[Stock], list[RecordedMovement]]:
+    """The stocks after all adjustments, each once, and the entries of the ledger in the order of the commands.
+
+    Each command meets what the ones before it left. Raises StockNotFound with every unknown sku, else the first
+    refusal of adjust_stock.
+    """
+    book = await uow.books.open(commands)
+    refusals = [outcome for command in commands if isinstance(outcome := book.adjust(command), Refusal)]
+    unknown = dict.fromkeys(
+        sku for refusal in refusals if isinstance(refusal, StockNotFound) for sku in refusal.skus
+    )
+    if unknown:
+        raise StockNotFound(tuple(unknown))
+    if refusals:
+        raise await named(refusals[0], book.now, uow)
+    movements = await uow.books.save(book)
+    skus = list(dict.fromkeys(command.sku for command in commands))
+    stocks = await uow.stocks.get_many(skus)
+    return [stocks[sku] for sku in skus], movements

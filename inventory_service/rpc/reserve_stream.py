@@ -1,0 +1,48 @@
+"""ReserveStockStream: ReserveStock, many times over one stream."""
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+import structlog
+from grpc import StatusCode
+from holdfast.inventory.v1 import reservation_pb2 as pb
+
+from inventory_service.rpc.in_flight import answers
+from inventory_service.rpc.messages import reservation
+from inventory_service.rpc.reservation_methods import ReservationMethods
+from inventory_service.rpc.statuses import STATUSES
+from servicekit.calls import begin_message, current_call
+from servicekit.context import Context
+from servicekit.errors import DeadlineExceeded
+
+MOST_IN_FLIGHT = 16
+
+log = structlog.get_logger("reserve_stream")
+
+
+class ReserveStreamMethods(ReservationMethods):
+    """The part of InventoryService that reserves over a stream."""
+
+    async def ReserveStockStream(
+        self, request: AsyncIterator[pb.ReserveStockStreamRequest], context: Context
+    ) -> AsyncIterator[pb.ReserveStockStreamResponse]:
+        async for answer in answers(request, partial(self._answer, context), MOST_IN_FLIGHT):
+            yield answer
+
+    async def _answer(
+        self, context: Context, message: pb.ReserveStockStreamRequest
+    ) -> pb.ReserveStockStreamResponse:
+        """The answer to one message; whatever it is refused for is an answer too."""
+        answer = pb.ReserveStockStreamResponse(correlation_id=message.correlation_id)
+        begin_message(context)
+        try:
+            reservation.require_correlation_id(message)
+            held = await self.ReserveStock(message.reserve, context)
+            answer.reservation.CopyFrom(held.reservation)
+        except Exception as error:
+            refused = DeadlineExceeded() if isinstance(error, TimeoutError) else error
+            status = STATUSES.status(refused, current_call().call_id)
+            if status.code is StatusCode.INTERNAL:
+                log.error("reservation of a stream failed", exc_info=error)
+            answer.refusal.CopyFrom(reservation.refusal_message(status))
+        return answer

@@ -1,0 +1,35 @@
+"""Keep the names of stocks that are removed.
+
+Why: a stock can be removed, while the lines of its reservations and its movements stay and must still name it.
+Previous release: it keeps working; lines of a stock that was removed are not shown by it.
+Locks: stock and reservation_line for the instant in which the foreign key goes.
+"""
+
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    """Creates the table and lets lines outlive their stock; one transaction."""
+    op.execute(
+        """
+        CREATE TABLE IF NOT EXISTS inventory.removed_stock (
+            stock_id uuid PRIMARY KEY,
+            sku text COLLATE "C" NOT NULL,
+            remove_time timestamptz NOT NULL
+        )
+        """
+    )
+    op.execute("CREATE INDEX IF NOT EXISTS ix_removed_stock_sku ON inventory.removed_stock (sku)")
+    op.execute("ALTER TABLE inventory.reservation_line DROP CONSTRAINT IF EXISTS fk_reservation_line_stock")
+
+
+def downgrade() -> None:
+    """Binds lines to their stocks again; lines of stocks that are gone stop it."""
+    op.execute(
+        "ALTER TABLE inventory.reservation_line ADD CONSTRAINT fk_reservation_line_stock"
+        " FOREIGN KEY (stock_id) REFERENCES inventory.stock"
+    )
+    op.execute("DROP TABLE IF EXISTS inventory.removed_stock")
