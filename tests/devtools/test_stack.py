@@ -1,3 +1,4 @@
+import asyncio
 import fcntl
 import os
 import signal
@@ -14,6 +15,8 @@ from devtools.stack import given
 from devtools.stack.databases import home
 from servicekit.health import check
 from tests.devtools.checkout import DATABASE_URLS, PrivateCheckout
+
+PORT_PATIENCE_SECONDS = 120
 
 SYSTEM = (("actor-role", "system"), ("actor-id", "tests"))
 
@@ -96,11 +99,14 @@ def test_as_root_postgres_lives_outside_the_private_checkout_as_another_user(
 async def test_a_taken_port_is_left_to_whoever_has_it(checkout: PrivateCheckout) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind(("127.0.0.1", 7411))
-            taken.listen()
-        except OSError:
-            pass  # Somebody else has it already, which serves as well.
+        # A stack of another worker may have it for a while, and would give it back in the middle of this test.
+        for _ in range(PORT_PATIENCE_SECONDS):
+            try:
+                taken.bind(("127.0.0.1", 7411))
+                break
+            except OSError:
+                await asyncio.sleep(1)
+        taken.listen()
         succeed(checkout, "up")
 
     assert checkout.env()["INVENTORY_ADDRESS"] != "127.0.0.1:7411"
