@@ -1,15 +1,22 @@
 """`inventory-service serve` and `inventory-service migrate …`."""
 
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 from inventory_service.bootstrap import build
 from inventory_service.settings import Database, Settings
 from servicekit import command_line
+from servicekit.command_line import Command
+from servicekit.migrate_command import Action
+
+ACTIONS: Sequence[Action] = ()
+COMMANDS: Sequence[Command[Any]] = ()
 
 
 def main() -> int:
     """Runs one command and answers the exit code."""
-    return command_line.run("inventory", Database, Settings, build)
+    return command_line.run("inventory", Database, Settings, build, actions=ACTIONS, commands=COMMANDS)
 
 
 if __name__ == "__main__":

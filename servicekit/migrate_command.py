@@ -1,10 +1,13 @@
-"""`<service> migrate …`: status, plan, upgrade, downgrade."""
+"""`<service> migrate …`: status, plan, upgrade, downgrade, and what a service adds of its own."""
 
 import argparse
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.engines import create_engine
 from servicekit.migrations import MigrationLocked, Schema, SchemaAhead, UnknownRevision
@@ -12,8 +15,24 @@ from servicekit.migrations import MigrationLocked, Schema, SchemaAhead, UnknownR
 log = structlog.get_logger("migrations")
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds `migrate` to a service's command line."""
+@dataclass(frozen=True)
+class Action:
+    """What a service adds to `migrate`.
+
+    `run` gets an engine with two connections that lives as long as the action; it answers the exit code. What it
+    raises is told in one line, with exit code 1.
+    """
+
+    name: str
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, Schema, AsyncEngine], Awaitable[int]]
+
+
+def add_parser(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", further: Sequence[Action] = ()
+) -> None:
+    """Adds `migrate` to a service's command line, with its `further` actions."""
     parser = commands.add_parser("migrate", help="bring the database's schema to what this build expects")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser(
@@ -29,12 +48,20 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     downgrade.add_argument(
         "--discard-data", action="store_true", help="agree that what the revisions hold is lost"
     )
+    parser.set_defaults(further=None)
+    for action in further:
+        own = actions.add_parser(action.name, help=action.help)
+        action.add_arguments(own)
+        own.set_defaults(further=action)
 
 
 def run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
     """Runs the chosen action and answers the exit code."""
     try:
         return asyncio.run(_run(arguments, schema, url))
+    except KeyboardInterrupt:
+        print(f"migrate {arguments.action} was interrupted", file=sys.stderr)
+        return 130
     except UnknownRevision as error:
         known = ", ".join(revision.id for revision in schema.history())
         print(f"no revision {error}; there are: {known}", file=sys.stderr)
@@ -52,6 +79,9 @@ def run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
 async def _run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
     engine = create_engine(url, pool_size=2, for_migrations=True)
     try:
+        if arguments.further is not None:
+            action: Action = arguments.further
+            return await action.run(arguments, schema, engine)
         applied = await schema.applied(engine)
         pending = schema.pending(applied)
         if arguments.action == "status":
