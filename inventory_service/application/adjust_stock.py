@@ -3,6 +3,7 @@
 from inventory_service.application.holders import named
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.reads import get_stock
+from inventory_service.domain import stock_changes
 from inventory_service.domain.commands import AdjustStock
 from inventory_service.domain.errors import Refusal
 from inventory_service.domain.movement import RecordedMovement
@@ -16,7 +17,7 @@ async def adjust_stock(command: AdjustStock, uow: UnitOfWork) -> tuple[Stock, Re
     EtagMismatch, StockHasHolds, InsufficientStock, StockLimitExceeded.
     """
     book = await uow.books.open([command])
-    outcome = book.adjust(command)
+    outcome = stock_changes.adjust(book, command)
     if isinstance(outcome, Refusal):
         raise await named(outcome, book.now, uow)
     [movement] = await uow.books.save(book)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from inventory_service.application.holders import named
 from inventory_service.application.ports import UnitOfWork
+from inventory_service.domain import stock_changes
 from inventory_service.domain.commands import AdjustStock
 from inventory_service.domain.errors import Refusal, StockNotFound
 from inventory_service.domain.movement import RecordedMovement
@@ -19,7 +20,8 @@ async def batch_adjust_stocks(
     refusal of adjust_stock.
     """
     book = await uow.books.open(commands)
-    refusals = [outcome for command in commands if isinstance(outcome := book.adjust(command), Refusal)]
+    outcomes = [stock_changes.adjust(book, command) for command in commands]
+    refusals = [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
     unknown = dict.fromkeys(
         sku for refusal in refusals if isinstance(refusal, StockNotFound) for sku in refusal.skus
     )

@@ -3,6 +3,7 @@
 from inventory_service.application.holders import named
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.reads import get_stock
+from inventory_service.domain import stock_changes
 from inventory_service.domain.commands import ChangeStockStatus
 from inventory_service.domain.errors import Refusal
 from inventory_service.domain.stock import StatusChange, Stock
@@ -15,7 +16,7 @@ async def change_stock_status(command: ChangeStockStatus, uow: UnitOfWork) -> St
     EtagMismatch, IllegalStatusChange, StockHasHolds.
     """
     book = await uow.books.open([command])
-    outcome = book.change_status(command)
+    outcome = stock_changes.change_status(book, command)
     if isinstance(outcome, Refusal):
         raise await named(outcome, book.now, uow)
     await uow.books.save(book)

@@ -6,6 +6,7 @@ from inventory_service.application.ports import UnitOfWork
 from inventory_service.domain.commands import ExpireReservation, ReservationCommand
 from inventory_service.domain.errors import Refusal
 from inventory_service.domain.reservation import Reservation
+from inventory_service.domain.reservation_verbs import decide
 from servicekit.crash_points import crash_point
 
 
@@ -15,7 +16,7 @@ async def decide_reservations(
     """What became of each command, in order. A refused one leaves the others alone."""
     book = await uow.books.open(commands)
     crash_point("batch.after_lock")
-    outcomes = [book.decide(command) for command in commands]
+    outcomes = [decide(book, command) for command in commands]
     crash_point("batch.after_decide")
     await uow.books.save(book)
     crash_point("batch.after_save")

@@ -2,6 +2,7 @@
 
 from inventory_service.application.holders import named
 from inventory_service.application.ports import UnitOfWork
+from inventory_service.domain import stock_changes
 from inventory_service.domain.commands import DeleteStock
 from inventory_service.domain.errors import Refusal
 
@@ -12,7 +13,7 @@ async def delete_stock(command: DeleteStock, uow: UnitOfWork) -> None:
     Raises StockNotFound, EtagMismatch, StockHasHolds, QuantityMismatch.
     """
     book = await uow.books.open([command])
-    outcome = book.delete(command)
+    outcome = stock_changes.delete(book, command)
     if isinstance(outcome, Refusal):
         raise await named(outcome, book.now, uow)
     await uow.books.save(book)

@@ -3,6 +3,7 @@
 from inventory_service.application.holders import named
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.reads import get_stock
+from inventory_service.domain import stock_changes
 from inventory_service.domain.commands import SetStockQuantity
 from inventory_service.domain.errors import Refusal
 from inventory_service.domain.movement import RecordedMovement
@@ -17,7 +18,7 @@ async def set_stock_quantity(
     Raises StockNotFound, QuantityMismatch, StockHasHolds.
     """
     book = await uow.books.open([command])
-    outcome = book.count(command)
+    outcome = stock_changes.count(book, command)
     if isinstance(outcome, Refusal):
         raise await named(outcome, book.now, uow)
     movements = await uow.books.save(book)

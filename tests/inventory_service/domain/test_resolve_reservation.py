@@ -27,6 +27,7 @@ from inventory_service.domain.errors import (
 )
 from inventory_service.domain.movement import MovementReason
 from inventory_service.domain.reservation import Reservation, ReservationState, tombstone
+from inventory_service.domain.reservation_verbs import decide
 from inventory_service.domain.stock_book import StockBook
 from tests.inventory_service.domain.books import (
     NOW,
@@ -110,7 +111,7 @@ def test_what_each_verb_makes_of_each_state(
 ) -> None:
     book = book_in(state)
 
-    outcome = book.decide(VERBS[verb](SHOP))
+    outcome = decide(book, VERBS[verb](SHOP))
 
     if isinstance(expected, str):
         assert isinstance(outcome, Reservation)
@@ -125,12 +126,12 @@ def test_what_each_verb_makes_of_each_state(
 def test_only_its_maker_and_operators_resolve_a_reservation(state: str, verb: str) -> None:
     book = book_in(state)
 
-    refused = book.decide(VERBS[verb](STRANGER))
+    refused = decide(book, VERBS[verb](STRANGER))
 
     assert isinstance(refused, CallerNotAllowed)
     assert untouched(book)
-    assert type(book_in(state).decide(VERBS[verb](OPERATOR))) is type(
-        book_in(state).decide(VERBS[verb](SHOP))
+    assert type(decide(book_in(state), VERBS[verb](OPERATOR))) is type(
+        decide(book_in(state), VERBS[verb](SHOP))
     )
 
 
@@ -147,22 +148,22 @@ def test_a_stale_version_is_refused(
 ) -> None:
     book = book_in("held")
 
-    assert isinstance(book.decide(command), EtagMismatch)
+    assert isinstance(decide(book, command), EtagMismatch)
     assert untouched(book)
     fresh = replace(command, expected_version=1)
-    assert isinstance(book_in("held").decide(fresh), Reservation)
+    assert isinstance(decide(book_in("held"), fresh), Reservation)
 
 
 def test_a_repeated_commit_is_answered_before_its_version_is_looked_at() -> None:
     book = book_in("committed")
 
-    assert isinstance(book.decide(CommitReservation("r1", None, SHOP, expected_version=1)), Reservation)
+    assert isinstance(decide(book, CommitReservation("r1", None, SHOP, expected_version=1)), Reservation)
 
 
 def test_commit_takes_units_off_the_shelf_and_writes_them_into_the_ledger() -> None:
     book = book_in("held")
 
-    done = book.decide(CommitReservation("r1", None, SHOP))
+    done = decide(book, CommitReservation("r1", None, SHOP))
 
     assert isinstance(done, Reservation)
     assert done.resolve_time == NOW
@@ -178,21 +179,21 @@ def test_commit_per_line_gives_the_rest_back() -> None:
     held = a_reservation("r1", {"A": 3, "B": 2})
     book = a_book([a_level("A", 10, 3), a_level("B", 10, 2)], held)
 
-    done = book.decide(CommitReservation("r1", {"A": 1}, SHOP))
+    done = decide(book, CommitReservation("r1", {"A": 1}, SHOP))
 
     assert isinstance(done, Reservation)
     assert done.committed_quantities == {"A": 1}
     assert numbers(book) == {"A": (9, 0), "B": (10, 0)}
     assert [movement.delta for movement in book.movements] == [-1]
-    assert book.decide(CommitReservation("r1", {"A": 1}, SHOP)) is done
-    assert isinstance(book.decide(CommitReservation("r1", None, SHOP)), ReservationAlreadyResolved)
-    assert isinstance(book.decide(CommitReservation("r1", {"A": 2}, SHOP)), ReservationAlreadyResolved)
+    assert decide(book, CommitReservation("r1", {"A": 1}, SHOP)) is done
+    assert isinstance(decide(book, CommitReservation("r1", None, SHOP)), ReservationAlreadyResolved)
+    assert isinstance(decide(book, CommitReservation("r1", {"A": 2}, SHOP)), ReservationAlreadyResolved)
 
 
 def test_commit_of_more_than_is_held_names_every_such_line() -> None:
     book = a_book([a_level("A", 10, 3), a_level("B", 10, 2)], a_reservation("r1", {"A": 3, "B": 2}))
 
-    refused = book.decide(CommitReservation("r1", {"A": 4, "B": 2, "C": 1}, SHOP))
+    refused = decide(book, CommitReservation("r1", {"A": 4, "B": 2, "C": 1}, SHOP))
 
     assert isinstance(refused, QuantityMismatch)
     assert refused.lines == (Shortage("A", 4, 3), Shortage("C", 1, 0))
@@ -203,7 +204,7 @@ def test_commit_of_more_than_is_held_names_every_such_line() -> None:
 def test_units_given_back_are_available_again(verb: str) -> None:
     book = book_in("due" if verb == "expire" else "held")
 
-    book.decide(VERBS[verb](SHOP))
+    decide(book, VERBS[verb](SHOP))
 
     assert numbers(book) == {"A": (10, 0)}
     assert book.movements == []
@@ -212,7 +213,7 @@ def test_units_given_back_are_available_again(verb: str) -> None:
 def test_an_expired_hold_ended_at_its_time_however_late_the_sweep() -> None:
     book = a_book([a_level("A", 10, 2)], a_reservation("r1", {"A": 2}, expires_in=-3600))
 
-    outcome = book.decide(ExpireReservation("r1"))
+    outcome = decide(book, ExpireReservation("r1"))
 
     assert isinstance(outcome, Reservation)
     assert outcome.resolve_time == NOW - HOUR
@@ -221,7 +222,7 @@ def test_an_expired_hold_ended_at_its_time_however_late_the_sweep() -> None:
 def test_extending_counts_from_now() -> None:
     book = a_book([a_level("A", 10, 2)], a_reservation("r1", {"A": 2}, expires_in=5))
 
-    outcome = book.decide(ExtendReservation("r1", HOUR, SHOP))
+    outcome = decide(book, ExtendReservation("r1", HOUR, SHOP))
 
     assert isinstance(outcome, Reservation)
     assert outcome.expire_time == NOW + HOUR
@@ -231,7 +232,7 @@ def test_extending_counts_from_now() -> None:
 def test_a_tombstone_is_a_released_reservation_without_lines() -> None:
     book = book_in("unknown")
 
-    mark = book.decide(ReleaseReservation("r1", SHOP))
+    mark = decide(book, ReleaseReservation("r1", SHOP))
 
     assert isinstance(mark, Reservation)
     assert mark.tombstone
@@ -242,8 +243,8 @@ def test_a_tombstone_is_a_released_reservation_without_lines() -> None:
 def test_a_reservation_made_and_resolved_in_one_batch_is_saved_once() -> None:
     book = a_book([a_level("A", 10)])
 
-    book.decide(reserve("r1", {"A": 2}))
-    book.decide(CommitReservation("r1", None, SHOP))
+    decide(book, reserve("r1", {"A": 2}))
+    decide(book, CommitReservation("r1", None, SHOP))
 
     assert [(made.reservation_id, made.state.name) for made in book.new_reservations] == [("r1", "COMMITTED")]
     assert book.changed_reservations == []

@@ -12,6 +12,7 @@ from inventory_service.domain.commands import (
     ReservationCommand,
 )
 from inventory_service.domain.reservation import ReservationState
+from inventory_service.domain.reservation_verbs import decide
 from tests.inventory_service.domain.books import SHOP, a_book, a_level, a_reservation, reserve
 
 ids = st.sampled_from(["r1", "r2", "r3", "r4"])
@@ -36,7 +37,7 @@ def test_after_any_batch_reserved_is_the_sum_of_open_holds_and_quantity_that_of_
     ever = {"old": due}
 
     for command in batch:
-        book.decide(command)
+        decide(book, command)
         resolved = {key: kept for key, kept in ever.items() if kept.state is not ReservationState.HELD}
         ever |= {made.reservation_id: made for made in (*book.new_reservations, *book.changed_reservations)}
         assert {key: ever[key] for key in resolved} == resolved
