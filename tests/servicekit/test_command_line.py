@@ -1,12 +1,18 @@
 """The command line that both services have, as somebody at a terminal meets it."""
 
+import argparse
 import os
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from servicekit import command_line
+from servicekit.server import Service
+from servicekit.settings import DatabaseSettings
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = {
@@ -69,3 +75,51 @@ def test_an_unknown_command_is_answered_with_those_that_exist() -> None:
 
     assert done.returncode == 2
     assert "serve" in done.stderr and "migrate" in done.stderr
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    shelf: str = field(metadata={"help": "which shelf"})
+
+
+def count_to(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("number", type=int)
+
+
+async def count(arguments: argparse.Namespace, settings: Shelf) -> int:
+    if arguments.number < 0:
+        raise command_line.CommandFailed("nobody counts to less than nothing")
+    if arguments.number == 0:
+        raise KeyboardInterrupt
+    print(settings.shelf, arguments.number)
+    return 7
+
+
+@pytest.mark.parametrize(
+    ("number", "shelf", "expected"),
+    [
+        ("3", "top", (7, "top 3\n", "")),
+        ("-1", "top", (1, "", "count failed: nobody counts to less than nothing\n")),
+        ("0", "top", (130, "", "count was interrupted\n")),
+        ("3", "", (2, "", "SHOP_SHELF is not set: which shelf\n")),
+    ],
+)
+def test_a_command_that_a_service_adds_reads_its_own_settings(
+    number: str,
+    shelf: str,
+    expected: tuple[int, str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["shop-service", "count", number])
+    monkeypatch.setenv("SHOP_SHELF", shelf)
+    added = command_line.Command("count", "count", count_to, Shelf, count)
+
+    code = command_line.run("shop", DatabaseSettings, DatabaseSettings, build=never, commands=[added])
+
+    printed = capsys.readouterr()
+    assert (code, printed.out, printed.err) == expected
+
+
+def never(settings: DatabaseSettings) -> Service:
+    raise AssertionError("nobody asked to serve")

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from servicekit import migrate_command
@@ -13,13 +15,29 @@ from tests.servicekit.scripts import write_history
 Command = Callable[..., Awaitable[tuple[int, str, str]]]
 
 
+def name_a_table(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table")
+
+
+async def count(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngine) -> int:
+    if arguments.table == "nothing":
+        raise LookupError("there is no table nothing")
+    async with engine.connect() as connection:
+        one = (await connection.execute(text("SELECT 1"))).scalar_one()
+    print(f"{schema.service} {arguments.table} {one}")
+    return 5
+
+
+COUNT = migrate_command.Action("count", "count rows", name_a_table, count)
+
+
 @pytest.fixture
 async def migrate(
     empty_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> AsyncIterator[Command]:
     """Runs `migrate` with arguments as a process would; answers exit code, output and errors."""
     parser = argparse.ArgumentParser()
-    migrate_command.add_parser(parser.add_subparsers())
+    migrate_command.add_parser(parser.add_subparsers(), [COUNT])
     schema = Schema("shop", write_history(tmp_path / "shop"))
 
     async def run(*words: str, at: str = empty_url, of: Schema = schema) -> tuple[int, str, str]:
@@ -47,6 +65,15 @@ async def test_status_plan_and_upgrade_tell_the_way_of_a_schema(migrate: Command
         0,
         "shop: schema at nothing, was 0003\n",
         "",
+    )
+
+
+async def test_an_action_that_a_service_adds_gets_its_arguments_and_the_database(migrate: Command) -> None:
+    assert await migrate("count", "shelves") == (5, "shop shelves 1\n", "")
+    assert await migrate("count", "nothing") == (
+        1,
+        "",
+        "migrate count failed: there is no table nothing\n",
     )
 
 
