@@ -1,4 +1,4 @@
-"""The tables of the schema `inventory`, as the migrations leave them.
+"""The tables of the schemas `inventory` and `analytics`, as the migrations leave them.
 
 `stock` keeps the legacy names of its columns; every other table is ours. The legacy split tables, their backups
 and the view `stock_metrics_view` are known to the migrations only.
@@ -9,6 +9,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     Index,
     Integer,
@@ -173,6 +174,66 @@ stock_movement = Table(
     ),
     Index("ix_stock_movement_reference", "reference", postgresql_where=text("reference <> ''")),
     postgresql_partition_by="RANGE (create_time)",
+)
+
+# What the ledger says that the daily facts do not say yet; written by a trigger upon `stock_movement`.
+uncounted_movement = Table(
+    "uncounted_movement",
+    metadata,
+    Column("create_time", UtcDateTime, primary_key=True),
+    Column("movement_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("sku", _Id, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("delta", Integer, nullable=False),
+)
+
+daily_stock_fact = Table(
+    "daily_stock_fact",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("sku", _Id, primary_key=True),
+    Column("received_quantity", BigInteger, nullable=False),
+    Column("sold_quantity", BigInteger, nullable=False),
+    Column("returned_quantity", BigInteger, nullable=False),
+    Column("adjusted_quantity", BigInteger, nullable=False),
+    Index("ix_daily_stock_fact_sku", "sku", "day"),
+    schema="analytics",
+)
+
+daily_status_fact = Table(
+    "daily_status_fact",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("status", _Id, primary_key=True),
+    Column("platform", _Id, primary_key=True),
+    Column("received_quantity", BigInteger, nullable=False),
+    Column("sold_quantity", BigInteger, nullable=False),
+    Column("returned_quantity", BigInteger, nullable=False),
+    Column("adjusted_quantity", BigInteger, nullable=False),
+    schema="analytics",
+)
+
+# Kept while an import may be repeated: a row that is here is not applied again.
+imported_row = Table(
+    "imported_row",
+    metadata,
+    Column("import_id", _Id, primary_key=True),
+    Column("sku", _Id, primary_key=True),
+    Column("import_time", UtcDateTime, nullable=False),
+    Index("ix_imported_row_import_time", "import_time"),
+)
+
+# What an import under way has named so far, so that no server keeps it in memory.
+import_stream_line = Table(
+    "import_stream_line",
+    metadata,
+    Column("stream_id", Uuid, primary_key=True),
+    Column("sku", _Id, primary_key=True),
+    Column("line", BigInteger, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    prefixes=["UNLOGGED"],
 )
 
 request = requests_table(metadata, schema="inventory")

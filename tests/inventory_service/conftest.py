@@ -53,7 +53,7 @@ async def inventory(
     inventory_channel: grpc.aio.Channel, inventory_engine: AsyncEngine
 ) -> AsyncIterator[Inventory]:
     """The service with empty books; after the test they must agree with themselves."""
-    tables = ", ".join(f"inventory.{table.name}" for table in metadata.sorted_tables)
+    tables = ", ".join(table.fullname for table in metadata.sorted_tables)
     async with inventory_engine.begin() as connection:
         await connection.execute(text(f"TRUNCATE {tables}"))
     caller = Inventory(inventory_channel, inventory_engine)

@@ -20,7 +20,7 @@ def differences(connection: Connection) -> list[Any]:
     """Where the migrated schema is not what tables.py says; the legacy tables and partitions aside."""
 
     def of_ours(name: str | None, kind: str, parents: dict[str, str | None]) -> bool:
-        return kind != "table" or f"inventory.{name}" in OURS
+        return kind != "table" or f"{parents['schema_name']}.{name}" in OURS
 
     options = {
         "compare_type": True,
