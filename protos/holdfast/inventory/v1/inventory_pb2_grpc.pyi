@@ -113,7 +113,7 @@ class InventoryServiceStub:
     GetInventorySummary: _aio.UnaryUnaryMultiCallable[_reports_pb2.GetInventorySummaryRequest, _reports_pb2.GetInventorySummaryResponse]
     """Answers the sums of the whole inventory, a row a status."""
     ListDailyFacts: _aio.UnaryUnaryMultiCallable[_reports_pb2.ListDailyFactsRequest, _reports_pb2.ListDailyFactsResponse]
-    """Lists what happened day by day."""
+    """Lists what happened day by day, from figures that follow the ledger within seconds; the answer says how far they are."""
     ImportStocks: _aio.StreamUnaryMultiCallable[_transfer_pb2.ImportStocksRequest, _transfer_pb2.ImportStocksResponse]
     """Sets the quantities of many stocks, each once per import_id; bad rows are named, good ones kept."""
     ExportStocks: _aio.UnaryStreamMultiCallable[_transfer_pb2.ExportStocksRequest, _transfer_pb2.ExportStocksResponse]
@@ -365,7 +365,7 @@ class InventoryServiceServicer:
         request: _reports_pb2.ListDailyFactsRequest,
         context: _aio.ServicerContext[_reports_pb2.ListDailyFactsRequest, _abc.Awaitable[_reports_pb2.ListDailyFactsResponse]],
     ) -> _abc.Awaitable[_reports_pb2.ListDailyFactsResponse]:
-        """Lists what happened day by day."""
+        """Lists what happened day by day, from figures that follow the ledger within seconds; the answer says how far they are."""
 
     def ImportStocks(
         self,

@@ -529,7 +529,7 @@ class ListDailyFactsRequest(_message.Message):
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """… to the one before this time."""
+        """… to the last one that begins before this time; absent ends are open."""
 
     def __init__(
         self,
@@ -551,7 +551,7 @@ Global___ListDailyFactsRequest: _TypeAlias = ListDailyFactsRequest  # noqa: Y015
 
 @_typing.final
 class DailyFact(_message.Message):
-    """What happened on one day to one group."""
+    """What happened on one day to one group, net: received - sold + returned + adjusted is what its quantity changed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -564,19 +564,21 @@ class DailyFact(_message.Message):
     RETURNED_QUANTITY_FIELD_NUMBER: _builtins.int
     ADJUSTED_QUANTITY_FIELD_NUMBER: _builtins.int
     status: _stock_pb2.StockStatus.ValueType
-    """The status, where grouped so."""
+    """The status that the stock had at each movement, where grouped so; unspecified where it is not known any more."""
     platform: _stock_pb2.Platform.ValueType
-    """The platform, where grouped so; unspecified for units listed nowhere."""
+    """The platform, where grouped so; unspecified for units listed nowhere. Each unit counts once: a stock that was
+    listed on several counts for the listing that had been open longest.
+    """
     sku: _builtins.str
     """The stock's code, where grouped so."""
     received_quantity: _builtins.int
-    """Units received."""
+    """Units received (RECEIVED)."""
     sold_quantity: _builtins.int
-    """Units sold."""
+    """Units sold (SOLD)."""
     returned_quantity: _builtins.int
-    """Units returned."""
+    """Units returned (RETURNED)."""
     adjusted_quantity: _builtins.int
-    """Units changed for any other reason, net."""
+    """Units changed for any other reason, net; a stock's OPENING too."""
     @_builtins.property
     def day_time(self) -> _timestamp_pb2.Timestamp:
         """Midnight UTC with which the day begins."""
@@ -609,21 +611,27 @@ class ListDailyFactsResponse(_message.Message):
 
     FACTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FACTS_THROUGH_TIME_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
     def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___DailyFact]:
         """The rows."""
 
+    @_builtins.property
+    def facts_through_time(self) -> _timestamp_pb2.Timestamp:
+        """Every movement that was made before this time is in the facts; later ones may be."""
+
     def __init__(
         self,
         *,
         facts: _abc.Iterable[Global___DailyFact] | None = ...,
         next_page_token: _builtins.str = ...,
+        facts_through_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["facts_through_time", b"facts_through_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "facts_through_time", b"facts_through_time", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
