@@ -447,14 +447,19 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportStocks(self, request_iterator, context):
-        """Sets the quantities of many stocks, each once per import_id; bad rows are named, good ones kept.
+        """Sets the quantities of many stocks, each once per import_id; bad rows are named, good ones kept. Rows are applied
+        500 at a time, each such part in a transaction of its own, so a stream that ends early leaves whole parts behind;
+        repeat it with the same import_id, and what was applied is counted unchanged. May last an hour, with a deadline or
+        without; a caller that is silent for 60 s is refused (DEADLINE_EXCEEDED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportStocks(self, request, context):
-        """Streams every stock, by sku.
+        """Streams every stock, by sku, each as it is when its part of 500 is read: this is no snapshot, which would keep old
+        rows of the whole database from being cleared away for as long as a reader takes. A stock that is there all the
+        time is sent exactly once. May last an hour, with a deadline or without.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

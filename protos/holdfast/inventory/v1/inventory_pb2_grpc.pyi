@@ -115,9 +115,16 @@ class InventoryServiceStub:
     ListDailyFacts: _aio.UnaryUnaryMultiCallable[_reports_pb2.ListDailyFactsRequest, _reports_pb2.ListDailyFactsResponse]
     """Lists what happened day by day, from figures that follow the ledger within seconds; the answer says how far they are."""
     ImportStocks: _aio.StreamUnaryMultiCallable[_transfer_pb2.ImportStocksRequest, _transfer_pb2.ImportStocksResponse]
-    """Sets the quantities of many stocks, each once per import_id; bad rows are named, good ones kept."""
+    """Sets the quantities of many stocks, each once per import_id; bad rows are named, good ones kept. Rows are applied
+    500 at a time, each such part in a transaction of its own, so a stream that ends early leaves whole parts behind;
+    repeat it with the same import_id, and what was applied is counted unchanged. May last an hour, with a deadline or
+    without; a caller that is silent for 60 s is refused (DEADLINE_EXCEEDED).
+    """
     ExportStocks: _aio.UnaryStreamMultiCallable[_transfer_pb2.ExportStocksRequest, _transfer_pb2.ExportStocksResponse]
-    """Streams every stock, by sku."""
+    """Streams every stock, by sku, each as it is when its part of 500 is read: this is no snapshot, which would keep old
+    rows of the whole database from being cleared away for as long as a reader takes. A stock that is there all the
+    time is sent exactly once. May last an hour, with a deadline or without.
+    """
 
 class InventoryServiceServicer:
     """Keeps the units of every sku, and holds them for whoever asked first.
@@ -372,13 +379,20 @@ class InventoryServiceServicer:
         request_iterator: _abc.AsyncIterator[_transfer_pb2.ImportStocksRequest],
         context: _aio.ServicerContext[_abc.AsyncIterator[_transfer_pb2.ImportStocksRequest], _abc.Awaitable[_transfer_pb2.ImportStocksResponse]],
     ) -> _abc.Awaitable[_transfer_pb2.ImportStocksResponse]:
-        """Sets the quantities of many stocks, each once per import_id; bad rows are named, good ones kept."""
+        """Sets the quantities of many stocks, each once per import_id; bad rows are named, good ones kept. Rows are applied
+        500 at a time, each such part in a transaction of its own, so a stream that ends early leaves whole parts behind;
+        repeat it with the same import_id, and what was applied is counted unchanged. May last an hour, with a deadline or
+        without; a caller that is silent for 60 s is refused (DEADLINE_EXCEEDED).
+        """
 
     def ExportStocks(
         self,
         request: _transfer_pb2.ExportStocksRequest,
         context: _aio.ServicerContext[_transfer_pb2.ExportStocksRequest, _abc.AsyncIterator[_transfer_pb2.ExportStocksResponse]],
     ) -> _abc.AsyncIterator[_transfer_pb2.ExportStocksResponse]:
-        """Streams every stock, by sku."""
+        """Streams every stock, by sku, each as it is when its part of 500 is read: this is no snapshot, which would keep old
+        rows of the whole database from being cleared away for as long as a reader takes. A stock that is there all the
+        time is sent exactly once. May last an hour, with a deadline or without.
+        """
 
 def add_InventoryServiceServicer_to_server(servicer: InventoryServiceServicer, server: _aio.Server) -> None: ...

@@ -22,28 +22,29 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from holdfast.inventory.v1 import stock_pb2 as holdfast_dot_inventory_dot_v1_dot_stock__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$holdfast/inventory/v1/transfer.proto\x12\x15holdfast.inventory.v1\x1a!holdfast/inventory/v1/stock.proto\"9\n\rImportOptions\x12\x11\n\timport_id\x18\x01 \x01(\t\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\"n\n\tImportRow\x12\x0c\n\x04line\x18\x01 \x01(\x03\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12\x34\n\x07\x64\x65tails\x18\x04 \x01(\x0b\x32#.holdfast.inventory.v1.StockDetails\"\x8a\x01\n\x13ImportStocksRequest\x12\x37\n\x07options\x18\x01 \x01(\x0b\x32$.holdfast.inventory.v1.ImportOptionsH\x00\x12/\n\x03row\x18\x02 \x01(\x0b\x32 .holdfast.inventory.v1.ImportRowH\x00\x42\t\n\x07message\"N\n\rImportProblem\x12\x0c\n\x04line\x18\x01 \x01(\x03\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\"\xac\x01\n\x14ImportStocksResponse\x12\x15\n\rcreated_count\x18\x01 \x01(\x03\x12\x15\n\rupdated_count\x18\x02 \x01(\x03\x12\x17\n\x0funchanged_count\x18\x03 \x01(\x03\x12\x15\n\rrefused_count\x18\x04 \x01(\x03\x12\x36\n\x08problems\x18\x05 \x03(\x0b\x32$.holdfast.inventory.v1.ImportProblem\"]\n\x13\x45xportStocksRequest\x12\x12\n\nsku_prefix\x18\x01 \x01(\t\x12\x32\n\x06status\x18\x02 \x01(\x0e\x32\".holdfast.inventory.v1.StockStatus\"C\n\x14\x45xportStocksResponse\x12+\n\x05stock\x18\x01 \x01(\x0b\x32\x1c.holdfast.inventory.v1.Stockb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$holdfast/inventory/v1/transfer.proto\x12\x15holdfast.inventory.v1\x1a google/protobuf/field_mask.proto\x1a!holdfast/inventory/v1/stock.proto\"j\n\rImportOptions\x12\x11\n\timport_id\x18\x01 \x01(\t\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"n\n\tImportRow\x12\x0c\n\x04line\x18\x01 \x01(\x03\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12\x34\n\x07\x64\x65tails\x18\x04 \x01(\x0b\x32#.holdfast.inventory.v1.StockDetails\"\x8a\x01\n\x13ImportStocksRequest\x12\x37\n\x07options\x18\x01 \x01(\x0b\x32$.holdfast.inventory.v1.ImportOptionsH\x00\x12/\n\x03row\x18\x02 \x01(\x0b\x32 .holdfast.inventory.v1.ImportRowH\x00\x42\t\n\x07message\"N\n\rImportProblem\x12\x0c\n\x04line\x18\x01 \x01(\x03\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\"\xc3\x01\n\x14ImportStocksResponse\x12\x15\n\rcreated_count\x18\x01 \x01(\x03\x12\x15\n\rupdated_count\x18\x02 \x01(\x03\x12\x17\n\x0funchanged_count\x18\x03 \x01(\x03\x12\x15\n\rrefused_count\x18\x04 \x01(\x03\x12\x36\n\x08problems\x18\x05 \x03(\x0b\x32$.holdfast.inventory.v1.ImportProblem\x12\x15\n\rproblem_count\x18\x06 \x01(\x03\"]\n\x13\x45xportStocksRequest\x12\x12\n\nsku_prefix\x18\x01 \x01(\t\x12\x32\n\x06status\x18\x02 \x01(\x0e\x32\".holdfast.inventory.v1.StockStatus\"C\n\x14\x45xportStocksResponse\x12+\n\x05stock\x18\x01 \x01(\x0b\x32\x1c.holdfast.inventory.v1.Stockb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'holdfast.inventory.v1.transfer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_IMPORTOPTIONS']._serialized_start=98
-  _globals['_IMPORTOPTIONS']._serialized_end=155
-  _globals['_IMPORTROW']._serialized_start=157
-  _globals['_IMPORTROW']._serialized_end=267
-  _globals['_IMPORTSTOCKSREQUEST']._serialized_start=270
-  _globals['_IMPORTSTOCKSREQUEST']._serialized_end=408
-  _globals['_IMPORTPROBLEM']._serialized_start=410
-  _globals['_IMPORTPROBLEM']._serialized_end=488
-  _globals['_IMPORTSTOCKSRESPONSE']._serialized_start=491
-  _globals['_IMPORTSTOCKSRESPONSE']._serialized_end=663
-  _globals['_EXPORTSTOCKSREQUEST']._serialized_start=665
-  _globals['_EXPORTSTOCKSREQUEST']._serialized_end=758
-  _globals['_EXPORTSTOCKSRESPONSE']._serialized_start=760
-  _globals['_EXPORTSTOCKSRESPONSE']._serialized_end=827
+  _globals['_IMPORTOPTIONS']._serialized_start=132
+  _globals['_IMPORTOPTIONS']._serialized_end=238
+  _globals['_IMPORTROW']._serialized_start=240
+  _globals['_IMPORTROW']._serialized_end=350
+  _globals['_IMPORTSTOCKSREQUEST']._serialized_start=353
+  _globals['_IMPORTSTOCKSREQUEST']._serialized_end=491
+  _globals['_IMPORTPROBLEM']._serialized_start=493
+  _globals['_IMPORTPROBLEM']._serialized_end=571
+  _globals['_IMPORTSTOCKSRESPONSE']._serialized_start=574
+  _globals['_IMPORTSTOCKSRESPONSE']._serialized_end=769
+  _globals['_EXPORTSTOCKSREQUEST']._serialized_start=771
+  _globals['_EXPORTSTOCKSREQUEST']._serialized_end=864
+  _globals['_EXPORTSTOCKSRESPONSE']._serialized_start=866
+  _globals['_EXPORTSTOCKSRESPONSE']._serialized_end=933
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from holdfast.inventory.v1 import stock_pb2 as _stock_pb2
@@ -27,19 +28,29 @@ class ImportOptions(_message.Message):
 
     IMPORT_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
     import_id: _builtins.str
-    """Names the import: a row is applied once per (sku, import_id). 1–64 characters of [A-Za-z0-9._:/-]."""
+    """Names the import: a row is applied once per (sku, import_id), whoever sends it, and this is remembered for 30
+    days at least. 1–64 characters of [A-Za-z0-9._:/-].
+    """
     validate_only: _builtins.bool
-    """Judges every row and changes nothing."""
+    """Judges every row, also against what the database knows, and changes nothing."""
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields of details every row sets; one that a row leaves empty is cleared. Absent: each row sets the fields
+        that it fills and leaves the others as they are.
+        """
+
     def __init__(
         self,
         *,
         import_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -56,14 +67,18 @@ class ImportRow(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
     line: _builtins.int
-    """Line of the row in its file, from 1; for the answer only."""
+    """Line of the row in its file, from 1; for the answer only. 0: the row's number in the stream."""
     sku: _builtins.str
-    """The stock's code; created where there is none."""
+    """The stock's code; created, IN_STOCK, where there is none. Named twice in one import, the first line counts and
+    each further one is refused.
+    """
     quantity: _builtins.int
-    """Units to set, 0 … 1,000,000,000."""
+    """Units to set, 0 … 1,000,000,000, never below what is held. A change writes a movement with reason IMPORT and the
+    import_id as its reference.
+    """
     @_builtins.property
     def details(self) -> _stock_pb2.StockDetails:
-        """What else is known of it."""
+        """What else is known of it; see update_mask."""
 
     def __init__(
         self,
@@ -128,7 +143,7 @@ class ImportProblem(_message.Message):
     sku: _builtins.str
     """Its code."""
     field: _builtins.str
-    """The field."""
+    """The field of ImportRow, such as "quantity" or "details.ean"."""
     description: _builtins.str
     """What is wrong with it."""
     def __init__(
@@ -149,7 +164,10 @@ Global___ImportProblem: _TypeAlias = ImportProblem  # noqa: Y015
 
 @_typing.final
 class ImportStocksResponse(_message.Message):
-    """What an import did."""
+    """What an import did, or with validate_only would do. This is the result of each row: a row is applied, now or by an
+    earlier call with the same import_id, unless a problem names its line. Where there are more problems than are named,
+    mend these and repeat under the same import_id: what was applied stays, and the rest is named.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -158,6 +176,7 @@ class ImportStocksResponse(_message.Message):
     UNCHANGED_COUNT_FIELD_NUMBER: _builtins.int
     REFUSED_COUNT_FIELD_NUMBER: _builtins.int
     PROBLEMS_FIELD_NUMBER: _builtins.int
+    PROBLEM_COUNT_FIELD_NUMBER: _builtins.int
     created_count: _builtins.int
     """Stocks created."""
     updated_count: _builtins.int
@@ -166,9 +185,11 @@ class ImportStocksResponse(_message.Message):
     """Rows that changed nothing, those applied before included."""
     refused_count: _builtins.int
     """Rows refused."""
+    problem_count: _builtins.int
+    """Problems in all."""
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportProblem]:
-        """Why, by line, at most 1,000."""
+        """Why, in the order of the rows, the first 1,000; a row may have several."""
 
     def __init__(
         self,
@@ -178,10 +199,11 @@ class ImportStocksResponse(_message.Message):
         unchanged_count: _builtins.int = ...,
         refused_count: _builtins.int = ...,
         problems: _abc.Iterable[Global___ImportProblem] | None = ...,
+        problem_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_count", b"created_count", "problems", b"problems", "refused_count", b"refused_count", "unchanged_count", b"unchanged_count", "updated_count", b"updated_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_count", b"created_count", "problem_count", b"problem_count", "problems", b"problems", "refused_count", b"refused_count", "unchanged_count", b"unchanged_count", "updated_count", b"updated_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -189,7 +211,7 @@ Global___ImportStocksResponse: _TypeAlias = ImportStocksResponse  # noqa: Y015
 
 @_typing.final
 class ExportStocksRequest(_message.Message):
-    """Asks for every stock."""
+    """Asks for every stock. Filters that are set must all hold."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
