@@ -236,4 +236,25 @@ import_stream_line = Table(
     prefixes=["UNLOGGED"],
 )
 
+# Months of the ledger that left for the archive, each with the file that it is in.
+archived_month = Table(
+    "archived_month",
+    metadata,
+    Column("month", Date, primary_key=True),
+    Column("file_name", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("row_count", BigInteger, nullable=False),
+    Column("delta_sum", BigInteger, nullable=False),
+    Column("archive_time", UtcDateTime, nullable=False),
+)
+
+# The units that an archived month brought to a stock; a month that brought none has no row.
+stock_movement_balance = Table(
+    "stock_movement_balance",
+    metadata,
+    Column("stock_id", Uuid, primary_key=True),
+    Column("month", Date, primary_key=True),
+    Column("quantity", BigInteger, nullable=False),
+)
+
 request = requests_table(metadata, schema="inventory")
