@@ -6,8 +6,8 @@ Servers never migrate by themselves.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from servicekit import schema_history
 from servicekit.conflicts import may_run_again
 from servicekit.crash_points import crash_point
 
@@ -104,23 +105,32 @@ class Schema:
         return target
 
     async def _move(self, engine: AsyncEngine, move: Callable[[Config, str], None], target: str) -> None:
-        async with engine.connect() as guard, engine.connect() as worker:
+        async with self.locked(engine), engine.connect() as worker:
+            crash_point("migrate.after_lock")
+            await self._refuse_if_ahead(worker)
+            for attempt in range(TRIES):
+                try:
+                    await worker.run_sync(self._run, move, target)
+                    return
+                except DBAPIError as error:
+                    await worker.rollback()
+                    # A busy table is waited for in short turns, so that the queue behind it can move on.
+                    if not may_run_again(error) or attempt == TRIES - 1:
+                        raise
+                    log.info("table is busy, trying again", attempt=attempt + 1)
+                    await asyncio.sleep(min(0.2 * 2**attempt, 5))
+
+    @asynccontextmanager
+    async def locked(self, engine: AsyncEngine) -> AsyncIterator[None]:
+        """Keeps every other change of this schema out meanwhile; it takes a connection of its own.
+
+        Raises MigrationLocked.
+        """
+        async with engine.connect() as guard:
             await guard.execution_options(isolation_level="AUTOCOMMIT")
             await self._lock(guard)
-            crash_point("migrate.after_lock")
             try:
-                await self._refuse_if_ahead(worker)
-                for attempt in range(TRIES):
-                    try:
-                        await worker.run_sync(self._run, move, target)
-                        return
-                    except DBAPIError as error:
-                        await worker.rollback()
-                        # A busy table is waited for in short turns, so that the queue behind it can move on.
-                        if not may_run_again(error) or attempt == TRIES - 1:
-                            raise
-                        log.info("table is busy, trying again", attempt=attempt + 1)
-                        await asyncio.sleep(min(0.2 * 2**attempt, 5))
+                yield
             finally:
                 await self._unlock(guard)
 
@@ -133,6 +143,7 @@ class Schema:
             )
 
     def _run(self, connection: Connection, move: Callable[[Config, str], None], target: str) -> None:
+        schema_history.prepare(connection, _applied(connection))
         self._config.attributes["connection"] = connection
         with _crash_points(connection):
             move(self._config, target)
@@ -175,8 +186,9 @@ def run_in_env(config: Any, context: Any) -> None:
     connection.commit()
 
 
-def _tell(*, step: Any, **_: Any) -> None:
+def _tell(*, ctx: Any, step: Any, **_: Any) -> None:
     direction = "applied" if step.is_upgrade else "taken back"
+    schema_history.record(ctx.connection, "stamped" if step.is_stamp else direction, step.up_revision_id)
     log.info(f"revision {direction}", revision=step.up_revision_id, description=step.up_revision.doc)
 
 

@@ -3,7 +3,7 @@
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -39,6 +39,25 @@ ConsistencyCheck = Callable[[], AsyncIterator[Finding]]
 """One check: streams what it finds, in bounded memory."""
 
 
+@dataclass(frozen=True)
+class ContractStep:
+    """A removal that is run by name only; `reason` says why its time has not come, and is empty where it has."""
+
+    name: str
+    done: bool
+    reason: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it may be run now; the run itself verifies afresh."""
+        return not self.done and not self.reason
+
+
+async def no_contract_steps() -> Sequence[ContractStep]:
+    """Of a service that has nothing to remove."""
+    return ()
+
+
 class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     """Answers operators from what the service gives it."""
 
@@ -49,12 +68,14 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         schema: Schema,
         settings: Mapping[str, str],
         checks: Mapping[str, ConsistencyCheck],
+        contract_steps: Callable[[], Awaitable[Sequence[ContractStep]]] = no_contract_steps,
     ) -> None:
         self._service = service
         self._engine = engine
         self._schema = schema
         self._settings = settings
         self._checks = checks
+        self._contract_steps = contract_steps
         self._instance = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._start_time = datetime.now(UTC)
 
@@ -80,13 +101,20 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     ) -> pb.GetMigrationStatusResponse:
         try:
             applied = await self._schema.applied(self._engine)
+            steps = await self._contract_steps()
         except (OSError, SQLAlchemyError) as error:
             raise DatabaseUnavailable from error
         pending = [
             pb.Revision(id=step.id, description=step.description) for step in self._schema.pending(applied)
         ]
         return pb.GetMigrationStatusResponse(
-            applied_revision=applied or "", expected_revision=self._schema.expected, pending=pending
+            applied_revision=applied or "",
+            expected_revision=self._schema.expected,
+            pending=pending,
+            contract_steps=[
+                pb.ContractStep(name=step.name, done=step.done, allowed=step.allowed, reason=step.reason)
+                for step in steps
+            ],
         )
 
     async def CheckConsistency(

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.engines import create_engine
 from servicekit.migrations import VERSION_TABLE, Schema
+from servicekit.schema_history import HISTORY_TABLE
 
 # The INSERT shapes of the old application: it names its own columns only.
 PACKAGE = text(
@@ -85,7 +86,7 @@ async def description(engine: AsyncEngine) -> dict[str, Any]:
                 "checks": sorted(check["name"] or "" for check in inspector.get_check_constraints(table)),
             }
             for table in inspector.get_table_names()
-            if table != VERSION_TABLE
+            if table not in (VERSION_TABLE, HISTORY_TABLE)
         }
 
     async with engine.connect() as connection:
