@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -22,6 +22,8 @@ CALL_CAP_SECONDS = 10.0
 """A call without a deadline, or with a longer one, is treated as if it had this one."""
 UPLOAD_CAP_SECONDS = 60.0
 """The same for a caller that streams its request and names a deadline: a photo may come over a slow line."""
+
+NONE_LONG: Mapping[str, float] = {}
 
 MOST_LISTENING_SECONDS = 1.0
 
@@ -78,10 +80,20 @@ def begin_message(context: Context) -> None:
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Names the call, finds the caller, bounds the time, turns errors into statuses, logs one line."""
 
-    def __init__(self, statuses: ErrorStatuses, admit: Callable[[str], None] = lambda method: None) -> None:
-        """`admit` is asked before each call and raises what refuses it."""
+    def __init__(
+        self,
+        statuses: ErrorStatuses,
+        admit: Callable[[str], None] = lambda method: None,
+        long_calls: Mapping[str, float] = NONE_LONG,
+    ) -> None:
+        """`admit` is asked before each call and raises what refuses it.
+
+        `long_calls` are methods, by full name, that may last longer than others: so many seconds, with a deadline
+        or without. They themselves must not wait long for a silent caller.
+        """
         self._statuses = statuses
         self._admit = admit
+        self._long_calls = long_calls
 
     async def intercept_service(
         self,
@@ -92,7 +104,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or handler_call_details.method.startswith(_QUIET):
             return handler
         method = handler_call_details.method
-        most_seconds = UPLOAD_CAP_SECONDS if handler.request_streaming else CALL_CAP_SECONDS
+        most_seconds = self._most_seconds(method, handler)
         if handler.response_streaming:
             behaviour = self._streaming(method, handler.stream_stream or handler.unary_stream, most_seconds)
             make = (
@@ -109,7 +121,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             )
         return make(behaviour, _tolerant(handler.request_deserializer), handler.response_serializer)
 
-    def _single(self, method: str, behaviour: Any, most_seconds: float) -> Any:
+    def _most_seconds(self, method: str, handler: Any) -> "_MostSeconds":
+        if method in self._long_calls:
+            return _MostSeconds(self._long_calls[method], self._long_calls[method])
+        return _MostSeconds(
+            UPLOAD_CAP_SECONDS if handler.request_streaming else CALL_CAP_SECONDS, CALL_CAP_SECONDS
+        )
+
+    def _single(self, method: str, behaviour: Any, most_seconds: "_MostSeconds") -> Any:
         async def call(request: Any, context: Context) -> Any:
             async with _Guard(self._statuses, method, context, most_seconds):
                 self._admit(method)
@@ -126,7 +145,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _streaming(self, method: str, behaviour: Any, most_seconds: float) -> Any:
+    def _streaming(self, method: str, behaviour: Any, most_seconds: "_MostSeconds") -> Any:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
             async with _Guard(self._statuses, method, context, most_seconds):
                 self._admit(method)
@@ -141,10 +160,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return call
 
 
+@dataclass(frozen=True)
+class _MostSeconds:
+    """How long a call may last whose caller names a deadline, and one whose caller names none."""
+
+    with_deadline: float
+    without: float
+
+
 class _Guard:
     """Around one call: begins it, and lets no exception out but as a status."""
 
-    def __init__(self, statuses: ErrorStatuses, method: str, context: Context, most_seconds: float) -> None:
+    def __init__(
+        self, statuses: ErrorStatuses, method: str, context: Context, most_seconds: _MostSeconds
+    ) -> None:
         self._statuses = statuses
         self._method = method
         self._context = context
@@ -157,7 +186,8 @@ class _Guard:
         self._call_id = str(metadata.get("x-call-id", ""))[:MOST_ID_CHARACTERS] or uuid.uuid4().hex
         left = self._context.time_remaining()
         # Without a deadline grpc answers None or a number of centuries.
-        seconds = CALL_CAP_SECONDS if left is None else min(left, self._most_seconds)
+        most = self._most_seconds
+        seconds = most.without if left is None else min(left, most.with_deadline)
         try:
             caller = _caller(metadata)
         except ActorUnknown as error:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import grpc
@@ -53,6 +53,8 @@ class Service:
     register: Callable[[grpc.aio.Server], None]
     tasks: Tasks
     pollers: Sequence[Poller] = ()
+    long_calls: Mapping[str, float] = field(default_factory=dict)
+    """Methods, by full name, that may last so many seconds: more than any other call."""
     wake_waiters: Callable[[], None] = lambda: None
     """Called when the drain begins, so that calls that only wait answer at once."""
     close: Sequence[Callable[[], object]] = field(default_factory=list)
@@ -73,7 +75,8 @@ class Server:
         self._pollers = [Poller("readiness", self._readiness.look, idle_seconds=1.0), *service.pollers]
         self._polling: list[asyncio.Task[None]] = []
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(service.statuses, self._readiness.admit)], options=_OPTIONS
+            interceptors=[CallInterceptor(service.statuses, self._readiness.admit, service.long_calls)],
+            options=_OPTIONS,
         )
 
     async def start(self) -> int:
