@@ -620,7 +620,7 @@ class ListDailyFactsResponse(_message.Message):
 
     @_builtins.property
     def facts_through_time(self) -> _timestamp_pb2.Timestamp:
-        """Every movement that was made before this time is in the facts; later ones may be."""
+        """Every movement that was committed before this time is in the facts; later ones may be."""
 
     def __init__(
         self,
