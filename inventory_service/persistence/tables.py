@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     Date,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     Interval,
@@ -255,6 +256,69 @@ stock_movement_balance = Table(
     Column("stock_id", Uuid, primary_key=True),
     Column("month", Date, primary_key=True),
     Column("quantity", BigInteger, nullable=False),
+)
+
+# Of when the view `stock_metrics_view` is, and whether the database itself refreshes it; one row.
+stock_metrics_refresh = Table(
+    "stock_metrics_refresh",
+    metadata,
+    Column("only_row", Boolean, primary_key=True, server_default=text("true")),
+    Column("refresh_time", UtcDateTime),
+    Column("scheduled", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint("only_row", name="ck_stock_metrics_refresh_only_row"),
+)
+
+# At or below how many available units a stock is low; a trigger judges it in the transaction of every change.
+stock_threshold = Table(
+    "stock_threshold",
+    metadata,
+    Column(
+        "stock_id",
+        Uuid,
+        ForeignKey(stock.c.id, name="fk_stock_threshold_stock", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("threshold", Integer, nullable=False),
+    CheckConstraint("threshold >= 0", name="ck_stock_threshold_threshold"),
+)
+
+# The same for stocks without one of their own; one row. It was applied to stocks up to the id `applied_to`, or to
+# all of them where that is NULL.
+stock_threshold_default = Table(
+    "stock_threshold_default",
+    metadata,
+    Column("only_row", Boolean, primary_key=True, server_default=text("true")),
+    Column("threshold", Integer),
+    Column("change_time", UtcDateTime, nullable=False),
+    Column("applied_to", Uuid),
+    CheckConstraint("only_row", name="ck_stock_threshold_default_only_row"),
+    CheckConstraint("threshold >= 0", name="ck_stock_threshold_default_threshold"),
+)
+
+# Stocks that are low, and those that were and are not announced yet; written by the trigger.
+stock_alert = Table(
+    "stock_alert",
+    metadata,
+    Column("alert_id", BigInteger, Identity(always=True), primary_key=True),
+    Column(
+        "stock_id",
+        Uuid,
+        ForeignKey(stock.c.id, name="fk_stock_alert_stock", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("threshold", Integer, nullable=False),
+    Column("available_quantity", Integer, nullable=False),
+    Column("low_since_time", UtcDateTime, nullable=False),
+    Column("end_time", UtcDateTime),
+    Column("announced", Boolean, nullable=False, server_default=text("false")),
+    Index("uq_stock_alert_open", "stock_id", unique=True, postgresql_where=text("end_time IS NULL")),
+    Index(
+        "ix_stock_alert_low_since_time",
+        "low_since_time",
+        "stock_id",
+        postgresql_where=text("end_time IS NULL"),
+    ),
+    Index("ix_stock_alert_to_do", "alert_id", postgresql_where=text("NOT announced OR end_time IS NOT NULL")),
 )
 
 request = requests_table(metadata, schema="inventory")
