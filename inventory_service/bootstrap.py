@@ -2,12 +2,14 @@
 
 import grpc
 
+from inventory_service.contract_steps.report import contract_step_report
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.rpc import servicer
 from inventory_service.rpc.consistency import consistency_checks
 from inventory_service.rpc.statuses import STATUSES
 from inventory_service.rpc.work import Work
 from inventory_service.settings import Settings
+from inventory_service.workers.fact_counting import fact_counting
 from inventory_service.workers.reservation_expiry import reservation_expiry
 from servicekit import ops
 from servicekit.engines import create_engine
@@ -28,7 +30,12 @@ def build(settings: Settings) -> Service:
     inventory = servicer.InventoryServicer(transactions, Mutations(transactions, tasks))
     schema = Schema("inventory")
     operators = ops.OpsServicer(
-        "inventory", engine, schema, shown(settings), consistency_checks(transactions)
+        "inventory",
+        engine,
+        schema,
+        shown(settings),
+        consistency_checks(transactions),
+        contract_step_report(engine, schema),
     )
 
     def register(server: grpc.aio.Server) -> None:
@@ -44,6 +51,10 @@ def build(settings: Settings) -> Service:
         statuses=STATUSES,
         register=register,
         tasks=tasks,
-        pollers=[reservation_expiry(transactions, settings.sweep_seconds), request_expiry(transactions)],
+        pollers=[
+            reservation_expiry(transactions, settings.sweep_seconds),
+            fact_counting(transactions, settings.facts_seconds),
+            request_expiry(transactions),
+        ],
         drain_pause_seconds=settings.drain_pause_seconds,
     )

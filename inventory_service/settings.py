@@ -19,6 +19,9 @@ class Settings(Database):
     listen: Address = field(default="127.0.0.1:7411", metadata={"help": "host:port to serve on"})
     pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
     sweep_seconds: float = field(default=0.5, metadata={"help": "pause between looks for due holds"})
+    facts_seconds: float = field(
+        default=1.0, metadata={"help": "pause between looks for movements to count into the daily facts"}
+    )
     drain_pause_seconds: float = field(
         default=1.0, metadata={"help": "time between NOT_SERVING and refusing new calls"}
     )

@@ -1,11 +1,13 @@
 """What the use cases need from outside: the books of one transaction, and their readers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from inventory_service.application.fact_ports import DailyFacts
+from inventory_service.application.import_ports import Imports
 from inventory_service.domain.availability import Hold
 from inventory_service.domain.commands import ReservationCommand, StockCommand
 from inventory_service.domain.errors import Holder
@@ -90,8 +92,16 @@ class Stocks(Protocol):
         """Adds a stock and answers its id; None if another one bears the sku."""
         ...
 
+    async def add_missing(self, details: Mapping[str, StockDetails]) -> Collection[str]:
+        """Adds a stock without units, IN_STOCK, for each sku that none bears; answers these skus."""
+        ...
+
     async def update(self, stock_id: UUID, changes: Mapping[str, object], now: datetime) -> None:
         """Writes values of details, by name, into a stock that is locked."""
+        ...
+
+    async def update_many(self, changes: Mapping[UUID, Mapping[str, object]], now: datetime) -> None:
+        """Writes values of details, by id and name, into stocks that are locked."""
         ...
 
     async def enter_status(self, stock_id: UUID, change: StatusChange, now: datetime) -> None:
@@ -207,4 +217,8 @@ class UnitOfWork(Protocol):
     @property
     def movements(self) -> Movements: ...
     @property
+    def imports(self) -> Imports: ...
+    @property
     def tallies(self) -> Tallies: ...
+    @property
+    def daily_facts(self) -> DailyFacts: ...

@@ -4,6 +4,8 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from inventory_service.persistence.daily_facts import SqlDailyFacts
+from inventory_service.persistence.imports import SqlImports
 from inventory_service.persistence.movements import SqlMovements
 from inventory_service.persistence.reservations import SqlReservations
 from inventory_service.persistence.stock_books import SqlStockBooks
@@ -22,5 +24,7 @@ class SqlUnitOfWork:
         self.books = SqlStockBooks(connection, now, self.movements)
         self.stocks = SqlStocks(connection, now)
         self.reservations = SqlReservations(connection, now)
+        self.imports = SqlImports(connection, now)
         self.tallies = SqlTallies(connection)
+        self.daily_facts = SqlDailyFacts(connection)
         self.requests = RequestLog(connection, request, now)

@@ -6,6 +6,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from inventory_service.application.ports import Tally, UnitOfWork
+from inventory_service.rpc.fact_consistency import daily_facts_check
 from servicekit.ops import ConsistencyCheck, Finding
 from servicekit.transactions import Transactions
 
@@ -26,6 +27,7 @@ def consistency_checks(transactions: Transactions[U]) -> Mapping[str, Consistenc
         "lines": check(
             "lines", lambda uow: uow.tallies.lines, "open_lines", "the sum of those of open holds"
         ),
+        "daily_facts": daily_facts_check(transactions),
     }
 
 

@@ -4,6 +4,7 @@ import grpc
 from holdfast.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 
 from inventory_service.rpc.availability_methods import AvailabilityMethods
+from inventory_service.rpc.history_methods import HistoryMethods
 from inventory_service.rpc.listing_methods import ListingMethods
 from inventory_service.rpc.quantity_methods import QuantityMethods
 from inventory_service.rpc.reserve_stream import ReserveStreamMethods
@@ -13,7 +14,7 @@ SERVICE_NAME = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"].ful
 
 
 class InventoryServicer(
-    StockMethods, ListingMethods, QuantityMethods, ReserveStreamMethods, AvailabilityMethods
+    StockMethods, ListingMethods, QuantityMethods, ReserveStreamMethods, AvailabilityMethods, HistoryMethods
 ):
     """Answers InventoryService. Methods that are not here yet answer UNIMPLEMENTED."""
 

@@ -37,9 +37,13 @@ async def inventory_engine(inventory_url: str) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture(scope="session")
 async def inventory_channel(inventory_url: str) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel to a server whose sweeper sleeps, so that a test sees what the calls themselves do."""
+    """A channel to a server whose workers sleep, so that a test sees what the calls themselves do."""
     settings = Settings(
-        database_url=inventory_url, listen="127.0.0.1:0", sweep_seconds=86_400, drain_pause_seconds=0
+        database_url=inventory_url,
+        listen="127.0.0.1:0",
+        sweep_seconds=86_400,
+        facts_seconds=86_400,
+        drain_pause_seconds=0,
     )
     server = Server(bootstrap.build(settings))
     port = await server.start()

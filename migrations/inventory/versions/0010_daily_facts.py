@@ -184,9 +184,7 @@ def downgrade() -> None:
 def _fill() -> None:
     bind = op.get_bind()
     bind.execute(sa.text(INSTANT))
-    boundary, position = bind.execute(
-        sa.text("SELECT boundary, position FROM analytics.first_fill")
-    ).one()
+    boundary, position = bind.execute(sa.text("SELECT boundary, position FROM analytics.first_fill")).one()
     noted = 0
     while position < boundary:
         values = {"position": position, "boundary": boundary, "batch": BATCH}

@@ -37,6 +37,7 @@ WORKING = {
     "GetReservation",
     "ListReservations",
     "ListMovements",
+    "ListDailyFacts",
 }
 NOT_YET = {method.name for method in SERVICE.methods} - WORKING
 ROUNDS = 120

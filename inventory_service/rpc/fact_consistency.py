@@ -1,0 +1,66 @@
+"""The check that the daily facts come to what the ledger says, for every day of which it has movements."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import date
+from functools import partial
+from typing import TypeVar
+
+from inventory_service.application.ports import UnitOfWork
+from inventory_service.domain.daily_fact import FactDifference
+from servicekit.ops import ConsistencyCheck, Finding
+from servicekit.transactions import Transactions
+
+CHUNK = 500
+
+U = TypeVar("U", bound=UnitOfWork)
+
+
+def daily_facts_check(transactions: Transactions[U]) -> ConsistencyCheck:
+    """Walks the days, one a transaction. Facts of months that are no longer in the ledger are left alone."""
+
+    async def check() -> AsyncIterator[Finding]:
+        day: date | None = date.min
+        while day := await transactions.read(partial(_next_day, day)):
+            async for difference in _by_stock(transactions, day):
+                yield _finding(difference, difference.sku, "the sum of its movements")
+            for difference in await transactions.read(partial(_by_status, day)):
+                yield _finding(difference, day.isoformat(), "the sum of those by sku")
+
+    return check
+
+
+async def _by_stock(transactions: Transactions[U], day: date) -> AsyncIterator[FactDifference]:
+    after = ("", "")
+    while True:
+        found = await transactions.read(partial(_stocks, day, after))
+        for difference in found:
+            yield difference
+        if len(found) < CHUNK:
+            return
+        after = (found[-1].sku, found[-1].column.value)
+
+
+async def _next_day(after: date, uow: UnitOfWork) -> date | None:
+    return await uow.daily_facts.next_day(after)
+
+
+async def _stocks(day: date, after: tuple[str, str], uow: UnitOfWork) -> Sequence[FactDifference]:
+    return await uow.daily_facts.differences_by_stock(day, after, CHUNK)
+
+
+async def _by_status(day: date, uow: UnitOfWork) -> Sequence[FactDifference]:
+    return await uow.daily_facts.differences_by_status(day)
+
+
+def _finding(difference: FactDifference, subject: str, counted: str) -> Finding:
+    column = difference.column.value
+    return Finding(
+        "daily_facts",
+        subject,
+        f"{column} of {difference.day} is {difference.recorded}, {counted} is {difference.counted}",
+        {
+            "day": difference.day.isoformat(),
+            column: str(difference.recorded),
+            "counted": str(difference.counted),
+        },
+    )

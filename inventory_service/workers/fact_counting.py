@@ -1,0 +1,36 @@
+"""Keeps the daily facts up to the ledger. No command waits for it, and it catches up after any pause."""
+
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from inventory_service.application.count_movements import count_movements
+from inventory_service.application.ports import UnitOfWork
+from servicekit.polling import Poller
+from servicekit.transactions import Transactions
+
+BATCH = 2000
+
+U = TypeVar("U", bound=UnitOfWork)
+log = structlog.get_logger("fact_counting")
+
+
+def fact_counting(transactions: Transactions[U], idle_seconds: float) -> Poller:
+    """A poller that counts at least every `idle_seconds`; safe with any number of replicas."""
+
+    async def step() -> bool:
+        # A look without the lock first: most of the time one replica has counted for all.
+        if not await transactions.read(lambda uow: uow.daily_facts.uncounted()):
+            return False
+        progress = await transactions.run(partial(count_movements, BATCH), name="facts", repeatable=True)
+        behind = progress.counted == BATCH
+        if behind:
+            log.info(
+                "catching up with the ledger",
+                counted=progress.counted,
+                through=progress.through_time.isoformat(),
+            )
+        return behind
+
+    return Poller("fact_counting", step, idle_seconds=idle_seconds)
