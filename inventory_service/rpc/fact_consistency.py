@@ -19,8 +19,9 @@ def daily_facts_check(transactions: Transactions[U]) -> ConsistencyCheck:
     """Walks the days, one a transaction. Facts of months that are no longer in the ledger are left alone."""
 
     async def check() -> AsyncIterator[Finding]:
-        day: date | None = date.min
-        while day := await transactions.read(partial(_next_day, day)):
+        day = date.min
+        while following := await transactions.read(partial(_next_day, day)):
+            day = following
             async for difference in _by_stock(transactions, day):
                 yield _finding(difference, difference.sku, "the sum of its movements")
             for difference in await transactions.read(partial(_by_status, day)):
