@@ -398,21 +398,24 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListLowStock(self, request, context):
-        """Lists stocks at or below their threshold, the longest first.
+        """Lists stocks that are low, the longest first. Every change of a stock judges it at once, whoever makes it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SetStockThreshold(self, request, context):
-        """Sets when a stock counts as low. Errors: STOCK_NOT_FOUND.
+        """Sets when a stock counts as low: one stock, or with an empty sku all that have no threshold of their own. A stock
+        is judged in the call itself; a global threshold is applied within seconds (applying_since_time of ListLowStock).
+        Errors: STOCK_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetStockMetrics(self, request, context):
-        """Answers the computed figures of one stock. Errors: STOCK_NOT_FOUND.
+        """Answers the computed figures of one stock, from the view unless max_staleness says otherwise; of a stock that the
+        view does not have yet, live. Errors: STOCK_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -426,14 +429,16 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RefreshStockMetrics(self, request, context):
-        """Refreshes the view of computed figures; readers are not blocked.
+        """Refreshes the view of computed figures; readers are not blocked. Any caller may. One refresh runs at a time: a
+        call that meets one under way waits for it and answers its time, which may lie before the call. Up to 10 minutes;
+        when the deadline passes first, the refresh goes on, and a repeated call waits for it again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetInventorySummary(self, request, context):
-        """Answers the sums of the whole inventory, a row a status.
+        """Answers the sums of the whole inventory, a row a status, from the view unless max_staleness says otherwise.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

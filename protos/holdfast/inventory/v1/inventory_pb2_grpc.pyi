@@ -101,17 +101,25 @@ class InventoryServiceStub:
     ListMovements: _aio.UnaryUnaryMultiCallable[_movement_pb2.ListMovementsRequest, _movement_pb2.ListMovementsResponse]
     """Lists changes of quantities, newest first."""
     ListLowStock: _aio.UnaryUnaryMultiCallable[_reports_pb2.ListLowStockRequest, _reports_pb2.ListLowStockResponse]
-    """Lists stocks at or below their threshold, the longest first."""
+    """Lists stocks that are low, the longest first. Every change of a stock judges it at once, whoever makes it."""
     SetStockThreshold: _aio.UnaryUnaryMultiCallable[_reports_pb2.SetStockThresholdRequest, _reports_pb2.SetStockThresholdResponse]
-    """Sets when a stock counts as low. Errors: STOCK_NOT_FOUND."""
+    """Sets when a stock counts as low: one stock, or with an empty sku all that have no threshold of their own. A stock
+    is judged in the call itself; a global threshold is applied within seconds (applying_since_time of ListLowStock).
+    Errors: STOCK_NOT_FOUND.
+    """
     GetStockMetrics: _aio.UnaryUnaryMultiCallable[_reports_pb2.GetStockMetricsRequest, _reports_pb2.GetStockMetricsResponse]
-    """Answers the computed figures of one stock. Errors: STOCK_NOT_FOUND."""
+    """Answers the computed figures of one stock, from the view unless max_staleness says otherwise; of a stock that the
+    view does not have yet, live. Errors: STOCK_NOT_FOUND.
+    """
     ListStockMetrics: _aio.UnaryUnaryMultiCallable[_reports_pb2.ListStockMetricsRequest, _reports_pb2.ListStockMetricsResponse]
     """Lists computed figures, by sku."""
     RefreshStockMetrics: _aio.UnaryUnaryMultiCallable[_reports_pb2.RefreshStockMetricsRequest, _reports_pb2.RefreshStockMetricsResponse]
-    """Refreshes the view of computed figures; readers are not blocked."""
+    """Refreshes the view of computed figures; readers are not blocked. Any caller may. One refresh runs at a time: a
+    call that meets one under way waits for it and answers its time, which may lie before the call. Up to 10 minutes;
+    when the deadline passes first, the refresh goes on, and a repeated call waits for it again.
+    """
     GetInventorySummary: _aio.UnaryUnaryMultiCallable[_reports_pb2.GetInventorySummaryRequest, _reports_pb2.GetInventorySummaryResponse]
-    """Answers the sums of the whole inventory, a row a status."""
+    """Answers the sums of the whole inventory, a row a status, from the view unless max_staleness says otherwise."""
     ListDailyFacts: _aio.UnaryUnaryMultiCallable[_reports_pb2.ListDailyFactsRequest, _reports_pb2.ListDailyFactsResponse]
     """Lists what happened day by day, from figures that follow the ledger within seconds; the answer says how far they are."""
     ImportStocks: _aio.StreamUnaryMultiCallable[_transfer_pb2.ImportStocksRequest, _transfer_pb2.ImportStocksResponse]
@@ -330,21 +338,26 @@ class InventoryServiceServicer:
         request: _reports_pb2.ListLowStockRequest,
         context: _aio.ServicerContext[_reports_pb2.ListLowStockRequest, _abc.Awaitable[_reports_pb2.ListLowStockResponse]],
     ) -> _abc.Awaitable[_reports_pb2.ListLowStockResponse]:
-        """Lists stocks at or below their threshold, the longest first."""
+        """Lists stocks that are low, the longest first. Every change of a stock judges it at once, whoever makes it."""
 
     def SetStockThreshold(
         self,
         request: _reports_pb2.SetStockThresholdRequest,
         context: _aio.ServicerContext[_reports_pb2.SetStockThresholdRequest, _abc.Awaitable[_reports_pb2.SetStockThresholdResponse]],
     ) -> _abc.Awaitable[_reports_pb2.SetStockThresholdResponse]:
-        """Sets when a stock counts as low. Errors: STOCK_NOT_FOUND."""
+        """Sets when a stock counts as low: one stock, or with an empty sku all that have no threshold of their own. A stock
+        is judged in the call itself; a global threshold is applied within seconds (applying_since_time of ListLowStock).
+        Errors: STOCK_NOT_FOUND.
+        """
 
     def GetStockMetrics(
         self,
         request: _reports_pb2.GetStockMetricsRequest,
         context: _aio.ServicerContext[_reports_pb2.GetStockMetricsRequest, _abc.Awaitable[_reports_pb2.GetStockMetricsResponse]],
     ) -> _abc.Awaitable[_reports_pb2.GetStockMetricsResponse]:
-        """Answers the computed figures of one stock. Errors: STOCK_NOT_FOUND."""
+        """Answers the computed figures of one stock, from the view unless max_staleness says otherwise; of a stock that the
+        view does not have yet, live. Errors: STOCK_NOT_FOUND.
+        """
 
     def ListStockMetrics(
         self,
@@ -358,14 +371,17 @@ class InventoryServiceServicer:
         request: _reports_pb2.RefreshStockMetricsRequest,
         context: _aio.ServicerContext[_reports_pb2.RefreshStockMetricsRequest, _abc.Awaitable[_reports_pb2.RefreshStockMetricsResponse]],
     ) -> _abc.Awaitable[_reports_pb2.RefreshStockMetricsResponse]:
-        """Refreshes the view of computed figures; readers are not blocked."""
+        """Refreshes the view of computed figures; readers are not blocked. Any caller may. One refresh runs at a time: a
+        call that meets one under way waits for it and answers its time, which may lie before the call. Up to 10 minutes;
+        when the deadline passes first, the refresh goes on, and a repeated call waits for it again.
+        """
 
     def GetInventorySummary(
         self,
         request: _reports_pb2.GetInventorySummaryRequest,
         context: _aio.ServicerContext[_reports_pb2.GetInventorySummaryRequest, _abc.Awaitable[_reports_pb2.GetInventorySummaryResponse]],
     ) -> _abc.Awaitable[_reports_pb2.GetInventorySummaryResponse]:
-        """Answers the sums of the whole inventory, a row a status."""
+        """Answers the sums of the whole inventory, a row a status, from the view unless max_staleness says otherwise."""
 
     def ListDailyFacts(
         self,

@@ -27,49 +27,49 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from holdfast.inventory.v1 import stock_pb2 as holdfast_dot_inventory_dot_v1_dot_stock__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#holdfast/inventory/v1/reports.proto\x12\x15holdfast.inventory.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!holdfast/inventory/v1/stock.proto\"a\n\x18SetStockThresholdRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x16\n\tthreshold\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x03 \x01(\tB\x0c\n\n_threshold\";\n\x19SetStockThresholdResponse\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x11\n\tthreshold\x18\x02 \x01(\x03\"z\n\x08LowStock\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x1a\n\x12\x61vailable_quantity\x18\x02 \x01(\x03\x12\x11\n\tthreshold\x18\x03 \x01(\x03\x12\x32\n\x0elow_since_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x13ListLowStockRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"d\n\x14ListLowStockResponse\x12\x33\n\nlow_stocks\x18\x01 \x03(\x0b\x32\x1f.holdfast.inventory.v1.LowStock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc5\x01\n\x0cStockMetrics\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x19\n\x11reserved_quantity\x18\x03 \x01(\x03\x12\x1a\n\x12\x61vailable_quantity\x18\x04 \x01(\x03\x12\x12\n\ntotal_cost\x18\x05 \x01(\t\x12\x17\n\x0f\x65xpected_profit\x18\x06 \x01(\t\x12\x32\n\x0e\x63\x61lculate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"W\n\x16GetStockMetricsRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x30\n\rmax_staleness\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x81\x01\n\x17GetStockMetricsResponse\x12\x34\n\x07metrics\x18\x01 \x01(\x0b\x32#.holdfast.inventory.v1.StockMetrics\x12\x30\n\x0crefresh_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"r\n\x17ListStockMetricsRequest\x12\x30\n\rmax_staleness\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x9b\x01\n\x18ListStockMetricsResponse\x12\x34\n\x07metrics\x18\x01 \x03(\x0b\x32#.holdfast.inventory.v1.StockMetrics\x12\x30\n\x0crefresh_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x1c\n\x1aRefreshStockMetricsRequest\"O\n\x1bRefreshStockMetricsResponse\x12\x30\n\x0crefresh_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"N\n\x1aGetInventorySummaryRequest\x12\x30\n\rmax_staleness\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb2\x01\n\rStatusSummary\x12\x32\n\x06status\x18\x01 \x01(\x0e\x32\".holdfast.inventory.v1.StockStatus\x12\x13\n\x0bstock_count\x18\x02 \x01(\x03\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12\x19\n\x11reserved_quantity\x18\x04 \x01(\x03\x12\x12\n\ntotal_cost\x18\x05 \x01(\t\x12\x17\n\x0f\x65xpected_profit\x18\x06 \x01(\t\"\x87\x01\n\x1bGetInventorySummaryResponse\x12\x36\n\x08statuses\x18\x01 \x03(\x0b\x32$.holdfast.inventory.v1.StatusSummary\x12\x30\n\x0crefresh_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe5\x01\n\x15ListDailyFactsRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x08grouping\x18\x03 \x01(\x0e\x32(.holdfast.inventory.v1.DailyFactGrouping\x12\x0b\n\x03sku\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"\x95\x02\n\tDailyFact\x12,\n\x08\x64\x61y_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x06status\x18\x02 \x01(\x0e\x32\".holdfast.inventory.v1.StockStatus\x12\x31\n\x08platform\x18\x03 \x01(\x0e\x32\x1f.holdfast.inventory.v1.Platform\x12\x0b\n\x03sku\x18\x04 \x01(\t\x12\x19\n\x11received_quantity\x18\x05 \x01(\x03\x12\x15\n\rsold_quantity\x18\x06 \x01(\x03\x12\x19\n\x11returned_quantity\x18\x07 \x01(\x03\x12\x19\n\x11\x61\x64justed_quantity\x18\x08 \x01(\x03\"\x9a\x01\n\x16ListDailyFactsResponse\x12/\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32 .holdfast.inventory.v1.DailyFact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x36\n\x12\x66\x61\x63ts_through_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x82\x01\n\x11\x44\x61ilyFactGrouping\x12#\n\x1f\x44\x41ILY_FACT_GROUPING_UNSPECIFIED\x10\x00\x12+\n\'DAILY_FACT_GROUPING_STATUS_AND_PLATFORM\x10\x01\x12\x1b\n\x17\x44\x41ILY_FACT_GROUPING_SKU\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#holdfast/inventory/v1/reports.proto\x12\x15holdfast.inventory.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!holdfast/inventory/v1/stock.proto\"a\n\x18SetStockThresholdRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x16\n\tthreshold\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x03 \x01(\tB\x0c\n\n_threshold\"N\n\x19SetStockThresholdResponse\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x11\n\tthreshold\x18\x02 \x01(\x03\x12\x11\n\tnever_low\x18\x03 \x01(\x08\"z\n\x08LowStock\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x1a\n\x12\x61vailable_quantity\x18\x02 \x01(\x03\x12\x11\n\tthreshold\x18\x03 \x01(\x03\x12\x32\n\x0elow_since_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x13ListLowStockRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x9d\x01\n\x14ListLowStockResponse\x12\x33\n\nlow_stocks\x18\x01 \x03(\x0b\x32\x1f.holdfast.inventory.v1.LowStock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x37\n\x13\x61pplying_since_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc5\x01\n\x0cStockMetrics\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x19\n\x11reserved_quantity\x18\x03 \x01(\x03\x12\x1a\n\x12\x61vailable_quantity\x18\x04 \x01(\x03\x12\x12\n\ntotal_cost\x18\x05 \x01(\t\x12\x17\n\x0f\x65xpected_profit\x18\x06 \x01(\t\x12\x32\n\x0e\x63\x61lculate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"W\n\x16GetStockMetricsRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x30\n\rmax_staleness\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x81\x01\n\x17GetStockMetricsResponse\x12\x34\n\x07metrics\x18\x01 \x01(\x0b\x32#.holdfast.inventory.v1.StockMetrics\x12\x30\n\x0crefresh_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"r\n\x17ListStockMetricsRequest\x12\x30\n\rmax_staleness\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x9b\x01\n\x18ListStockMetricsResponse\x12\x34\n\x07metrics\x18\x01 \x03(\x0b\x32#.holdfast.inventory.v1.StockMetrics\x12\x30\n\x0crefresh_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x1c\n\x1aRefreshStockMetricsRequest\"O\n\x1bRefreshStockMetricsResponse\x12\x30\n\x0crefresh_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"N\n\x1aGetInventorySummaryRequest\x12\x30\n\rmax_staleness\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb2\x01\n\rStatusSummary\x12\x32\n\x06status\x18\x01 \x01(\x0e\x32\".holdfast.inventory.v1.StockStatus\x12\x13\n\x0bstock_count\x18\x02 \x01(\x03\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12\x19\n\x11reserved_quantity\x18\x04 \x01(\x03\x12\x12\n\ntotal_cost\x18\x05 \x01(\t\x12\x17\n\x0f\x65xpected_profit\x18\x06 \x01(\t\"\x87\x01\n\x1bGetInventorySummaryResponse\x12\x36\n\x08statuses\x18\x01 \x03(\x0b\x32$.holdfast.inventory.v1.StatusSummary\x12\x30\n\x0crefresh_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe5\x01\n\x15ListDailyFactsRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12:\n\x08grouping\x18\x03 \x01(\x0e\x32(.holdfast.inventory.v1.DailyFactGrouping\x12\x0b\n\x03sku\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"\x95\x02\n\tDailyFact\x12,\n\x08\x64\x61y_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x06status\x18\x02 \x01(\x0e\x32\".holdfast.inventory.v1.StockStatus\x12\x31\n\x08platform\x18\x03 \x01(\x0e\x32\x1f.holdfast.inventory.v1.Platform\x12\x0b\n\x03sku\x18\x04 \x01(\t\x12\x19\n\x11received_quantity\x18\x05 \x01(\x03\x12\x15\n\rsold_quantity\x18\x06 \x01(\x03\x12\x19\n\x11returned_quantity\x18\x07 \x01(\x03\x12\x19\n\x11\x61\x64justed_quantity\x18\x08 \x01(\x03\"\x9a\x01\n\x16ListDailyFactsResponse\x12/\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32 .holdfast.inventory.v1.DailyFact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x36\n\x12\x66\x61\x63ts_through_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x82\x01\n\x11\x44\x61ilyFactGrouping\x12#\n\x1f\x44\x41ILY_FACT_GROUPING_UNSPECIFIED\x10\x00\x12+\n\'DAILY_FACT_GROUPING_STATUS_AND_PLATFORM\x10\x01\x12\x1b\n\x17\x44\x41ILY_FACT_GROUPING_SKU\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'holdfast.inventory.v1.reports_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DAILYFACTGROUPING']._serialized_start=2485
-  _globals['_DAILYFACTGROUPING']._serialized_end=2615
+  _globals['_DAILYFACTGROUPING']._serialized_start=2562
+  _globals['_DAILYFACTGROUPING']._serialized_end=2692
   _globals['_SETSTOCKTHRESHOLDREQUEST']._serialized_start=162
   _globals['_SETSTOCKTHRESHOLDREQUEST']._serialized_end=259
   _globals['_SETSTOCKTHRESHOLDRESPONSE']._serialized_start=261
-  _globals['_SETSTOCKTHRESHOLDRESPONSE']._serialized_end=320
-  _globals['_LOWSTOCK']._serialized_start=322
-  _globals['_LOWSTOCK']._serialized_end=444
-  _globals['_LISTLOWSTOCKREQUEST']._serialized_start=446
-  _globals['_LISTLOWSTOCKREQUEST']._serialized_end=506
-  _globals['_LISTLOWSTOCKRESPONSE']._serialized_start=508
-  _globals['_LISTLOWSTOCKRESPONSE']._serialized_end=608
-  _globals['_STOCKMETRICS']._serialized_start=611
-  _globals['_STOCKMETRICS']._serialized_end=808
-  _globals['_GETSTOCKMETRICSREQUEST']._serialized_start=810
-  _globals['_GETSTOCKMETRICSREQUEST']._serialized_end=897
-  _globals['_GETSTOCKMETRICSRESPONSE']._serialized_start=900
-  _globals['_GETSTOCKMETRICSRESPONSE']._serialized_end=1029
-  _globals['_LISTSTOCKMETRICSREQUEST']._serialized_start=1031
-  _globals['_LISTSTOCKMETRICSREQUEST']._serialized_end=1145
-  _globals['_LISTSTOCKMETRICSRESPONSE']._serialized_start=1148
-  _globals['_LISTSTOCKMETRICSRESPONSE']._serialized_end=1303
-  _globals['_REFRESHSTOCKMETRICSREQUEST']._serialized_start=1305
-  _globals['_REFRESHSTOCKMETRICSREQUEST']._serialized_end=1333
-  _globals['_REFRESHSTOCKMETRICSRESPONSE']._serialized_start=1335
-  _globals['_REFRESHSTOCKMETRICSRESPONSE']._serialized_end=1414
-  _globals['_GETINVENTORYSUMMARYREQUEST']._serialized_start=1416
-  _globals['_GETINVENTORYSUMMARYREQUEST']._serialized_end=1494
-  _globals['_STATUSSUMMARY']._serialized_start=1497
-  _globals['_STATUSSUMMARY']._serialized_end=1675
-  _globals['_GETINVENTORYSUMMARYRESPONSE']._serialized_start=1678
-  _globals['_GETINVENTORYSUMMARYRESPONSE']._serialized_end=1813
-  _globals['_LISTDAILYFACTSREQUEST']._serialized_start=1816
-  _globals['_LISTDAILYFACTSREQUEST']._serialized_end=2045
-  _globals['_DAILYFACT']._serialized_start=2048
-  _globals['_DAILYFACT']._serialized_end=2325
-  _globals['_LISTDAILYFACTSRESPONSE']._serialized_start=2328
-  _globals['_LISTDAILYFACTSRESPONSE']._serialized_end=2482
+  _globals['_SETSTOCKTHRESHOLDRESPONSE']._serialized_end=339
+  _globals['_LOWSTOCK']._serialized_start=341
+  _globals['_LOWSTOCK']._serialized_end=463
+  _globals['_LISTLOWSTOCKREQUEST']._serialized_start=465
+  _globals['_LISTLOWSTOCKREQUEST']._serialized_end=525
+  _globals['_LISTLOWSTOCKRESPONSE']._serialized_start=528
+  _globals['_LISTLOWSTOCKRESPONSE']._serialized_end=685
+  _globals['_STOCKMETRICS']._serialized_start=688
+  _globals['_STOCKMETRICS']._serialized_end=885
+  _globals['_GETSTOCKMETRICSREQUEST']._serialized_start=887
+  _globals['_GETSTOCKMETRICSREQUEST']._serialized_end=974
+  _globals['_GETSTOCKMETRICSRESPONSE']._serialized_start=977
+  _globals['_GETSTOCKMETRICSRESPONSE']._serialized_end=1106
+  _globals['_LISTSTOCKMETRICSREQUEST']._serialized_start=1108
+  _globals['_LISTSTOCKMETRICSREQUEST']._serialized_end=1222
+  _globals['_LISTSTOCKMETRICSRESPONSE']._serialized_start=1225
+  _globals['_LISTSTOCKMETRICSRESPONSE']._serialized_end=1380
+  _globals['_REFRESHSTOCKMETRICSREQUEST']._serialized_start=1382
+  _globals['_REFRESHSTOCKMETRICSREQUEST']._serialized_end=1410
+  _globals['_REFRESHSTOCKMETRICSRESPONSE']._serialized_start=1412
+  _globals['_REFRESHSTOCKMETRICSRESPONSE']._serialized_end=1491
+  _globals['_GETINVENTORYSUMMARYREQUEST']._serialized_start=1493
+  _globals['_GETINVENTORYSUMMARYREQUEST']._serialized_end=1571
+  _globals['_STATUSSUMMARY']._serialized_start=1574
+  _globals['_STATUSSUMMARY']._serialized_end=1752
+  _globals['_GETINVENTORYSUMMARYRESPONSE']._serialized_start=1755
+  _globals['_GETINVENTORYSUMMARYRESPONSE']._serialized_end=1890
+  _globals['_LISTDAILYFACTSREQUEST']._serialized_start=1893
+  _globals['_LISTDAILYFACTSREQUEST']._serialized_end=2122
+  _globals['_DAILYFACT']._serialized_start=2125
+  _globals['_DAILYFACT']._serialized_end=2402
+  _globals['_LISTDAILYFACTSRESPONSE']._serialized_start=2405
+  _globals['_LISTDAILYFACTSRESPONSE']._serialized_end=2559
 # @@protoc_insertion_point(module_scope)

@@ -58,7 +58,9 @@ class SetStockThresholdRequest(_message.Message):
     sku: _builtins.str
     """The stock's code; empty sets the global threshold."""
     threshold: _builtins.int
-    """Low at or below so many available units, 0 … 1,000,000,000; absent removes the stock's own threshold."""
+    """Low at or below so many available units, 0 … 1,000,000,000; absent removes the stock's own threshold, so that the
+    global one counts for it, or the global one.
+    """
     request_id: _builtins.str
     """Makes a retry safe: at most 64 ASCII characters."""
     def __init__(
@@ -86,19 +88,23 @@ class SetStockThresholdResponse(_message.Message):
 
     SKU_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
+    NEVER_LOW_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """The stock's code; empty for the global threshold."""
     threshold: _builtins.int
-    """What now counts."""
+    """What now counts; 0 where nothing does."""
+    never_low: _builtins.bool
+    """Whether there is no threshold at all, neither of the stock nor a global one."""
     def __init__(
         self,
         *,
         sku: _builtins.str = ...,
         threshold: _builtins.int = ...,
+        never_low: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sku", b"sku", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["never_low", b"never_low", "sku", b"sku", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -106,7 +112,9 @@ Global___SetStockThresholdResponse: _TypeAlias = SetStockThresholdResponse  # no
 
 @_typing.final
 class LowStock(_message.Message):
-    """A stock that is running out."""
+    """A stock that is running out: one in IN_STOCK, PRESALE or PREORDER whose available units fell to its threshold or
+    below it, and have not risen since above the threshold by more than a tenth of it (rounded up).
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -119,7 +127,7 @@ class LowStock(_message.Message):
     available_quantity: _builtins.int
     """Units free."""
     threshold: _builtins.int
-    """The threshold it fell to."""
+    """The threshold that counts for it."""
     @_builtins.property
     def low_since_time(self) -> _timestamp_pb2.Timestamp:
         """Since when it is low."""
@@ -174,21 +182,29 @@ class ListLowStockResponse(_message.Message):
 
     LOW_STOCKS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    APPLYING_SINCE_TIME_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
     def low_stocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___LowStock]:
         """The rows."""
 
+    @_builtins.property
+    def applying_since_time(self) -> _timestamp_pb2.Timestamp:
+        """Set while a new global threshold is still being applied, stock by stock: when it was set. Absent: the list is
+        as of this answer, but for holds past their time, whose units count as held for up to a second more.
+        """
+
     def __init__(
         self,
         *,
         low_stocks: _abc.Iterable[Global___LowStock] | None = ...,
         next_page_token: _builtins.str = ...,
+        applying_since_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["applying_since_time", b"applying_since_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["low_stocks", b"low_stocks", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applying_since_time", b"applying_since_time", "low_stocks", b"low_stocks", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -218,7 +234,9 @@ class StockMetrics(_message.Message):
     total_cost: _builtins.str
     """Gross purchase price of the row (not times quantity), a decimal string; empty when unknown."""
     expected_profit: _builtins.str
-    """Profit expected per unit, a decimal string; empty when unknown."""
+    """Profit expected per unit, to the cent: gross purchase price × ROI where that is above 0; a decimal string, empty
+    when unknown.
+    """
     @_builtins.property
     def calculate_time(self) -> _timestamp_pb2.Timestamp:
         """When these figures were computed."""
@@ -254,7 +272,9 @@ class GetStockMetricsRequest(_message.Message):
     """The stock's code."""
     @_builtins.property
     def max_staleness(self) -> _duration_pb2.Duration:
-        """Older figures are computed live instead; absent takes them as they are."""
+        """Older figures are computed live instead, 0 s … 366 d; absent takes the view as it is, and live figures only where
+        it was never filled.
+        """
 
     def __init__(
         self,
@@ -284,7 +304,7 @@ class GetStockMetricsResponse(_message.Message):
 
     @_builtins.property
     def refresh_time(self) -> _timestamp_pb2.Timestamp:
-        """When the view they come from was refreshed; now where they are live."""
+        """The time of the snapshot that they show: the view's last refresh, or now where they are live."""
 
     def __init__(
         self,
@@ -302,7 +322,9 @@ Global___GetStockMetricsResponse: _TypeAlias = GetStockMetricsResponse  # noqa: 
 
 @_typing.final
 class ListStockMetricsRequest(_message.Message):
-    """Asks for a page of figures, by sku."""
+    """Asks for a page of figures, by sku. A token names the last sku and no state of the view: after a refresh between two
+    pages the second continues behind that sku with newer figures, as its refresh_time says.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -315,7 +337,9 @@ class ListStockMetricsRequest(_message.Message):
     """From the page before; all other arguments must be the same."""
     @_builtins.property
     def max_staleness(self) -> _duration_pb2.Duration:
-        """Older figures are computed live instead; absent takes them as they are."""
+        """Older figures are computed live instead, 0 s … 366 d; absent takes the view as it is, and live figures only where
+        it was never filled.
+        """
 
     def __init__(
         self,
@@ -349,7 +373,7 @@ class ListStockMetricsResponse(_message.Message):
 
     @_builtins.property
     def refresh_time(self) -> _timestamp_pb2.Timestamp:
-        """When the view they come from was refreshed; now where they are live."""
+        """The time of the snapshot that they show: the view's last refresh, or now where they are live."""
 
     def __init__(
         self,
@@ -392,7 +416,7 @@ class RefreshStockMetricsResponse(_message.Message):
     REFRESH_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def refresh_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was refreshed."""
+        """The time of the snapshot that the view now shows."""
 
     def __init__(
         self,
@@ -416,7 +440,9 @@ class GetInventorySummaryRequest(_message.Message):
     MAX_STALENESS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def max_staleness(self) -> _duration_pb2.Duration:
-        """Older figures are computed live instead; absent takes them as they are."""
+        """Older figures are computed live instead, 0 s … 366 d; absent takes the view as it is, and live figures only where
+        it was never filled.
+        """
 
     def __init__(
         self,
@@ -452,9 +478,11 @@ class StatusSummary(_message.Message):
     reserved_quantity: _builtins.int
     """Units held."""
     total_cost: _builtins.str
-    """Σ quantity × gross purchase price, a decimal string."""
+    """Σ quantity × gross purchase price, a decimal string; stocks without a price add nothing. (A stock's own total_cost
+    is its price, not times its quantity.)
+    """
     expected_profit: _builtins.str
-    """Σ quantity × profit expected per unit, a decimal string."""
+    """Σ quantity × profit expected per unit, rounded to the cent once, a decimal string; unknown ones add nothing."""
     def __init__(
         self,
         *,
@@ -475,7 +503,7 @@ Global___StatusSummary: _TypeAlias = StatusSummary  # noqa: Y015
 
 @_typing.final
 class GetInventorySummaryResponse(_message.Message):
-    """The sums, a row a status."""
+    """The sums, a row a status; a status without stocks has none."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -487,7 +515,7 @@ class GetInventorySummaryResponse(_message.Message):
 
     @_builtins.property
     def refresh_time(self) -> _timestamp_pb2.Timestamp:
-        """When the view they come from was refreshed; now where they are live."""
+        """The time of the snapshot that they show: the view's last refresh, or now where they are live."""
 
     def __init__(
         self,
