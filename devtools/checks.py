@@ -5,7 +5,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from devtools.console import say
+from devtools.console import say, show
 
 PROTOS = Path("protos")
 
@@ -30,7 +30,7 @@ def lint() -> int:
         say(f"{'✗' if result.returncode else '✓'} {name}")
         if result.returncode:
             failed += 1
-            print(result.stdout + result.stderr)
+            show(f"{result.stdout}{result.stderr}\n")
     return 1 if failed else 0
 
 

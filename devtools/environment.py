@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from devtools.console import progress, say
+from devtools.console import progress, say, show
 from devtools.engines import apt, cache
 from devtools.engines.engine import EngineUnavailable
 
@@ -45,9 +45,9 @@ def enter() -> None:
 
 def _list_commands() -> None:
     """Prints what the Makefile says of each target."""
-    print("make TARGET, or ./dev TARGET:")
+    show("make TARGET, or ./dev TARGET:\n")
     for target, meaning in re.findall(r"^(\w+):\s+## (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE):
-        print(f"  {target:8} {meaning}")
+        say(f"{target:8} {meaning}")
 
 
 def _prepare() -> None:

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from pathlib import Path
 from devtools.engines.run_user import RunUser
 
 POLL_SECONDS = 0.02
+# The state of a listening socket in /proc/net/tcp.
+LISTENING = "0A"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,17 @@ class Process:
     def alive(self) -> bool:
         """Whether this very process still runs; one that only waits to be collected does not."""
         return _start_time(self.pid) == self.started
+
+    @property
+    def listening_ports(self) -> set[int]:
+        """The TCP ports at which this very process accepts connections."""
+        if not self.alive:
+            return set()
+        sockets = set()
+        for descriptor in Path(f"/proc/{self.pid}/fd").glob("*"):
+            with suppress(OSError):
+                sockets.add(str(descriptor.readlink()))
+        return {port for port, inode in _listeners(self.pid) if f"socket:[{inode}]" in sockets}
 
     def stop(self, number: int | None = None, *, patience_seconds: float = 10) -> None:
         """Asks it to end, then ends it; returns when it is gone. Its whole process group is told."""
@@ -127,9 +140,20 @@ def run(
     )
 
 
-def last_words(log: Path) -> str:
-    """Returns the last lines of a log."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-12:])
+def last_words(log: Path, since: int = 0) -> str:
+    """Returns the last lines of a log that were written behind its byte `since`."""
+    return "\n".join(log.read_bytes()[since:].decode(errors="replace").splitlines()[-12:])
+
+
+def _listeners(pid: int) -> Iterator[tuple[int, str]]:
+    """The ports of listening sockets and their inodes, of everybody in the process's network."""
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+                fields = line.split()
+                address, state, inode = fields[1], fields[3], fields[9]
+                if state == LISTENING:
+                    yield int(address.rpartition(":")[2], 16), inode
 
 
 def _start_time(pid: int) -> int | None:

@@ -38,9 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         callspec = getattr(item, "callspec", None)
         engines = {"mysql", "mariadb"}.intersection(map(str, callspec.params.values())) if callspec else ()
-        # Stacks of different checkouts prefer the same ports, so those tests run one after the other.
-        place = item.path.parent if item.path.parent.name == "devtools" else item.path
-        item.add_marker(pytest.mark.xdist_group(" ".join([str(place), *engines])))
+        item.add_marker(pytest.mark.xdist_group(" ".join([str(item.path), *engines])))
 
 
 @pytest.fixture

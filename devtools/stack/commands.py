@@ -1,20 +1,39 @@
 """make up, down, reset and logs."""
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from devtools.console import say
 from devtools.stack.service import LOCAL
 from devtools.stack.stack import Addresses, Stack
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Lets one command at a time change the stack of this checkout."""
+    with Path(__file__).open() as door:
+        try:
+            fcntl.flock(door, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another command changes this stack: waiting until it has ended …")
+            fcntl.flock(door, fcntl.LOCK_EX)
+        yield
+
+
+@_alone()
 def up() -> int:
     """Starts the stack and says how to talk to it."""
     addresses = Stack().up()
     say(f"inventory serves on {addresses.inventory}, delivery on {addresses.delivery}")
     say(f"their databases and addresses are in {LOCAL.name}/env. Try:")
     for line in _examples(addresses):
-        print(f"    {line}")
+        say(f"  {line}")
     return 0
 
 
+@_alone()
 def down() -> int:
     """Stops the stack."""
     stack = Stack()
@@ -24,6 +43,7 @@ def down() -> int:
     return 0
 
 
+@_alone()
 def reset() -> int:
     """Forgets the stack."""
     Stack().reset()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -15,6 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / ".local"
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
+# What a service says when somebody has its port.
+CANNOT_LISTEN = "cannot listen on"
 # Longer than a drain: what is in flight may take its whole deadline.
 STOP_SECONDS = 25.0
 
@@ -42,7 +43,12 @@ class ServiceProcess:
             raise ServiceFailed(f"{self.name}: the migration failed\n{done.stdout}")
 
     def start(self, environment: Mapping[str, str]) -> str:
-        """Starts it unless it runs with this very environment; returns its address without waiting."""
+        """Starts it unless it runs with this very environment; returns its address as soon as it listens there.
+
+        The service takes the port itself: one that was only found free may be somebody else's a moment later. So
+        it tries the preferred one, and where that is taken it is given another by the system.
+        Raises ServiceFailed.
+        """
         listen = f"{self.name.upper()}_LISTEN"
         running = self._running_environment()
         if running and {**environment, listen: running[listen]} == running:
@@ -50,25 +56,22 @@ class ServiceProcess:
         self.stop()
         for file in (self.log, self._process_file):
             file.parent.mkdir(parents=True, exist_ok=True)
-        complete = {**environment, listen: f"{HOST}:{_free_port(self._preferred_port)}"}
-        process = processes.spawn(
-            [sys.executable, "-m", f"{self.name}_service", "serve"],
-            log=self.log,
-            environment=complete,
-            folder=ROOT,
-        )
-        self._environment_file.write_text(json.dumps(complete))
-        process.remember(self._process_file)
-        return complete[listen]
+        for port in (self._preferred_port, 0):
+            began = self.log.stat().st_size if self.log.exists() else 0
+            self._spawn({**environment, listen: f"{HOST}:{port}"})
+            if address := self._listening_address():
+                self._environment_file.write_text(json.dumps({**environment, listen: address}))
+                return address
+            if CANNOT_LISTEN not in processes.last_words(self.log, began):
+                break
+        raise self._failure("does not start")
 
     def wait(self, address: str) -> None:
         """Returns when it says SERVING; raises ServiceFailed with the end of its log when it does not."""
         deadline = time.monotonic() + START_SECONDS
         while not asyncio.run(check(address)):
             if not self.running or time.monotonic() > deadline:
-                raise ServiceFailed(
-                    f"{self.name} does not serve; {self.log} ends with\n{processes.last_words(self.log)}"
-                )
+                raise self._failure("does not serve")
             time.sleep(0.1)
 
     @property
@@ -82,22 +85,31 @@ class ServiceProcess:
             process.stop(patience_seconds=STOP_SECONDS)
         self._process_file.unlink(missing_ok=True)
 
+    def _spawn(self, environment: Mapping[str, str]) -> None:
+        # What it runs with is known only once it listens; nothing may compare equal before.
+        self._environment_file.unlink(missing_ok=True)
+        process = processes.spawn(
+            [sys.executable, "-m", f"{self.name}_service", "serve"],
+            log=self.log,
+            environment=environment,
+            folder=ROOT,
+        )
+        process.remember(self._process_file)
+
+    def _listening_address(self) -> str | None:
+        """Waits until its process listens; None when that ends before or takes too long."""
+        deadline = time.monotonic() + START_SECONDS
+        while (process := processes.recall(self._process_file)) and time.monotonic() < deadline:
+            if ports := process.listening_ports:
+                return f"{HOST}:{min(ports)}"
+            time.sleep(processes.POLL_SECONDS)
+        return None
+
+    def _failure(self, what: str) -> ServiceFailed:
+        return ServiceFailed(f"{self.name} {what}; {self.log} ends with\n{processes.last_words(self.log)}")
+
     def _running_environment(self) -> dict[str, str] | None:
-        if not self.running:
+        if not (self.running and self._environment_file.exists()):
             return None
         environment: dict[str, str] = json.loads(self._environment_file.read_text())
         return environment
-
-
-def _free_port(preferred: int) -> int:
-    """Returns the preferred port, or one that is free where that is taken."""
-    for port in (preferred, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            found: int = probe.getsockname()[1]
-            return found
-    raise ServiceFailed("no port is free")

@@ -1,8 +1,6 @@
-import asyncio
 import fcntl
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +13,6 @@ from devtools.stack import given
 from devtools.stack.databases import home
 from servicekit.health import check
 from tests.devtools.checkout import DATABASE_URLS, PrivateCheckout
-
-PORT_PATIENCE_SECONDS = 120
 
 SYSTEM = (("actor-role", "system"), ("actor-id", "tests"))
 
@@ -96,21 +92,34 @@ def test_as_root_postgres_lives_outside_the_private_checkout_as_another_user(
     assert not outside.folder.parent.exists()
 
 
-async def test_a_taken_port_is_left_to_whoever_has_it(checkout: PrivateCheckout) -> None:
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # A stack of another worker may have it for a while, and would give it back in the middle of this test.
-        for _ in range(PORT_PATIENCE_SECONDS):
-            try:
-                taken.bind(("127.0.0.1", 7411))
-                break
-            except OSError:
-                await asyncio.sleep(1)
-        taken.listen()
-        succeed(checkout, "up")
+async def test_two_at_once_share_one_stack_and_the_second_says_that_it_waits(
+    checkout: PrivateCheckout, postgres_url: str, mariadb_url: str
+) -> None:
+    given = {"INVENTORY_DATABASE_URL": postgres_url, "DELIVERY_DATABASE_URL": mariadb_url}
+    ups = [checkout.begin("up", **given) for _ in range(2)]
+    said = [up.communicate(timeout=180) for up in ups]
 
-    assert checkout.env()["INVENTORY_ADDRESS"] != "127.0.0.1:7411"
-    assert await check(checkout.env()["INVENTORY_ADDRESS"])
+    assert [up.returncode for up in ups] == [0, 0], said
+    waits = [out for out, _ in said if out.startswith("  another command changes this stack: waiting")]
+    assert len(waits) == 1
+    assert "starting" not in waits[0]
+    assert checkout.pids().keys() == {"inventory_service", "delivery_service"}
+    assert await check(checkout.env()["DELIVERY_ADDRESS"])
+
+
+def test_a_stack_comes_up_to_its_end_when_nobody_reads_what_it_says(
+    checkout: PrivateCheckout, postgres_url: str, mariadb_url: str
+) -> None:
+    up = checkout.begin("up", INVENTORY_DATABASE_URL=postgres_url, DELIVERY_DATABASE_URL=mariadb_url)
+    assert up.stdout is not None
+    assert up.stderr is not None
+    up.stdout.readline()
+    up.stdout.close()
+
+    complaints = up.stderr.read()
+
+    assert (up.wait(), complaints) == (0, "")
+    assert checkout.env().keys() >= {"INVENTORY_ADDRESS", "DELIVERY_ADDRESS"}
 
 
 async def test_databases_that_the_environment_names_are_used_and_not_stopped(

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import grpc
@@ -18,14 +19,21 @@ from tests.support.databases import fresh_database
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
+_ASKED = count()
 
 
 def free_port() -> int:
-    """A port of the loopback interface that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback interface that nobody has, and that stays free until somebody asks for it by number.
+
+    It lies below those that the system gives away by itself, and other processes of a run begin elsewhere.
+    """
+    while True:
+        port = 10_000 + (os.getpid() * 97 + next(_ASKED)) % 20_000
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
 
 
 class ServiceProcess:
