@@ -86,7 +86,7 @@ class Schema:
     async def applied(self, engine: AsyncEngine) -> str | None:
         """The revision found in the database, None if it was never migrated."""
         async with engine.connect() as connection:
-            return await connection.run_sync(_applied)
+            return await connection.run_sync(applied_revision)
 
     async def upgrade(self, engine: AsyncEngine, target: str = "head") -> None:
         """Applies what is pending, one transaction a revision. Safe when several run at once, and to run again.
@@ -135,7 +135,7 @@ class Schema:
                 await self._unlock(guard)
 
     async def _refuse_if_ahead(self, worker: AsyncConnection) -> None:
-        applied = await worker.run_sync(_applied)
+        applied = await worker.run_sync(applied_revision)
         await worker.rollback()
         if applied is not None and applied not in {revision.id for revision in self.history()}:
             raise SchemaAhead(
@@ -143,7 +143,7 @@ class Schema:
             )
 
     def _run(self, connection: Connection, move: Callable[[Config, str], None], target: str) -> None:
-        schema_history.prepare(connection, _applied(connection))
+        schema_history.prepare(connection, applied_revision(connection))
         self._config.attributes["connection"] = connection
         with _crash_points(connection):
             move(self._config, target)
@@ -192,7 +192,8 @@ def _tell(*, ctx: Any, step: Any, **_: Any) -> None:
     log.info(f"revision {direction}", revision=step.up_revision_id, description=step.up_revision.doc)
 
 
-def _applied(connection: Connection) -> str | None:
+def applied_revision(connection: Connection) -> str | None:
+    """The revision found in the database, None if it was never migrated."""
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
     return context.get_current_revision()
 

@@ -1,0 +1,85 @@
+"""What each step does, in one transaction each: killed in the middle, it has done nothing."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory_service.contract_steps.standing import BACKUPS, SPLIT_TABLES, Standing
+from inventory_service.contract_steps.verification import differences_from_backups, not_accounted_for
+
+
+class NotVerified(Exception):
+    """What would be removed is not accounted for elsewhere; every complaint is named."""
+
+    def __init__(self, complaints: Sequence[str]) -> None:
+        super().__init__("\n".join(complaints))
+
+
+async def drop_split_tables(connection: AsyncConnection, standing: Standing) -> None:
+    """Makes each split table its own backup, with its keys and defaults, once both are seen to be equal.
+
+    Foreign keys go: a backup must not keep a stock from being removed. Raises NotVerified.
+    """
+    await _keep_writers_out(connection, standing.split_tables)
+    complaints = await differences_from_backups(connection, standing.split_tables)
+    if complaints:
+        complaints.append(
+            "if whatever wrote that is gone, back them up anew by `migrate contract renew-backups`;"
+            " the waiting time then counts from there"
+        )
+    complaints += await not_accounted_for(connection, standing.since)
+    if complaints:
+        raise NotVerified(complaints)
+    for table in standing.split_tables:
+        await _drop_foreign_keys(connection, table)
+        await _execute(connection, f"DROP TABLE inventory.{table}_backup")
+        await _execute(connection, f"ALTER TABLE inventory.{table} RENAME TO {table}_backup")
+
+
+async def restore_split_tables(connection: AsyncConnection, standing: Standing) -> None:
+    """Makes the backups the split tables again, and backs them up."""
+    for table in SPLIT_TABLES:
+        if table not in standing.split_tables and f"{table}_backup" in standing.backups:
+            await _execute(connection, f"ALTER TABLE inventory.{table}_backup RENAME TO {table}")
+            await _execute(connection, f"CREATE TABLE inventory.{table}_backup AS TABLE inventory.{table}")
+
+
+async def renew_backups(connection: AsyncConnection, standing: Standing) -> None:
+    """Backs the split tables up as they are now, once all that they say is accounted for. Raises NotVerified."""
+    await _keep_writers_out(connection, standing.split_tables)
+    if complaints := await not_accounted_for(connection, standing.since):
+        raise NotVerified(complaints)
+    for table in standing.split_tables:
+        await _execute(connection, f"DROP TABLE IF EXISTS inventory.{table}_backup")
+        await _execute(connection, f"CREATE TABLE inventory.{table}_backup AS TABLE inventory.{table}")
+
+
+async def drop_backups(connection: AsyncConnection, standing: Standing) -> None:
+    """Drops the last copy of what the split tables were. Raises NotVerified."""
+    present = [table for table in SPLIT_TABLES if f"{table}_backup" in standing.backups]
+    if present == list(SPLIT_TABLES):
+        complaints = await not_accounted_for(connection, standing.since, "_backup")
+    else:
+        complaints = [
+            f"{', '.join(set(BACKUPS) - set(standing.backups))}: not there, nothing can be verified"
+        ]
+    if complaints:
+        raise NotVerified(complaints)
+    for table in present:
+        await _execute(connection, f"DROP TABLE inventory.{table}_backup")
+
+
+async def _keep_writers_out(connection: AsyncConnection, tables: Sequence[str]) -> None:
+    for table in tables:
+        await _execute(connection, f"LOCK TABLE inventory.{table} IN SHARE MODE")
+
+
+async def _drop_foreign_keys(connection: AsyncConnection, table: str) -> None:
+    query = text("SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid = to_regclass(:table)")
+    for (name,) in (await connection.execute(query, {"table": f"inventory.{table}"})).all():
+        await _execute(connection, f'ALTER TABLE inventory.{table} DROP CONSTRAINT "{name}"')
+
+
+async def _execute(connection: AsyncConnection, statement: str) -> None:
+    await connection.execute(text(statement))

@@ -1,0 +1,124 @@
+"""`inventory-service migrate contract [STEP]`: lists the steps, or runs one of them or its way back."""
+
+import argparse
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from inventory_service.contract_steps import changes
+from inventory_service.contract_steps.standing import CONTRACT, RENEW_BACKUPS, Standing, read_standing
+from inventory_service.contract_steps.steps import (
+    DROP_BACKUPS,
+    DROP_SPLIT_TABLES,
+    contract_step,
+    contract_steps,
+)
+from servicekit import schema_history
+from servicekit.crash_points import crash_point
+from servicekit.migrate_command import Action
+from servicekit.migrations import Schema
+
+RESTORE_SPLIT_TABLES = "restore-split-tables"
+
+Change = Callable[[AsyncConnection, Standing], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One thing that the command can do; `refusal` says why not now, `idle` that there is nothing to do."""
+
+    change: Change
+    done: str
+    refusal: Callable[[Standing], str]
+    idle: Callable[[Standing], bool]
+    discards: bool = False
+
+
+def _why_not_restore(standing: Standing) -> str:
+    return "" if standing.backups else "the backups were dropped: there is nothing to restore from"
+
+
+def _why_not_renew(standing: Standing) -> str:
+    return "" if standing.split_tables else "the split tables were dropped; their backups are the last copy"
+
+
+_RUNS = {
+    DROP_SPLIT_TABLES: _Run(
+        changes.drop_split_tables,
+        "the split tables are dropped; restore-split-tables brings them back as long as the backups are there",
+        lambda standing: contract_step(standing, DROP_SPLIT_TABLES).reason,
+        lambda standing: contract_step(standing, DROP_SPLIT_TABLES).done,
+    ),
+    DROP_BACKUPS: _Run(
+        changes.drop_backups,
+        "the backups are dropped; there is no way back to the split tables any more",
+        lambda standing: contract_step(standing, DROP_BACKUPS).reason,
+        lambda standing: contract_step(standing, DROP_BACKUPS).done,
+        discards=True,
+    ),
+    RESTORE_SPLIT_TABLES: _Run(
+        changes.restore_split_tables,
+        "the split tables are back, as their backups were",
+        _why_not_restore,
+        lambda standing: len(standing.split_tables) == len(changes.SPLIT_TABLES),
+    ),
+    RENEW_BACKUPS: _Run(
+        changes.renew_backups,
+        "the split tables are backed up anew; the waiting time counts from now",
+        _why_not_renew,
+        lambda standing: False,
+    ),
+}
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("step", nargs="?", choices=_RUNS, help="what to run; without it the steps are listed")
+    parser.add_argument(
+        "--discard-data", action="store_true", help="agree that what the last backups hold is lost"
+    )
+
+
+async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngine) -> int:
+    if arguments.step is None:
+        return await _list(schema, engine)
+    run = _RUNS[arguments.step]
+    async with schema.locked(engine), engine.begin() as connection:
+        standing = await connection.run_sync(read_standing, schema.expected)
+        if run.idle(standing):
+            print(f"{arguments.step}: nothing to do")
+            return 0
+        refusal = run.refusal(standing)
+        if not refusal and run.discards and not arguments.discard_data:
+            refusal = (
+                "this is the last copy and there is no way back; have a dump, and repeat with --discard-data"
+            )
+        if refusal:
+            print(f"{arguments.step} refused, nothing was changed: {refusal}", file=sys.stderr)
+            return 1
+        print(f"{arguments.step}: verifying", file=sys.stderr)
+        try:
+            await run.change(connection, standing)
+        except changes.NotVerified as reasons:
+            await connection.rollback()
+            print(f"{arguments.step} refused, nothing was changed:\n{reasons}", file=sys.stderr)
+            return 1
+        await connection.run_sync(schema_history.record, CONTRACT, arguments.step)
+        crash_point("contract.before_commit")
+    print(f"{arguments.step}: done; {run.done}")
+    return 0
+
+
+async def _list(schema: Schema, engine: AsyncEngine) -> int:
+    async with engine.connect() as connection:
+        standing = await connection.run_sync(read_standing, schema.expected)
+    for step in contract_steps(standing):
+        state = "done" if step.done else "allowed" if step.allowed else "not yet"
+        print(f"{step.name:20} {state:8} {step.reason}".rstrip())
+    return 0
+
+
+ACTION = Action(
+    "contract", "list what may be removed after the consolidation, or remove it by name", _add_arguments, _run
+)

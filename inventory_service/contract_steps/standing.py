@@ -1,0 +1,55 @@
+"""Where a database stands between the old schema and the last contract step."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, inspect, select
+from sqlalchemy.sql.functions import now
+
+from servicekit import schema_history
+from servicekit.migrations import applied_revision
+
+SPLIT_TABLES = ("stock_financial", "stock_lifecycle", "stock_metrics")
+BACKUPS = tuple(f"{table}_backup" for table in SPLIT_TABLES)
+CONSOLIDATION = "0002"
+
+CONTRACT = "contract"
+"""The kind of entry in the schema's history that a contract step leaves."""
+RENEW_BACKUPS = "renew-backups"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the guards of the steps look at."""
+
+    now: datetime
+    applied: str
+    """The applied revision, empty if there is none."""
+    expected: str
+    since: datetime | None
+    """When the split tables were last consolidated or backed up anew, None if nobody recorded it."""
+    split_tables: tuple[str, ...]
+    """Those that are still there."""
+    backups: tuple[str, ...]
+    """Those that are still there."""
+    indexes: frozenset[str]
+    """All indexes of the table stock."""
+
+
+def read_standing(connection: Connection, expected: str) -> Standing:
+    """Reads it by the database's clock and catalogue."""
+    tables = set(inspect(connection).get_table_names(schema="inventory"))
+    times = (
+        schema_history.applied_since(connection, CONSOLIDATION),
+        schema_history.last_time(connection, CONTRACT, RENEW_BACKUPS),
+    )
+    indexes = inspect(connection).get_indexes("stock", schema="inventory") if "stock" in tables else []
+    return Standing(
+        now=connection.execute(select(now())).scalar_one(),
+        applied=applied_revision(connection) or "",
+        expected=expected,
+        since=max((time for time in times if time is not None), default=None),
+        split_tables=tuple(table for table in SPLIT_TABLES if table in tables),
+        backups=tuple(table for table in BACKUPS if table in tables),
+        indexes=frozenset(str(index["name"]) for index in indexes),
+    )

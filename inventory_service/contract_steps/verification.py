@@ -1,0 +1,114 @@
+"""Whether what the split tables say is accounted for, looked at afresh before anything is removed.
+
+A stock that was changed since the consolidation is not compared with what the split tables said of it then; one that
+is gone must have been removed by DeleteStock.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+NAMED = 20
+"""So many rows of a complaint are named."""
+
+MONEY = (
+    "purchase_price",
+    "gross_purchase_price",
+    "vat_amount",
+    "vat_rate",
+    "profit_per_shelf_day",
+    "roi_percentage",
+)
+_MONEY_DIFFERS = " OR ".join(
+    f"(split.{name} IS NOT NULL AND stock.{name} IS DISTINCT FROM split.{name})" for name in MONEY
+)
+
+_ENTRIES = (
+    "CASE jsonb_typeof({0}) WHEN 'array' THEN jsonb_array_length({0})"
+    " WHEN 'object' THEN CASE WHEN {0} = '{{}}' THEN 0 ELSE 1 END ELSE 0 END"
+)
+_ENTRIES_MISSING = " OR ".join(
+    f"{_ENTRIES.format('split.' + name)} > {_ENTRIES.format('stock.' + name)}"
+    for name in ("listed_on_platforms", "status_history")
+)
+
+# What was held when the reservations were made is a line of theirs, also after it was released or committed.
+_UNITS_MISSING = """
+    split.reserved_quantity > stock.reserved_quantity AND split.reserved_quantity > COALESCE((
+        SELECT sum(line.quantity) FROM inventory.reservation_line line
+        JOIN inventory.reservation USING (reservation_id)
+        WHERE line.stock_id = stock.id AND reservation.created_by = 'migration'), 0)
+"""
+
+_NOT_ACCOUNTED_FOR = {
+    "stock_financial": ("money that is not in stock", _MONEY_DIFFERS),
+    "stock_lifecycle": ("listings or history that are not in stock", _ENTRIES_MISSING),
+    "stock_metrics": ("held units that neither stock nor a reservation has", _UNITS_MISSING),
+}
+
+
+async def differences_from_backups(connection: AsyncConnection, tables: Sequence[str]) -> list[str]:
+    """What was written to the split tables after they were backed up, or is missing there; a sentence a table."""
+    complaints = []
+    for table in tables:
+        backup = f"{table}_backup"
+        if await _columns(connection, table) != await _columns(connection, backup):
+            complaints.append(f"{table} and {backup} do not have the same columns")
+            continue
+        found = await _stocks(
+            connection,
+            f"(TABLE inventory.{table} EXCEPT ALL TABLE inventory.{backup})"
+            f" UNION ALL (TABLE inventory.{backup} EXCEPT ALL TABLE inventory.{table})",
+        )
+        if found:
+            complaints.append(f"{table} is not what its backup is; rows of the stocks {found}")
+    return complaints
+
+
+async def not_accounted_for(
+    connection: AsyncConnection, since: datetime | None, suffix: str = ""
+) -> list[str]:
+    """What the split tables (or with the suffix "_backup" these) say and the stocks do not; a sentence a kind."""
+    complaints = []
+    for table, (complaint, condition) in _NOT_ACCOUNTED_FOR.items():
+        found = await _stocks(
+            connection,
+            f"SELECT split.stock_id FROM inventory.{table}{suffix} split"  # noqa: S608
+            " JOIN inventory.stock ON stock.id = split.stock_id"
+            f" WHERE stock.updated_at <= :since AND ({condition})",
+            since=since,
+        )
+        if found:
+            complaints.append(f"{table}{suffix} has {complaint}: {found}")
+        gone = await _stocks(
+            connection,
+            f"SELECT split.stock_id FROM inventory.{table}{suffix} split"  # noqa: S608
+            " WHERE NOT EXISTS (SELECT FROM inventory.stock WHERE stock.id = split.stock_id)"
+            " AND NOT EXISTS (SELECT FROM inventory.removed_stock gone WHERE gone.stock_id = split.stock_id)",
+        )
+        if gone:
+            complaints.append(f"{table}{suffix} has rows of stocks that are gone without a trace: {gone}")
+    return complaints
+
+
+async def _columns(connection: AsyncConnection, table: str) -> list[tuple[str, str]]:
+    query = text(
+        "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+        " WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+    )
+    return [(row[0], row[1]) for row in await connection.execute(query, {"table": f"inventory.{table}"})]
+
+
+async def _stocks(connection: AsyncConnection, rows: str, **values: datetime | None) -> str:
+    """Names the first of the stocks that a query finds and counts the rest; empty where it finds none."""
+    query = text(
+        f"WITH found AS MATERIALIZED (SELECT DISTINCT stock_id FROM ({rows}) rows)"  # noqa: S608
+        f" SELECT stock_id, count(*) OVER () FROM found ORDER BY stock_id LIMIT {NAMED}"
+    )
+    found = (await connection.execute(query, values)).all()
+    if not found:
+        return ""
+    more = found[0][1] - len(found)
+    return ", ".join(str(row[0]) for row in found) + (f" and {more} more" if more else "")
