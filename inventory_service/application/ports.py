@@ -8,6 +8,7 @@ from uuid import UUID
 
 from inventory_service.application.fact_ports import DailyFacts
 from inventory_service.application.import_ports import Imports
+from inventory_service.application.ledger_ports import LedgerArchive, LedgerPartitions
 from inventory_service.domain.availability import Hold
 from inventory_service.domain.commands import ReservationCommand, StockCommand
 from inventory_service.domain.errors import Holder
@@ -218,6 +219,10 @@ class UnitOfWork(Protocol):
     def movements(self) -> Movements: ...
     @property
     def imports(self) -> Imports: ...
+    @property
+    def ledger_partitions(self) -> LedgerPartitions: ...
+    @property
+    def ledger_archive(self) -> LedgerArchive: ...
     @property
     def tallies(self) -> Tallies: ...
     @property

@@ -6,6 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.persistence.daily_facts import SqlDailyFacts
 from inventory_service.persistence.imports import SqlImports
+from inventory_service.persistence.ledger_archive import SqlLedgerArchive
+from inventory_service.persistence.ledger_partitions import SqlLedgerPartitions
 from inventory_service.persistence.movements import SqlMovements
 from inventory_service.persistence.reservations import SqlReservations
 from inventory_service.persistence.stock_books import SqlStockBooks
@@ -25,6 +27,8 @@ class SqlUnitOfWork:
         self.stocks = SqlStocks(connection, now)
         self.reservations = SqlReservations(connection, now)
         self.imports = SqlImports(connection, now)
+        self.ledger_partitions = SqlLedgerPartitions(connection)
+        self.ledger_archive = SqlLedgerArchive(connection, now)
         self.tallies = SqlTallies(connection)
         self.daily_facts = SqlDailyFacts(connection)
         self.requests = RequestLog(connection, request, now)

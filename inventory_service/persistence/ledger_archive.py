@@ -1,0 +1,109 @@
+"""Months of the ledger on their way into the archive and back: their entries, balances and records."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, date, datetime
+
+from sqlalchemy import MetaData, Row, Table, and_, delete, exists, func, insert, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory_service.application.ledger_ports import ENTRIES_AT_ONCE
+from inventory_service.domain.ledger import LedgerEntry, LedgerFile, LedgerMonth
+from inventory_service.persistence.ledger_partitions import kept_table_of, table_of
+from inventory_service.persistence.names import NAME, with_names
+from inventory_service.persistence.tables import archived_month, stock_movement, stock_movement_balance
+
+
+class SqlLedgerArchive:
+    """The archive's side of the ledger over one connection."""
+
+    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    async def list_archived(self) -> list[LedgerFile]:
+        """The files of all archived months, in order."""
+        rows = await self._connection.execute(select(archived_month).order_by(archived_month.c.month))
+        return [_file(row) for row in rows]
+
+    async def count(self, month: LedgerMonth) -> int:
+        """The entries in the month's table."""
+        query = select(func.count()).select_from(_table(table_of(month)))
+        return int((await self._connection.execute(query)).scalar_one())
+
+    async def entries(self, month: LedgerMonth, *, kept: bool = False) -> AsyncIterator[list[LedgerEntry]]:
+        """The entries of the month's table, or of the one `kept` of it, in the order of time and number."""
+        entry = _table(kept_table_of(month) if kept else table_of(month))
+        columns = [NAME if name == "sku" else entry.c[name] for name in LedgerEntry._fields]
+        query = (
+            select(*columns)
+            .select_from(with_names(entry, entry.c.stock_id))
+            .order_by(entry.c.create_time, entry.c.movement_id)
+        )
+        async with self._connection.stream(query, execution_options={"yield_per": ENTRIES_AT_ONCE}) as found:
+            async for rows in found.partitions(ENTRIES_AT_ONCE):
+                yield [LedgerEntry._make(row) for row in rows]
+
+    async def add_entries(self, month: LedgerMonth, entries: Sequence[LedgerEntry]) -> None:
+        """Writes entries into a table that is not part of the ledger yet."""
+        table = _table(table_of(month))
+        columns = [name for name in LedgerEntry._fields if name in table.c]
+        values = [{name: getattr(entry, name) for name in columns} for entry in entries]
+        await self._connection.execute(insert(table), values)
+
+    async def leave_balances(self, file: LedgerFile) -> None:
+        """Enters what the month brought to each stock, and the file that it is in."""
+        entry = _table(table_of(file.month))
+        brought = (
+            select(entry.c.stock_id, literal(_key(file.month)), func.sum(entry.c.delta))
+            .group_by(entry.c.stock_id)
+            .having(func.sum(entry.c.delta) != 0)
+        )
+        balance = stock_movement_balance
+        await self._connection.execute(
+            insert(balance).from_select(["stock_id", "month", "quantity"], brought)
+        )
+        record = {
+            "month": _key(file.month),
+            "file_name": file.name,
+            "sha256": file.sha256,
+            "row_count": file.row_count,
+            "delta_sum": file.delta_sum,
+            "archive_time": self._now,
+        }
+        await self._connection.execute(insert(archived_month).values(record))
+
+    async def agrees(self, file: LedgerFile) -> bool:
+        """Whether the month's table has as many entries as the file, and brings what the balances say."""
+        entry, balance = _table(table_of(file.month)), stock_movement_balance
+        found = (
+            select(entry.c.stock_id, func.sum(entry.c.delta).label("quantity"))
+            .group_by(entry.c.stock_id)
+            .having(func.sum(entry.c.delta) != 0)
+            .subquery()
+        )
+        left = select(balance).where(balance.c.month == _key(file.month)).subquery()
+        same = and_(found.c.stock_id == left.c.stock_id, found.c.quantity == left.c.quantity)
+        unlike = select(1).select_from(found.join(left, same, full=True))
+        unlike = unlike.where(found.c.stock_id.is_(None) | left.c.stock_id.is_(None))
+        query = select(exists(unlike))
+        differs = (await self._connection.execute(query)).scalar_one()
+        return not differs and await self.count(file.month) == file.row_count
+
+    async def forget(self, month: LedgerMonth) -> None:
+        """Removes the balances of a month and the name of its file."""
+        balance = stock_movement_balance
+        await self._connection.execute(delete(balance).where(balance.c.month == _key(month)))
+        await self._connection.execute(delete(archived_month).where(archived_month.c.month == _key(month)))
+
+
+def _table(name: str) -> Table:
+    return stock_movement.to_metadata(MetaData(), name=name)
+
+
+def _key(month: LedgerMonth) -> date:
+    return month.start.date()
+
+
+def _file(row: Row[tuple[object, ...]]) -> LedgerFile:
+    month = LedgerMonth.of(datetime(row.month.year, row.month.month, 1, tzinfo=UTC))
+    return LedgerFile(month, row.file_name, row.sha256, row.row_count, row.delta_sum)

@@ -1,0 +1,166 @@
+"""The partitions of `stock_movement`: one a month, and the default one that takes what has no month's.
+
+Every statement here that needs a strong lock waits for it in turns of 200 ms: writers queue behind a waiting one.
+"""
+
+import asyncio
+import random
+import re
+from collections.abc import Mapping
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory_service.domain.ledger import LedgerMonth
+from inventory_service.persistence.tables import stock_movement
+from servicekit.conflicts import lock_wait_ended
+
+TRIES = 20
+LOCK_WAIT = "200ms"
+STATEMENT_LIMIT = "60s"
+
+_ATTACHED = text("""
+    SELECT partition.relname AS name, pg_get_expr(partition.relpartbound, partition.oid) AS bounds
+    FROM pg_inherits JOIN pg_class partition ON partition.oid = inhrelid
+    WHERE inhparent = 'inventory.stock_movement'::regclass
+""")
+_STRAYS = text("""
+    SELECT date_trunc('month', create_time, 'UTC') AS month, count(*) AS entries
+    FROM ONLY inventory.stock_movement_default GROUP BY 1 ORDER BY 1
+""")
+_BEGIN_CHANGE = text("SELECT pg_try_advisory_xact_lock(hashtext('holdfast.inventory.partitions'))")
+_LIMITS = text(
+    "SELECT set_config('lock_timeout', :wait, true), set_config('statement_timeout', :limit, true)"
+)
+_QUOTED = text("SELECT format(CAST(:template AS text), VARIADIC CAST(:values AS text[]))")
+_THERE = text("SELECT to_regclass(format('inventory.%I', CAST(:table AS text))) IS NOT NULL")
+
+# %1$I is the month's table, %2$I that of a detached month, %3$L and %4$L the month's bounds, %5$s the
+# ledger's columns.
+_MAKE = """
+    CREATE TABLE inventory.%1$I
+    (LIKE inventory.stock_movement INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)
+"""
+# Who attaches a table that proves its bounds itself spares the engine to read it under lock.
+_BOUND = """
+    ALTER TABLE inventory.%1$I ADD CONSTRAINT ck_bounds CHECK (create_time >= %3$L AND create_time < %4$L)
+"""
+_CLOSE_DEFAULT = "LOCK TABLE inventory.stock_movement_default IN EXCLUSIVE MODE"
+_COLUMNS = ", ".join(stock_movement.c.keys())
+_TAKE_STRAYS = """
+    WITH stray AS (
+        DELETE FROM ONLY inventory.stock_movement_default
+        WHERE create_time >= %3$L AND create_time < %4$L RETURNING %5$s
+    )
+    INSERT INTO inventory.%1$I (%5$s) SELECT %5$s FROM stray
+"""
+_ATTACH = """
+    ALTER TABLE inventory.stock_movement ATTACH PARTITION inventory.%1$I FOR VALUES FROM (%3$L) TO (%4$L)
+"""
+_UNBOUND = "ALTER TABLE inventory.%1$I DROP CONSTRAINT ck_bounds"
+_CLOSE = "LOCK TABLE inventory.%1$I IN SHARE MODE"
+_DETACH = "ALTER TABLE inventory.stock_movement DETACH PARTITION inventory.%1$I"
+_KEEP = "ALTER TABLE inventory.%1$I RENAME TO %2$I"
+_TAKE_BACK = "ALTER TABLE inventory.%2$I RENAME TO %1$I"
+_DROP_KEPT = "DROP TABLE inventory.%2$I"
+
+
+class SqlLedgerPartitions:
+    """The partitions over one connection; nothing is seen by others before its transaction commits."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def attached(self) -> list[LedgerMonth]:
+        """The months that have a partition with exactly their bounds, in order."""
+        bounds = {row.name: row.bounds for row in await self._connection.execute(_ATTACHED)}
+        return sorted(
+            month for name in bounds if (month := _month_of(name)) and bounds[name] == _bounds(month)
+        )
+
+    async def strays(self) -> Mapping[LedgerMonth, int]:
+        """The entries in the default partition, by month."""
+        rows = await self._connection.execute(_STRAYS)
+        return {LedgerMonth.of(row.month): row.entries for row in rows}
+
+    async def begin_change(self) -> bool:
+        """Whether this transaction is the only one that makes partitions."""
+        return bool((await self._connection.execute(_BEGIN_CHANGE)).scalar())
+
+    async def make(self, month: LedgerMonth) -> None:
+        """Makes a month's table with all indexes; it is not part of the ledger yet."""
+        await self._change(_MAKE, month)
+
+    async def attach(self, month: LedgerMonth) -> None:
+        """Makes the month's table part of the ledger, and moves strays of the month into it.
+
+        The default partition is closed to writers meanwhile, to readers for the last instant only.
+        """
+        await self._change(_BOUND, month)
+        for template in (_CLOSE_DEFAULT, _TAKE_STRAYS, _ATTACH, _UNBOUND):
+            await self._change(template, month)
+
+    async def close(self, month: LedgerMonth) -> None:
+        """Keeps late entries out of the month until the transaction ends; readers go on."""
+        await self._change(_CLOSE, month)
+
+    async def detach(self, month: LedgerMonth) -> None:
+        """Takes the month's table out of the ledger; it stays as stock_movement_archived_….
+
+        From here to the end of the transaction nobody reads or writes the ledger: commit at once.
+        """
+        await self._change(_DETACH, month)
+        await self._change(_KEEP, month)
+
+    async def keeps(self, month: LedgerMonth) -> bool:
+        """Whether the table of a month that was detached is still there."""
+        return bool((await self._connection.execute(_THERE, {"table": kept_table_of(month)})).scalar())
+
+    async def take_back(self, month: LedgerMonth) -> None:
+        """Gives the table of a month that was detached its name again."""
+        await self._change(_TAKE_BACK, month)
+
+    async def drop_kept(self, month: LedgerMonth) -> None:
+        """Drops the table of a month that was detached."""
+        await self._change(_DROP_KEPT, month)
+
+    async def _change(self, template: str, month: LedgerMonth) -> None:
+        start, end = _instant(month), _instant(month.plus(1))
+        values = [table_of(month), kept_table_of(month), start, end, _COLUMNS]
+        quoted = await self._connection.execute(_QUOTED, {"template": template, "values": values})
+        statement = quoted.scalar_one()
+        await self._connection.execute(_LIMITS, {"wait": LOCK_WAIT, "limit": STATEMENT_LIMIT})
+        for attempt in range(TRIES):
+            try:
+                async with self._connection.begin_nested():
+                    await self._connection.exec_driver_sql(statement)
+            except DBAPIError as error:
+                if not lock_wait_ended(error) or attempt == TRIES - 1:
+                    raise
+                await asyncio.sleep(random.uniform(0.1, 0.4))
+            else:
+                return
+
+
+def table_of(month: LedgerMonth) -> str:
+    """The name of the month's table."""
+    return f"stock_movement_{month.year:04}_{month.number:02}"
+
+
+def kept_table_of(month: LedgerMonth) -> str:
+    """The name of its table once the month is detached."""
+    return f"stock_movement_archived_{month.year:04}_{month.number:02}"
+
+
+def _month_of(table: str) -> LedgerMonth | None:
+    found = re.fullmatch(r"stock_movement_(\d{4})_(\d\d)", table)
+    return LedgerMonth(int(found[1]), int(found[2])) if found else None
+
+
+def _bounds(month: LedgerMonth) -> str:
+    return f"FOR VALUES FROM ('{_instant(month)}') TO ('{_instant(month.plus(1))}')"
+
+
+def _instant(month: LedgerMonth) -> str:
+    return f"{month}-01 00:00:00+00"
