@@ -10,6 +10,7 @@ from inventory_service.rpc.statuses import STATUSES
 from inventory_service.rpc.work import Work
 from inventory_service.settings import Settings
 from inventory_service.workers.fact_counting import fact_counting
+from inventory_service.workers.import_expiry import import_expiry
 from inventory_service.workers.reservation_expiry import reservation_expiry
 from servicekit import ops
 from servicekit.engines import create_engine
@@ -55,6 +56,8 @@ def build(settings: Settings) -> Service:
             reservation_expiry(transactions, settings.sweep_seconds),
             fact_counting(transactions, settings.facts_seconds),
             request_expiry(transactions),
+            import_expiry(transactions),
         ],
+        long_calls=servicer.LONG_CALLS,
         drain_pause_seconds=settings.drain_pause_seconds,
     )

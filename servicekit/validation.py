@@ -31,6 +31,11 @@ class Violations:
         if len(self._found) < MOST_VIOLATIONS:
             self._found.append(Violation(field, description))
 
+    @property
+    def found(self) -> tuple[Violation, ...]:
+        """The violations noted so far."""
+        return tuple(self._found)
+
     def raise_if_any(self) -> None:
         """Raises FieldInvalid with all violations noted so far."""
         if self._found:

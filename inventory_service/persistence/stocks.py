@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Update, cast, delete, literal, select, tuple_, update
+from sqlalchemy import Update, bindparam, cast, delete, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +19,7 @@ from inventory_service.persistence import stock_documents
 from inventory_service.persistence.tables import removed_stock, stock
 from servicekit.engines import UtcDateTime
 
+_ADD = insert(stock).on_conflict_do_nothing(index_elements=[stock.c.sku])
 _DETAIL_COLUMNS = [field.name for field in dataclasses.fields(StockDetails) if field.name != "external_ids"]
 
 
@@ -30,27 +32,38 @@ class SqlStocks:
 
     async def add(self, sku: str, quantity: int, status: StockStatus, details: StockDetails) -> UUID | None:
         """Adds a stock and answers its id; None if another one bears the sku."""
-        values = _stored(vars(details)) | {
-            "sku": sku,
-            "quantity": quantity,
-            "reserved_quantity": 0,
-            "status": status.value,
-            "status_history": [stock_documents.status_change(StatusChange(None, status, self._now))],
-            "created_at": self._now,
-            "updated_at": self._now,
-        }
-        statement = (
-            insert(stock)
-            .values(values)
-            .on_conflict_do_nothing(index_elements=[stock.c.sku])
-            .returning(stock.c.id)
-        )
+        statement = _ADD.values(self._new(sku, quantity, status, details)).returning(stock.c.id)
         stock_id: UUID | None = (await self._connection.execute(statement)).scalar()
         return stock_id
+
+    async def add_missing(self, details: Mapping[str, StockDetails]) -> Collection[str]:
+        """Adds a stock without units, IN_STOCK, for each sku that none bears; answers these skus."""
+        query = select(stock.c.sku).where(stock.c.sku.in_(list(details)))
+        # By sku, so that two that add the same stocks wait for each other in one order.
+        missing = sorted(details.keys() - set((await self._connection.execute(query)).scalars()))
+        if not missing:
+            return ()
+        rows = [self._new(sku, 0, StockStatus.IN_STOCK, details[sku]) for sku in missing]
+        return set((await self._connection.execute(_ADD.returning(stock.c.sku), rows)).scalars())
 
     async def update(self, stock_id: UUID, changes: Mapping[str, object], now: datetime) -> None:
         """Writes values of details, by name, into a stock that is locked."""
         await self._connection.execute(_changed(stock_id, now).values(_stored(changes)))
+
+    async def update_many(self, changes: Mapping[UUID, Mapping[str, object]], now: datetime) -> None:
+        """Writes values of details, by id and name, into stocks that are locked."""
+        alike: dict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
+        for stock_id, values in changes.items():
+            new = {f"new_{name}": value for name, value in _stored(values).items()}
+            alike[tuple(sorted(values))].append(new | {"stock_id": stock_id, "now": now})
+        for names, rows in alike.items():
+            statement = (
+                update(stock)
+                .where(stock.c.id == bindparam("stock_id"))
+                .values({name: bindparam(f"new_{name}", type_=stock.c[name].type) for name in names})
+                .values(version=stock.c.version + 1, updated_at=bindparam("now", type_=UtcDateTime))
+            )
+            await self._connection.execute(statement, rows)
 
     async def enter_status(self, stock_id: UUID, change: StatusChange, now: datetime) -> None:
         """Moves a stock that is locked to another status and appends the change to its history."""
@@ -81,6 +94,17 @@ class SqlStocks:
         """Ends an open offer of a stock that is locked."""
         ended = {"status": "ended", "ended_at": now.isoformat()}
         await self.change_listing(stock_id, listing, ended, now)
+
+    def _new(self, sku: str, quantity: int, status: StockStatus, details: StockDetails) -> dict[str, object]:
+        return _stored(vars(details)) | {
+            "sku": sku,
+            "quantity": quantity,
+            "reserved_quantity": 0,
+            "status": status.value,
+            "status_history": [stock_documents.status_change(StatusChange(None, status, self._now))],
+            "created_at": self._now,
+            "updated_at": self._now,
+        }
 
     async def remove(self, stock_id: UUID, now: datetime) -> None:
         """Removes a stock that is locked; its sku stays known to the history."""

@@ -9,12 +9,21 @@ from inventory_service.rpc.listing_methods import ListingMethods
 from inventory_service.rpc.quantity_methods import QuantityMethods
 from inventory_service.rpc.reserve_stream import ReserveStreamMethods
 from inventory_service.rpc.stock_methods import StockMethods
+from inventory_service.rpc.transfer_methods import TRANSFER_SECONDS, TransferMethods
 
 SERVICE_NAME = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"].full_name
 
+LONG_CALLS = {f"/{SERVICE_NAME}/{method}": TRANSFER_SECONDS for method in ("ImportStocks", "ExportStocks")}
+
 
 class InventoryServicer(
-    StockMethods, ListingMethods, QuantityMethods, ReserveStreamMethods, AvailabilityMethods, HistoryMethods
+    StockMethods,
+    ListingMethods,
+    QuantityMethods,
+    ReserveStreamMethods,
+    AvailabilityMethods,
+    HistoryMethods,
+    TransferMethods,
 ):
     """Answers InventoryService. Methods that are not here yet answer UNIMPLEMENTED."""
 

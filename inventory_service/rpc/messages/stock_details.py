@@ -1,7 +1,7 @@
 """What is known of a stock beside its numbers."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from uuid import UUID
 
@@ -50,17 +50,31 @@ def stock_details(v: Violations, path: str, message: pb.StockDetails) -> StockDe
 
 def changed_details(v: Violations, message: pb.StockDetails, update_mask: FieldMask) -> Mapping[str, object]:
     """The values that the mask names, by the domain's names; an empty value clears."""
-    paths = field_mask(v, update_mask, [field.name for field in message.DESCRIPTOR.fields])
+    return chosen_details(v, message, details_mask(v, "update_mask", update_mask))
+
+
+def chosen_details(v: Violations, message: pb.StockDetails, fields: Iterable[str]) -> Mapping[str, object]:
+    """The values of these fields of the contract, by the domain's names; an empty value clears."""
     details = stock_details(v, "details", message)
-    return {name: getattr(details, name) for name in (_DATES.get(path, path) for path in paths)}
+    return {name: getattr(details, name) for name in (_DATES.get(field, field) for field in fields)}
 
 
-def field_mask(v: Violations, mask: FieldMask, known: Sequence[str]) -> set[str]:
-    """The known fields that a required update_mask names."""
-    v.count("update_mask.paths", len(mask.paths), least=1, most=len(known))
-    for index, path in enumerate(mask.paths):
-        if path not in known:
-            v.add(f"update_mask.paths[{index}]", f"must be one of {', '.join(known)}")
+def given_details(v: Violations, message: pb.StockDetails) -> Mapping[str, object]:
+    """The values of the fields that are not empty, by the domain's names."""
+    return chosen_details(v, message, [field.name for field, _ in message.ListFields()])
+
+
+def details_mask(v: Violations, path: str, mask: FieldMask) -> set[str]:
+    """The fields of details that a required mask names; `path` is the field that bears it."""
+    return field_mask(v, mask, [field.name for field in pb.StockDetails.DESCRIPTOR.fields], path)
+
+
+def field_mask(v: Violations, mask: FieldMask, known: Sequence[str], path: str = "update_mask") -> set[str]:
+    """The known fields that a required mask names."""
+    v.count(f"{path}.paths", len(mask.paths), least=1, most=len(known))
+    for index, name in enumerate(mask.paths):
+        if name not in known:
+            v.add(f"{path}.paths[{index}]", f"must be one of {', '.join(known)}")
     return set(mask.paths) & set(known)
 
 
