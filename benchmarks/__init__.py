@@ -1,0 +1,1 @@
+"""Measurements that take minutes: `python -m benchmarks.<name>`; each prints what it did and what came out."""
