@@ -155,17 +155,31 @@ def _move_rows() -> None:
         f"UPDATE inventory.stock s SET {taken} FROM inventory.stock_financial f"  # noqa: S608
         f" WHERE f.stock_id = s.id AND ({missing})"
     )
-    op.execute(
-        "UPDATE inventory.stock s SET"
-        " listed_on_platforms = COALESCE(s.listed_on_platforms, l.listed_on_platforms),"
-        " status_history = COALESCE(s.status_history, l.status_history)"
-        " FROM inventory.stock_lifecycle l WHERE l.stock_id = s.id"
-        " AND (s.listed_on_platforms IS NULL OR s.status_history IS NULL)"
-    )
+    for column in ("listed_on_platforms", "status_history"):
+        both = _both_documents(column)
+        op.execute(
+            f"UPDATE inventory.stock s SET {column} = {both} FROM inventory.stock_lifecycle l"  # noqa: S608
+            f" WHERE l.stock_id = s.id AND {both} IS DISTINCT FROM s.{column}"
+        )
     op.execute(
         "UPDATE inventory.stock s SET reserved_quantity = m.reserved_quantity"
         " FROM inventory.stock_metrics m WHERE m.stock_id = s.id"
         " AND COALESCE(s.reserved_quantity, 0) = 0 AND m.reserved_quantity <> 0"
+    )
+
+
+def _both_documents(column: str) -> str:
+    """What stock and its lifecycle say together; entries that only the split table has come first."""
+    ours, theirs = f"s.{column}", f"l.{column}"
+    nothing = """IN ('null', '[]', '{}', '""')"""
+    return (
+        f"CASE WHEN {theirs} IS NULL OR {theirs} {nothing} THEN {ours}"  # noqa: S608
+        f" WHEN {ours} IS NULL OR {ours} {nothing} THEN {theirs}"
+        f" WHEN {ours} @> {theirs} OR {ours} @> jsonb_build_array({theirs}) THEN {ours}"
+        f" WHEN jsonb_typeof({ours}) = 'array' AND jsonb_typeof({theirs}) = 'array' THEN"
+        f" (SELECT jsonb_agg(entry ORDER BY number) FROM jsonb_array_elements({theirs})"
+        f" WITH ORDINALITY x (entry, number) WHERE NOT {ours} @> jsonb_build_array(entry)) || {ours}"
+        f" ELSE jsonb_build_array({theirs}, {ours}) END"
     )
 
 
