@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -16,8 +16,13 @@ from servicekit.validation import Violations
 
 DEFAULT_SIZE = 50
 MOST_SIZE = 1000
+# Clients refuse answers above 4 MiB unless told otherwise; the rest is for what stands beside the rows.
+MOST_ANSWER_BYTES = 3 * 1024 * 1024
+# The tag and the length of one message in a repeated field.
+MOST_FRAME_BYTES = 8
 
 Row = TypeVar("Row")
+Rendered = TypeVar("Rendered", bound=Message)
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,31 @@ def next_page_token(request: Message, last_key: Sequence[str]) -> str:
 
 
 def one_page(
-    request: Message, page: Page, rows: Sequence[Row], key: Callable[[Row], tuple[str, ...]]
-) -> tuple[Sequence[Row], str]:
-    """The page's rows and the token of the next; `rows` has one more than the page where there is a next."""
-    shown = rows[: page.size]
-    return shown, next_page_token(request, key(shown[-1])) if len(rows) > page.size else ""
+    request: Message,
+    page: Page,
+    rows: Sequence[Row],
+    key: Callable[[Row], tuple[str, ...]],
+    render: Callable[[Row], Rendered],
+) -> tuple[list[Rendered], str]:
+    """The page's rows as messages, and the token of the next; `rows` has one more where there is a next.
+
+    Rows that are large make a shorter page, so that no answer is larger than callers accept.
+    """
+    messages = first_that_fit(map(render, rows[: page.size]))
+    rest = len(rows) > len(messages)
+    return messages, next_page_token(request, key(rows[len(messages) - 1])) if rest else ""
+
+
+def first_that_fit(messages: Iterable[Rendered]) -> list[Rendered]:
+    """The first of the messages, as many as one answer can bear; always the very first."""
+    fitting: list[Rendered] = []
+    size = 0
+    for message in messages:
+        size += message.ByteSize() + MOST_FRAME_BYTES
+        if fitting and size > MOST_ANSWER_BYTES:
+            break
+        fitting.append(message)
+    return fitting
 
 
 def after_text(page: Page) -> str | None:

@@ -99,10 +99,14 @@ class EvidenceMethods(Methods):
             return await uow.evidence.list_evidence(package.package_id, kind, page.size + 1, before)
 
         found = await self._transactions.read(work)
-        rows, token = one_page(
-            request, page, found, lambda row: (row.create_time.isoformat(), row.evidence_id)
+        photos, token = one_page(
+            request,
+            page,
+            found,
+            lambda row: (row.create_time.isoformat(), row.evidence_id),
+            evidence.evidence_message,
         )
-        return pb.ListEvidenceResponse(evidence=map(evidence.evidence_message, rows), next_page_token=token)
+        return pb.ListEvidenceResponse(evidence=photos, next_page_token=token)
 
     async def _keep(self, header: pb.EvidenceHeader, content: bytes) -> Photo:
         try:

@@ -46,9 +46,14 @@ class OrderMethods(Methods):
         found, packages = await self._transactions.read(
             lambda uow: list_orders(wanted, page.size + 1, before, uow)
         )
-        rows, token = one_page(request, page, found, lambda row: (str(row.order_id),))
-        messages = [order.order_message(row, packages) for row in rows]
-        return pb.ListOrdersResponse(orders=messages, next_page_token=token)
+        orders, token = one_page(
+            request,
+            page,
+            found,
+            lambda row: (str(row.order_id),),
+            lambda row: order.order_message(row, packages),
+        )
+        return pb.ListOrdersResponse(orders=orders, next_page_token=token)
 
     async def GetOrderDeliveryType(
         self, request: pb.GetOrderDeliveryTypeRequest, context: Context
@@ -68,5 +73,5 @@ class OrderMethods(Methods):
             return await uow.packages.list_packages(PackageFilter(order_id=wanted), page.size + 1, before)
 
         found = await self._transactions.read(work)
-        rows, token = one_page(request, page, found, lambda row: (str(row.package_id),))
-        return pb.ListOrderPackagesResponse(packages=map(package_message, rows), next_page_token=token)
+        packages, token = one_page(request, page, found, lambda row: (str(row.package_id),), package_message)
+        return pb.ListOrderPackagesResponse(packages=packages, next_page_token=token)

@@ -77,8 +77,10 @@ class PackageMethods(Methods):
         found = await self._transactions.read(
             lambda uow: uow.packages.list_packages(wanted, page.size + 1, before)
         )
-        rows, token = one_page(request, page, found, lambda row: (str(row.package_id),))
-        return pb.ListPackagesResponse(packages=map(package.package_message, rows), next_page_token=token)
+        packages, token = one_page(
+            request, page, found, lambda row: (str(row.package_id),), package.package_message
+        )
+        return pb.ListPackagesResponse(packages=packages, next_page_token=token)
 
     async def ListAllowedTransitions(
         self, request: pb.ListAllowedTransitionsRequest, context: Context
@@ -98,8 +100,8 @@ class PackageMethods(Methods):
             return await uow.events.list_events(found.package_id, page.size + 1, after)
 
         found = await self._transactions.read(work)
-        rows, token = one_page(request, page, found, lambda row: (str(row.sequence),))
-        return pb.ListPackageEventsResponse(events=map(move.event_message, rows), next_page_token=token)
+        events, token = one_page(request, page, found, lambda row: (str(row.sequence),), move.event_message)
+        return pb.ListPackageEventsResponse(events=events, next_page_token=token)
 
     async def GetWorkflowDistribution(
         self, request: pb.GetWorkflowDistributionRequest, context: Context

@@ -32,9 +32,9 @@ class HistoryMethods(Methods):
             return through, await uow.daily_facts.list_by_status(wanted, page.size + 1, after_status)
 
         through, found = await self._transactions.read(work)
-        rows, token = one_page(request, page, found, daily_fact.fact_key)
+        facts, token = one_page(request, page, found, daily_fact.fact_key, daily_fact.fact_message)
         return pb.ListDailyFactsResponse(
-            facts=map(daily_fact.fact_message, rows),
+            facts=facts,
             next_page_token=token,
             facts_through_time=timestamp(through),
         )

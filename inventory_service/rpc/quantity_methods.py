@@ -68,5 +68,5 @@ class QuantityMethods(Methods):
         found = await self._transactions.read(
             lambda uow: uow.movements.list_movements(wanted, page.size + 1, after)
         )
-        rows, token = one_page(request, page, found, movement.movement_key)
-        return pb.ListMovementsResponse(movements=map(movement.movement_message, rows), next_page_token=token)
+        movements, token = one_page(request, page, found, movement.movement_key, movement.movement_message)
+        return pb.ListMovementsResponse(movements=movements, next_page_token=token)

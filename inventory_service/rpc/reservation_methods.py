@@ -58,12 +58,14 @@ class ReservationMethods(Methods):
             found = await uow.reservations.list_reservations(wanted, page.size + 1, after)
             return [row.at(uow.now) for row in found]
 
-        rows, token = one_page(
-            request, page, await self._transactions.read(work), reservation.reservation_key
+        reservations, token = one_page(
+            request,
+            page,
+            await self._transactions.read(work),
+            reservation.reservation_key,
+            reservation.reservation_message,
         )
-        return pb.ListReservationsResponse(
-            reservations=map(reservation.reservation_message, rows), next_page_token=token
-        )
+        return pb.ListReservationsResponse(reservations=reservations, next_page_token=token)
 
     async def _decide(
         self, command: ReservationCommand, request: Message, reply: type[Reply], context: Context

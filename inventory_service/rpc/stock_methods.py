@@ -80,5 +80,7 @@ class StockMethods(Methods):
         found = await self._transactions.read(
             lambda uow: uow.stocks.list_stocks(wanted, page.size + 1, after)
         )
-        rows, token = one_page(request, page, found, lambda row: stock.stock_key(row, wanted.by_sku))
-        return pb.ListStocksResponse(stocks=map(stock.stock_message, rows), next_page_token=token)
+        stocks, token = one_page(
+            request, page, found, lambda row: stock.stock_key(row, wanted.by_sku), stock.stock_message
+        )
+        return pb.ListStocksResponse(stocks=stocks, next_page_token=token)

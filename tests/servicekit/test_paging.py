@@ -158,14 +158,41 @@ def test_a_key_that_the_listing_cannot_have_given_is_refused(
         read(Page(10, after))
 
 
-def test_a_page_that_is_not_the_last_leads_to_the_next() -> None:
-    request = pb.ListOutboxRequest(page_size=2)
-    rows, token = one_page(request, Page(2, None), ["a", "b", "c"], lambda row: (row,))
+def listed(page: Page, names: list[str]) -> tuple[list[str], str]:
+    """The names of the page that the rows of these names make, and the token of the next."""
+    request = pb.ListOutboxRequest()
+    messages, token = one_page(
+        request, page, names, lambda name: (name[:9],), lambda name: pb.Finding(subject=name)
+    )
+    return [message.subject for message in messages], token
 
-    assert rows == ["a", "b"]
+
+def test_a_page_that_is_not_the_last_leads_to_the_next() -> None:
+    names, token = listed(Page(2, None), ["a", "b", "c"])
+
+    assert names == ["a", "b"]
     assert page(pb.ListOutboxRequest(page_token=token)).after == ("b",)
 
 
 @pytest.mark.parametrize("rows", [[], ["a"], ["a", "b"]])
 def test_the_last_page_leads_nowhere(rows: list[str]) -> None:
-    assert one_page(pb.ListOutboxRequest(), Page(2, None), rows, lambda row: (row,)) == (rows, "")
+    assert listed(Page(2, None), rows) == (rows, "")
+
+
+def test_large_rows_make_a_shorter_page_that_leads_on_behind_its_last_row() -> None:
+    rows = [f"{number:09}" + "x" * (1024 * 1024) for number in range(5)]
+
+    names, token = listed(Page(5, None), rows)
+
+    assert names == rows[:2]
+    assert page(pb.ListOutboxRequest(page_token=token)).after == ("000000001",)
+    assert listed(Page(5, None), rows[2:4]) == (rows[2:4], "")
+
+
+def test_a_row_that_is_too_large_for_any_page_stands_alone() -> None:
+    rows = ["x" * (4 * 1024 * 1024), "y"]
+
+    names, token = listed(Page(5, None), rows)
+
+    assert names == rows[:1]
+    assert token
