@@ -27,16 +27,20 @@ async def postgres_database() -> AsyncIterator[tuple[str, str]]:
         async with _database(given) as url:
             yield url, "Postgres as the environment says"
         return
-    folder = Path(tempfile.mkdtemp(prefix="hf-bench-", dir="/tmp"))
-    # The server may have to run under another account.
-    folder.chmod(0o755)
-    server = Server(choice.choose("postgres", choice.POSTGRES), Home(folder))
+    server = Server(choice.choose("postgres", choice.POSTGRES), Home(_folder()))
     try:
         server.start()
         async with _database(server.url()) as url:
             yield url, f"{server.describe().split(',')[0]}, shared_buffers 64MB, fsync on"
     finally:
         server.discard()
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="hf-bench-", dir="/tmp"))
+    # The server may have to run under another account.
+    folder.chmod(0o755)
+    return folder
 
 
 @asynccontextmanager
