@@ -11,6 +11,8 @@ from inventory_service.rpc.work import Work
 from inventory_service.settings import Settings
 from inventory_service.workers.fact_counting import fact_counting
 from inventory_service.workers.import_expiry import import_expiry
+from inventory_service.workers.low_stock import low_stock
+from inventory_service.workers.metrics_refresh import MetricsRefresher, metrics_refresh
 from inventory_service.workers.reservation_expiry import reservation_expiry
 from servicekit import ops
 from servicekit.engines import create_engine
@@ -28,7 +30,10 @@ def build(settings: Settings) -> Service:
     engine = create_engine(settings.database_url, pool_size=settings.pool_size)
     transactions: Transactions[Work] = Transactions(engine, SqlUnitOfWork, at_once=settings.pool_size)
     tasks = Tasks()
-    inventory = servicer.InventoryServicer(transactions, Mutations(transactions, tasks))
+    # A refresh takes seconds: over a connection of its own it takes none from the calls.
+    refreshing = create_engine(settings.database_url, pool_size=1)
+    refresher: MetricsRefresher[Work] = MetricsRefresher(Transactions(refreshing, SqlUnitOfWork, at_once=1))
+    inventory = servicer.InventoryServicer(transactions, Mutations(transactions, tasks), refresher.refresh)
     schema = Schema("inventory")
     operators = ops.OpsServicer(
         "inventory",
@@ -38,6 +43,8 @@ def build(settings: Settings) -> Service:
         consistency_checks(transactions),
         contract_step_report(engine, schema),
     )
+
+    every = settings.metrics_refresh_seconds
 
     def register(server: grpc.aio.Server) -> None:
         servicer.register(server, inventory)
@@ -57,7 +64,11 @@ def build(settings: Settings) -> Service:
             fact_counting(transactions, settings.facts_seconds),
             request_expiry(transactions),
             import_expiry(transactions),
+            low_stock(transactions, settings.sweep_seconds),
+            *([metrics_refresh(transactions, refresher, every)] if every else []),
         ],
         long_calls=servicer.LONG_CALLS,
+        wake_waiters=refresher.stop,
+        close=[refreshing.dispose],
         drain_pause_seconds=settings.drain_pause_seconds,
     )

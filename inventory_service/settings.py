@@ -13,14 +13,26 @@ class Database(DatabaseSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Archive(Database):
+    """What `archive` reads."""
+
+    archive_dir: str = field(default="", metadata={"help": "the folder of the ledger's archived months"})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings(Database):
     """What `serve` reads. Each field is the variable INVENTORY_<FIELD>."""
 
     listen: Address = field(default="127.0.0.1:7411", metadata={"help": "host:port to serve on"})
     pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
-    sweep_seconds: float = field(default=0.5, metadata={"help": "pause between looks for due holds"})
+    sweep_seconds: float = field(
+        default=0.5, metadata={"help": "pause between looks for due holds and low stock"}
+    )
     facts_seconds: float = field(
         default=1.0, metadata={"help": "pause between looks for movements to count into the daily facts"}
+    )
+    metrics_refresh_seconds: float = field(
+        default=3600.0, metadata={"help": "age at which the metrics view is refreshed; 0 leaves it to others"}
     )
     drain_pause_seconds: float = field(
         default=1.0, metadata={"help": "time between NOT_SERVING and refusing new calls"}

@@ -9,6 +9,7 @@ from uuid import UUID
 from inventory_service.application.fact_ports import DailyFacts
 from inventory_service.application.import_ports import Imports
 from inventory_service.application.ledger_ports import LedgerArchive, LedgerPartitions
+from inventory_service.application.report_ports import LowStocks, Metrics
 from inventory_service.domain.availability import Hold
 from inventory_service.domain.commands import ReservationCommand, StockCommand
 from inventory_service.domain.errors import Holder
@@ -225,5 +226,9 @@ class UnitOfWork(Protocol):
     def ledger_archive(self) -> LedgerArchive: ...
     @property
     def tallies(self) -> Tallies: ...
+    @property
+    def metrics(self) -> Metrics: ...
+    @property
+    def low_stocks(self) -> LowStocks: ...
     @property
     def daily_facts(self) -> DailyFacts: ...

@@ -8,9 +8,11 @@ from inventory_service.persistence.daily_facts import SqlDailyFacts
 from inventory_service.persistence.imports import SqlImports
 from inventory_service.persistence.ledger_archive import SqlLedgerArchive
 from inventory_service.persistence.ledger_partitions import SqlLedgerPartitions
+from inventory_service.persistence.low_stocks import SqlLowStocks
 from inventory_service.persistence.movements import SqlMovements
 from inventory_service.persistence.reservations import SqlReservations
 from inventory_service.persistence.stock_books import SqlStockBooks
+from inventory_service.persistence.stock_metrics import SqlMetrics
 from inventory_service.persistence.stocks import SqlStocks
 from inventory_service.persistence.tables import request
 from inventory_service.persistence.tallies import SqlTallies
@@ -30,5 +32,7 @@ class SqlUnitOfWork:
         self.ledger_partitions = SqlLedgerPartitions(connection)
         self.ledger_archive = SqlLedgerArchive(connection, now)
         self.tallies = SqlTallies(connection)
+        self.metrics = SqlMetrics(connection)
+        self.low_stocks = SqlLowStocks(connection)
         self.daily_facts = SqlDailyFacts(connection)
         self.requests = RequestLog(connection, request, now)

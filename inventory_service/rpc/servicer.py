@@ -7,13 +7,16 @@ from inventory_service.rpc.availability_methods import AvailabilityMethods
 from inventory_service.rpc.history_methods import HistoryMethods
 from inventory_service.rpc.listing_methods import ListingMethods
 from inventory_service.rpc.quantity_methods import QuantityMethods
+from inventory_service.rpc.report_methods import REFRESH_SECONDS, ReportMethods
 from inventory_service.rpc.reserve_stream import ReserveStreamMethods
 from inventory_service.rpc.stock_methods import StockMethods
 from inventory_service.rpc.transfer_methods import TRANSFER_SECONDS, TransferMethods
 
 SERVICE_NAME = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"].full_name
 
-LONG_CALLS = {f"/{SERVICE_NAME}/{method}": TRANSFER_SECONDS for method in ("ImportStocks", "ExportStocks")}
+LONG_CALLS = {
+    f"/{SERVICE_NAME}/{method}": TRANSFER_SECONDS for method in ("ImportStocks", "ExportStocks")
+} | {f"/{SERVICE_NAME}/RefreshStockMetrics": REFRESH_SECONDS}
 
 
 class InventoryServicer(
@@ -24,6 +27,7 @@ class InventoryServicer(
     AvailabilityMethods,
     HistoryMethods,
     TransferMethods,
+    ReportMethods,
 ):
     """Answers InventoryService. Methods that are not here yet answer UNIMPLEMENTED."""
 

@@ -43,6 +43,7 @@ async def inventory_channel(inventory_url: str) -> AsyncIterator[grpc.aio.Channe
         listen="127.0.0.1:0",
         sweep_seconds=86_400,
         facts_seconds=86_400,
+        metrics_refresh_seconds=0,
         drain_pause_seconds=0,
     )
     server = Server(bootstrap.build(settings))

@@ -1,0 +1,153 @@
+"""Thresholds and alerts of low stock. The schema judges, by trigger, whatever changes a stock."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, exists, or_, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory_service.domain.low_stock import LowStock
+from inventory_service.domain.stock import SELLABLE
+from inventory_service.persistence.tables import stock, stock_alert, stock_threshold, stock_threshold_default
+
+_JUDGE = text("SELECT inventory.judge_low_stock(CAST(:stock_ids AS uuid[]))")
+
+# Waits for judgements by the old default to be committed; those that come later wait for the new one.
+_CLOSE_OLD_DEFAULT = text("SELECT pg_advisory_xact_lock(hashtext('holdfast.inventory.low_stock'))")
+
+_APPLYING = (
+    select(stock_threshold_default.c.applied_to)
+    .where(stock_threshold_default.c.applied_to.is_not(None))
+    .with_for_update(skip_locked=True)
+)
+
+# Read without locks: what changes a stock after this look judges it by the new default itself.
+_DIFFERING = text("""
+    WITH part AS (
+        SELECT id, status, quantity - reserved_quantity AS available_quantity
+        FROM inventory.stock WHERE id > :after ORDER BY id LIMIT :size
+    )
+    SELECT (SELECT count(*) FROM part) AS seen, (SELECT id FROM part ORDER BY id DESC LIMIT 1) AS last, ARRAY(
+        SELECT part.id FROM part
+        JOIN inventory.stock_threshold_default everywhere ON true
+        LEFT JOIN inventory.stock_alert alert ON alert.stock_id = part.id AND alert.end_time IS NULL
+        WHERE NOT EXISTS (SELECT FROM inventory.stock_threshold own WHERE own.stock_id = part.id)
+        AND CASE WHEN alert.alert_id IS NULL
+            THEN part.available_quantity <= everywhere.threshold AND part.status = ANY (CAST(:sellable AS text[]))
+            ELSE alert.threshold IS DISTINCT FROM everywhere.threshold END
+    ) AS differing
+""")
+
+
+class SqlLowStocks:
+    """Thresholds and alerts over one connection."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def lock_stock(self, sku: str) -> UUID | None:
+        """The id of a stock, which is locked."""
+        query = select(stock.c.id).where(stock.c.sku == sku).with_for_update()
+        stock_id: UUID | None = (await self._connection.execute(query)).scalar()
+        return stock_id
+
+    async def set_threshold(self, stock_id: UUID, threshold: int | None) -> None:
+        """Gives a stock that is locked its own threshold, or none, and judges it."""
+        if threshold is None:
+            own = delete(stock_threshold).where(stock_threshold.c.stock_id == stock_id)
+            await self._connection.execute(own)
+        else:
+            given = insert(stock_threshold).values(stock_id=stock_id, threshold=threshold)
+            await self._connection.execute(
+                given.on_conflict_do_update(index_elements=["stock_id"], set_={"threshold": threshold})
+            )
+        await self._judge([stock_id])
+
+    async def set_default(self, threshold: int | None, now: datetime) -> None:
+        """Changes the threshold of stocks without one of their own; these are still to be judged by it."""
+        values = {"threshold": threshold, "change_time": now, "applied_to": UUID(int=0)}
+        given = insert(stock_threshold_default).values(only_row=True, **values)
+        await self._connection.execute(given.on_conflict_do_update(index_elements=["only_row"], set_=values))
+        await self._connection.execute(_CLOSE_OLD_DEFAULT)
+
+    async def get_default(self) -> int | None:
+        """The threshold of stocks without one of their own."""
+        query = select(stock_threshold_default.c.threshold)
+        threshold: int | None = (await self._connection.execute(query)).scalar()
+        return threshold
+
+    async def applying_since(self) -> datetime | None:
+        """When the default was set, while stocks are still to be judged by it."""
+        applying = stock_threshold_default.c.applied_to.is_not(None)
+        query = select(stock_threshold_default.c.change_time).where(applying)
+        time: datetime | None = (await self._connection.execute(query)).scalar()
+        return time
+
+    async def apply_default(self, size: int) -> bool:
+        """Judges some of the stocks that the default is still to be applied to; whether there are more."""
+        after = (await self._connection.execute(_APPLYING)).scalar()
+        if after is None:
+            return False
+        look = {"after": after, "size": size, "sellable": [status.value for status in SELLABLE]}
+        part = (await self._connection.execute(_DIFFERING, look)).one()
+        if part.differing:
+            rows = select(stock.c.id).where(stock.c.id.in_(part.differing))
+            await self._connection.execute(rows.order_by(stock.c.id).with_for_update())
+            await self._judge(part.differing)
+        more = part.seen == size
+        await self._connection.execute(
+            update(stock_threshold_default).values(applied_to=part.last if more else None)
+        )
+        return bool(more)
+
+    async def list_low(self, size: int, after: tuple[datetime, UUID] | None) -> list[LowStock]:
+        """At most `size` low stocks, the longest first, that come after the one with this time and id."""
+        key = (stock_alert.c.low_since_time, stock_alert.c.stock_id)
+        query = (
+            select(
+                stock.c.id,
+                stock.c.sku,
+                (stock.c.quantity - stock.c.reserved_quantity).label("available_quantity"),
+                stock_alert.c.threshold,
+                stock_alert.c.low_since_time,
+            )
+            .join(stock, stock.c.id == stock_alert.c.stock_id)
+            .where(stock_alert.c.end_time.is_(None))
+            .order_by(*key)
+            .limit(size)
+        )
+        if after is not None:
+            query = query.where(tuple_(*key) > after)
+        return [LowStock(*row) for row in await self._connection.execute(query)]
+
+    async def has_news(self) -> bool:
+        """Whether there are alerts to announce, or ended ones to forget; takes no lock."""
+        news = exists().where(or_(~stock_alert.c.announced, stock_alert.c.end_time.is_not(None)))
+        return bool((await self._connection.execute(select(news))).scalar())
+
+    async def take_news(self, most: int) -> Sequence[LowStock]:
+        """Marks at most `most` alerts as announced, each in one transaction only, as they were when they began.
+
+        Alerts that were announced and have ended are forgotten.
+        """
+        alert = stock_alert.c
+        waiting = select(alert.alert_id).where(~alert.announced).order_by(alert.alert_id).limit(most)
+        taken = (
+            update(stock_alert)
+            .where(alert.alert_id.in_(waiting.with_for_update(skip_locked=True).scalar_subquery()))
+            .where(stock.c.id == alert.stock_id)
+            .values(announced=True)
+            .returning(
+                alert.stock_id, stock.c.sku, alert.available_quantity, alert.threshold, alert.low_since_time
+            )
+        )
+        news = [LowStock(*row) for row in await self._connection.execute(taken)]
+        await self._connection.execute(
+            delete(stock_alert).where(alert.announced, alert.end_time.is_not(None))
+        )
+        return sorted(news, key=lambda low: low.low_since_time)
+
+    async def _judge(self, stock_ids: Sequence[UUID]) -> None:
+        await self._connection.execute(_JUDGE, {"stock_ids": list(stock_ids)})

@@ -1,0 +1,96 @@
+"""Keeps the view of computed figures fresh: one refresh at a time, whoever asks for it."""
+
+import asyncio
+import time
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Generic, TypeVar
+
+import structlog
+
+from inventory_service.application.ports import UnitOfWork
+from inventory_service.application.refresh_stock_metrics import refresh_stock_metrics
+from servicekit.errors import Draining
+from servicekit.polling import Poller
+from servicekit.transactions import Transactions
+
+LOOK_SECONDS = 30.0
+"""Pause between looks whether the view is due, or less where it is due more often."""
+SCHEDULED_PATIENCE = 2
+"""The service waits for so many intervals where the database refreshes by itself, then does it all the same."""
+TURN_SECONDS = 0.2
+
+U = TypeVar("U", bound=UnitOfWork)
+log = structlog.get_logger("metrics_refresh")
+
+
+class MetricsRefresher(Generic[U]):
+    """Refreshes the view over a connection of its own, so that a long refresh takes none from the calls."""
+
+    def __init__(self, transactions: Transactions[U]) -> None:
+        self._transactions = transactions
+        self._under_way: asyncio.Task[datetime] | None = None
+        self._stopped = False
+
+    async def refresh(self) -> datetime:
+        """Refreshes the view, or joins the refresh under way; the time of the snapshot that it then shows.
+
+        The refresh goes on when the caller leaves. Raises Draining once stopped, and what Transactions.run raises.
+        """
+        if self._stopped:
+            raise Draining
+        if self._under_way is None or self._under_way.done():
+            self._under_way = asyncio.create_task(self._refresh())
+            # Retrieved here too, so that the failure of one whose callers have left is no "never retrieved".
+            self._under_way.add_done_callback(lambda task: task.cancelled() or task.exception())
+        try:
+            return await asyncio.shield(self._under_way)
+        except asyncio.CancelledError:
+            if self._stopped and self._under_way.cancelled():
+                raise Draining from None
+            raise
+
+    def stop(self) -> None:
+        """Cuts the refresh under way short; the view stays as it was."""
+        self._stopped = True
+        if self._under_way is not None:
+            self._under_way.cancel()
+
+    async def _refresh(self) -> datetime:
+        began = time.monotonic()
+        seen = await self._transactions.read(lambda uow: uow.metrics.refresh_time())
+        while True:
+            refreshed = await self._transactions.run(
+                partial(refresh_stock_metrics, seen), name="refresh", repeatable=True
+            )
+            if refreshed is not None:
+                break
+            # Another replica is at it; a wait inside a transaction would make its time older than its snapshot.
+            await asyncio.sleep(TURN_SECONDS)
+        log.info(
+            "metrics are fresh",
+            refresh_time=refreshed.isoformat(),
+            seconds=round(time.monotonic() - began, 3),
+        )
+        return refreshed
+
+
+def metrics_refresh(
+    transactions: Transactions[U], refresher: MetricsRefresher[U], every_seconds: float
+) -> Poller:
+    """A poller that refreshes the view once it is `every_seconds` old; safe with any number of replicas."""
+    interval = timedelta(seconds=every_seconds)
+
+    async def due(uow: U) -> bool:
+        refreshed = await uow.metrics.refresh_time()
+        if refreshed is None:
+            return True
+        patience = SCHEDULED_PATIENCE if await uow.metrics.scheduled() else 1
+        return uow.now - refreshed >= interval * patience
+
+    async def step() -> bool:
+        if await transactions.read(due):
+            await refresher.refresh()
+        return False
+
+    return Poller("metrics_refresh", step, idle_seconds=min(LOOK_SECONDS, every_seconds / 4))
