@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from inventory_service.bootstrap import build
+from inventory_service.commands.archive import ARCHIVE
 from inventory_service.contract_steps.command import ACTION as CONTRACT
 from inventory_service.settings import Database, Settings
 from servicekit import command_line
@@ -12,7 +13,7 @@ from servicekit.command_line import Command
 from servicekit.migrate_command import Action
 
 ACTIONS: Sequence[Action] = (CONTRACT,)
-COMMANDS: Sequence[Command[Any]] = ()
+COMMANDS: Sequence[Command[Any]] = (ARCHIVE,)
 
 
 def main() -> int:

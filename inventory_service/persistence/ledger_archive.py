@@ -1,16 +1,20 @@
 """Months of the ledger on their way into the archive and back: their entries, balances and records."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 
-from sqlalchemy import MetaData, Row, Table, and_, delete, exists, func, insert, literal, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import MetaData, Row, Table, and_, delete, exists, func, insert, literal, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from inventory_service.application.ledger_ports import ENTRIES_AT_ONCE
 from inventory_service.domain.ledger import LedgerEntry, LedgerFile, LedgerMonth
 from inventory_service.persistence.ledger_partitions import kept_table_of, table_of
 from inventory_service.persistence.names import NAME, with_names
 from inventory_service.persistence.tables import archived_month, stock_movement, stock_movement_balance
+
+_TAKE_ARCHIVE = text("SELECT pg_try_advisory_lock(hashtext('holdfast.inventory.archive'))")
+_GIVE_ARCHIVE = text("SELECT pg_advisory_unlock(hashtext('holdfast.inventory.archive'))")
 
 
 class SqlLedgerArchive:
@@ -34,14 +38,18 @@ class SqlLedgerArchive:
         """The entries of the month's table, or of the one `kept` of it, in the order of time and number."""
         entry = _table(kept_table_of(month) if kept else table_of(month))
         columns = [NAME if name == "sku" else entry.c[name] for name in LedgerEntry._fields]
+        key = tuple_(entry.c.create_time, entry.c.movement_id)
         query = (
             select(*columns)
             .select_from(with_names(entry, entry.c.stock_id))
             .order_by(entry.c.create_time, entry.c.movement_id)
+            .limit(ENTRIES_AT_ONCE)
         )
-        async with self._connection.stream(query, execution_options={"yield_per": ENTRIES_AT_ONCE}) as found:
-            async for rows in found.partitions(ENTRIES_AT_ONCE):
-                yield [LedgerEntry._make(row) for row in rows]
+        # Page by page: a cursor would stay open until the transaction ends, and keep the table from being dropped.
+        page = query
+        while rows := (await self._connection.execute(page)).all():
+            yield [LedgerEntry._make(row) for row in rows]
+            page = query.where(key > (rows[-1].create_time, rows[-1].movement_id))
 
     async def add_entries(self, month: LedgerMonth, entries: Sequence[LedgerEntry]) -> None:
         """Writes entries into a table that is not part of the ledger yet."""
@@ -94,6 +102,22 @@ class SqlLedgerArchive:
         balance = stock_movement_balance
         await self._connection.execute(delete(balance).where(balance.c.month == _key(month)))
         await self._connection.execute(delete(archived_month).where(archived_month.c.month == _key(month)))
+
+
+@asynccontextmanager
+async def only_archiver(engine: AsyncEngine) -> AsyncIterator[bool]:
+    """Whether the caller is the only one that archives in this database, for as long as it stays in here.
+
+    The engine gives the lock back when its holder dies.
+    """
+    async with engine.connect() as guard:
+        await guard.execution_options(isolation_level="AUTOCOMMIT")
+        alone = (await guard.execute(_TAKE_ARCHIVE)).scalar_one()
+        try:
+            yield alone
+        finally:
+            if alone:
+                await guard.execute(_GIVE_ARCHIVE)
 
 
 def _table(name: str) -> Table:

@@ -1,0 +1,137 @@
+"""`inventory-service archive [list | read | restore]`: whole past months of the ledger, out to Parquet and back."""
+
+import argparse
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from inventory_service.application.errors import ArchiveStopped
+from inventory_service.commands.archive_reading import print_month
+from inventory_service.commands.archive_work import ArchiveWork
+from inventory_service.domain.ledger import LedgerMonth
+from inventory_service.gateways.ledger_folder import LedgerFolder
+from inventory_service.persistence.ledger_archive import only_archiver
+from inventory_service.persistence.unit_of_work import SqlUnitOfWork
+from inventory_service.settings import Archive
+from servicekit.command_line import Command, CommandFailed
+from servicekit.engines import create_engine
+from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable
+from servicekit.migrations import Schema
+from servicekit.transactions import Transactions
+
+LEAST_KEPT = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `archive` and its sub-commands."""
+    parser.add_argument("--before", type=_month, metavar="YYYY-MM", help="archive the months before this one")
+    parser.add_argument(
+        "--keep",
+        type=_months,
+        default=LEAST_KEPT,
+        metavar="MONTHS",
+        help=f"whole months before the current one that stay in any case (default {LEAST_KEPT})",
+    )
+    _add_folder(parser, argparse.SUPPRESS)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument(
+        "--drop",
+        action="store_true",
+        help="then drop the tables of archived months, each once its file was verified again",
+    )
+    actions = parser.add_subparsers(dest="archive_action")
+    actions.add_parser("list", help="list the archived months")
+    read = actions.add_parser("read", help="print the entries of an archived month")
+    read.add_argument("month", type=_month, metavar="YYYY-MM")
+    read.add_argument("--sku", help="only the entries of this stock")
+    read.add_argument("--csv", action="store_true", help="print every column as CSV")
+    _add_folder(read, argparse.SUPPRESS)
+    restore = actions.add_parser("restore", help="make an archived month part of the ledger again")
+    restore.add_argument("month", type=_month, metavar="YYYY-MM")
+    _add_folder(restore, argparse.SUPPRESS)
+
+
+async def run(arguments: argparse.Namespace, settings: Archive) -> int:
+    """Does what is asked. Raises CommandFailed."""
+    try:
+        async with _work(arguments, settings) as work:
+            if arguments.archive_action == "list":
+                await work.list_archived()
+            elif arguments.archive_action == "read":
+                await print_month(work, arguments.month, arguments.sku, as_csv=arguments.csv)
+            elif arguments.archive_action == "restore":
+                await work.restore(arguments.month)
+            elif arguments.dry_run:
+                await work.announce(arguments.before, arguments.keep, drop=arguments.drop)
+            else:
+                await work.archive(arguments.before, arguments.keep)
+                if arguments.drop:
+                    await work.drop_kept()
+    except (ArchiveStopped, OSError) as error:
+        raise CommandFailed(str(error)) from error
+    except ConcurrentUpdate as error:
+        raise CommandFailed("the ledger was busy all the time; nothing is half done, try again") from error
+    except DatabaseUnavailable as error:
+        raise CommandFailed("the database cannot be reached; nothing is half done, try again") from error
+    return 0
+
+
+ARCHIVE = Command(
+    "archive", "move past months of the ledger to Parquet files, and back", add_arguments, Archive, run
+)
+
+
+@asynccontextmanager
+async def _work(arguments: argparse.Namespace, settings: Archive) -> AsyncIterator[ArchiveWork]:
+    folder = _folder(arguments, settings)
+    looks_only = arguments.archive_action in ("list", "read") or arguments.dry_run
+    engine = create_engine(settings.database_url, pool_size=3, for_migrations=True)
+    try:
+        schema = Schema("inventory")
+        applied = await schema.applied(engine)
+        if applied != schema.expected:
+            raise CommandFailed(
+                f"the schema is at {applied or 'nothing'}, this build expects {schema.expected}: migrate first"
+            )
+        work = ArchiveWork(Transactions(engine, SqlUnitOfWork), LedgerFolder(folder))
+        if looks_only:
+            yield work
+            return
+        async with only_archiver(engine) as alone:
+            if not alone:
+                raise CommandFailed(
+                    "another archive command is at work on this database; try again when it ended"
+                )
+            yield work
+    finally:
+        await engine.dispose()
+
+
+def _folder(arguments: argparse.Namespace, settings: Archive) -> Path:
+    folder = getattr(arguments, "folder", "") or settings.archive_dir
+    if not folder and (arguments.archive_action == "list" or arguments.dry_run):
+        return Path()
+    if not folder:
+        raise CommandFailed("say where the files are: --folder FOLDER or INVENTORY_ARCHIVE_DIR")
+    if not Path(folder).is_dir():
+        raise CommandFailed(f"there is no folder {folder}")
+    return Path(folder)
+
+
+def _add_folder(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--folder", default=default, help="the archive's folder (default: INVENTORY_ARCHIVE_DIR)"
+    )
+
+
+def _month(written: str) -> LedgerMonth:
+    try:
+        return LedgerMonth.parse(written)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _months(written: str) -> int:
+    if not (written.isascii() and written.isdecimal() and int(written) <= 1200):
+        raise argparse.ArgumentTypeError("must be a number of months from 0 to 1200")
+    return int(written)

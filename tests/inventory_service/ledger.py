@@ -1,0 +1,130 @@
+"""A ledger with months in the past: stocks, their movements, and what must stay true of both."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from inventory_service.domain.ledger import LedgerEntry, LedgerMonth
+from inventory_service.persistence.unit_of_work import SqlUnitOfWork
+from servicekit.transactions import Transactions
+
+JANUARY = LedgerMonth(2024, 1)
+FEBRUARY = LedgerMonth(2024, 2)
+
+_ENTRIES = text("""
+    INSERT INTO inventory.stock_movement (create_time, stock_id, delta, reason, reference, note, actor)
+    SELECT CAST(:start AS timestamptz) + (n * (CAST(:end AS timestamptz) - CAST(:start AS timestamptz))) / :count,
+        stock.id, CASE WHEN n / :stocks % 3 = 2 THEN -1 ELSE 2 END, 'RECEIVED', 'note ' || n, 'ünï "quoted", ✓', 'tests'
+    FROM generate_series(0, :count - 1) n JOIN inventory.stock ON stock.sku = 'P' || n % :stocks
+""")
+_QUANTITIES = text("""
+    UPDATE inventory.stock SET quantity = (SELECT COALESCE(sum(units), 0) FROM (
+        SELECT stock_id, delta AS units FROM inventory.stock_movement
+        UNION ALL SELECT stock_id, quantity FROM inventory.stock_movement_balance) entry
+        WHERE entry.stock_id = stock.id) WHERE sku LIKE 'P%'
+""")
+_BACK = """
+    DO $$ DECLARE name text; BEGIN
+        FOR name IN SELECT relname FROM pg_class WHERE relnamespace = 'inventory'::regnamespace AND relkind = 'r'
+            AND (relname LIKE 'stock\\_movement\\_archived%' OR relname LIKE 'stock\\_movement\\_202_\\___'
+                AND relname < 'stock_movement_' || to_char(now() AT TIME ZONE 'UTC', 'YYYY_MM'))
+        LOOP EXECUTE format('DROP TABLE inventory.%I', name); END LOOP;
+    END $$
+"""
+
+
+class Ledger:
+    """The ledger behind the service's back."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.transactions = Transactions(engine, SqlUnitOfWork)
+
+    async def execute(self, statement: str, **values: Any) -> None:
+        """Runs one statement and commits it."""
+        async with self.engine.begin() as connection:
+            await connection.execute(text(statement), values)
+
+    async def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query finds."""
+        async with self.engine.connect() as connection:
+            return [tuple(row) for row in await connection.execute(text(query))]
+
+    async def make(self, *months: LedgerMonth) -> None:
+        """Makes partitions of months."""
+
+        async def work(uow: SqlUnitOfWork) -> None:
+            for month in months:
+                await uow.ledger_partitions.make(month)
+                await uow.ledger_partitions.attach(month)
+
+        await self.transactions.run(work)
+
+    async def fill(self, month: LedgerMonth, count: int = 30, stocks: int = 3) -> None:
+        """Enters movements from the month's first instant on, evenly; P0, P1 … have their sums."""
+        values = {"start": month.start, "end": month.end, "count": count, "stocks": stocks}
+        async with self.engine.begin() as connection:
+            await connection.execute(
+                text(
+                    "INSERT INTO inventory.stock (sku, quantity) SELECT 'P' || n, 0"
+                    " FROM generate_series(0, :stocks - 1) n ON CONFLICT DO NOTHING"
+                ),
+                {"stocks": stocks},
+            )
+            await connection.execute(_ENTRIES, values)
+            await connection.execute(_QUANTITIES)
+
+    async def enter(self, sku: str, delta: int, time: datetime) -> None:
+        """Enters one movement of a time, and changes the quantity with it."""
+        async with self.engine.begin() as connection:
+            await connection.execute(
+                text(
+                    "INSERT INTO inventory.stock_movement (create_time, stock_id, delta, reason, actor)"
+                    " SELECT :time, id, :delta, 'FOUND', 'late' FROM inventory.stock WHERE sku = :sku"
+                ),
+                {"time": time, "delta": delta, "sku": sku},
+            )
+            await connection.execute(
+                text("UPDATE inventory.stock SET quantity = quantity + :delta WHERE sku = :sku"),
+                {"delta": delta, "sku": sku},
+            )
+
+    async def entries(self) -> list[tuple[Any, ...]]:
+        """Every movement that is in the ledger, with its place."""
+        return await self.rows(
+            "SELECT tableoid::regclass::text, * FROM inventory.stock_movement ORDER BY create_time, movement_id"
+        )
+
+    async def state(self) -> dict[str, Sequence[Any]]:
+        """All that an archive command could change."""
+        return {
+            "entries": await self.entries(),
+            "balances": await self.rows("SELECT * FROM inventory.stock_movement_balance ORDER BY 1, 2"),
+            "months": await self.rows("SELECT month, file_name FROM inventory.archived_month ORDER BY 1"),
+            "tables": await self.tables(),
+        }
+
+    async def tables(self) -> list[str]:
+        """The names of the ledger's tables, detached ones included."""
+        found = await self.rows(
+            "SELECT relname FROM pg_class WHERE relname LIKE 'stock\\_movement%' AND relkind IN ('r', 'p')"
+            " ORDER BY 1"
+        )
+        return [name for (name,) in found]
+
+    async def clear(self) -> None:
+        """Forgets all movements, and drops the months of the past and what was detached."""
+        await self.execute(
+            "TRUNCATE inventory.stock_movement, inventory.stock_movement_balance, inventory.archived_month,"
+            " inventory.uncounted_movement, inventory.stock"
+        )
+        async with self.engine.begin() as connection:
+            await connection.exec_driver_sql(_BACK)
+
+
+def plain(entries: Sequence[LedgerEntry]) -> list[tuple[Any, ...]]:
+    """Entries as tuples."""
+    return [tuple(entry) for entry in entries]
