@@ -290,7 +290,7 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ChangeStockStatus(self, request, context):
-        """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER; any → ERROR; ERROR → IN_STOCK; any →
+        """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER, a step at a time; any → ERROR; ERROR → IN_STOCK; any →
         SOLD or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
         ILLEGAL_STATUS_CHANGE (metadata "allowed": what may follow); STOCK_HAS_HOLDS (as of AdjustStock).
         """
@@ -331,7 +331,11 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReserveStockStream(self, request_iterator, context):
-        """Reserves many, each answered as soon as it is decided; one refusal leaves the others alone.
+        """Reserves many, each answered as soon as it is decided, in any order; one refusal leaves the others alone. Each
+        message has the time of a call of its own, within the stream's deadline. A message that is none of this contract
+        has no correlation_id to be answered under: it ends the stream with FIELD_INVALID, after the answers to those
+        before it. A server that shuts down answers what it has begun and ends the stream with DRAINING. Whatever has
+        got no answer when a stream ends may be held or not: send it again, with the same reservation_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -391,7 +395,7 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMovements(self, request, context):
-        """Lists changes of quantities, newest first.
+        """Lists changes of quantities, newest first; those of archived months are not listed, and the answer says so.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

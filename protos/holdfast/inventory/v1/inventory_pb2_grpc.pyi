@@ -58,7 +58,7 @@ class InventoryServiceStub:
     QUANTITY_MISMATCH (metadata "quantity" and "expected_quantity"); STOCK_HAS_HOLDS (as of AdjustStock).
     """
     ChangeStockStatus: _aio.UnaryUnaryMultiCallable[_stock_pb2.ChangeStockStatusRequest, _stock_pb2.ChangeStockStatusResponse]
-    """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER; any → ERROR; ERROR → IN_STOCK; any →
+    """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER, a step at a time; any → ERROR; ERROR → IN_STOCK; any →
     SOLD or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
     ILLEGAL_STATUS_CHANGE (metadata "allowed": what may follow); STOCK_HAS_HOLDS (as of AdjustStock).
     """
@@ -76,7 +76,12 @@ class InventoryServiceStub:
     INSUFFICIENT_STOCK also bears ShortageDetails, whichever method answers it.
     """
     ReserveStockStream: _aio.StreamStreamMultiCallable[_reservation_pb2.ReserveStockStreamRequest, _reservation_pb2.ReserveStockStreamResponse]
-    """Reserves many, each answered as soon as it is decided; one refusal leaves the others alone."""
+    """Reserves many, each answered as soon as it is decided, in any order; one refusal leaves the others alone. Each
+    message has the time of a call of its own, within the stream's deadline. A message that is none of this contract
+    has no correlation_id to be answered under: it ends the stream with FIELD_INVALID, after the answers to those
+    before it. A server that shuts down answers what it has begun and ends the stream with DRAINING. Whatever has
+    got no answer when a stream ends may be held or not: send it again, with the same reservation_id.
+    """
     CommitReservation: _aio.UnaryUnaryMultiCallable[_reservation_pb2.CommitReservationRequest, _reservation_pb2.CommitReservationResponse]
     """Takes held units off the shelf, whole or per line, and gives the rest back. The same call again answers the
     same. Errors: RESERVATION_NOT_FOUND, RESERVATION_TOMBSTONED, RESERVATION_EXPIRED,
@@ -99,7 +104,7 @@ class InventoryServiceStub:
     ExplainAvailability: _aio.UnaryUnaryMultiCallable[_reservation_pb2.ExplainAvailabilityRequest, _reservation_pb2.ExplainAvailabilityResponse]
     """Says why so much of a stock is available. Errors: STOCK_NOT_FOUND."""
     ListMovements: _aio.UnaryUnaryMultiCallable[_movement_pb2.ListMovementsRequest, _movement_pb2.ListMovementsResponse]
-    """Lists changes of quantities, newest first."""
+    """Lists changes of quantities, newest first; those of archived months are not listed, and the answer says so."""
     ListLowStock: _aio.UnaryUnaryMultiCallable[_reports_pb2.ListLowStockRequest, _reports_pb2.ListLowStockResponse]
     """Lists stocks that are low, the longest first. Every change of a stock judges it at once, whoever makes it."""
     SetStockThreshold: _aio.UnaryUnaryMultiCallable[_reports_pb2.SetStockThresholdRequest, _reports_pb2.SetStockThresholdResponse]
@@ -225,7 +230,7 @@ class InventoryServiceServicer:
         request: _stock_pb2.ChangeStockStatusRequest,
         context: _aio.ServicerContext[_stock_pb2.ChangeStockStatusRequest, _abc.Awaitable[_stock_pb2.ChangeStockStatusResponse]],
     ) -> _abc.Awaitable[_stock_pb2.ChangeStockStatusResponse]:
-        """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER; any → ERROR; ERROR → IN_STOCK; any →
+        """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER, a step at a time; any → ERROR; ERROR → IN_STOCK; any →
         SOLD or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
         ILLEGAL_STATUS_CHANGE (metadata "allowed": what may follow); STOCK_HAS_HOLDS (as of AdjustStock).
         """
@@ -268,7 +273,12 @@ class InventoryServiceServicer:
         request_iterator: _abc.AsyncIterator[_reservation_pb2.ReserveStockStreamRequest],
         context: _aio.ServicerContext[_abc.AsyncIterator[_reservation_pb2.ReserveStockStreamRequest], _abc.AsyncIterator[_reservation_pb2.ReserveStockStreamResponse]],
     ) -> _abc.AsyncIterator[_reservation_pb2.ReserveStockStreamResponse]:
-        """Reserves many, each answered as soon as it is decided; one refusal leaves the others alone."""
+        """Reserves many, each answered as soon as it is decided, in any order; one refusal leaves the others alone. Each
+        message has the time of a call of its own, within the stream's deadline. A message that is none of this contract
+        has no correlation_id to be answered under: it ends the stream with FIELD_INVALID, after the answers to those
+        before it. A server that shuts down answers what it has begun and ends the stream with DRAINING. Whatever has
+        got no answer when a stream ends may be held or not: send it again, with the same reservation_id.
+        """
 
     def CommitReservation(
         self,
@@ -331,7 +341,7 @@ class InventoryServiceServicer:
         request: _movement_pb2.ListMovementsRequest,
         context: _aio.ServicerContext[_movement_pb2.ListMovementsRequest, _abc.Awaitable[_movement_pb2.ListMovementsResponse]],
     ) -> _abc.Awaitable[_movement_pb2.ListMovementsResponse]:
-        """Lists changes of quantities, newest first."""
+        """Lists changes of quantities, newest first; those of archived months are not listed, and the answer says so."""
 
     def ListLowStock(
         self,

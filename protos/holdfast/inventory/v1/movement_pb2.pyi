@@ -445,21 +445,29 @@ class ListMovementsResponse(_message.Message):
 
     MOVEMENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ARCHIVED_BEFORE_TIME_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Empty on the last page."""
     @_builtins.property
     def movements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Movement]:
         """The rows."""
 
+    @_builtins.property
+    def archived_before_time(self) -> _timestamp_pb2.Timestamp:
+        """Months that ended by this time may be archived: their movements are counted in every quantity, and not listed.
+        Absent while nothing is archived; the list is whole from this time on.
+        """
+
     def __init__(
         self,
         *,
         movements: _abc.Iterable[Global___Movement] | None = ...,
         next_page_token: _builtins.str = ...,
+        archived_before_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["archived_before_time", b"archived_before_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["movements", b"movements", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived_before_time", b"archived_before_time", "movements", b"movements", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from holdfast.inventory.v1 import movement_pb2 as holdfast_dot_inventory_dot_v1_dot_movement__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'holdfast/inventory/v1/reservation.proto\x12\x15holdfast.inventory.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$holdfast/inventory/v1/movement.proto\"L\n\x0fReservationLine\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x1a\n\x12\x63ommitted_quantity\x18\x03 \x01(\x03\"\xed\x02\n\x0bReservation\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x36\n\x05state\x18\x03 \x01(\x0e\x32\'.holdfast.inventory.v1.ReservationState\x12\x35\n\x05lines\x18\x04 \x03(\x0b\x32&.holdfast.inventory.v1.ReservationLine\x12\x11\n\ttombstone\x18\x05 \x01(\x08\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cresolve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\"O\n\x08Shortage\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x1a\n\x12requested_quantity\x18\x02 \x01(\x03\x12\x1a\n\x12\x61vailable_quantity\x18\x03 \x01(\x03\"E\n\x0fShortageDetails\x12\x32\n\tshortages\x18\x01 \x03(\x0b\x32\x1f.holdfast.inventory.v1.Shortage\"\xb0\x01\n\x13ReserveStockRequest\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x35\n\x05lines\x18\x03 \x03(\x0b\x32&.holdfast.inventory.v1.ReservationLine\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"O\n\x14ReserveStockResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".holdfast.inventory.v1.Reservation\"p\n\x19ReserveStockStreamRequest\x12\x16\n\x0e\x63orrelation_id\x18\x01 \x01(\t\x12;\n\x07reserve\x18\x02 \x01(\x0b\x32*.holdfast.inventory.v1.ReserveStockRequest\"\xc1\x01\n\x13ReserveStockRefusal\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12J\n\x08metadata\x18\x04 \x03(\x0b\x32\x38.holdfast.inventory.v1.ReserveStockRefusal.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb9\x01\n\x1aReserveStockStreamResponse\x12\x16\n\x0e\x63orrelation_id\x18\x01 \x01(\t\x12\x39\n\x0breservation\x18\x02 \x01(\x0b\x32\".holdfast.inventory.v1.ReservationH\x00\x12=\n\x07refusal\x18\x03 \x01(\x0b\x32*.holdfast.inventory.v1.ReserveStockRefusalH\x00\x42\t\n\x07outcome\"\x8b\x01\n\x18\x43ommitReservationRequest\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x35\n\x05lines\x18\x02 \x03(\x0b\x32&.holdfast.inventory.v1.ReservationLine\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"T\n\x19\x43ommitReservationResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".holdfast.inventory.v1.Reservation\"U\n\x19ReleaseReservationRequest\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"U\n\x1aReleaseReservationResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".holdfast.inventory.v1.Reservation\"|\n\x18\x45xtendReservationRequest\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"T\n\x19\x45xtendReservationResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".holdfast.inventory.v1.Reservation\"/\n\x15GetReservationRequest\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\"Q\n\x16GetReservationResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".holdfast.inventory.v1.Reservation\"\xc8\x01\n\x17ListReservationsRequest\x12\x0e\n\x06holder\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x36\n\x05state\x18\x03 \x01(\x0e\x32\'.holdfast.inventory.v1.ReservationState\x12\x31\n\rexpire_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"m\n\x18ListReservationsResponse\x12\x38\n\x0creservations\x18\x01 \x03(\x0b\x32\".holdfast.inventory.v1.Reservation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Q\n\x18\x43heckAvailabilityRequest\x12\x35\n\x05lines\x18\x01 \x03(\x0b\x32&.holdfast.inventory.v1.ReservationLine\"k\n\x10LineAvailability\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x1a\n\x12requested_quantity\x18\x02 \x01(\x03\x12\x1a\n\x12\x61vailable_quantity\x18\x03 \x01(\x03\x12\x12\n\nreservable\x18\x04 \x01(\x08\"f\n\x19\x43heckAvailabilityResponse\x12\x11\n\tavailable\x18\x01 \x01(\x08\x12\x36\n\x05lines\x18\x02 \x03(\x0b\x32\'.holdfast.inventory.v1.LineAvailability\")\n\x1a\x45xplainAvailabilityRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\"\xca\x01\n\x04Hold\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x03\x61ge\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xec\x01\n\x1b\x45xplainAvailabilityResponse\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x19\n\x11reserved_quantity\x18\x03 \x01(\x03\x12\x1a\n\x12\x61vailable_quantity\x18\x04 \x01(\x03\x12\x17\n\x0fledger_quantity\x18\x05 \x01(\x03\x12*\n\x05holds\x18\x06 \x03(\x0b\x32\x1b.holdfast.inventory.v1.Hold\x12\x32\n\tmovements\x18\x07 \x03(\x0b\x32\x1f.holdfast.inventory.v1.Movement*\xb1\x01\n\x10ReservationState\x12!\n\x1dRESERVATION_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16RESERVATION_STATE_HELD\x10\x01\x12\x1f\n\x1bRESERVATION_STATE_COMMITTED\x10\x02\x12\x1e\n\x1aRESERVATION_STATE_RELEASED\x10\x03\x12\x1d\n\x19RESERVATION_STATE_EXPIRED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'holdfast/inventory/v1/reservation.proto\x12\x15holdfast.inventory.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a$holdfast/inventory/v1/movement.proto\"L\n\x0fReservationLine\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x1a\n\x12\x63ommitted_quantity\x18\x03 \x01(\x03\"\xed\x02\n\x0bReservation\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x36\n\x05state\x18\x03 \x01(\x0e\x32\'.holdfast.inventory.v1.ReservationState\x12\x35\n\x05lines\x18\x04 \x03(\x0b\x32&.holdfast.inventory.v1.ReservationLine\x12\x11\n\ttombstone\x18\x05 \x01(\x08\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0cresolve_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\"O\n\x08Shortage\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x1a\n\x12requested_quantity\x18\x02 \x01(\x03\x12\x1a\n\x12\x61vailable_quantity\x18\x03 \x01(\x03\"E\n\x0fShortageDetails\x12\x32\n\tshortages\x18\x01 \x03(\x0b\x32\x1f.holdfast.inventory.v1.Shortage\"\xb0\x01\n\x13ReserveStockRequest\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x35\n\x05lines\x18\x03 \x03(\x0b\x32&.holdfast.inventory.v1.ReservationLine\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x05 \x01(\t\"O\n\x14ReserveStockResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".holdfast.inventory.v1.Reservation\"p\n\x19ReserveStockStreamRequest\x12\x16\n\x0e\x63orrelation_id\x18\x01 \x01(\t\x12;\n\x07reserve\x18\x02 \x01(\x0b\x32*.holdfast.inventory.v1.ReserveStockRequest\"\xc1\x01\n\x13ReserveStockRefusal\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12J\n\x08metadata\x18\x04 \x03(\x0b\x32\x38.holdfast.inventory.v1.ReserveStockRefusal.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcb\x01\n\x1aReserveStockStreamResponse\x12\x16\n\x0e\x63orrelation_id\x18\x01 \x01(\t\x12\x39\n\x0breservation\x18\x02 \x01(\x0b\x32\".holdfast.inventory.v1.ReservationH\x00\x12=\n\x07refusal\x18\x03 \x01(\x0b\x32*.holdfast.inventory.v1.ReserveStockRefusalH\x00\x12\x10\n\x08replayed\x18\x04 \x01(\x08\x42\t\n\x07outcome\"\x8b\x01\n\x18\x43ommitReservationRequest\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x35\n\x05lines\x18\x02 \x03(\x0b\x32&.holdfast.inventory.v1.ReservationLine\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"T\n\x19\x43ommitReservationResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".holdfast.inventory.v1.Reservation\"U\n\x19ReleaseReservationRequest\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x0c\n\x04\x65tag\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"U\n\x1aReleaseReservationResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".holdfast.inventory.v1.Reservation\"|\n\x18\x45xtendReservationRequest\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12&\n\x03ttl\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"T\n\x19\x45xtendReservationResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".holdfast.inventory.v1.Reservation\"/\n\x15GetReservationRequest\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\"Q\n\x16GetReservationResponse\x12\x37\n\x0breservation\x18\x01 \x01(\x0b\x32\".holdfast.inventory.v1.Reservation\"\xc8\x01\n\x17ListReservationsRequest\x12\x0e\n\x06holder\x18\x01 \x01(\t\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x36\n\x05state\x18\x03 \x01(\x0e\x32\'.holdfast.inventory.v1.ReservationState\x12\x31\n\rexpire_before\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"m\n\x18ListReservationsResponse\x12\x38\n\x0creservations\x18\x01 \x03(\x0b\x32\".holdfast.inventory.v1.Reservation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Q\n\x18\x43heckAvailabilityRequest\x12\x35\n\x05lines\x18\x01 \x03(\x0b\x32&.holdfast.inventory.v1.ReservationLine\"k\n\x10LineAvailability\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x1a\n\x12requested_quantity\x18\x02 \x01(\x03\x12\x1a\n\x12\x61vailable_quantity\x18\x03 \x01(\x03\x12\x12\n\nreservable\x18\x04 \x01(\x08\"f\n\x19\x43heckAvailabilityResponse\x12\x11\n\tavailable\x18\x01 \x01(\x08\x12\x36\n\x05lines\x18\x02 \x03(\x0b\x32\'.holdfast.inventory.v1.LineAvailability\")\n\x1a\x45xplainAvailabilityRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\"\xca\x01\n\x04Hold\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x0e\n\x06holder\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x03\x61ge\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x87\x02\n\x1b\x45xplainAvailabilityResponse\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x19\n\x11reserved_quantity\x18\x03 \x01(\x03\x12\x1a\n\x12\x61vailable_quantity\x18\x04 \x01(\x03\x12\x17\n\x0fledger_quantity\x18\x05 \x01(\x03\x12*\n\x05holds\x18\x06 \x03(\x0b\x32\x1b.holdfast.inventory.v1.Hold\x12\x32\n\tmovements\x18\x07 \x03(\x0b\x32\x1f.holdfast.inventory.v1.Movement\x12\x19\n\x11\x61rchived_quantity\x18\x08 \x01(\x03*\xb1\x01\n\x10ReservationState\x12!\n\x1dRESERVATION_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16RESERVATION_STATE_HELD\x10\x01\x12\x1f\n\x1bRESERVATION_STATE_COMMITTED\x10\x02\x12\x1e\n\x1aRESERVATION_STATE_RELEASED\x10\x03\x12\x1d\n\x19RESERVATION_STATE_EXPIRED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,8 +36,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RESERVESTOCKREFUSAL_METADATAENTRY']._loaded_options = None
   _globals['_RESERVESTOCKREFUSAL_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_RESERVATIONSTATE']._serialized_start=3369
-  _globals['_RESERVATIONSTATE']._serialized_end=3546
+  _globals['_RESERVATIONSTATE']._serialized_start=3414
+  _globals['_RESERVATIONSTATE']._serialized_end=3591
   _globals['_RESERVATIONLINE']._serialized_start=169
   _globals['_RESERVATIONLINE']._serialized_end=245
   _globals['_RESERVATION']._serialized_start=248
@@ -57,37 +57,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESERVESTOCKREFUSAL_METADATAENTRY']._serialized_start=1288
   _globals['_RESERVESTOCKREFUSAL_METADATAENTRY']._serialized_end=1335
   _globals['_RESERVESTOCKSTREAMRESPONSE']._serialized_start=1338
-  _globals['_RESERVESTOCKSTREAMRESPONSE']._serialized_end=1523
-  _globals['_COMMITRESERVATIONREQUEST']._serialized_start=1526
-  _globals['_COMMITRESERVATIONREQUEST']._serialized_end=1665
-  _globals['_COMMITRESERVATIONRESPONSE']._serialized_start=1667
-  _globals['_COMMITRESERVATIONRESPONSE']._serialized_end=1751
-  _globals['_RELEASERESERVATIONREQUEST']._serialized_start=1753
-  _globals['_RELEASERESERVATIONREQUEST']._serialized_end=1838
-  _globals['_RELEASERESERVATIONRESPONSE']._serialized_start=1840
-  _globals['_RELEASERESERVATIONRESPONSE']._serialized_end=1925
-  _globals['_EXTENDRESERVATIONREQUEST']._serialized_start=1927
-  _globals['_EXTENDRESERVATIONREQUEST']._serialized_end=2051
-  _globals['_EXTENDRESERVATIONRESPONSE']._serialized_start=2053
-  _globals['_EXTENDRESERVATIONRESPONSE']._serialized_end=2137
-  _globals['_GETRESERVATIONREQUEST']._serialized_start=2139
-  _globals['_GETRESERVATIONREQUEST']._serialized_end=2186
-  _globals['_GETRESERVATIONRESPONSE']._serialized_start=2188
-  _globals['_GETRESERVATIONRESPONSE']._serialized_end=2269
-  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=2272
-  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=2472
-  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=2474
-  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=2583
-  _globals['_CHECKAVAILABILITYREQUEST']._serialized_start=2585
-  _globals['_CHECKAVAILABILITYREQUEST']._serialized_end=2666
-  _globals['_LINEAVAILABILITY']._serialized_start=2668
-  _globals['_LINEAVAILABILITY']._serialized_end=2775
-  _globals['_CHECKAVAILABILITYRESPONSE']._serialized_start=2777
-  _globals['_CHECKAVAILABILITYRESPONSE']._serialized_end=2879
-  _globals['_EXPLAINAVAILABILITYREQUEST']._serialized_start=2881
-  _globals['_EXPLAINAVAILABILITYREQUEST']._serialized_end=2922
-  _globals['_HOLD']._serialized_start=2925
-  _globals['_HOLD']._serialized_end=3127
-  _globals['_EXPLAINAVAILABILITYRESPONSE']._serialized_start=3130
-  _globals['_EXPLAINAVAILABILITYRESPONSE']._serialized_end=3366
+  _globals['_RESERVESTOCKSTREAMRESPONSE']._serialized_end=1541
+  _globals['_COMMITRESERVATIONREQUEST']._serialized_start=1544
+  _globals['_COMMITRESERVATIONREQUEST']._serialized_end=1683
+  _globals['_COMMITRESERVATIONRESPONSE']._serialized_start=1685
+  _globals['_COMMITRESERVATIONRESPONSE']._serialized_end=1769
+  _globals['_RELEASERESERVATIONREQUEST']._serialized_start=1771
+  _globals['_RELEASERESERVATIONREQUEST']._serialized_end=1856
+  _globals['_RELEASERESERVATIONRESPONSE']._serialized_start=1858
+  _globals['_RELEASERESERVATIONRESPONSE']._serialized_end=1943
+  _globals['_EXTENDRESERVATIONREQUEST']._serialized_start=1945
+  _globals['_EXTENDRESERVATIONREQUEST']._serialized_end=2069
+  _globals['_EXTENDRESERVATIONRESPONSE']._serialized_start=2071
+  _globals['_EXTENDRESERVATIONRESPONSE']._serialized_end=2155
+  _globals['_GETRESERVATIONREQUEST']._serialized_start=2157
+  _globals['_GETRESERVATIONREQUEST']._serialized_end=2204
+  _globals['_GETRESERVATIONRESPONSE']._serialized_start=2206
+  _globals['_GETRESERVATIONRESPONSE']._serialized_end=2287
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=2290
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=2490
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=2492
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=2601
+  _globals['_CHECKAVAILABILITYREQUEST']._serialized_start=2603
+  _globals['_CHECKAVAILABILITYREQUEST']._serialized_end=2684
+  _globals['_LINEAVAILABILITY']._serialized_start=2686
+  _globals['_LINEAVAILABILITY']._serialized_end=2793
+  _globals['_CHECKAVAILABILITYRESPONSE']._serialized_start=2795
+  _globals['_CHECKAVAILABILITYRESPONSE']._serialized_end=2897
+  _globals['_EXPLAINAVAILABILITYREQUEST']._serialized_start=2899
+  _globals['_EXPLAINAVAILABILITYREQUEST']._serialized_end=2940
+  _globals['_HOLD']._serialized_start=2943
+  _globals['_HOLD']._serialized_end=3145
+  _globals['_EXPLAINAVAILABILITYRESPONSE']._serialized_start=3148
+  _globals['_EXPLAINAVAILABILITYRESPONSE']._serialized_end=3411
 # @@protoc_insertion_point(module_scope)

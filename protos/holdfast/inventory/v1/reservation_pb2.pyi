@@ -365,8 +365,11 @@ class ReserveStockStreamResponse(_message.Message):
     CORRELATION_ID_FIELD_NUMBER: _builtins.int
     RESERVATION_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
     correlation_id: _builtins.str
     """Of the message answered."""
+    replayed: _builtins.bool
+    """True where an earlier message with the same request_id was answered so: the answer is that one's."""
     @_builtins.property
     def reservation(self) -> Global___Reservation:
         """It is held."""
@@ -381,10 +384,11 @@ class ReserveStockStreamResponse(_message.Message):
         correlation_id: _builtins.str = ...,
         reservation: Global___Reservation | None = ...,
         refusal: Global___ReserveStockRefusal | None = ...,
+        replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "refusal", b"refusal", "reservation", b"reservation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "outcome", b"outcome", "refusal", b"refusal", "reservation", b"reservation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation_id", b"correlation_id", "outcome", b"outcome", "refusal", b"refusal", "replayed", b"replayed", "reservation", b"reservation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["reservation", "refusal"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
@@ -853,6 +857,7 @@ class ExplainAvailabilityResponse(_message.Message):
     LEDGER_QUANTITY_FIELD_NUMBER: _builtins.int
     HOLDS_FIELD_NUMBER: _builtins.int
     MOVEMENTS_FIELD_NUMBER: _builtins.int
+    ARCHIVED_QUANTITY_FIELD_NUMBER: _builtins.int
     sku: _builtins.str
     """The stock's code."""
     quantity: _builtins.int
@@ -862,14 +867,16 @@ class ExplainAvailabilityResponse(_message.Message):
     available_quantity: _builtins.int
     """Units free."""
     ledger_quantity: _builtins.int
-    """The sum of all movements; equal to quantity in healthy books."""
+    """The sum of all movements, those of archived months included; equal to quantity in healthy books."""
+    archived_quantity: _builtins.int
+    """What movements of archived months come to; part of ledger_quantity."""
     @_builtins.property
     def holds(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hold]:
         """Open holds, oldest first, at most 1,000."""
 
     @_builtins.property
     def movements(self) -> _containers.RepeatedCompositeFieldContainer[_movement_pb2.Movement]:
-        """The last 20 movements, newest first."""
+        """The last 20 movements, newest first; none of archived months."""
 
     def __init__(
         self,
@@ -881,10 +888,11 @@ class ExplainAvailabilityResponse(_message.Message):
         ledger_quantity: _builtins.int = ...,
         holds: _abc.Iterable[Global___Hold] | None = ...,
         movements: _abc.Iterable[_movement_pb2.Movement] | None = ...,
+        archived_quantity: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available_quantity", b"available_quantity", "holds", b"holds", "ledger_quantity", b"ledger_quantity", "movements", b"movements", "quantity", b"quantity", "reserved_quantity", b"reserved_quantity", "sku", b"sku"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archived_quantity", b"archived_quantity", "available_quantity", b"available_quantity", "holds", b"holds", "ledger_quantity", b"ledger_quantity", "movements", b"movements", "quantity", b"quantity", "reserved_quantity", b"reserved_quantity", "sku", b"sku"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
