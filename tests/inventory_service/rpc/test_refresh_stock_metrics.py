@@ -1,0 +1,135 @@
+"""RefreshStockMetrics: one at a time, beside the view's readers, within the caller's time."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from holdfast.inventory.v1 import reports_pb2 as pb
+from sqlalchemy import text
+
+from inventory_service import bootstrap
+from inventory_service.settings import Settings
+from servicekit.server import Server
+from tests.inventory_service.client import Inventory, refused
+from tests.inventory_service.refreshes import (
+    calculated_times,
+    refreshes_under_way,
+    shown_time,
+    stocks_locked,
+    until_shown_after,
+    until_under_way,
+)
+
+
+async def refresh(inventory: Inventory, seconds: float = 10) -> datetime:
+    """RefreshStockMetrics."""
+    answer = await inventory.stub.RefreshStockMetrics(pb.RefreshStockMetricsRequest(), timeout=seconds)
+    return utc(answer.refresh_time)
+
+
+def utc(timestamp: Timestamp) -> datetime:
+    """The instant."""
+    return timestamp.ToDatetime(tzinfo=UTC)
+
+
+async def test_the_time_is_that_of_every_row(inventory: Inventory) -> None:
+    await inventory.create("A", 1)
+    await inventory.create("B", 1)
+
+    first = await refresh(inventory)
+    assert await calculated_times(inventory.engine) == {first}
+    second = await refresh(inventory)
+
+    assert first < second
+    assert await calculated_times(inventory.engine) == {second}
+    assert await shown_time(inventory.engine) == second
+
+
+async def test_readers_go_on_while_a_refresh_takes_its_time(inventory: Inventory) -> None:
+    await inventory.create("A", 1)
+    before = await refresh(inventory)
+    longest = 0.0
+
+    async with stocks_locked(inventory.engine):
+        under_way = asyncio.create_task(refresh(inventory))
+        await until_under_way(inventory.engine)
+        for _ in range(20):
+            began = time.monotonic()
+            found = await inventory.stub.ListStockMetrics(pb.ListStockMetricsRequest(), timeout=1)
+            sums = await inventory.stub.GetInventorySummary(pb.GetInventorySummaryRequest(), timeout=1)
+            longest = max(longest, time.monotonic() - began)
+            assert utc(found.refresh_time) == utc(sums.refresh_time) == before
+        assert not under_way.done()
+
+    assert await under_way > before
+    assert longest < 0.5
+
+
+async def test_callers_that_meet_a_refresh_get_its_time(pair: tuple[Inventory, Inventory]) -> None:
+    first, second = pair
+    await first.create("A", 1)
+
+    async with stocks_locked(first.engine):
+        leader = asyncio.create_task(refresh(first))
+        await until_under_way(first.engine)
+        followers = [asyncio.create_task(refresh(caller)) for caller in (first, second, first, second)]
+        await asyncio.sleep(0.3)
+        assert await refreshes_under_way(first.engine) == 1
+
+    times = {await leader, *await asyncio.gather(*followers)}
+    assert len(times) == 1
+    assert await calculated_times(first.engine) == times
+
+
+async def test_a_caller_whose_time_is_over_leaves_the_refresh_to_go_on(inventory: Inventory) -> None:
+    await inventory.create("A", 1)
+    before = await refresh(inventory)
+
+    async with stocks_locked(inventory.engine):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await refresh(inventory, seconds=0.3)
+        assert await refreshes_under_way(inventory.engine) == 1
+
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await until_shown_after(inventory.engine, before)
+
+
+async def test_a_drain_cuts_a_refresh_short_and_leaves_the_view_as_it_was(
+    inventory: Inventory, inventory_url: str
+) -> None:
+    await inventory.create("A", 1)
+    before = await refresh(inventory)
+    settings = Settings(
+        database_url=inventory_url, listen="127.0.0.1:0", metrics_refresh_seconds=0, drain_pause_seconds=0
+    )
+    server = Server(bootstrap.build(settings))
+    port = await server.start()
+
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, stocks_locked(inventory.engine):
+        caller = asyncio.create_task(refused(refresh(Inventory(channel, inventory.engine))))
+        await until_under_way(inventory.engine)
+        began = time.monotonic()
+        clean = await server.stop()
+        seconds = time.monotonic() - began
+        refusal = await caller
+        await until_under_way(inventory.engine, 0)
+
+    assert (clean, refusal.code, refusal.reason) == (True, grpc.StatusCode.UNAVAILABLE, "DRAINING")
+    assert seconds < 1.5
+    assert await shown_time(inventory.engine) == before
+
+
+async def test_what_the_seeds_function_refreshes_is_dated_too(inventory: Inventory) -> None:
+    await inventory.create("A", 1)
+    before = await refresh(inventory)
+
+    async with inventory.engine.begin() as connection:
+        await connection.execute(text("SELECT inventory.refresh_stock_metrics()"))
+
+    shown = await shown_time(inventory.engine)
+    assert shown is not None
+    assert shown > before
+    assert await calculated_times(inventory.engine) == {shown}
