@@ -1,8 +1,11 @@
 """Settings → engine, use cases, servicers, workers: the only wiring."""
 
+import asyncio
+
 import grpc
 
 from inventory_service.contract_steps.report import contract_step_report
+from inventory_service.persistence.ledger_partitions import LEDGER_STAYS
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.rpc import servicer
 from inventory_service.rpc.consistency import consistency_checks
@@ -10,6 +13,7 @@ from inventory_service.rpc.statuses import STATUSES
 from inventory_service.rpc.work import Work
 from inventory_service.settings import Settings
 from inventory_service.workers.fact_counting import fact_counting
+from inventory_service.workers.ledger_preparation import ledger_preparation
 from inventory_service.workers.import_expiry import import_expiry
 from inventory_service.workers.low_stock import low_stock
 from inventory_service.workers.metrics_refresh import MetricsRefresher, metrics_refresh
@@ -28,12 +32,17 @@ from servicekit.transactions import Transactions
 def build(settings: Settings) -> Service:
     """The service, ready to be served."""
     engine = create_engine(settings.database_url, pool_size=settings.pool_size)
-    transactions: Transactions[Work] = Transactions(engine, SqlUnitOfWork, at_once=settings.pool_size)
+    transactions: Transactions[Work] = Transactions(
+        engine, SqlUnitOfWork, at_once=settings.pool_size, before_snapshot=LEDGER_STAYS
+    )
     tasks = Tasks()
     # A refresh takes seconds: over a connection of its own it takes none from the calls.
     refreshing = create_engine(settings.database_url, pool_size=1)
     refresher: MetricsRefresher[Work] = MetricsRefresher(Transactions(refreshing, SqlUnitOfWork, at_once=1))
-    inventory = servicer.InventoryServicer(transactions, Mutations(transactions, tasks), refresher.refresh)
+    draining = asyncio.Event()
+    inventory = servicer.InventoryServicer(
+        transactions, Mutations(transactions, tasks), refresher.refresh, draining
+    )
     schema = Schema("inventory")
     operators = ops.OpsServicer(
         "inventory",
@@ -50,6 +59,10 @@ def build(settings: Settings) -> Service:
         servicer.register(server, inventory)
         ops.register(server, operators)
 
+    def wake_waiters() -> None:
+        refresher.stop()
+        draining.set()
+
     return Service(
         name="inventory",
         grpc_services=(servicer.SERVICE_NAME, ops.SERVICE_NAME),
@@ -62,13 +75,14 @@ def build(settings: Settings) -> Service:
         pollers=[
             reservation_expiry(transactions, settings.sweep_seconds),
             fact_counting(transactions, settings.facts_seconds),
+            ledger_preparation(transactions, settings.ledger_months_ahead),
             request_expiry(transactions),
             import_expiry(transactions),
             low_stock(transactions, settings.sweep_seconds),
             *([metrics_refresh(transactions, refresher, every)] if every else []),
         ],
         long_calls=servicer.LONG_CALLS,
-        wake_waiters=refresher.stop,
+        wake_waiters=wake_waiters,
         close=[refreshing.dispose],
         drain_pause_seconds=settings.drain_pause_seconds,
     )

@@ -113,9 +113,10 @@ def _standard_details(code: grpc.StatusCode, error: Exception) -> Iterable[Messa
         yield error_details_pb2.PreconditionFailure(
             violations=[
                 error_details_pb2.PreconditionFailure.Violation(
-                    type=reason(error), subject=_clipped(subject), description=_clipped(description)
+                    type=reason(each), subject=_clipped(subject), description=_clipped(description)
                 )
-                for subject, description in _violations(error)
+                for each in (error, *getattr(error, "also", ()))
+                for subject, description in _violations(each)
             ]
         )
     retry_after_seconds = getattr(error, "retry_after_seconds", None)

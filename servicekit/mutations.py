@@ -46,12 +46,27 @@ class Mutations(Generic[U]):
         name: str = "",
         repeatable: bool = False,
     ) -> Reply:
-        """Runs `work` in a transaction with its request record and answers its reply.
+        """The reply of `outcome`; a stored one is announced by the metadata `idempotent-replayed: true`."""
+        answer, replayed = await self.outcome(request, work, reply, name=name, repeatable=repeatable)
+        if replayed:
+            await context.send_initial_metadata((REPLAYED,))
+        return answer
 
-        An equal request answers the stored reply with the metadata `idempotent-replayed: true`. The work goes
-        on when the caller leaves, within the time that the call had. `repeatable` says that the work knows
-        its own earlier effect even without a request_id. Raises DeadlineTooShort, RequestIdReused, and what
-        Transactions.run raises; TimeoutError when the time runs out, with the outcome unknown.
+    async def outcome(
+        self,
+        request: Message,
+        work: Callable[[U], Awaitable[Reply]],
+        reply: type[Reply],
+        *,
+        name: str = "",
+        repeatable: bool = False,
+    ) -> tuple[Reply, bool]:
+        """Runs `work` in a transaction with its request record; answers its reply, and whether it is a stored one.
+
+        An equal request answers the stored reply. The work goes on when the caller leaves, within the time that
+        the call had. `repeatable` says that the work knows its own earlier effect even without a request_id.
+        Raises DeadlineTooShort, RequestIdReused, and what Transactions.run raises; TimeoutError when the time
+        runs out, with the outcome unknown.
         """
         call = current_call()
         if call.remaining() < LEAST_SECONDS:
@@ -73,10 +88,7 @@ class Mutations(Generic[U]):
             async with asyncio.timeout(call.remaining()):
                 return await self._transactions.run(unit, name=name, repeatable=repeatable or key is not None)
 
-        answer, replayed = await self._tasks.run(bounded())
-        if replayed:
-            await context.send_initial_metadata((REPLAYED,))
-        return answer
+        return await self._tasks.run(bounded())
 
 
 def digest(request: Message) -> str:

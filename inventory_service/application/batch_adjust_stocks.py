@@ -17,7 +17,7 @@ async def batch_adjust_stocks(
     """The stocks after all adjustments, each once, and the entries of the ledger in the order of the commands.
 
     Each command meets what the ones before it left. Raises StockNotFound with every unknown sku, else the first
-    refusal of adjust_stock.
+    refusal of adjust_stock, the others beside it.
     """
     book = await uow.books.open(commands)
     outcomes = [stock_changes.adjust(book, command) for command in commands]
@@ -28,7 +28,9 @@ async def batch_adjust_stocks(
     if unknown:
         raise StockNotFound(tuple(unknown))
     if refusals:
-        raise await named(refusals[0], book.now, uow)
+        first, *others = [await named(refusal, book.now, uow) for refusal in refusals]
+        first.also = tuple(others)
+        raise first
     movements = await uow.books.save(book)
     skus = list(dict.fromkeys(command.sku for command in commands))
     stocks = await uow.stocks.get_many(skus)

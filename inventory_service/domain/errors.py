@@ -8,6 +8,9 @@ from datetime import datetime
 class Refusal(Exception):
     """A command that the rules do not allow; nothing was changed."""
 
+    also: tuple["Refusal", ...] = ()
+    """What else was refused, where one call asked for many things."""
+
 
 @dataclass(eq=False)
 class StockNotFound(Refusal):
@@ -241,6 +244,32 @@ class ListingExists(Refusal):
 
     def __str__(self) -> str:
         return f"{self.sku} has the listing {self.listing_id} on {self.platform} already"
+
+
+@dataclass(eq=False)
+class ListingLimitExceeded(Refusal):
+    """The stock has as many active listings as one stock can have."""
+
+    sku: str
+    limit: int
+
+    def __str__(self) -> str:
+        return f"{self.sku} has {self.limit} active listings, the most that a stock can have: end one first"
+
+
+@dataclass(eq=False)
+class ListingPriceIncomplete(Refusal):
+    """The listing would have a price without a currency, or a currency without a price."""
+
+    listing_id: str
+    platform: str
+    sku: str
+
+    def __str__(self) -> str:
+        return (
+            f"the listing {self.listing_id} of {self.sku} on {self.platform} would have only one of ask_price and"
+            " currency: name both in update_mask"
+        )
 
 
 @dataclass(eq=False)

@@ -22,6 +22,9 @@ class StockStatus(StrEnum):
     ERROR = "error"
 
 
+MOST_ACTIVE_LISTINGS = 100
+"""The most offers of one stock that can be open at once, so that a stock always fits into an answer."""
+
 SELLABLE = frozenset({StockStatus.IN_STOCK, StockStatus.PRESALE, StockStatus.PREORDER})
 """The statuses in which a stock can be created and reserved."""
 
@@ -100,6 +103,11 @@ class Stock:
         """The offer of that platform and id, an open one before one that ended."""
         found = [row for row in self.listings if (row.platform, row.listing_id) == (platform, listing_id)]
         return next((row for row in found if row.active), found[0] if found else None)
+
+    @property
+    def active_listings(self) -> int:
+        """How many offers are open."""
+        return sum(listing.active for listing in self.listings)
 
     @property
     def available_quantity(self) -> int:

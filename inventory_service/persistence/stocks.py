@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Update, bindparam, cast, delete, literal, select, tuple_, update
+from sqlalchemy import Update, bindparam, cast, delete, literal, null, select, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -157,7 +157,8 @@ class SqlStocks:
 
 
 def _stored(details: Mapping[str, object]) -> dict[str, object]:
-    return {name: (value or None) if name == "external_ids" else value for name, value in details.items()}
+    # None would be stored as the JSON null, which is not the absence that queries look for.
+    return {name: (value or null()) if name == "external_ids" else value for name, value in details.items()}
 
 
 def _changed(stock_id: UUID, now: datetime) -> Update:

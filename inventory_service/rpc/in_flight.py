@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import TypeVar
+
+MOST_LISTENING_SECONDS = 1.0
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -45,3 +48,36 @@ async def answers(
     finally:
         for left in (reading, *working):
             left.cancel()
+
+
+async def until(requests: AsyncIterator[Request], end: asyncio.Event) -> AsyncIterator[Request]:
+    """The requests up to the end, or to that event.
+
+    Those that a caller sends on are heard out for a second then, and given to nobody: a status that meets a message
+    on its way is lost on some clients.
+    """
+    ending = asyncio.create_task(end.wait())
+    following = asyncio.create_task(_next(requests))
+    try:
+        while True:
+            await asyncio.wait((following, ending), return_when=asyncio.FIRST_COMPLETED)
+            if end.is_set():
+                break
+            try:
+                request = following.result()
+            except StopAsyncIteration:
+                return
+            following = asyncio.create_task(_next(requests))
+            yield request
+        with suppress(Exception):
+            async with asyncio.timeout(MOST_LISTENING_SECONDS):
+                while True:
+                    await following
+                    following = asyncio.create_task(_next(requests))
+    finally:
+        ending.cancel()
+        following.cancel()
+
+
+async def _next(requests: AsyncIterator[Request]) -> Request:
+    return await anext(requests)

@@ -4,13 +4,15 @@ from holdfast.inventory.v1 import movement_pb2 as pb
 
 from inventory_service.application.adjust_stock import adjust_stock
 from inventory_service.application.batch_adjust_stocks import batch_adjust_stocks
+from inventory_service.application.list_movements import list_movements
 from inventory_service.application.set_stock_quantity import set_stock_quantity
 from inventory_service.rpc.messages import movement
-from inventory_service.rpc.messages.stock import stock_message
+from inventory_service.rpc.messages.stock import stock_message, stock_numbers
 from inventory_service.rpc.methods import Methods
 from inventory_service.rpc.work import current_actor
 from servicekit.context import Context
 from servicekit.paging import after_time_and_number, one_page
+from servicekit.times import timestamp
 
 
 class QuantityMethods(Methods):
@@ -37,7 +39,7 @@ class QuantityMethods(Methods):
             request,
             lambda uow: batch_adjust_stocks(commands, uow),
             lambda done: pb.BatchAdjustStocksResponse(
-                stocks=map(stock_message, done[0]), movements=map(movement.movement_message, done[1])
+                stocks=map(stock_numbers, done[0]), movements=map(movement.movement_message, done[1])
             ),
             pb.BatchAdjustStocksResponse,
             context,
@@ -65,8 +67,10 @@ class QuantityMethods(Methods):
     ) -> pb.ListMovementsResponse:
         wanted, page = movement.list_movements(request)
         after = after_time_and_number(page)
-        found = await self._transactions.read(
-            lambda uow: uow.movements.list_movements(wanted, page.size + 1, after)
+        found, archived_before = await self._transactions.read(
+            lambda uow: list_movements(wanted, page.size + 1, after, uow)
         )
         movements, token = one_page(request, page, found, movement.movement_key, movement.movement_message)
-        return pb.ListMovementsResponse(movements=movements, next_page_token=token)
+        return pb.ListMovementsResponse(
+            movements=movements, next_page_token=token, archived_before_time=timestamp(archived_before)
+        )

@@ -1,5 +1,6 @@
 """ReserveStockStream: ReserveStock, many times over one stream."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -7,13 +8,15 @@ import structlog
 from grpc import StatusCode
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
-from inventory_service.rpc.in_flight import answers
+from inventory_service.application.decide_reservations import decide_reservation
+from inventory_service.rpc.in_flight import answers, until
 from inventory_service.rpc.messages import reservation
 from inventory_service.rpc.reservation_methods import ReservationMethods
 from inventory_service.rpc.statuses import STATUSES
+from inventory_service.rpc.work import Work, current_actor
 from servicekit.calls import begin_message, current_call
 from servicekit.context import Context
-from servicekit.errors import DeadlineExceeded
+from servicekit.errors import DeadlineExceeded, Draining
 
 MOST_IN_FLIGHT = 16
 
@@ -23,11 +26,16 @@ log = structlog.get_logger("reserve_stream")
 class ReserveStreamMethods(ReservationMethods):
     """The part of InventoryService that reserves over a stream."""
 
+    _draining: asyncio.Event
+
     async def ReserveStockStream(
         self, request: AsyncIterator[pb.ReserveStockStreamRequest], context: Context
     ) -> AsyncIterator[pb.ReserveStockStreamResponse]:
-        async for answer in answers(request, partial(self._answer, context), MOST_IN_FLIGHT):
+        wishes = until(request, self._draining)
+        async for answer in answers(wishes, partial(self._answer, context), MOST_IN_FLIGHT):
             yield answer
+        if self._draining.is_set():
+            raise Draining
 
     async def _answer(
         self, context: Context, message: pb.ReserveStockStreamRequest
@@ -37,7 +45,7 @@ class ReserveStreamMethods(ReservationMethods):
         begin_message(context)
         try:
             reservation.require_correlation_id(message)
-            held = await self.ReserveStock(message.reserve, context)
+            held, answer.replayed = await self._reserve(message.reserve)
             answer.reservation.CopyFrom(held.reservation)
         except Exception as error:
             refused = DeadlineExceeded() if isinstance(error, TimeoutError) else error
@@ -46,3 +54,15 @@ class ReserveStreamMethods(ReservationMethods):
                 log.error("reservation of a stream failed", exc_info=error)
             answer.refusal.CopyFrom(reservation.refusal_message(status))
         return answer
+
+    async def _reserve(self, request: pb.ReserveStockRequest) -> tuple[pb.ReserveStockResponse, bool]:
+        """What ReserveStock does, but for the metadata: a stream has that only once."""
+        command = reservation.reserve_stock(request, current_actor())
+
+        async def work(uow: Work) -> pb.ReserveStockResponse:
+            held = await decide_reservation(command, uow)
+            return pb.ReserveStockResponse(reservation=reservation.reservation_message(held))
+
+        return await self._mutations.outcome(
+            request, work, pb.ReserveStockResponse, name="batch", repeatable=True
+        )

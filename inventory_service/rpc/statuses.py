@@ -24,6 +24,8 @@ STATUSES = ErrorStatuses(
         errors.ReservationTombstoned: StatusCode.FAILED_PRECONDITION,
         errors.QuantityMismatch: StatusCode.FAILED_PRECONDITION,
         errors.IllegalStatusChange: StatusCode.FAILED_PRECONDITION,
+        errors.ListingLimitExceeded: StatusCode.FAILED_PRECONDITION,
+        errors.ListingPriceIncomplete: StatusCode.FAILED_PRECONDITION,
         errors.CallerNotAllowed: StatusCode.PERMISSION_DENIED,
         errors.EtagMismatch: StatusCode.ABORTED,
     },

@@ -11,7 +11,7 @@ from inventory_service.rpc.messages import stock
 from inventory_service.rpc.methods import Methods
 from inventory_service.rpc.work import current_actor
 from servicekit.context import Context
-from servicekit.paging import one_page
+from servicekit.paging import first_that_fit, one_page
 
 
 class StockMethods(Methods):
@@ -37,9 +37,12 @@ class StockMethods(Methods):
     ) -> pb.BatchGetStocksResponse:
         skus = stock.skus(request)
         found = await self._transactions.read(lambda uow: uow.stocks.get_many(skus))
+        known = [sku for sku in skus if sku in found]
+        stocks = first_that_fit(stock.stock_message(found[sku]) for sku in known)
         return pb.BatchGetStocksResponse(
-            stocks=[stock.stock_message(found[sku]) for sku in skus if sku in found],
+            stocks=stocks,
             missing_skus=[sku for sku in skus if sku not in found],
+            unread_skus=known[len(stocks) :],
         )
 
     async def UpdateStock(self, request: pb.UpdateStockRequest, context: Context) -> pb.UpdateStockResponse:

@@ -11,6 +11,7 @@ from inventory_service.rpc.messages.words import PLATFORMS
 from servicekit import etags
 from servicekit.validation import Violations
 
+MOST_METADATA_BYTES = 4096
 _CHANGEABLE = ("ask_price", "currency", "metadata")
 
 
@@ -28,7 +29,7 @@ def add_listing(request: pb.AddListingRequest) -> AddListing:
         listing_id=v.text("listing.listing_id", offer.listing_id, most=64, required=True),
         ask_price=_ask_price(v, offer),
         currency=_currency(v, offer),
-        metadata=pairs(v, "listing.metadata", dict(offer.metadata)),
+        metadata=_metadata(v, offer),
         expected_version=etags.version(v, "etag", request.etag),
     )
     if bool(offer.ask_price) != bool(offer.currency):
@@ -46,7 +47,7 @@ def update_listing(request: pb.UpdateListingRequest) -> UpdateListing:
     values = {
         "ask_price": _ask_price(v, offer),
         "currency": _currency(v, offer),
-        "metadata": pairs(v, "listing.metadata", dict(offer.metadata)),
+        "metadata": _metadata(v, offer),
     }
     if "ask_price" in paths and not offer.ask_price:
         # A currency says nothing where there is no price.
@@ -80,6 +81,14 @@ def end_listing(request: pb.EndListingRequest) -> EndListing:
 
 def _platform(v: Violations, field: str, value: int) -> Platform:
     return v.choice(field, value, PLATFORMS) or Platform.LOCAL
+
+
+def _metadata(v: Violations, offer: pb.Listing) -> dict[str, str]:
+    metadata = pairs(v, "listing.metadata", dict(offer.metadata))
+    size = sum(len(text.encode()) for pair in metadata.items() for text in pair)
+    if size > MOST_METADATA_BYTES:
+        v.add("listing.metadata", f"must have at most {MOST_METADATA_BYTES} bytes, has {size}")
+    return metadata
 
 
 def _ask_price(v: Violations, offer: pb.Listing) -> str | None:

@@ -1,5 +1,7 @@
 """Stocks: what creates, names and lists them, and how they are shown."""
 
+from collections.abc import Sequence
+
 from holdfast.inventory.v1 import stock_pb2 as pb
 from holdfast.inventory.v1.reservation_pb2 import ExplainAvailabilityRequest
 
@@ -22,6 +24,8 @@ from servicekit.times import timestamp
 from servicekit.validation import Violations
 
 MOST_SKUS = 1000
+# Of listings that ended and of changes of status, the last ones: a stock has to fit into an answer.
+MOST_PAST_SHOWN = 100
 
 _OPENING_STATUSES = {number: status for number, status in STATUSES.items() if status in SELLABLE}
 
@@ -131,19 +135,31 @@ def stock_key(stock: Stock, by_sku: bool) -> tuple[str, ...]:
 
 def stock_message(stock: Stock) -> pb.Stock:
     """The stock as callers see it."""
+    message = stock_numbers(stock)
+    message.details.CopyFrom(details_of(stock.details))
+    message.listings.extend(map(_listing, _shown_listings(stock.listings)))
+    message.status_history.extend(map(_status_change, stock.status_history[-MOST_PAST_SHOWN:]))
+    return message
+
+
+def stock_numbers(stock: Stock) -> pb.Stock:
+    """What a change of quantities touches, and what names the stock."""
     return pb.Stock(
         sku=stock.sku,
         status=number(STATUSES, stock.status),
         quantity=stock.quantity,
         reserved_quantity=stock.reserved_quantity,
         available_quantity=stock.available_quantity,
-        details=details_of(stock.details),
-        listings=[_listing(listing) for listing in stock.listings],
-        status_history=[_status_change(change) for change in stock.status_history],
         etag=etag(stock.version),
         create_time=timestamp(stock.create_time),
         update_time=timestamp(stock.update_time),
     )
+
+
+def _shown_listings(listings: Sequence[Listing]) -> list[Listing]:
+    ended = [listing for listing in listings if not listing.active]
+    left_out = {id(listing) for listing in ended[:-MOST_PAST_SHOWN]}
+    return [listing for listing in listings if id(listing) not in left_out]
 
 
 def _listing(listing: Listing) -> pb.Listing:

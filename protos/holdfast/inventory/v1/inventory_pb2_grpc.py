@@ -234,7 +234,8 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetStocks(self, request, context):
-        """Answers up to 1,000 stocks in one snapshot; unknown codes are named, not refused.
+        """Answers up to 1,000 stocks in one snapshot; unknown codes are named, not refused. An answer has at most 3 MiB of
+        stocks; codes of those that had no room in it are named too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -275,7 +276,8 @@ class InventoryServiceServicer:
 
     def BatchAdjustStocks(self, request, context):
         """Applies up to 500 adjustments, all or none, each upon what the ones before it left. Needs a request_id. Errors:
-        STOCK_NOT_FOUND (metadata "skus": every unknown one); else the first other refusal that AdjustStock would give.
+        STOCK_NOT_FOUND (metadata "skus": every unknown one); else the first other refusal that AdjustStock would give, with
+        one violation in its PreconditionFailure for each adjustment that was refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -290,8 +292,9 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ChangeStockStatus(self, request, context):
-        """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER, a step at a time; any → ERROR; ERROR → IN_STOCK; any →
-        SOLD or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
+        """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER, one step at a time, so that what is
+        ordered before it has a date never turns up on the shelf unannounced; any → ERROR; ERROR → IN_STOCK; any → SOLD
+        or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
         ILLEGAL_STATUS_CHANGE (metadata "allowed": what may follow); STOCK_HAS_HOLDS (as of AdjustStock).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -299,14 +302,16 @@ class InventoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddListing(self, request, context):
-        """Notes an offer on a platform. Errors: STOCK_NOT_FOUND, LISTING_EXISTS.
+        """Notes an offer on a platform. Errors: STOCK_NOT_FOUND; LISTING_EXISTS; LISTING_LIMIT_EXCEEDED where the stock has
+        100 active offers.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateListing(self, request, context):
-        """Changes an active offer. Errors: STOCK_NOT_FOUND, LISTING_NOT_FOUND.
+        """Changes an active offer. Errors: STOCK_NOT_FOUND; LISTING_NOT_FOUND; LISTING_PRICE_INCOMPLETE where it would have a
+        price without a currency, or a currency without a price.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,7 +32,9 @@ class InventoryServiceStub:
     GetStock: _aio.UnaryUnaryMultiCallable[_stock_pb2.GetStockRequest, _stock_pb2.GetStockResponse]
     """Answers one stock with live numbers. Errors: STOCK_NOT_FOUND."""
     BatchGetStocks: _aio.UnaryUnaryMultiCallable[_stock_pb2.BatchGetStocksRequest, _stock_pb2.BatchGetStocksResponse]
-    """Answers up to 1,000 stocks in one snapshot; unknown codes are named, not refused."""
+    """Answers up to 1,000 stocks in one snapshot; unknown codes are named, not refused. An answer has at most 3 MiB of
+    stocks; codes of those that had no room in it are named too.
+    """
     ListStocks: _aio.UnaryUnaryMultiCallable[_stock_pb2.ListStocksRequest, _stock_pb2.ListStocksResponse]
     """Lists stocks, newest first unless order_by says otherwise."""
     UpdateStock: _aio.UnaryUnaryMultiCallable[_stock_pb2.UpdateStockRequest, _stock_pb2.UpdateStockResponse]
@@ -51,21 +53,27 @@ class InventoryServiceStub:
     """
     BatchAdjustStocks: _aio.UnaryUnaryMultiCallable[_movement_pb2.BatchAdjustStocksRequest, _movement_pb2.BatchAdjustStocksResponse]
     """Applies up to 500 adjustments, all or none, each upon what the ones before it left. Needs a request_id. Errors:
-    STOCK_NOT_FOUND (metadata "skus": every unknown one); else the first other refusal that AdjustStock would give.
+    STOCK_NOT_FOUND (metadata "skus": every unknown one); else the first other refusal that AdjustStock would give, with
+    one violation in its PreconditionFailure for each adjustment that was refused.
     """
     SetStockQuantity: _aio.UnaryUnaryMultiCallable[_movement_pb2.SetStockQuantityRequest, _movement_pb2.SetStockQuantityResponse]
     """Sets a quantity to what was counted, if the books say what the caller believes. Errors: STOCK_NOT_FOUND;
     QUANTITY_MISMATCH (metadata "quantity" and "expected_quantity"); STOCK_HAS_HOLDS (as of AdjustStock).
     """
     ChangeStockStatus: _aio.UnaryUnaryMultiCallable[_stock_pb2.ChangeStockStatusRequest, _stock_pb2.ChangeStockStatusResponse]
-    """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER, a step at a time; any → ERROR; ERROR → IN_STOCK; any →
-    SOLD or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
+    """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER, one step at a time, so that what is
+    ordered before it has a date never turns up on the shelf unannounced; any → ERROR; ERROR → IN_STOCK; any → SOLD
+    or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
     ILLEGAL_STATUS_CHANGE (metadata "allowed": what may follow); STOCK_HAS_HOLDS (as of AdjustStock).
     """
     AddListing: _aio.UnaryUnaryMultiCallable[_stock_pb2.AddListingRequest, _stock_pb2.AddListingResponse]
-    """Notes an offer on a platform. Errors: STOCK_NOT_FOUND, LISTING_EXISTS."""
+    """Notes an offer on a platform. Errors: STOCK_NOT_FOUND; LISTING_EXISTS; LISTING_LIMIT_EXCEEDED where the stock has
+    100 active offers.
+    """
     UpdateListing: _aio.UnaryUnaryMultiCallable[_stock_pb2.UpdateListingRequest, _stock_pb2.UpdateListingResponse]
-    """Changes an active offer. Errors: STOCK_NOT_FOUND, LISTING_NOT_FOUND."""
+    """Changes an active offer. Errors: STOCK_NOT_FOUND; LISTING_NOT_FOUND; LISTING_PRICE_INCOMPLETE where it would have a
+    price without a currency, or a currency without a price.
+    """
     EndListing: _aio.UnaryUnaryMultiCallable[_stock_pb2.EndListingRequest, _stock_pb2.EndListingResponse]
     """Notes that an offer was taken down; an ended one stays as it is. Errors: STOCK_NOT_FOUND, LISTING_NOT_FOUND."""
     ReserveStock: _aio.UnaryUnaryMultiCallable[_reservation_pb2.ReserveStockRequest, _reservation_pb2.ReserveStockResponse]
@@ -169,7 +177,9 @@ class InventoryServiceServicer:
         request: _stock_pb2.BatchGetStocksRequest,
         context: _aio.ServicerContext[_stock_pb2.BatchGetStocksRequest, _abc.Awaitable[_stock_pb2.BatchGetStocksResponse]],
     ) -> _abc.Awaitable[_stock_pb2.BatchGetStocksResponse]:
-        """Answers up to 1,000 stocks in one snapshot; unknown codes are named, not refused."""
+        """Answers up to 1,000 stocks in one snapshot; unknown codes are named, not refused. An answer has at most 3 MiB of
+        stocks; codes of those that had no room in it are named too.
+        """
 
     def ListStocks(
         self,
@@ -213,7 +223,8 @@ class InventoryServiceServicer:
         context: _aio.ServicerContext[_movement_pb2.BatchAdjustStocksRequest, _abc.Awaitable[_movement_pb2.BatchAdjustStocksResponse]],
     ) -> _abc.Awaitable[_movement_pb2.BatchAdjustStocksResponse]:
         """Applies up to 500 adjustments, all or none, each upon what the ones before it left. Needs a request_id. Errors:
-        STOCK_NOT_FOUND (metadata "skus": every unknown one); else the first other refusal that AdjustStock would give.
+        STOCK_NOT_FOUND (metadata "skus": every unknown one); else the first other refusal that AdjustStock would give, with
+        one violation in its PreconditionFailure for each adjustment that was refused.
         """
 
     def SetStockQuantity(
@@ -230,8 +241,9 @@ class InventoryServiceServicer:
         request: _stock_pb2.ChangeStockStatusRequest,
         context: _aio.ServicerContext[_stock_pb2.ChangeStockStatusRequest, _abc.Awaitable[_stock_pb2.ChangeStockStatusResponse]],
     ) -> _abc.Awaitable[_stock_pb2.ChangeStockStatusResponse]:
-        """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER, a step at a time; any → ERROR; ERROR → IN_STOCK; any →
-        SOLD or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
+        """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER, one step at a time, so that what is
+        ordered before it has a date never turns up on the shelf unannounced; any → ERROR; ERROR → IN_STOCK; any → SOLD
+        or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
         ILLEGAL_STATUS_CHANGE (metadata "allowed": what may follow); STOCK_HAS_HOLDS (as of AdjustStock).
         """
 
@@ -240,14 +252,18 @@ class InventoryServiceServicer:
         request: _stock_pb2.AddListingRequest,
         context: _aio.ServicerContext[_stock_pb2.AddListingRequest, _abc.Awaitable[_stock_pb2.AddListingResponse]],
     ) -> _abc.Awaitable[_stock_pb2.AddListingResponse]:
-        """Notes an offer on a platform. Errors: STOCK_NOT_FOUND, LISTING_EXISTS."""
+        """Notes an offer on a platform. Errors: STOCK_NOT_FOUND; LISTING_EXISTS; LISTING_LIMIT_EXCEEDED where the stock has
+        100 active offers.
+        """
 
     def UpdateListing(
         self,
         request: _stock_pb2.UpdateListingRequest,
         context: _aio.ServicerContext[_stock_pb2.UpdateListingRequest, _abc.Awaitable[_stock_pb2.UpdateListingResponse]],
     ) -> _abc.Awaitable[_stock_pb2.UpdateListingResponse]:
-        """Changes an active offer. Errors: STOCK_NOT_FOUND, LISTING_NOT_FOUND."""
+        """Changes an active offer. Errors: STOCK_NOT_FOUND; LISTING_NOT_FOUND; LISTING_PRICE_INCOMPLETE where it would have a
+        price without a currency, or a currency without a price.
+        """
 
     def EndListing(
         self,

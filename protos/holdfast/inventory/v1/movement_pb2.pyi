@@ -289,7 +289,7 @@ class BatchAdjustStocksResponse(_message.Message):
     MOVEMENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def stocks(self) -> _containers.RepeatedCompositeFieldContainer[_stock_pb2.Stock]:
-        """The stocks touched, as they are now, each once."""
+        """The stocks touched, as they are now, each once; without details, listings and history."""
 
     @_builtins.property
     def movements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Movement]:

@@ -369,7 +369,7 @@ class ReserveStockStreamResponse(_message.Message):
     correlation_id: _builtins.str
     """Of the message answered."""
     replayed: _builtins.bool
-    """True where an earlier message with the same request_id was answered so: the answer is that one's."""
+    """True for the stored answer to an earlier message with the same request_id."""
     @_builtins.property
     def reservation(self) -> Global___Reservation:
         """It is held."""

@@ -199,7 +199,7 @@ class Listing(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Facts the platform wants kept, at most 50 pairs."""
+        """Facts the platform wants kept, at most 50 pairs of at most 64 and 256 characters, 4,096 bytes together."""
 
     def __init__(
         self,
@@ -394,11 +394,11 @@ class Stock(_message.Message):
 
     @_builtins.property
     def listings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Listing]:
-        """Every offer ever made of it, oldest first."""
+        """Every active offer and the last 100 that ended, oldest first."""
 
     @_builtins.property
     def status_history(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatusChange]:
-        """Every change of status, oldest first."""
+        """The last 100 changes of status, oldest first."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -573,6 +573,7 @@ class BatchGetStocksResponse(_message.Message):
 
     STOCKS_FIELD_NUMBER: _builtins.int
     MISSING_SKUS_FIELD_NUMBER: _builtins.int
+    UNREAD_SKUS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def stocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stock]:
         """In the order asked."""
@@ -581,15 +582,20 @@ class BatchGetStocksResponse(_message.Message):
     def missing_skus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Codes that no stock bears."""
 
+    @_builtins.property
+    def unread_skus(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of stocks that had no room in this answer: ask for them again. Empty unless stocks are large."""
+
     def __init__(
         self,
         *,
         stocks: _abc.Iterable[Global___Stock] | None = ...,
         missing_skus: _abc.Iterable[_builtins.str] | None = ...,
+        unread_skus: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing_skus", b"missing_skus", "stocks", b"stocks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing_skus", b"missing_skus", "stocks", b"stocks", "unread_skus", b"unread_skus"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
