@@ -15,6 +15,7 @@ from inventory_service.settings import Settings
 from inventory_service.workers.fact_counting import fact_counting
 from inventory_service.workers.ledger_preparation import ledger_preparation
 from inventory_service.workers.import_expiry import import_expiry
+from inventory_service.workers.ledger_preparation import ledger_preparation
 from inventory_service.workers.low_stock import low_stock
 from inventory_service.workers.metrics_refresh import MetricsRefresher, metrics_refresh
 from inventory_service.workers.reservation_expiry import reservation_expiry

@@ -34,6 +34,9 @@ class Settings(Database):
     metrics_refresh_seconds: float = field(
         default=3600.0, metadata={"help": "age at which the metrics view is refreshed; 0 leaves it to others"}
     )
+    ledger_months_ahead: int = field(
+        default=3, metadata={"help": "months whose partitions of the ledger are made ahead", "least": 1}
+    )
     drain_pause_seconds: float = field(
         default=1.0, metadata={"help": "time between NOT_SERVING and refusing new calls"}
     )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import Executable, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -35,9 +35,12 @@ class Transactions(Generic[U]):
         unit_of_work: Callable[[AsyncConnection, datetime], U],
         *,
         at_once: int = 10,
+        before_snapshot: Executable | None = None,
     ) -> None:
+        """`before_snapshot` is executed before a snapshot is taken: a lock on what must not change its shape."""
         self._engine = engine
         self._unit_of_work = unit_of_work
+        self._before_snapshot = before_snapshot
         # Waiters queue here in order; the engine's own pool starves some of them under load.
         self._admission = asyncio.Semaphore(at_once)
         self._waiting = 0
@@ -112,6 +115,8 @@ class Transactions(Generic[U]):
             try:
                 if one_snapshot:
                     await connection.execution_options(isolation_level="REPEATABLE READ")
+                    if self._before_snapshot is not None:
+                        await connection.execute(self._before_snapshot)
                 yield connection, await _database_time(connection)
             finally:
                 # Shielded: a connection whose closing is cut short would be lost to the pool with its locks.

@@ -20,6 +20,7 @@ async def explain_availability(sku: str, uow: UnitOfWork) -> Explanation:
         quantity=stock.quantity,
         reserved=stock.reserved_quantity - due.get(sku, 0),
         ledger=await uow.movements.total(stock.stock_id),
+        archived=await uow.movements.archived_total(stock.stock_id),
         holds=tuple(await uow.reservations.list_holds(sku, MOST_HOLDS)),
         movements=tuple(await uow.movements.list_movements(MovementFilter(sku=sku), MOST_MOVEMENTS, None)),
     )

@@ -1,6 +1,7 @@
 """What the use cases need of the ledger's months: their partitions, what left for the archive, its files."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from inventory_service.domain.ledger import LedgerEntry, LedgerFile, LedgerMonth
@@ -58,6 +59,10 @@ class LedgerArchive(Protocol):
 
     async def list_archived(self) -> list[LedgerFile]:
         """The files of all archived months, in order."""
+        ...
+
+    async def archived_before(self) -> datetime | None:
+        """When the last archived month ended; None while nothing is archived."""
         ...
 
     async def count(self, month: LedgerMonth) -> int:

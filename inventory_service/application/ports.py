@@ -179,7 +179,11 @@ class Movements(Protocol):
         ...
 
     async def total(self, stock_id: UUID) -> int:
-        """The sum of all movements of a stock."""
+        """The sum of all movements of a stock, those of archived months included."""
+        ...
+
+    async def archived_total(self, stock_id: UUID) -> int:
+        """The part of it that archived months brought."""
         ...
 
     async def list_movements(
@@ -193,7 +197,7 @@ class Tallies(Protocol):
     """What the books say twice. Each method answers at most `size` stocks whose ids come after `after`."""
 
     async def ledger(self, after: UUID, size: int) -> list[Tally]:
-        """`quantity`, and the sum of the movements."""
+        """`quantity`, and the sum of the movements and of archived months; of removed stocks too, which have 0."""
         ...
 
     async def holds(self, after: UUID, size: int) -> list[Tally]:

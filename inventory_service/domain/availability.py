@@ -37,12 +37,16 @@ class Hold:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Everything that makes up a stock's available units; `reserved` leaves out holds past their time."""
+    """Everything that makes up a stock's available units; `reserved` leaves out holds past their time.
+
+    `archived` is the part of `ledger` that archived months brought.
+    """
 
     sku: str
     quantity: int
     reserved: int
     ledger: int
+    archived: int
     holds: tuple[Hold, ...]
     movements: tuple[RecordedMovement, ...]
 

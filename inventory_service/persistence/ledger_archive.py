@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from sqlalchemy import MetaData, Row, Table, and_, delete, exists, func, insert, literal, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -28,6 +28,11 @@ class SqlLedgerArchive:
         """The files of all archived months, in order."""
         rows = await self._connection.execute(select(archived_month).order_by(archived_month.c.month))
         return [_file(row) for row in rows]
+
+    async def archived_before(self) -> datetime | None:
+        """When the last archived month ended; None while nothing is archived."""
+        last: date | None = (await self._connection.execute(select(func.max(archived_month.c.month)))).scalar()
+        return None if last is None else LedgerMonth(last.year, last.month).end
 
     async def count(self, month: LedgerMonth) -> int:
         """The entries in the month's table."""
@@ -129,5 +134,5 @@ def _key(month: LedgerMonth) -> date:
 
 
 def _file(row: Row[tuple[object, ...]]) -> LedgerFile:
-    month = LedgerMonth.of(datetime(row.month.year, row.month.month, 1, tzinfo=UTC))
+    month = LedgerMonth(row.month.year, row.month.month)
     return LedgerFile(month, row.file_name, row.sha256, row.row_count, row.delta_sum)

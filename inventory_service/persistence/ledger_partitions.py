@@ -20,6 +20,9 @@ TRIES = 20
 LOCK_WAIT = "200ms"
 STATEMENT_LIMIT = "60s"
 
+LEDGER_STAYS = text("LOCK TABLE ONLY inventory.stock_movement IN ACCESS SHARE MODE")
+"""Before a snapshot: a month that left after it was taken would be neither in the ledger nor in its balances."""
+
 _ATTACHED = text("""
     SELECT partition.relname AS name, pg_get_expr(partition.relpartbound, partition.oid) AS bounds
     FROM pg_inherits JOIN pg_class partition ON partition.oid = inhrelid

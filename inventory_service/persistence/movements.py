@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Row, ScalarSelect, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import MovementFilter
 from inventory_service.domain.movement import Movement, MovementReason, RecordedMovement
 from inventory_service.persistence.names import NAME, ids_named, with_names
-from inventory_service.persistence.tables import stock_movement
+from inventory_service.persistence.tables import stock_movement, stock_movement_balance
 
 _COLUMNS = (*stock_movement.c, NAME.label("sku"))
 
@@ -52,11 +52,16 @@ class SqlMovements:
         ]
 
     async def total(self, stock_id: UUID) -> int:
-        """The sum of all movements of a stock."""
-        query = select(func.coalesce(func.sum(stock_movement.c.delta), 0)).where(
-            stock_movement.c.stock_id == stock_id
-        )
-        return int((await self._connection.execute(query)).scalar_one())
+        """The sum of all movements of a stock, those of archived months included.
+
+        One statement: a month that leaves at the same time is counted once.
+        """
+        listed = _total(stock_movement.c.delta, stock_movement.c.stock_id == stock_id)
+        return int((await self._connection.execute(select(listed + _archived(stock_id)))).scalar_one())
+
+    async def archived_total(self, stock_id: UUID) -> int:
+        """The part of it that archived months brought."""
+        return int((await self._connection.execute(select(_archived(stock_id)))).scalar_one())
 
     async def list_movements(
         self, wanted: MovementFilter, size: int, after: tuple[datetime, int] | None
@@ -81,6 +86,15 @@ class SqlMovements:
             query = query.where(key < after)
         query = query.order_by(columns.create_time.desc(), columns.movement_id.desc()).limit(size)
         return [_movement(row) for row in await self._connection.execute(query)]
+
+
+def _archived(stock_id: UUID) -> ScalarSelect[int]:
+    balance = stock_movement_balance.c
+    return _total(balance.quantity, balance.stock_id == stock_id)
+
+
+def _total(units: ColumnElement[int], of: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.coalesce(func.sum(units), 0)).where(of).scalar_subquery()
 
 
 def _recorded(movement: Movement, movement_id: int, now: datetime) -> RecordedMovement:

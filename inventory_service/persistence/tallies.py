@@ -7,13 +7,39 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import Tally
 
-# Quantity and sum are read by one statement, so that a change between them cannot look like a fault.
+# Quantity and sum are read by one statement, so that a change between them cannot look like a fault, nor a month
+# that is archived at the same time. The sums are taken over the range of ids: movements of a stock that nobody
+# knows are found too.
 _LEDGER = text("""
-    SELECT stock.id, stock.sku, stock.quantity AS recorded, COALESCE(
-        (SELECT sum(delta) FROM inventory.stock_movement movement WHERE movement.stock_id = stock.id), 0
-    ) AS counted
-    FROM inventory.stock WHERE stock.id > :after ORDER BY stock.id LIMIT :size
+    WITH known AS MATERIALIZED (
+        SELECT id FROM (
+            (SELECT id FROM inventory.stock WHERE id > :after ORDER BY id LIMIT :size)
+            UNION ALL
+            (SELECT stock_id FROM inventory.removed_stock WHERE stock_id > :after ORDER BY stock_id LIMIT :size)
+        ) named ORDER BY id LIMIT :size
+    ), range AS (
+        SELECT CASE WHEN (SELECT count(*) FROM known) < :size THEN 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+            ELSE (SELECT id FROM known ORDER BY id DESC LIMIT 1) END AS last
+    ), entered AS (
+        SELECT stock_id, sum(units) AS units FROM (
+            SELECT stock_id, delta AS units FROM inventory.stock_movement
+            WHERE stock_id > :after AND stock_id <= (SELECT last FROM range)
+            UNION ALL
+            SELECT stock_id, quantity FROM inventory.stock_movement_balance
+            WHERE stock_id > :after AND stock_id <= (SELECT last FROM range)
+        ) entry GROUP BY stock_id
+    )
+    SELECT COALESCE(known.id, entered.stock_id) AS id,
+        COALESCE(stock.sku, removed.sku, entered.stock_id::text) AS sku,
+        COALESCE(stock.quantity, 0) AS recorded, COALESCE(entered.units, 0) AS counted
+    FROM known FULL JOIN entered ON entered.stock_id = known.id
+    LEFT JOIN inventory.stock ON stock.id = COALESCE(known.id, entered.stock_id)
+    LEFT JOIN inventory.removed_stock removed ON removed.stock_id = COALESCE(known.id, entered.stock_id)
+    ORDER BY 1
 """)
+
+# A stock can have more movements than are summed within the limit of a call's statements.
+_LONGER = text("SELECT set_config('statement_timeout', '60s', true)")
 
 _HOLDS = text("""
     SELECT stock.id, stock.sku, stock.reserved_quantity AS recorded, COALESCE(
@@ -42,7 +68,8 @@ class SqlTallies:
         self._connection = connection
 
     async def ledger(self, after: UUID, size: int) -> list[Tally]:
-        """`quantity`, and the sum of the movements."""
+        """`quantity`, and the sum of the movements and of archived months; of removed stocks too, which have 0."""
+        await self._connection.execute(_LONGER)
         return await self._tallies(_LEDGER, after, size)
 
     async def holds(self, after: UUID, size: int) -> list[Tally]:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from inventory_service.application.ports import Tally, UnitOfWork
 from inventory_service.rpc.fact_consistency import daily_facts_check
+from inventory_service.rpc.ledger_consistency import partitions_check
 from servicekit.ops import ConsistencyCheck, Finding
 from servicekit.transactions import Transactions
 
@@ -27,6 +28,7 @@ def consistency_checks(transactions: Transactions[U]) -> Mapping[str, Consistenc
         "lines": check(
             "lines", lambda uow: uow.tallies.lines, "open_lines", "the sum of those of open holds"
         ),
+        "partitions": partitions_check(transactions),
         "daily_facts": daily_facts_check(transactions),
     }
 

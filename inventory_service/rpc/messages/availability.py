@@ -35,6 +35,7 @@ def explanation_message(explained: Explanation) -> pb.ExplainAvailabilityRespons
         reserved_quantity=explained.reserved,
         available_quantity=explained.available,
         ledger_quantity=explained.ledger,
+        archived_quantity=explained.archived,
         holds=map(_hold, explained.holds),
         movements=map(movement_message, explained.movements),
     )

@@ -1,0 +1,23 @@
+"""Gives the ledger its partitions before their months begin."""
+
+from inventory_service.application.ports import UnitOfWork
+from inventory_service.domain.ledger import LedgerMonth, missing_months
+
+
+async def missing_ledger_months(ahead: int, uow: UnitOfWork) -> list[LedgerMonth]:
+    """Of this month and the `ahead` ones after it, those that have no partition."""
+    return missing_months(uow.now, ahead, await uow.ledger_partitions.attached())
+
+
+async def prepare_ledger(ahead: int, uow: UnitOfWork) -> LedgerMonth | None:
+    """Makes the first partition that is missing, with what strayed into its month; answers which.
+
+    None where none is missing, or another replica is making it.
+    """
+    if not await uow.ledger_partitions.begin_change():
+        return None
+    for month in await missing_ledger_months(ahead, uow):
+        await uow.ledger_partitions.make(month)
+        await uow.ledger_partitions.attach(month)
+        return month
+    return None

@@ -1,0 +1,41 @@
+"""Makes the ledger's partitions ahead of time, one a transaction, and tells of movements that have none."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from inventory_service.application.ports import UnitOfWork
+from inventory_service.application.prepare_ledger import missing_ledger_months, prepare_ledger
+from inventory_service.domain.ledger import LedgerMonth
+from servicekit.polling import Poller
+from servicekit.transactions import Transactions
+
+DAY_SECONDS = 86_400.0
+
+U = TypeVar("U", bound=UnitOfWork)
+log = structlog.get_logger("ledger_preparation")
+
+
+def ledger_preparation(
+    transactions: Transactions[U], months_ahead: int, idle_seconds: float = DAY_SECONDS
+) -> Poller:
+    """A poller that looks once a day; safe with any number of replicas."""
+
+    async def step() -> bool:
+        if not await transactions.read(partial(missing_ledger_months, months_ahead)):
+            strays = await transactions.read(_strays)
+            for month, count in strays.items():
+                log.warning("movements have no partition of their own", month=str(month), movements=count)
+            return False
+        made = await transactions.run(partial(prepare_ledger, months_ahead), name="prepare", repeatable=True)
+        if made is not None:
+            log.info("partition made", month=str(made))
+        return made is not None
+
+    return Poller("ledger_preparation", step, idle_seconds=idle_seconds)
+
+
+async def _strays(uow: UnitOfWork) -> Mapping[LedgerMonth, int]:
+    return await uow.ledger_partitions.strays()
