@@ -6,14 +6,17 @@ from typing import Any
 
 from inventory_service.bootstrap import build
 from inventory_service.commands.archive import ARCHIVE
+from inventory_service.commands.export_stocks import EXPORT
+from inventory_service.commands.import_stocks import IMPORT
+from inventory_service.commands.schedule_refresh import ACTION as SCHEDULE_REFRESH
 from inventory_service.contract_steps.command import ACTION as CONTRACT
 from inventory_service.settings import Database, Settings
 from servicekit import command_line
 from servicekit.command_line import Command
 from servicekit.migrate_command import Action
 
-ACTIONS: Sequence[Action] = (CONTRACT,)
-COMMANDS: Sequence[Command[Any]] = (ARCHIVE,)
+ACTIONS: Sequence[Action] = (CONTRACT, SCHEDULE_REFRESH)
+COMMANDS: Sequence[Command[Any]] = (ARCHIVE, IMPORT, EXPORT)
 
 
 def main() -> int:
