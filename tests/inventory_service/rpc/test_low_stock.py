@@ -16,7 +16,6 @@ from servicekit.engines import create_engine
 from servicekit.transactions import Transactions
 from tests.inventory_service.client import SHOP, Inventory, refused
 
-
 WRITTEN = text("UPDATE inventory.stock SET quantity = :quantity")
 
 

@@ -1,0 +1,113 @@
+"""The poller of low stock: each alert is announced once, whatever happens, and ended ones are forgotten."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from holdfast.inventory.v1 import reports_pb2 as pb
+from sqlalchemy import text
+from structlog.testing import capture_logs
+
+from inventory_service.persistence.unit_of_work import SqlUnitOfWork
+from inventory_service.workers.low_stock import low_stock
+from servicekit.engines import create_engine
+from servicekit.transactions import Transactions
+from tests.inventory_service.client import Inventory
+
+Runner = Transactions[SqlUnitOfWork]
+
+
+@pytest.fixture
+async def transactions(inventory_url: str) -> AsyncIterator[Runner]:
+    """A runner of the poller's own."""
+    engine = create_engine(inventory_url, pool_size=6)
+    yield Transactions(engine, SqlUnitOfWork)
+    await engine.dispose()
+
+
+async def announced(transactions: Runner, *, pollers: int = 1, seconds: float = 0.3) -> list[dict[str, Any]]:
+    """What pollers say within a while."""
+    all_of_them = [low_stock(transactions, idle_seconds=0.02) for _ in range(pollers)]
+    with capture_logs() as logs:
+        running = [asyncio.create_task(poller.run()) for poller in all_of_them]
+        await asyncio.sleep(seconds)
+        for poller in all_of_them:
+            poller.stop()
+        await asyncio.gather(*running)
+    return [dict(line) for line in logs if line["event"] == "stock is low"]
+
+
+async def set_threshold(inventory: Inventory, sku: str, threshold: int) -> None:
+    """SetStockThreshold."""
+    request = pb.SetStockThresholdRequest(sku=sku, threshold=threshold)
+    await inventory.stub.SetStockThreshold(request, timeout=10)
+
+
+async def alerts(inventory: Inventory) -> int:
+    """How many alerts are kept."""
+    async with inventory.engine.connect() as connection:
+        count: int = (
+            await connection.execute(text("SELECT count(*) FROM inventory.stock_alert"))
+        ).scalar_one()
+    return count
+
+
+async def test_an_alert_is_one_line_and_stays_one(inventory: Inventory, transactions: Runner) -> None:
+    await inventory.create("A", 9)
+    await set_threshold(inventory, "A", 5)
+    assert await announced(transactions) == []
+
+    await inventory.reserve("r1", {"A": 4})
+    [line] = await announced(transactions)
+    [low] = (await inventory.stub.ListLowStock(pb.ListLowStockRequest(), timeout=10)).low_stocks
+
+    assert (line["log_level"], line["sku"], line["available_quantity"], line["threshold"]) == (
+        "warning",
+        "A",
+        5,
+        5,
+    )
+    assert line["low_since_time"] == low.low_since_time.ToDatetime().isoformat() + "+00:00"
+    await inventory.reserve("r2", {"A": 1})
+    assert await announced(transactions) == []
+
+
+async def test_what_was_low_for_a_moment_is_announced_as_it_was_and_then_forgotten(
+    inventory: Inventory, transactions: Runner
+) -> None:
+    await inventory.create("A", 9)
+    await set_threshold(inventory, "A", 5)
+    for number in range(3):
+        await inventory.reserve(f"r{number}", {"A": 5 + number})
+        await inventory.release(f"r{number}")
+
+    lines = await announced(transactions)
+
+    assert [line["available_quantity"] for line in lines] == [4, 3, 2]
+    assert await alerts(inventory) == 0
+
+
+async def test_many_replicas_announce_each_alert_once(inventory: Inventory, transactions: Runner) -> None:
+    skus = [f"S{number}" for number in range(120)]
+    await asyncio.gather(*(inventory.create(sku, 1) for sku in skus))
+    await asyncio.gather(*(set_threshold(inventory, sku, 1) for sku in skus))
+
+    lines = await announced(transactions, pollers=4, seconds=0.5)
+
+    assert sorted(line["sku"] for line in lines) == sorted(skus)
+
+
+async def test_a_new_global_threshold_reaches_every_stock_within_a_moment(
+    inventory: Inventory, transactions: Runner
+) -> None:
+    await asyncio.gather(*(inventory.create(f"S{number}", number) for number in range(20)))
+    await set_threshold(inventory, "S3", 0)
+    await set_threshold(inventory, "", 9)
+
+    lines = await announced(transactions)
+
+    assert sorted(line["sku"] for line in lines) == sorted(f"S{n}" for n in range(10) if n != 3)
+    answer = await inventory.stub.ListLowStock(pb.ListLowStockRequest(), timeout=10)
+    assert not answer.HasField("applying_since_time")
+    assert len(answer.low_stocks) == 9
