@@ -60,7 +60,8 @@ NEXT_DAY = text("""
     WHERE create_time >= CAST(:after AS date)::timestamp AT TIME ZONE 'UTC' + interval '1 day'
 """)
 
-# One statement sees ledger, notes and facts at one instant. What is noted and not counted is on its way.
+# One statement sees ledger, notes and facts at one instant. What is noted and not counted is on its way. Of an
+# archived month the ledger has at most what came late.
 DIFFERENCES_BY_STOCK = text("""
     WITH meaning AS (
         SELECT * FROM unnest(CAST(:reasons AS text[]), CAST(:columns AS text[])) AS meaning (reason, column_name)
@@ -94,6 +95,7 @@ DIFFERENCES_BY_STOCK = text("""
     SELECT sku, column_name, COALESCE(stated.units, 0) AS recorded, COALESCE(entered.units, 0) AS counted
     FROM stated FULL JOIN entered USING (sku, column_name)
     WHERE COALESCE(stated.units, 0) <> COALESCE(entered.units, 0)
+        AND NOT EXISTS (SELECT FROM inventory.archived_month WHERE month = date_trunc('month', CAST(:day AS date)))
         AND (sku, column_name) > (CAST(:sku AS text) COLLATE "C", CAST(:column AS text))
     ORDER BY sku, column_name LIMIT :size
 """)

@@ -31,7 +31,9 @@ class SqlLedgerArchive:
 
     async def archived_before(self) -> datetime | None:
         """When the last archived month ended; None while nothing is archived."""
-        last: date | None = (await self._connection.execute(select(func.max(archived_month.c.month)))).scalar()
+        last: date | None = (
+            await self._connection.execute(select(func.max(archived_month.c.month)))
+        ).scalar()
         return None if last is None else LedgerMonth(last.year, last.month).end
 
     async def count(self, month: LedgerMonth) -> int:
