@@ -20,6 +20,13 @@ class Archive(Database):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Client:
+    """What `import` and `export` read, which call a service that runs."""
+
+    address: Address = field(default="127.0.0.1:7411", metadata={"help": "host:port of the service"})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings(Database):
     """What `serve` reads. Each field is the variable INVENTORY_<FIELD>."""
 

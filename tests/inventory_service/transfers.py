@@ -1,7 +1,7 @@
 """Imports and exports in short words."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from holdfast.inventory.v1 import stock_pb2
@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from tests.inventory_service.client import SHOP, Inventory, Metadata
 
-Row = tuple[str, int] | pb.ImportRow
+Row: TypeAlias = tuple[str, int] | pb.ImportRow
 
 
 def row(sku: str, quantity: int, line: int = 0, **details: Any) -> pb.ImportRow:
@@ -59,7 +59,7 @@ def problems(done: pb.ImportStocksResponse) -> list[tuple[int, str, str]]:
 
 async def exported(inventory: Inventory, **filters: Any) -> list[stock_pb2.Stock]:
     """ExportStocks, whole."""
-    call: AsyncIterator[pb.ExportStocksResponse] = inventory.stub.ExportStocks(
+    call = inventory.stub.ExportStocks(
         pb.ExportStocksRequest(**filters), metadata=SHOP, timeout=60
     )
     return [answer.stock async for answer in call]

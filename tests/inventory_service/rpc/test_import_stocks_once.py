@@ -12,7 +12,7 @@ from sqlalchemy import text
 from inventory_service.persistence.tables import metadata
 from inventory_service.rpc.messages import transfer
 from tests.inventory_service.client import SHOP, STRANGER, Inventory, refused
-from tests.inventory_service.transfers import books, counts, imported, messages, problems, row
+from tests.inventory_service.transfers import Row, books, counts, imported, messages, problems, row
 
 ROWS = [row(f"S{number:04}", number % 90, notes=f"note {number}") for number in range(1300)]
 
@@ -101,7 +101,7 @@ async def test_an_import_that_is_cut_off_leaves_whole_parts(inventory: Inventory
 async def test_a_sku_named_twice_is_refused_with_both_lines(
     inventory: Inventory, apart: int, validate_only: bool
 ) -> None:
-    rows = [row("A", 1, line=10), *ROWS[: apart - 1], row("A", 2, line=10 + apart), row("Z", 1)]
+    rows: list[Row] = [row("A", 1, line=10), *ROWS[: apart - 1], row("A", 2, line=10 + apart), row("Z", 1)]
 
     done = await imported(inventory, rows, validate_only=validate_only)
 
@@ -138,7 +138,7 @@ async def test_validating_judges_as_the_import_would_and_changes_nothing(invento
     await inventory.reserve("r2", {"B": 3}, ttl=600)
     await inventory.let_expire("r2")
     await imported(inventory, [("D", 1)])
-    rows = [("A", 1), ("B", 1), ("C", 5), ("D", 9), ("E", 1), ("E", 2), ("F", -1), row("A b", 1)]
+    rows: list[Row] = [("A", 1), ("B", 1), ("C", 5), ("D", 9), ("E", 1), ("E", 2), ("F", -1), row("A b", 1)]
     before = await inventory.everything()
 
     judged = await imported(inventory, rows, validate_only=True)

@@ -1,0 +1,137 @@
+"""`inventory-service import FILE.csv`: sets stocks to what a file says, once, through the service."""
+
+import argparse
+import asyncio
+import hashlib
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from holdfast.inventory.v1 import transfer_pb2 as pb
+
+from inventory_service.commands import connection, stock_csv
+from inventory_service.commands.connection import FAILED, MOST_SECONDS, Connection
+from inventory_service.commands.progress import progress
+from inventory_service.settings import Client
+from servicekit.command_line import Command
+
+MOST_TOLD = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `import`."""
+    parser.add_argument("file", metavar="FILE.csv", help="the stocks, as export writes them; - reads stdin")
+    parser.add_argument(
+        "--import-id",
+        metavar="ID",
+        help="a row is applied once under this name (default: made of the file's content, so that the same file"
+        " again is the same import)",
+    )
+    parser.add_argument("--validate-only", action="store_true", help="judge every row and change nothing")
+    connection.add_arguments(parser)
+
+
+async def run(arguments: argparse.Namespace, settings: Client) -> int:
+    """Answers 0 if every row was applied, 1 if some were refused, FAILED if it is not known or none was sent."""
+    try:
+        with _readable(arguments.file) as path:
+            rows = _count_sound(path)
+            if rows is None:
+                return FAILED
+            options = _options(arguments, path)
+            again = f"repeat with --import-id {options.import_id}: what was applied is not applied again"
+
+            async def work(service: Connection) -> int:
+                return await _import(service, path, rows, options)
+
+            try:
+                return await connection.call(arguments, settings, work, again)
+            except asyncio.CancelledError:
+                print(again, file=sys.stderr)
+                raise
+    except OSError as error:
+        print(f"import failed: cannot read {arguments.file}: {error.strerror}", file=sys.stderr)
+        return FAILED
+
+
+IMPORT = Command(
+    "import", "set stocks to what a CSV file says, through the service", add_arguments, Client, run
+)
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[Path]:
+    """The file; what comes from stdin is kept in a temporary one, because it is read more than once."""
+    if name != "-":
+        yield Path(name)
+        return
+    with tempfile.NamedTemporaryFile(suffix=".csv") as kept:
+        shutil.copyfileobj(sys.stdin.buffer, kept)
+        kept.flush()
+        yield Path(kept.name)
+
+
+def _count_sound(path: Path) -> int | None:
+    """How many rows the file has; None, with every problem told, if it cannot be sent as it is."""
+    rows = problems = 0
+    for found in stock_csv.read(path):
+        if isinstance(found, pb.ImportRow):
+            rows += 1
+            continue
+        problems += 1
+        if problems <= MOST_TOLD:
+            print(found, file=sys.stderr)
+    if not problems:
+        return rows
+    more = f", {problems - MOST_TOLD} more than are shown" if problems > MOST_TOLD else ""
+    print(f"import failed: the file has {problems} problems{more}; nothing was sent", file=sys.stderr)
+    return None
+
+
+def _options(arguments: argparse.Namespace, path: Path) -> pb.ImportOptions:
+    import_id = arguments.import_id
+    if import_id is None:
+        with path.open("rb") as file:
+            import_id = f"csv-{hashlib.file_digest(file, 'sha256').hexdigest()[:40]}"
+    options = pb.ImportOptions(import_id=import_id, validate_only=arguments.validate_only)
+    if columns := stock_csv.details_columns(path):
+        options.update_mask.CopyFrom(FieldMask(paths=columns))
+    return options
+
+
+async def _import(service: Connection, path: Path, rows: int, options: pb.ImportOptions) -> int:
+    with progress("import", rows) as advance:
+
+        async def messages() -> AsyncIterator[pb.ImportStocksRequest]:
+            yield pb.ImportStocksRequest(options=options)
+            for row in stock_csv.read(path):
+                if not isinstance(row, pb.ImportRow):
+                    raise OSError(0, "it changed while it was read")
+                yield pb.ImportStocksRequest(row=row)
+                advance(1)
+
+        done = await service.stub.ImportStocks(messages(), metadata=service.metadata, timeout=MOST_SECONDS)
+    return _tell(done, options)
+
+
+def _tell(done: pb.ImportStocksResponse, options: pb.ImportOptions) -> int:
+    for problem in done.problems:
+        field = problem.field.removeprefix("details.")
+        print(f"line {problem.line}, {field}: {problem.description}", file=sys.stderr)
+    if done.problem_count > len(done.problems):
+        print(f"… and {done.problem_count - len(done.problems)} more problems", file=sys.stderr)
+    verb = "would import" if options.validate_only else "imported"
+    print(
+        f"{verb} as {options.import_id}: {done.created_count} created, {done.updated_count} updated,"
+        f" {done.unchanged_count} unchanged, {done.refused_count} refused"
+    )
+    if not done.refused_count:
+        return 0
+    if not options.validate_only:
+        again = f"mend these rows and repeat with --import-id {options.import_id}: the others stay as they are now"
+        print(again, file=sys.stderr)
+    return 1
