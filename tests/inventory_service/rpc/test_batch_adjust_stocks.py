@@ -5,6 +5,7 @@ from typing import Any
 import grpc
 import pytest
 from holdfast.inventory.v1 import movement_pb2 as pb
+from holdfast.inventory.v1 import stock_pb2
 
 from tests.inventory_service.client import SHOP, Inventory, refused
 
@@ -53,6 +54,34 @@ async def test_one_that_cannot_be_undoes_all(inventory: Inventory) -> None:
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "STOCK_HAS_HOLDS")
     assert (refusal.metadata["sku"], refusal.metadata["holders"]) == ("B", "r1 (order:1)")
     assert await inventory.everything() == before
+
+
+async def test_every_adjustment_that_cannot_be_is_a_violation(inventory: Inventory) -> None:
+    for sku, quantity in {"A": 1, "B": 5, "C": 2_000_000_000 // 2, "D": 1}.items():
+        await inventory.create(sku, quantity)
+    await inventory.reserve("r1", {"B": 4})
+
+    refusal = await refused(
+        adjust(inventory, one("D", 1), one("A", -7), one("B", -2), one("C", 10**9), one("C", 1), one("A", -1))
+    )
+
+    assert (refusal.reason, refusal.shortages) == ("INSUFFICIENT_STOCK", [("A", 7, 1)])
+    assert refusal.violations == [
+        ("A", "requested 7, available 1"),
+        ("B", "4 of the 5 units of B are held by r1 (order:1)"),
+        ("C", "C has 2000000000 units and can have at most 2000000000"),
+    ]
+
+
+async def test_stocks_are_answered_by_their_numbers(inventory: Inventory) -> None:
+    made = await inventory.create("A", 1, details=stock_pb2.StockDetails(notes="x" * 5000))
+
+    (stock,) = (await adjust(inventory, one("A", 2))).stocks
+
+    assert (stock.sku, stock.status, stock.quantity, stock.available_quantity) == ("A", made.status, 3, 3)
+    assert stock.etag not in ("", made.etag)
+    assert stock.create_time == made.create_time
+    assert stock.ByteSize() < 200
 
 
 async def test_every_unknown_sku_is_named(inventory: Inventory) -> None:

@@ -5,8 +5,14 @@ import asyncio
 import grpc
 import pytest
 from holdfast.inventory.v1 import stock_pb2 as pb
+from sqlalchemy import text
 
 from tests.inventory_service.client import Inventory, refused
+
+LARGE_STOCKS = """
+    INSERT INTO inventory.stock (sku, quantity, notes)
+    SELECT sku, 0, :note FROM unnest(CAST(:skus AS text[])) AS sku
+"""
 
 
 async def get(inventory: Inventory, *skus: str) -> pb.BatchGetStocksResponse:
@@ -30,6 +36,33 @@ async def test_a_thousand_are_answered_at_once(inventory: Inventory) -> None:
     answer = await get(inventory, "A", *(f"S{index}" for index in range(999)))
 
     assert (len(answer.stocks), len(answer.missing_skus)) == (1, 999)
+
+
+async def test_codes_of_stocks_that_have_no_room_are_named(inventory: Inventory) -> None:
+    skus = [f"S{number:03}" for number in range(300)]
+    async with inventory.engine.begin() as connection:
+        await connection.execute(text(LARGE_STOCKS), {"note": "€" * 5000, "skus": skus})
+
+    answer = await get(inventory, *skus, "NO")
+    rest = await get(inventory, *answer.unread_skus)
+
+    assert 100 < len(answer.stocks) < 300
+    assert list(answer.missing_skus) == ["NO"]
+    assert [stock.sku for stock in (*answer.stocks, *rest.stocks)] == skus
+    assert not rest.unread_skus
+    assert await listed(inventory) == skus
+
+
+async def listed(inventory: Inventory) -> list[str]:
+    """The skus of all stocks, by pages that are asked to be as large as they can be."""
+    found: list[str] = []
+    request = pb.ListStocksRequest(page_size=1000, order_by=pb.STOCK_ORDER_SKU)
+    while True:
+        page = await inventory.stub.ListStocks(request, timeout=10)
+        found.extend(stock.sku for stock in page.stocks)
+        if not page.next_page_token:
+            return found
+        request.page_token = page.next_page_token
 
 
 @pytest.mark.parametrize("count", [0, 1001])

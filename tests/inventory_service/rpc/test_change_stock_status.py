@@ -32,6 +32,23 @@ async def test_each_change_is_appended_to_the_history(inventory: Inventory) -> N
     assert changed.etag != made.etag
 
 
+async def test_the_last_hundred_changes_are_shown_and_all_are_kept(inventory: Inventory) -> None:
+    await inventory.create("A", 5)
+    statement = text(
+        "UPDATE inventory.stock SET status_history = (SELECT jsonb_agg(jsonb_build_object("
+        "'to_status', 'error', 'reason', number::text) ORDER BY number) FROM generate_series(1, 150) number)"
+    )
+    async with inventory.engine.begin() as connection:
+        await connection.execute(statement)
+
+    changed = await change(inventory, "PRESALE", reason="151")
+
+    assert [entry.reason for entry in changed.status_history] == [str(number) for number in range(52, 152)]
+    count = text("SELECT jsonb_array_length(status_history) FROM inventory.stock")
+    async with inventory.engine.connect() as connection:
+        assert (await connection.execute(count)).scalar_one() == 151
+
+
 async def test_what_may_follow_is_named(inventory: Inventory) -> None:
     await inventory.create("A", 5)
     before = await inventory.everything()

@@ -1,11 +1,11 @@
-"""The bounded work of a stream."""
+"""The bounded work of a stream, and its end."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from inventory_service.rpc.in_flight import answers
+from inventory_service.rpc.in_flight import answers, until
 
 
 async def numbers(upto: int, read: list[int]) -> AsyncIterator[int]:
@@ -60,3 +60,30 @@ async def test_requests_that_break_off_end_the_answers_after_those_at_work() -> 
             found.append(answered)
 
     assert found == [1]
+
+
+async def test_requests_pass_until_their_end() -> None:
+    assert [number async for number in until(numbers(3, []), asyncio.Event())] == [0, 1, 2]
+
+
+async def test_after_the_event_requests_are_read_and_given_to_nobody() -> None:
+    end, read = asyncio.Event(), list[int]()
+    requests = until(numbers(50, read), end)
+    passed = [await anext(requests)]
+
+    end.set()
+
+    assert [number async for number in requests] == []
+    assert (passed, len(read)) == ([0], 50)
+
+
+async def test_the_event_ends_requests_that_never_come() -> None:
+    async def silent() -> AsyncIterator[int]:
+        await asyncio.sleep(60)
+        yield 1
+
+    end = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.05, end.set)
+
+    async with asyncio.timeout(5):
+        assert [number async for number in until(silent(), end)] == []

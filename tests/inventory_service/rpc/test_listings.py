@@ -1,5 +1,6 @@
 """AddListing, UpdateListing and EndListing."""
 
+import json
 from typing import Any
 
 import grpc
@@ -89,6 +90,70 @@ async def test_a_price_is_cleared_with_its_currency(inventory: Inventory) -> Non
     stock = await update(inventory, offer(), "ask_price")
 
     assert (stock.listings[0].ask_price, stock.listings[0].currency) == ("", "")
+
+
+async def test_neither_a_price_nor_a_currency_is_left_alone(inventory: Inventory) -> None:
+    await inventory.create("A", 5)
+    await add(inventory, offer("bare"))
+    await add(inventory, offer("priced", ask_price="1.00", currency="EUR"))
+    before = await inventory.everything()
+
+    for call in (
+        update(inventory, offer("bare", ask_price="2.00"), "ask_price"),
+        update(inventory, offer("bare", currency="EUR"), "currency"),
+        update(inventory, offer("priced"), "currency"),
+    ):
+        refusal = await refused(call)
+        assert (refusal.code, refusal.reason) == (
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "LISTING_PRICE_INCOMPLETE",
+        )
+    assert await inventory.everything() == before
+    both = await update(inventory, offer("bare", ask_price="2.00", currency="EUR"), "ask_price", "currency")
+    assert (both.listings[0].ask_price, both.listings[0].currency) == ("2.00", "EUR")
+
+
+async def test_a_stock_has_at_most_a_hundred_open_offers_and_shows_the_last_hundred_that_ended(
+    inventory: Inventory,
+) -> None:
+    await inventory.create("A", 5)
+    past = [{"platform": "goat", "listing_id": f"old{number}", "status": "ended"} for number in range(150)]
+    opened = [{"platform": "goat", "listing_id": f"L{number}", "status": "active"} for number in range(99)]
+    statement = text("UPDATE inventory.stock SET listed_on_platforms = CAST(:listings AS jsonb)")
+    async with inventory.engine.begin() as connection:
+        await connection.execute(statement, {"listings": json.dumps([opened[0], *past, *opened[1:]])})
+    stock = await add(inventory, offer("hundredth"))
+    before = await inventory.everything()
+
+    refusal = await refused(add(inventory, offer("one more")))
+
+    assert (refusal.code, refusal.reason) == (
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "LISTING_LIMIT_EXCEEDED",
+    )
+    assert refusal.metadata == {"sku": "A", "limit": "100"}
+    assert await inventory.everything() == before
+    shown = [listing.listing_id for listing in stock.listings]
+    assert shown == [
+        "L0",
+        *(f"old{number}" for number in range(50, 150)),
+        *(f"L{number}" for number in range(1, 99)),
+        "hundredth",
+    ]
+    assert (
+        await refused(add(inventory, offer("old3", platform=pb.PLATFORM_GOAT)))
+    ).reason == "LISTING_EXISTS"
+    await end(inventory, "hundredth")
+    await add(inventory, offer("one more"))
+
+
+async def test_metadata_are_small(inventory: Inventory) -> None:
+    await inventory.create("A", 5)
+    large = {f"k{number}": "ü" * 205 for number in range(10)}
+
+    refusal = await refused(add(inventory, offer(metadata=large)))
+
+    assert refusal.violations == [("listing.metadata", "must have at most 4096 bytes, has 4120")]
 
 
 async def test_an_ended_offer_is_changed_no_more_and_ended_once(inventory: Inventory) -> None:

@@ -9,7 +9,7 @@ import pytest
 from holdfast.inventory.v1 import reservation_pb2 as pb
 from sqlalchemy import text
 
-from tests.inventory_service.client import SHOP, Inventory, lines
+from tests.inventory_service.client import SHOP, Inventory, lines, refused
 
 
 def wish(number: int, sku: str = "A", quantity: int = 1, **fields: Any) -> pb.ReserveStockStreamRequest:
@@ -81,6 +81,44 @@ async def test_the_same_id_again_is_answered_alike(inventory: Inventory) -> None
     )
 
     assert answers["c1"].reservation == answers["again"].reservation == answers["more"].reservation
+    assert await inventory.levels("A") == (5, 1, 4)
+
+
+async def test_a_repeated_request_id_is_answered_as_the_first_message_was(inventory: Inventory) -> None:
+    await inventory.create("A", 5)
+    first, other = wish(1), wish(1, quantity=2, correlation_id="other")
+    for message in (first, other):
+        message.reserve.request_id = "q1"
+
+    made = (await reserve(inventory, first))["c1"]
+    await inventory.release("r1")
+    again = await reserve(inventory, first, other)
+
+    assert made.reservation.state == pb.RESERVATION_STATE_HELD
+    assert not made.replayed
+    assert (again["c1"].reservation, again["c1"].replayed) == (made.reservation, True)
+    assert again["other"].refusal.reason == "REQUEST_ID_REUSED"
+    assert await inventory.levels("A") == (5, 0, 5)
+
+
+async def test_bytes_that_are_no_message_end_the_stream_after_the_answers_to_those_before(
+    inventory: Inventory, inventory_channel: grpc.aio.Channel
+) -> None:
+    await inventory.create("A", 5)
+    method: Any = inventory_channel.stream_stream(
+        "/holdfast.inventory.v1.InventoryService/ReserveStockStream"
+    )
+    contents = [wish(1).SerializeToString(), b"\xff", wish(2).SerializeToString()]
+    answered = []
+
+    async def read() -> None:
+        async for answer in method(iter(contents), metadata=SHOP, timeout=20):
+            answered.append(pb.ReserveStockStreamResponse.FromString(answer))
+
+    refusal = await refused(read())
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert [answer.correlation_id for answer in answered] == ["c1"]
     assert await inventory.levels("A") == (5, 1, 4)
 
 
