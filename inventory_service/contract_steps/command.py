@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from inventory_service.contract_steps import changes
-from inventory_service.contract_steps.standing import CONTRACT, RENEW_BACKUPS, Standing, read_standing
+from inventory_service.contract_steps.standing import (
+    CONTRACT,
+    RENEW_BACKUPS,
+    SPLIT_TABLES,
+    Standing,
+    read_standing,
+)
 from inventory_service.contract_steps.steps import (
     DROP_BACKUPS,
     DROP_SPLIT_TABLES,
@@ -62,7 +68,7 @@ _RUNS = {
         changes.restore_split_tables,
         "the split tables are back, as their backups were",
         _why_not_restore,
-        lambda standing: len(standing.split_tables) == len(changes.SPLIT_TABLES),
+        lambda standing: len(standing.split_tables) == len(SPLIT_TABLES),
     ),
     RENEW_BACKUPS: _Run(
         changes.renew_backups,

@@ -1,22 +1,29 @@
 """Consolidate the split tables into stock (Phase 2).
 
 Why: quantities held, listings and history stand in one row; metrics come from a view.
-Previous release: it keeps working. Columns are only added, and the split tables stay, with a backup beside them.
-Locks: ADD COLUMN for an instant; rows of stock that take values over, while these are written; the indexes are
-built CONCURRENTLY. A table that stays busy is given up after the lock timeout and tried again.
+Previous release: it keeps working. Columns are only added, and the split tables stay, with a backup beside them. What
+it writes to the split tables from now on is not taken over any more; the contract step that drops them names it.
+Locks: ADD COLUMN for an instant; rows of stock that take values over, 2,000 at a time; all indexes on tables are
+built CONCURRENTLY.
 
-Where the split tables and stock contradict each other, the revision stops, names the rows and changes nothing.
+Where the split tables and stock contradict each other, the revision stops before any change and names the rows.
 """
 
 import logging
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.util import load_python_file
 
 revision = "0002"
 down_revision = "0001"
 
 log = logging.getLogger("migrations.inventory.0002")
+
+online: Any = load_python_file(Path(__file__).parents[1], "online.py")
 
 SPLIT_TABLES = ("stock_financial", "stock_lifecycle", "stock_metrics")
 MONEY = (
@@ -28,6 +35,12 @@ MONEY = (
     "roi_percentage",
 )
 
+COLUMNS = {
+    "listed_on_platforms": "jsonb",
+    "status_history": "jsonb",
+    "reserved_quantity": "integer DEFAULT 0",
+}
+
 INDEXES = {
     "idx_stock_reserved": "inventory.stock (id, reserved_quantity) WHERE reserved_quantity > 0",
     "idx_stock_listed_platforms": (
@@ -37,6 +50,8 @@ INDEXES = {
         "inventory.stock USING gin (status_history) WHERE status_history IS NOT NULL"
     ),
 }
+
+DOCUMENTS = ("listed_on_platforms", "status_history")
 
 VIEW = """
 CREATE MATERIALIZED VIEW IF NOT EXISTS inventory.stock_metrics_view AS
@@ -67,37 +82,29 @@ $$
 
 
 def upgrade() -> None:
-    """Backs up, checks, adds, moves, verifies; then builds the indexes."""
-    log.info("backing up the split tables")
-    for table in SPLIT_TABLES:
-        op.execute(f"CREATE TABLE IF NOT EXISTS inventory.{table}_backup AS TABLE inventory.{table}")
-    log.info("adding columns")
-    op.execute("ALTER TABLE inventory.stock ADD COLUMN IF NOT EXISTS listed_on_platforms jsonb")
-    op.execute("ALTER TABLE inventory.stock ADD COLUMN IF NOT EXISTS status_history jsonb")
-    op.execute("ALTER TABLE inventory.stock ADD COLUMN IF NOT EXISTS reserved_quantity integer DEFAULT 0")
-    _stop_at_contradictions()
-    _move_rows()
-    log.info("creating stock_metrics_view")
-    op.execute(VIEW)
-    op.execute(
-        "CREATE UNIQUE INDEX IF NOT EXISTS idx_stock_metrics_view_stock_id"
-        " ON inventory.stock_metrics_view (stock_id)"
-    )
-    op.execute(
-        "CREATE INDEX IF NOT EXISTS idx_stock_metrics_view_available"
-        " ON inventory.stock_metrics_view (available_quantity) WHERE available_quantity > 0"
-    )
-    op.execute(REFRESH)
-    op.execute("REFRESH MATERIALIZED VIEW inventory.stock_metrics_view")
-    _verify()
+    """Checks, backs up, adds, moves, builds the view and the indexes, verifies."""
     with op.get_context().autocommit_block():
+        begin = op.get_bind().execute(sa.text("SELECT now()")).scalar_one()
+        _stop_at_contradictions()
+        for table in SPLIT_TABLES:
+            _back_up(table)
+            online.build_index("CREATE INDEX", f"ix_{table}_stock", f"inventory.{table} (stock_id)")
+        for column, kind in COLUMNS.items():
+            online.instantly(f"ALTER TABLE inventory.stock ADD COLUMN IF NOT EXISTS {column} {kind}")
+        online.in_batches("taken over from the split tables", _differs(), _take_over())
+        _make_view()
         for name, target in INDEXES.items():
-            log.info("building %s", name)
-            _build_index(name, target)
+            online.build_index("CREATE INDEX", name, target)
+        _verify(begin)
 
 
 def downgrade() -> None:
-    """Gives the split tables their values back and drops what was added."""
+    """Gives the split tables their values back and drops what was added; without these tables it stops."""
+    if gone := [table for table in SPLIT_TABLES if not _exists(table)]:
+        raise sa.exc.InvalidRequestError(
+            f"{', '.join(gone)} were dropped: bring them back by `migrate contract restore-split-tables`, or, if"
+            " their backups are gone too, stay at 0002"
+        )
     op.execute("DROP FUNCTION IF EXISTS inventory.refresh_stock_metrics()")
     op.execute("DROP MATERIALIZED VIEW IF EXISTS inventory.stock_metrics_view")
     op.execute("DELETE FROM inventory.stock_lifecycle l USING inventory.stock s WHERE s.id = l.stock_id")
@@ -121,6 +128,7 @@ def downgrade() -> None:
         op.execute(f"ALTER TABLE inventory.stock DROP COLUMN IF EXISTS {column}")
     for table in SPLIT_TABLES:
         op.execute(f"DROP TABLE IF EXISTS inventory.{table}_backup")
+        op.execute(f"DROP INDEX IF EXISTS inventory.ix_{table}_stock")
 
 
 def _stop_at_contradictions() -> None:
@@ -140,31 +148,56 @@ def _stop_at_contradictions() -> None:
         f" WHERE {differs}",
         "stock and stock_financial disagree on money",
     )
-    _stop_if_any(
-        "SELECT s.id FROM inventory.stock s JOIN inventory.stock_metrics m ON m.stock_id = s.id"
-        " WHERE s.reserved_quantity <> 0 AND m.reserved_quantity <> s.reserved_quantity",
-        "stock and stock_metrics disagree on reserved units",
+    held = sa.text(
+        "SELECT 1 FROM pg_attribute WHERE attrelid = 'inventory.stock'::regclass"
+        " AND attname = 'reserved_quantity' AND NOT attisdropped"
     )
-
-
-def _move_rows() -> None:
-    log.info("moving rows of the split tables")
-    taken = ", ".join(f"{column} = COALESCE(s.{column}, f.{column})" for column in MONEY)
-    missing = " OR ".join(f"(s.{column} IS NULL AND f.{column} IS NOT NULL)" for column in MONEY)
-    op.execute(
-        f"UPDATE inventory.stock s SET {taken} FROM inventory.stock_financial f"  # noqa: S608
-        f" WHERE f.stock_id = s.id AND ({missing})"
-    )
-    for column in ("listed_on_platforms", "status_history"):
-        both = _both_documents(column)
-        op.execute(
-            f"UPDATE inventory.stock s SET {column} = {both} FROM inventory.stock_lifecycle l"  # noqa: S608
-            f" WHERE l.stock_id = s.id AND {both} IS DISTINCT FROM s.{column}"
+    if op.get_bind().execute(held).first():
+        _stop_if_any(
+            "SELECT s.id FROM inventory.stock s JOIN inventory.stock_metrics m ON m.stock_id = s.id"
+            " WHERE s.reserved_quantity <> 0 AND m.reserved_quantity <> s.reserved_quantity",
+            "stock and stock_metrics disagree on reserved units",
         )
-    op.execute(
-        "UPDATE inventory.stock s SET reserved_quantity = m.reserved_quantity"
-        " FROM inventory.stock_metrics m WHERE m.stock_id = s.id"
-        " AND COALESCE(s.reserved_quantity, 0) = 0 AND m.reserved_quantity <> 0"
+
+
+def _back_up(table: str) -> None:
+    log.info("backing up %s", table)
+    there = _exists(f"{table}_backup")
+    op.execute(f"CREATE TABLE IF NOT EXISTS inventory.{table}_backup AS TABLE inventory.{table}")
+    if there:
+        # A backup of an earlier attempt keeps what it has and gets what came since.
+        op.execute(
+            f"INSERT INTO inventory.{table}_backup TABLE inventory.{table} EXCEPT TABLE inventory.{table}_backup"
+        )
+
+
+def _differs() -> str:
+    """Whether a split table knows of a stock `s` what its row does not say yet."""
+    money = " OR ".join(f"(s.{column} IS NULL AND f.{column} IS NOT NULL)" for column in MONEY)
+    documents = " OR ".join(f"{_both_documents(column)} IS DISTINCT FROM s.{column}" for column in DOCUMENTS)
+    held = "COALESCE(s.reserved_quantity, 0) = 0 AND m.reserved_quantity <> 0"
+    # Scalar subqueries: one look into an index for each stock, and never a join of whole tables for each batch.
+    return " OR ".join(
+        f"COALESCE((SELECT {what} FROM inventory.{table} {alias}"  # noqa: S608
+        f" WHERE {alias}.stock_id = s.id LIMIT 1), false)"
+        for what, table, alias in (
+            (money, "stock_financial", "f"),
+            (documents, "stock_lifecycle", "l"),
+            (held, "stock_metrics", "m"),
+        )
+    )
+
+
+def _take_over() -> str:
+    taken = [f"{column} = COALESCE(s.{column}, f.{column})" for column in MONEY]
+    taken += [f"{column} = {_both_documents(column)}" for column in DOCUMENTS]
+    taken.append("reserved_quantity = COALESCE(NULLIF(s.reserved_quantity, 0), m.reserved_quantity, 0)")
+    return (
+        f"UPDATE inventory.stock s SET {', '.join(taken)} FROM batch"  # noqa: S608
+        " LEFT JOIN inventory.stock_financial f ON f.stock_id = batch.id"
+        " LEFT JOIN inventory.stock_lifecycle l ON l.stock_id = batch.id"
+        " LEFT JOIN inventory.stock_metrics m ON m.stock_id = batch.id"
+        " WHERE s.id = batch.id RETURNING 1"
     )
 
 
@@ -183,42 +216,68 @@ def _both_documents(column: str) -> str:
     )
 
 
-def _verify() -> None:
-    log.info("verifying")
-    _stop_if_any(
-        "SELECT 'stock ' || s.n || ', view ' || v.n FROM (SELECT count(*) n FROM inventory.stock) s,"
-        " (SELECT count(*) n FROM inventory.stock_metrics_view) v WHERE s.n <> v.n",
-        "the view does not have as many rows as stock",
+def _make_view() -> None:
+    log.info("creating stock_metrics_view")
+    there = _exists("stock_metrics_view")
+    op.execute(VIEW)
+    op.execute(
+        "CREATE UNIQUE INDEX IF NOT EXISTS idx_stock_metrics_view_stock_id"
+        " ON inventory.stock_metrics_view (stock_id)"
     )
+    op.execute(
+        "CREATE INDEX IF NOT EXISTS idx_stock_metrics_view_available"
+        " ON inventory.stock_metrics_view (available_quantity) WHERE available_quantity > 0"
+    )
+    op.execute(REFRESH)
+    if there:
+        _refresh_view()
+
+
+def _refresh_view() -> None:
+    populated = sa.text(
+        "SELECT ispopulated FROM pg_matviews"
+        " WHERE schemaname = 'inventory' AND matviewname = 'stock_metrics_view'"
+    )
+    beside_readers = "CONCURRENTLY" if op.get_bind().execute(populated).scalar() else ""
+    op.execute(f"REFRESH MATERIALIZED VIEW {beside_readers} inventory.stock_metrics_view")
+
+
+def _verify(begin: datetime) -> None:
+    """Compares what nobody has changed since the revision began."""
+    log.info("verifying")
+    missing = (
+        "SELECT s.id FROM inventory.stock s LEFT JOIN inventory.stock_metrics_view v ON v.stock_id = s.id"
+        " WHERE v.stock_id IS NULL AND s.created_at < :begin"
+    )
+    if op.get_bind().execute(sa.text(f"{missing} LIMIT 1"), {"begin": begin}).first():
+        # A writer may give its new rows a time of long ago.
+        _refresh_view()
+    _stop_if_any(missing, "the view does not show every stock", begin)
     differs = " OR ".join(
         f"(f.{column} IS NOT NULL AND s.{column} IS DISTINCT FROM f.{column})" for column in MONEY
     )
     _stop_if_any(
         "SELECT s.id FROM inventory.stock s JOIN inventory.stock_financial f ON f.stock_id = s.id"  # noqa: S608
-        f" WHERE {differs}",
-        "money was not moved",
+        f" WHERE s.updated_at < :begin AND ({differs})",
+        "money was not taken over",
+        begin,
     )
-    for table in SPLIT_TABLES:
-        _stop_if_any(
-            f"SELECT 'table ' || t.n || ', backup ' || b.n"  # noqa: S608
-            f" FROM (SELECT count(*) n FROM inventory.{table}) t,"
-            f" (SELECT count(*) n FROM inventory.{table}_backup) b WHERE t.n <> b.n",
-            f"the backup of {table} is not complete",
-        )
+    _stop_if_any(
+        "SELECT s.id FROM inventory.stock s JOIN inventory.stock_metrics m ON m.stock_id = s.id"
+        " WHERE s.updated_at < :begin AND m.reserved_quantity <> s.reserved_quantity",
+        "held units were not taken over",
+        begin,
+    )
 
 
-def _stop_if_any(select: str, complaint: str) -> None:
-    rows = op.get_bind().execute(sa.text(select)).scalars().fetchmany(21)
+def _exists(relation: str) -> bool:
+    found = sa.text("SELECT to_regclass(:name) IS NOT NULL")
+    return bool(op.get_bind().execute(found, {"name": f"inventory.{relation}"}).scalar())
+
+
+def _stop_if_any(select: str, complaint: str, begin: datetime | None = None) -> None:
+    rows = op.get_bind().execute(sa.text(select), {"begin": begin} if begin else {}).scalars().fetchmany(21)
     if rows:
         named = ", ".join(map(str, rows[:20])) + (", …" if len(rows) > 20 else "")
-        raise sa.exc.InvalidRequestError(f"{complaint}: {named}; nothing was changed")
-
-
-def _build_index(name: str, target: str) -> None:
-    # A build that was cut short leaves an invalid index of that name behind.
-    invalid = sa.text(
-        "SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid)"
-    )
-    if op.get_bind().execute(invalid, {"name": f"inventory.{name}"}).scalar():
-        op.execute(f"DROP INDEX CONCURRENTLY inventory.{name}")
-    op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {target}")
+        rest = "every value is where it was; mend them and run it again" if begin else "nothing was changed"
+        raise sa.exc.InvalidRequestError(f"{complaint}: {named}; {rest}")

@@ -1,10 +1,11 @@
 """Name stocks by sku and guard their numbers.
 
 Why: delivery and everybody else name a stock by its sku; the schema is the last defence against overselling.
-Previous release: it may go on reading and inserting (a trigger gives its rows their id as sku); it may no longer
-write the statuses that begin with listed_ and reserved, nor hold more than there is.
-Locks: each step takes its lock for an instant; rows are rewritten 5,000 at a time; the unique index is built
-CONCURRENTLY and checks are added NOT VALID, then validated beside writers.
+Previous release: it may go on. Triggers give its new rows their id as sku, and turn the statuses that begin with
+listed_ and reserved into what replaces them; it may no longer hold more than there is, and documents that it writes
+must have the new shape.
+Locks: each step takes its lock for an instant; rows are rewritten 2,000 at a time; indexes are built CONCURRENTLY and
+checks are added NOT VALID, then validated beside writers.
 
 An unknown status, a row that breaks 0 <= reserved_quantity <= quantity and a document of no known shape stop the
 revision by name. An adopted database says in `adoption` which zone its naive times are of, and in `adoption_sku`
@@ -26,9 +27,9 @@ down_revision = "0002"
 
 log = logging.getLogger("migrations.inventory.0003")
 
-BATCH = 5000
 DOCUMENTS = 1000
 
+online: Any = load_python_file(Path(__file__).parents[1], "online.py")
 documents: Any = load_python_file(Path(__file__).parents[1], "legacy_documents.py")
 
 SKU_DEFAULT = """
@@ -43,21 +44,40 @@ $$
 LEGACY_STATUSES = {f"listed_{platform}": platform for platform in documents.PLATFORMS} | {"reserved": None}
 
 # Listed and reserved are not statuses: the one becomes a listing, the other is a hold. Each row keeps a note of it.
+# A document that is no list yet becomes the first entry of one.
 TRANSLATE_STATUS = """
-UPDATE inventory.stock s SET
-    status = 'in_stock',
-    listed_on_platforms = CASE
-        WHEN CAST(:platform AS text) IS NULL OR s.listed_on_platforms @> jsonb_build_array(
-            jsonb_build_object('platform', CAST(:platform AS text), 'status', 'active'))
-        THEN s.listed_on_platforms
-        ELSE COALESCE(s.listed_on_platforms, '[]') || jsonb_build_object('platform', CAST(:platform AS text),
-            'listing_id', 'legacy:status:' || s.id, 'listed_at', now(), 'status', 'active')
-    END,
-    status_history = COALESCE(s.status_history, '[]') || jsonb_build_object(
-        'from_status', s.status, 'to_status', 'in_stock', 'changed_at', now(), 'reason', 'migration 0003')
-WHERE s.id IN (SELECT id FROM inventory.stock WHERE status = :status LIMIT :batch)
+CREATE OR REPLACE FUNCTION inventory.stock_status_translated() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    platform text := CASE WHEN NEW.status <> 'reserved' THEN substr(NEW.status, 8) END;
+    listings jsonb := CASE WHEN NEW.listed_on_platforms IS NULL OR NEW.listed_on_platforms = 'null' THEN '[]'
+        WHEN jsonb_typeof(NEW.listed_on_platforms) = 'array' THEN NEW.listed_on_platforms
+        ELSE jsonb_build_array(NEW.listed_on_platforms) END;
+    history jsonb := CASE WHEN NEW.status_history IS NULL OR NEW.status_history = 'null' THEN '[]'
+        WHEN jsonb_typeof(NEW.status_history) = 'array' THEN NEW.status_history
+        ELSE jsonb_build_array(NEW.status_history) END;
+BEGIN
+    IF platform IS NOT NULL
+        AND NOT listings @> jsonb_build_array(jsonb_build_object('platform', platform, 'status', 'active'))
+        AND NOT listings @> jsonb_build_array(
+            jsonb_build_object('platform', platform, 'listing_id', 'legacy:status:' || NEW.id))
+    THEN
+        NEW.listed_on_platforms := listings || jsonb_build_object('platform', platform,
+            'listing_id', 'legacy:status:' || NEW.id, 'listed_at', now(), 'status', 'active');
+    END IF;
+    NEW.status_history := history || jsonb_build_object(
+        'from_status', NEW.status, 'to_status', 'in_stock', 'changed_at', now(), 'reason', 'migration 0003');
+    NEW.status := 'in_stock';
+    RETURN NEW;
+END
+$$
 """
 FLAGS = {"listed_stockx": "stockx", "listed_alias": "alias", "listed_local": "local"}
+UNTRANSLATED_FLAG = """
+s.{flag} AND NOT COALESCE(s.listed_on_platforms, '[]') @> jsonb_build_array(
+    jsonb_build_object('platform', CAST(:platform AS text), 'status', 'active'))
+AND NOT COALESCE(s.listed_on_platforms, '[]') @> jsonb_build_array(
+    jsonb_build_object('platform', CAST(:platform AS text), 'listing_id', 'legacy:flag:' || s.id))
+"""
 TRANSLATE_FLAG = """
 UPDATE inventory.stock s SET
     listed_on_platforms = COALESCE(s.listed_on_platforms, '[]') || jsonb_build_object(
@@ -65,13 +85,7 @@ UPDATE inventory.stock s SET
         'listed_at', now(), 'status', 'active'),
     status_history = COALESCE(s.status_history, '[]') || jsonb_build_object('from_status', s.status,
         'to_status', s.status, 'changed_at', now(), 'reason', 'migration 0003: {flag}')
-WHERE s.id IN (
-    SELECT id FROM inventory.stock WHERE {flag}
-    AND NOT COALESCE(listed_on_platforms, '[]') @> jsonb_build_array(
-        jsonb_build_object('platform', CAST(:platform AS text), 'status', 'active'))
-    AND NOT COALESCE(listed_on_platforms, '[]') @> jsonb_build_array(
-        jsonb_build_object('platform', CAST(:platform AS text), 'listing_id', 'legacy:flag:' || id))
-    LIMIT :batch)
+FROM batch WHERE s.id = batch.id RETURNING 1
 """
 
 READ_DOCUMENTS = """
@@ -96,33 +110,24 @@ CHECKS = {
 def upgrade() -> None:
     """Adds the columns, fills them, then makes them binding."""
     with op.get_context().autocommit_block():
-        op.execute('ALTER TABLE inventory.stock ADD COLUMN IF NOT EXISTS sku text COLLATE "C"')
-        op.execute("ALTER TABLE inventory.stock ADD COLUMN IF NOT EXISTS version bigint NOT NULL DEFAULT 1")
-        op.execute("ALTER TABLE inventory.stock ALTER COLUMN product_id DROP NOT NULL")
-        op.execute("ALTER TABLE inventory.stock ALTER COLUMN size_id DROP NOT NULL")
-        # Room in each page, so that a changed quantity stays beside its old version.
-        op.execute("ALTER TABLE inventory.stock SET (fillfactor = 85)")
-        op.execute(SKU_DEFAULT)
-        op.execute(
-            "CREATE OR REPLACE TRIGGER stock_sku_default BEFORE INSERT ON inventory.stock"
-            " FOR EACH ROW EXECUTE FUNCTION inventory.stock_sku_default()"
-        )
+        for change in (
+            'ADD COLUMN IF NOT EXISTS sku text COLLATE "C"',
+            "ADD COLUMN IF NOT EXISTS version bigint NOT NULL DEFAULT 1",
+            "ALTER COLUMN product_id DROP NOT NULL, ALTER COLUMN size_id DROP NOT NULL",
+            # Room in each page, so that a changed quantity stays beside its old version.
+            "SET (fillfactor = 85)",
+        ):
+            online.instantly(f"ALTER TABLE inventory.stock {change}")
+        _make_triggers()
         _fill("sku", _code())
         _fill("reserved_quantity", "0")
         _stop_at_bad_rows()
         _unify_documents()
-        for status, platform in LEGACY_STATUSES.items():
-            _in_batches(status, TRANSLATE_STATUS, status=status, platform=platform)
-        for flag, platform in FLAGS.items():
-            if _finds(
-                "SELECT 1 FROM pg_attribute WHERE attrelid = 'inventory.stock'::regclass AND attname = :name",
-                flag,
-            ):
-                _in_batches(flag, TRANSLATE_FLAG.format(flag=flag), platform=platform)
-        _build_index("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS", "uq_stock_sku", "(sku)")
-        _build_index("CREATE INDEX CONCURRENTLY IF NOT EXISTS", "ix_stock_created_at", "(created_at, id)")
+        _translate()
+        online.build_index("CREATE UNIQUE INDEX", "uq_stock_sku", "inventory.stock (sku)")
+        online.build_index("CREATE INDEX", "ix_stock_created_at", "inventory.stock (created_at, id)")
         if not _has_constraint("uq_stock_sku"):
-            op.execute(
+            online.instantly(
                 "ALTER TABLE inventory.stock ADD CONSTRAINT uq_stock_sku UNIQUE USING INDEX uq_stock_sku"
             )
         for column in ("sku", "reserved_quantity"):
@@ -140,8 +145,9 @@ def downgrade() -> None:
         raise sa.exc.InvalidRequestError(
             f"stocks without product or size have no place in the schema before: {', '.join(skus)}"
         )
-    op.execute("DROP TRIGGER IF EXISTS stock_sku_default ON inventory.stock")
-    op.execute("DROP FUNCTION IF EXISTS inventory.stock_sku_default()")
+    for trigger in ("stock_sku_default", "stock_status_translated"):
+        op.execute(f"DROP TRIGGER IF EXISTS {trigger} ON inventory.stock")
+        op.execute(f"DROP FUNCTION IF EXISTS inventory.{trigger}()")
     for name in (*CHECKS, "uq_stock_sku"):
         op.execute(f"ALTER TABLE inventory.stock DROP CONSTRAINT IF EXISTS {name}")
     op.execute("DROP INDEX IF EXISTS inventory.ix_stock_created_at")
@@ -152,25 +158,46 @@ def downgrade() -> None:
     op.execute("ALTER TABLE inventory.stock ALTER COLUMN size_id SET NOT NULL")
 
 
-def _fill(column: str, value: str) -> None:
-    _in_batches(
-        column,
-        f"UPDATE inventory.stock SET {column} = {value} WHERE id IN"  # noqa: S608
-        f" (SELECT id FROM inventory.stock WHERE {column} IS NULL LIMIT :batch)",
+def _make_triggers() -> None:
+    op.execute(SKU_DEFAULT)
+    op.execute(sa.text(TRANSLATE_STATUS.replace(":", r"\:")))
+    online.instantly(
+        "CREATE OR REPLACE TRIGGER stock_sku_default BEFORE INSERT ON inventory.stock"
+        " FOR EACH ROW EXECUTE FUNCTION inventory.stock_sku_default()"
     )
+    online.instantly(
+        "CREATE OR REPLACE TRIGGER stock_status_translated BEFORE INSERT OR UPDATE OF status ON inventory.stock"
+        f" FOR EACH ROW WHEN (NEW.status IN {tuple(LEGACY_STATUSES)})"
+        " EXECUTE FUNCTION inventory.stock_status_translated()"
+    )
+
+
+def _fill(column: str, value: str) -> None:
+    online.in_batches(
+        f"{column} filled",
+        f"s.{column} IS NULL",
+        f"UPDATE inventory.stock s SET {column} = {value} FROM batch WHERE s.id = batch.id RETURNING 1",  # noqa: S608
+    )
+
+
+def _translate() -> None:
+    # The trigger does it.
+    online.in_batches(
+        "statuses translated",
+        f"s.status IN {tuple(LEGACY_STATUSES)}",
+        "UPDATE inventory.stock s SET status = s.status FROM batch WHERE s.id = batch.id RETURNING 1",
+    )
+    column = "SELECT 1 FROM pg_attribute WHERE attrelid = 'inventory.stock'::regclass AND attname = :name"
+    for flag, platform in FLAGS.items():
+        if _finds(column, flag):
+            untranslated, translate = UNTRANSLATED_FLAG.format(flag=flag), TRANSLATE_FLAG.format(flag=flag)
+            online.in_batches(f"{flag} translated", untranslated, translate, platform=platform)
 
 
 def _code() -> str:
     if _finds("SELECT 1 WHERE to_regclass(:name) IS NOT NULL", "inventory.adoption_sku"):
-        return "COALESCE((SELECT a.sku FROM inventory.adoption_sku a WHERE a.id = stock.id), id::text)"
-    return "id::text"
-
-
-def _in_batches(what: str, statement: str, **values: str | None) -> None:
-    rewritten = 0
-    while done := op.get_bind().execute(sa.text(statement), {"batch": BATCH, **values}).rowcount:
-        rewritten += done
-        log.info("%s rewritten in %d rows", what, rewritten)
+        return "COALESCE((SELECT a.sku FROM inventory.adoption_sku a WHERE a.id = s.id), s.id::text)"
+    return "s.id::text"
 
 
 def _unify_documents() -> None:
@@ -231,16 +258,6 @@ def _stop_at_bad_rows() -> None:
             raise sa.exc.InvalidRequestError(f"{complaint}: {', '.join(rows)}")
 
 
-def _build_index(create: str, name: str, columns: str) -> None:
-    # A build that was cut short leaves an invalid index of that name behind.
-    invalid = sa.text(
-        "SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(:name) AND NOT indisvalid)"
-    )
-    if op.get_bind().execute(invalid, {"name": f"inventory.{name}"}).scalar():
-        op.execute(f"DROP INDEX CONCURRENTLY inventory.{name}")
-    op.execute(f"{create} {name} ON inventory.stock {columns}")
-
-
 def _has_constraint(name: str) -> bool:
     found = sa.text(
         "SELECT EXISTS (SELECT FROM pg_constraint"
@@ -251,13 +268,13 @@ def _has_constraint(name: str) -> bool:
 
 def _add_check(name: str, condition: str) -> None:
     if not _has_constraint(name):
-        op.execute(f"ALTER TABLE inventory.stock ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID")
-    op.execute(f"ALTER TABLE inventory.stock VALIDATE CONSTRAINT {name}")
+        online.instantly(f"ALTER TABLE inventory.stock ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID")
+    online.patiently(f"ALTER TABLE inventory.stock VALIDATE CONSTRAINT {name}")
 
 
 def _set_not_null(column: str) -> None:
     # A valid check spares SET NOT NULL its scan, which would block everybody.
     name = f"ck_stock_{column}_present"
     _add_check(name, f"{column} IS NOT NULL")
-    op.execute(f"ALTER TABLE inventory.stock ALTER COLUMN {column} SET NOT NULL")
-    op.execute(f"ALTER TABLE inventory.stock DROP CONSTRAINT IF EXISTS {name}")
+    online.instantly(f"ALTER TABLE inventory.stock ALTER COLUMN {column} SET NOT NULL")
+    online.instantly(f"ALTER TABLE inventory.stock DROP CONSTRAINT IF EXISTS {name}")

@@ -1,0 +1,280 @@
+"""The steps through the command: refused before their time, run after it, taken back until the last."""
+
+import asyncio
+import os
+import sys
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from servicekit.schema_history import HISTORY_TABLE
+from tests.inventory_service.contract_steps.conftest import Contract, let_pass, picture
+from tests.migrations.inventory.legacy import SCHEMA, STOCKS, execute, rows
+from tests.migrations.inventory.soundness import assert_sound
+
+TABLES = ("stock_financial", "stock_lifecycle", "stock_metrics")
+
+
+async def shape(engine: AsyncEngine, table: str) -> list[tuple[object, ...]]:
+    """A table's columns with types, nullability and defaults, and its keys."""
+    columns = await rows(
+        engine,
+        "SELECT attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid)"  # noqa: S608
+        " FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum"
+        f" WHERE attrelid = to_regclass('inventory.{table}') AND attnum > 0 ORDER BY attnum",
+    )
+    keys = "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = "
+    return columns + await rows(engine, f"{keys} to_regclass('inventory.{table}')")
+
+
+async def test_the_steps_are_listed_with_why_not_yet(contract: Contract) -> None:
+    code, printed, _ = await contract()
+
+    first, second = printed.splitlines()
+    assert code == 0
+    assert first.startswith("drop-split-tables    not yet  the split tables were consolidated at ")
+    assert "its 14 days end at" in first
+    assert second == "drop-backups         not yet  drop-split-tables comes first"
+
+
+@pytest.mark.parametrize(
+    ("days", "words", "reason"),
+    [
+        (13, ["drop-split-tables"], "its 14 days end at"),
+        (31, ["drop-backups", "--discard-data"], "drop-split-tables comes first"),
+    ],
+)
+async def test_a_step_is_refused_before_its_time(
+    contract: Contract, engine: AsyncEngine, days: int, words: list[str], reason: str
+) -> None:
+    await let_pass(engine, days)
+    before = await picture(engine)
+
+    code, _, why = await contract(*words)
+
+    assert code == 1
+    assert f"{words[0]} refused, nothing was changed: " in why
+    assert reason in why
+    assert await picture(engine) == before
+
+
+async def test_a_step_is_refused_while_the_schema_is_not_the_expected_one(
+    contract: Contract, engine: AsyncEngine
+) -> None:
+    await let_pass(engine, 31)
+    await SCHEMA.downgrade(engine, "0006")
+    before = await picture(engine)
+
+    code, _, why = await contract("drop-split-tables")
+
+    assert (code, await picture(engine)) == (1, before)
+    assert "the schema is at 0006, this build expects " in why
+
+
+async def test_a_database_whose_consolidation_nobody_recorded_waits_from_the_first_record_on(
+    contract: Contract, engine: AsyncEngine
+) -> None:
+    await execute(engine, f"DROP TABLE {HISTORY_TABLE}")
+    code, _, why = await contract("drop-split-tables")
+    assert code == 1
+    assert "nobody recorded when revision 0002 was applied: run `migrate upgrade` once" in why
+
+    await SCHEMA.upgrade(engine)
+    assert "its 14 days end at" in (await contract("drop-split-tables"))[2]
+    await let_pass(engine, 15)
+
+    assert (await contract("drop-split-tables"))[0] == 0
+
+
+async def test_after_their_time_the_steps_run_in_their_order_and_once(
+    contract: Contract, engine: AsyncEngine
+) -> None:
+    await let_pass(engine, 15)
+    kept = [entry[1:] for entry in await picture(engine) if str(entry[0]).endswith("_backup")]
+
+    code, printed, _ = await contract("drop-split-tables")
+
+    assert code == 0
+    assert printed.startswith("drop-split-tables: done")
+    after = await picture(engine)
+    assert [entry[0] for entry in after] == [f"{table}_backup" for table in TABLES]
+    assert [entry[1:] for entry in after] == kept
+    assert (await contract("drop-split-tables"))[:2] == (0, "drop-split-tables: nothing to do\n")
+    assert "its 30 days end at" in (await contract("drop-backups", "--discard-data"))[2]
+
+    await let_pass(engine, 16)
+    code, _, why = await contract("drop-backups")
+    assert (code, await picture(engine)) == (1, after)
+    assert "no way back; have a dump, and repeat with --discard-data" in why
+    assert (await contract("drop-backups", "--discard-data"))[0] == 0
+
+    assert await picture(engine) == []
+    assert (await contract("drop-backups", "--discard-data"))[:2] == (0, "drop-backups: nothing to do\n")
+    assert (await contract())[1].split() == ["drop-split-tables", "done", "drop-backups", "done"]
+    code, _, why = await contract("restore-split-tables")
+    assert (code, "the backups were dropped: there is nothing to restore from" in why) == (1, True)
+    await assert_sound(engine)
+
+
+async def test_the_split_tables_come_back_with_rows_keys_and_defaults(
+    contract: Contract, engine: AsyncEngine
+) -> None:
+    before = await picture(engine), [await shape(engine, table) for table in TABLES]
+    await let_pass(engine, 15)
+    await contract("drop-split-tables")
+
+    assert (await contract("restore-split-tables"))[0] == 0
+
+    assert (await picture(engine), [await shape(engine, table) for table in TABLES]) == before
+    assert (await contract("restore-split-tables"))[:2] == (0, "restore-split-tables: nothing to do\n")
+    assert (await contract("drop-split-tables"))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("write", "complaint"),
+    [
+        (
+            "INSERT INTO inventory.stock_metrics (stock_id, reserved_quantity) VALUES (:stock, 0)",
+            "stock_metrics is not what its backup is",
+        ),
+        (
+            "UPDATE inventory.stock_financial SET vat_rate = 7 WHERE stock_id = :stock",
+            "stock_financial is not what its backup is",
+        ),
+        (
+            "DELETE FROM inventory.stock_financial WHERE stock_id = :stock",
+            "stock_financial is not what its backup is",
+        ),
+        (
+            "UPDATE inventory.stock SET gross_purchase_price = 33.29 WHERE id = :stock",
+            "stock_financial has money that is not in stock",
+        ),
+        (
+            "DELETE FROM inventory.stock WHERE id = :stock",
+            "stock_financial has rows of stocks that are gone without a trace",
+        ),
+    ],
+)
+async def test_what_is_not_accounted_for_keeps_the_split_tables(
+    contract: Contract, engine: AsyncEngine, write: str, complaint: str
+) -> None:
+    await let_pass(engine, 15)
+    await execute(engine, write, stock=STOCKS["d"])
+    before = await picture(engine)
+
+    code, _, why = await contract("drop-split-tables")
+
+    assert code == 1
+    assert any(line.startswith(complaint) and STOCKS["d"] in line for line in why.splitlines())
+    assert await picture(engine) == before
+
+
+@pytest.mark.parametrize(
+    ("loss", "complaint"),
+    [
+        (
+            "UPDATE inventory.stock SET listed_on_platforms = NULL WHERE id = :a",
+            "stock_lifecycle_backup has listings or history that are not in stock",
+        ),
+        (
+            "WITH gone AS (DELETE FROM inventory.reservation_line WHERE stock_id = :b)"
+            " UPDATE inventory.stock SET reserved_quantity = 0 WHERE id IN (:a, :b)",
+            "stock_metrics_backup has held units that neither stock nor a reservation has",
+        ),
+    ],
+)
+async def test_the_last_copy_stays_as_long_as_it_is_needed(
+    contract: Contract, engine: AsyncEngine, loss: str, complaint: str
+) -> None:
+    await let_pass(engine, 31)
+    await contract("drop-split-tables")
+    values = {name: STOCKS[name] for name in ("a", "b") if f":{name}" in loss}
+    await execute(engine, loss, **values)
+    before = await picture(engine)
+
+    code, _, why = await contract("drop-backups", "--discard-data")
+
+    assert (code, await picture(engine)) == (1, before)
+    assert complaint in why
+
+
+async def test_renewed_backups_take_what_was_written_since_and_start_the_wait_anew(
+    contract: Contract, engine: AsyncEngine
+) -> None:
+    await let_pass(engine, 15)
+    await execute(engine, "UPDATE inventory.stock_metrics SET available_quantity = 0")
+    assert (await contract("drop-split-tables"))[0] == 1
+
+    assert (await contract("renew-backups"))[0] == 0
+
+    assert await rows(engine, "TABLE inventory.stock_metrics") == await rows(
+        engine, "TABLE inventory.stock_metrics_backup"
+    )
+    assert "its 14 days end at" in (await contract("drop-split-tables"))[2]
+    await let_pass(engine, 15)
+    assert (await contract("drop-split-tables"))[0] == 0
+
+
+async def test_a_stock_that_was_changed_or_removed_since_is_accounted_for(
+    contract: Contract, engine: AsyncEngine
+) -> None:
+    await let_pass(engine, 15)
+    await execute(
+        engine,
+        "UPDATE inventory.stock SET gross_purchase_price = 1, updated_at = now() WHERE id = :id",
+        id=STOCKS["d"],
+    )
+    await execute(engine, "DELETE FROM inventory.stock WHERE id = :id", id=STOCKS["a"])
+    await execute(engine, "INSERT INTO inventory.removed_stock VALUES (:id, 'A', now())", id=STOCKS["a"])
+
+    assert (await contract("drop-split-tables"))[0] == 0
+
+
+async def test_a_step_that_is_killed_has_done_nothing_and_is_run_again(
+    contract: Contract, engine: AsyncEngine, postgres_url: str
+) -> None:
+    await let_pass(engine, 15)
+    before = await picture(engine)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "inventory_service", "migrate", "contract", "drop-split-tables"),
+        env=os.environ
+        | {"INVENTORY_DATABASE_URL": postgres_url, "HOLDFAST_CRASH_AT": "contract.before_commit"},
+    )
+
+    assert await process.wait() == 137
+
+    assert await picture(engine) == before
+    assert (await contract("drop-split-tables"))[0] == 0
+
+
+async def test_a_split_table_in_use_is_left_alone(contract: Contract, engine: AsyncEngine) -> None:
+    await let_pass(engine, 15)
+    before = await picture(engine)
+    async with engine.connect() as writer:
+        await writer.execute(text("UPDATE inventory.stock_metrics SET available_quantity = 0"))
+
+        code, _, why = await contract("drop-split-tables")
+
+        await writer.rollback()
+    assert (code, await picture(engine)) == (1, before)
+    assert "lock timeout" in why
+
+
+async def test_the_way_back_below_the_consolidation_needs_the_split_tables(
+    contract: Contract, engine: AsyncEngine
+) -> None:
+    await let_pass(engine, 15)
+    await contract("drop-split-tables")
+
+    with pytest.raises(Exception, match="restore-split-tables"):
+        await SCHEMA.downgrade(engine, "0001")
+    assert await SCHEMA.applied(engine) == "0002"
+
+    await SCHEMA.upgrade(engine)
+    assert (await contract("restore-split-tables"))[0] == 0
+    await SCHEMA.downgrade(engine, "0001")
+    held = await rows(
+        engine, "SELECT reserved_quantity FROM inventory.stock_metrics WHERE reserved_quantity > 0"
+    )
+    assert held == [(3,)]
