@@ -65,7 +65,9 @@ class Schema:
         """`scripts` is the folder of the revisions; by default the service's own."""
         self.service = service
         self._config = Config()
-        self._config.set_main_option("script_location", str(scripts or _location(service)))
+        self.location: Path = scripts or _location(service)
+        """The folder of the revisions, and of what belongs to them."""
+        self._config.set_main_option("script_location", str(self.location))
         self._scripts = ScriptDirectory.from_config(self._config)
         self.expected: str = self._scripts.get_current_head() or ""
         """The revision this build expects."""
@@ -98,6 +100,10 @@ class Schema:
     async def downgrade(self, engine: AsyncEngine, target: str) -> None:
         """Takes revisions back until `target` (a revision, or "base") is the applied one. Raises as upgrade does."""
         await self._move(engine, command.downgrade, self._known(target))
+
+    async def stamp(self, engine: AsyncEngine, revision: str) -> None:
+        """Records that the database is at a revision, applying none. Raises as upgrade does."""
+        await self._move(engine, command.stamp, self._known(revision))
 
     def _known(self, target: str) -> str:
         if target not in ("head", "base") and target not in {revision.id for revision in self.history()}:
