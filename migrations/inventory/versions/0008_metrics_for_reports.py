@@ -80,6 +80,12 @@ GRANTS = sa.text("""
     WHERE pg_class.oid = 'inventory.stock_metrics_view'::regclass AND grantee <> relowner
 """)
 
+BUILT_UPON_IT = sa.text("""
+    SELECT DISTINCT ev_class::regclass::text FROM pg_rewrite
+    JOIN pg_depend ON pg_depend.classid = 'pg_rewrite'::regclass AND pg_depend.objid = pg_rewrite.oid
+    WHERE refobjid = 'inventory.stock_metrics_view'::regclass AND ev_class <> refobjid ORDER BY 1
+""")
+
 
 def upgrade() -> None:
     """Builds the wider view, puts it into the old one's place and notes its time; one transaction."""
@@ -109,6 +115,10 @@ def downgrade() -> None:
 
 
 def _replace_view(definition: str, indexes: dict[str, str]) -> None:
+    if dependents := op.get_bind().execute(BUILT_UPON_IT).scalars().all():
+        raise sa.exc.InvalidRequestError(
+            f"views built upon stock_metrics_view must be dropped first, and made again after: {', '.join(dependents)}"
+        )
     log.info("building stock_metrics_view anew, beside the old one")
     op.execute(f"CREATE MATERIALIZED VIEW inventory.stock_metrics_view_next AS {definition}")
     for name, create in indexes.items():
