@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from inventory_service.bootstrap import build
+from inventory_service.commands.adopt import ADOPT, RESTORE
 from inventory_service.commands.archive import ARCHIVE
 from inventory_service.commands.export_stocks import EXPORT
 from inventory_service.commands.import_stocks import IMPORT
@@ -15,7 +16,7 @@ from servicekit import command_line
 from servicekit.command_line import Command
 from servicekit.migrate_command import Action
 
-ACTIONS: Sequence[Action] = (CONTRACT, SCHEDULE_REFRESH)
+ACTIONS: Sequence[Action] = (CONTRACT, SCHEDULE_REFRESH, ADOPT, RESTORE)
 COMMANDS: Sequence[Command[Any]] = (ARCHIVE, IMPORT, EXPORT)
 
 

@@ -1,0 +1,84 @@
+"""What the database itself remembers of its adoption, so that one that was cut short can be finished.
+
+`adoption` has one row and stays. `adoption_stock` (each stock as it was) and `adoption_sku` (the codes asked for)
+are there while the adoption is under way; revision 0003 reads the codes and the time zone.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+JOURNAL = "inventory.adoption"
+STOCKS = "inventory.adoption_stock"
+SKUS = "inventory.adoption_sku"
+
+_CREATE = text(
+    f"CREATE TABLE {JOURNAL} (begin_time timestamptz NOT NULL DEFAULT now(), shape text NOT NULL,"
+    " revision text NOT NULL, time_zone text NOT NULL, backup text, analytics text[], kept text[] NOT NULL,"
+    " totals jsonb NOT NULL, finish_time timestamptz)"
+)
+_BEGIN = text(
+    f"INSERT INTO {JOURNAL} (shape, revision, time_zone, backup, analytics, kept, totals) VALUES (:shape,"
+    " :revision, :time_zone, :backup, (SELECT COALESCE(array_agg(relname::text), '{}') FROM pg_class"
+    " WHERE relnamespace = to_regnamespace('analytics') AND relkind IN ('r', 'p', 'v', 'm', 'S')),"
+    " CAST(:kept AS text[]), CAST(:totals AS jsonb))"
+)
+_READ = text(
+    f"SELECT begin_time, shape, revision, time_zone, backup, kept, totals, finish_time FROM {JOURNAL}"
+)
+_FINISH = text(f"UPDATE {JOURNAL} SET finish_time = now()")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An adoption.
+
+    `revision` is what the database was recognised as, `kept` the columns of stock that must not change, `totals`
+    what there was in all, by name.
+    """
+
+    begin_time: datetime
+    shape: str
+    revision: str
+    time_zone: str
+    backup: str | None
+    kept: Sequence[str]
+    totals: Mapping[str, str]
+    finish_time: datetime | None
+
+
+async def begin(
+    connection: AsyncConnection,
+    *,
+    shape: str,
+    revision: str,
+    time_zone: str,
+    backup: str | None,
+    kept: Sequence[str],
+    totals: Mapping[str, str],
+) -> None:
+    """Writes the first entry, in the transaction of the caller."""
+    values: dict[str, Any] = {"shape": shape, "revision": revision, "time_zone": time_zone, "backup": backup}
+    await connection.execute(_CREATE)
+    await connection.execute(_BEGIN, values | {"kept": list(kept), "totals": json.dumps(dict(totals))})
+
+
+async def read(connection: AsyncConnection) -> Entry | None:
+    """The adoption of this database, None if it never was adopted."""
+    found = await connection.execute(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": JOURNAL})
+    if not found.scalar():
+        return None
+    row = (await connection.execute(_READ)).one()
+    return Entry(*row)
+
+
+async def finish(connection: AsyncConnection) -> None:
+    """Says that all is done, and drops what was needed until then."""
+    await connection.execute(_FINISH)
+    for table in (STOCKS, SKUS):
+        await connection.execute(text(f"DROP TABLE IF EXISTS {table}"))

@@ -1,0 +1,66 @@
+"""The one transaction that begins an adoption: notes what was there, and mends columns."""
+
+from collections import defaultdict
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory_service.adoption import journal, sku_map, snapshot
+from inventory_service.adoption.expectations import VIEW
+from inventory_service.adoption.shape import Shape
+
+_VIEW = text("SELECT pg_get_viewdef(to_regclass(:name))")
+_INDEXES = text(
+    "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = to_regclass(:name) ORDER BY indexrelid"
+)
+
+
+async def begin(
+    connection: AsyncConnection,
+    shape: Shape,
+    revision: str,
+    zone: str,
+    backup: str | None,
+    *,
+    with_skus: bool,
+) -> None:
+    """Everything or nothing; the caller commits. After it the adoption can be finished from the database alone."""
+    found = await connection.execute(text(snapshot.totals(shape.tables)))
+    totals = {row.name: row.value for row in found}
+    await connection.execute(text(snapshot.keep_stocks(shape.tables, zone)))
+    await connection.execute(text(f"ALTER TABLE {journal.STOCKS} ADD PRIMARY KEY (id)"))
+    if with_skus:
+        codes = f"SELECT id, sku FROM {sku_map.TABLE}"
+        await connection.execute(text(f"CREATE TABLE {journal.SKUS} AS {codes}"))
+        await connection.execute(text(f"ALTER TABLE {journal.SKUS} ADD PRIMARY KEY (id)"))
+    await _mend(connection, shape)
+    await journal.begin(
+        connection,
+        shape=shape.kind.value,
+        revision=revision,
+        time_zone=zone,
+        backup=backup,
+        kept=list(snapshot.kept_columns(shape.tables)),
+        totals=totals,
+    )
+
+
+async def _mend(connection: AsyncConnection, shape: Shape) -> None:
+    actions = defaultdict(list)
+    for difference in shape.mends:
+        actions[difference.table].append(f'ALTER COLUMN "{difference.column}" {difference.mend}')
+    view = (await connection.execute(_VIEW, {"name": f"inventory.{VIEW}"})).scalar()
+    if view is None or not any(" TYPE " in action for action in actions["stock"]):
+        view = None
+    indexes = (await connection.execute(_INDEXES, {"name": f"inventory.{VIEW}"})).scalars().all()
+    if view:
+        # It reads from columns whose type changes.
+        await connection.execute(text(f"DROP MATERIALIZED VIEW inventory.{VIEW}"))
+    for table, changes in actions.items():
+        if changes:
+            # The engine's own words: a colon in them is none of a parameter.
+            await connection.exec_driver_sql(f"ALTER TABLE inventory.{table} {', '.join(changes)}")
+    if view:
+        await connection.exec_driver_sql(f"CREATE MATERIALIZED VIEW inventory.{VIEW} AS {view}")
+        for index in indexes:
+            await connection.exec_driver_sql(index)

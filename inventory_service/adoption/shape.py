@@ -1,0 +1,148 @@
+"""Which of the shapes that a stock database can be in this one is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory_service.adoption.catalogue import Difference, Tables, Verdict, compare, tables_of
+from inventory_service.adoption.expectations import (
+    BACKUPS,
+    INDEXES,
+    PHASE_2_COLUMNS,
+    REFRESH,
+    TABLES,
+    TAKEN_COLUMNS,
+    TAKEN_TABLES,
+    VIEW,
+    VIEW_COLUMNS,
+)
+from inventory_service.adoption.journal import JOURNAL
+from servicekit.migrations import VERSION_TABLE
+
+_HAS_TABLE = text("SELECT to_regclass(:name) IS NOT NULL")
+_RELATIONS = text(
+    "SELECT relname, relkind::text FROM pg_class WHERE relnamespace = to_regnamespace('inventory')"
+    " AND relkind IN ('r', 'p', 'v', 'm', 'f')"
+)
+_INDEXES = text(
+    "SELECT relname, indisvalid, split_part(pg_get_indexdef(indexrelid), ' inventory.', 2) AS target"
+    " FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
+    " WHERE relnamespace = to_regnamespace('inventory')"
+)
+_FUNCTION = text("SELECT to_regproc('inventory.' || :name) IS NOT NULL")
+_VIEW_COLUMNS = text(
+    "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('inventory.' || :name) AND attnum > 0"
+    " AND NOT attisdropped ORDER BY attnum"
+)
+_KEY = text(
+    "SELECT EXISTS (SELECT FROM pg_index WHERE indrelid = 'inventory.stock'::regclass AND indisunique"
+    " AND indpred IS NULL AND indnatts = 1 AND indisvalid AND indkey[0] = (SELECT attnum FROM pg_attribute"
+    " WHERE attrelid = 'inventory.stock'::regclass AND attname = 'id'))"
+)
+
+
+class Kind(Enum):
+    """What a database is; the value is what its operator reads."""
+
+    EMPTY = "has no stock yet"
+    OURS = "is this service's already"
+    BEGUN = "was being adopted when that was cut short"
+    BEFORE = "is from before Phase 2"
+    HALF_WAY = "is half-way through Phase 2"
+    AFTER = "is from after Phase 2"
+    FOREIGN = "is not a stock database that this service knows"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A database as it was found."""
+
+    kind: Kind
+    tables: Tables
+    differences: Sequence[Difference] = ()
+    """Every table's, in the order of the columns."""
+    done: Sequence[str] = ()
+    """The objects of Phase 2 that are there."""
+    missing: Sequence[str] = ()
+    """The objects of Phase 2 that are not."""
+
+    @property
+    def stops(self) -> list[Difference]:
+        """The differences with which the database cannot be adopted."""
+        return [found for found in self.differences if found.verdict is Verdict.STOPS]
+
+    @property
+    def mends(self) -> list[Difference]:
+        """The differences that the adoption removes."""
+        return [found for found in self.differences if found.verdict is Verdict.MENDED]
+
+
+async def recognise(connection: AsyncConnection, zone: str | None) -> Shape:
+    """Looks at the catalogue alone; `zone` is that of times without one, None if nobody said."""
+
+    async def has(name: str) -> bool:
+        return bool((await connection.execute(_HAS_TABLE, {"name": name})).scalar())
+
+    tables = await tables_of(connection, "inventory")
+    relations = {row.relname: row.relkind for row in await connection.execute(_RELATIONS)}
+    if await has(JOURNAL) and await _unfinished(connection):
+        return Shape(Kind.BEGUN, tables)
+    if await has(VERSION_TABLE) and await _versions(connection):
+        return Shape(Kind.OURS, tables)
+    if not relations:
+        return Shape(Kind.EMPTY, tables)
+    if not {"id", "quantity"} <= set(tables.get("stock", ())):
+        return Shape(Kind.FOREIGN, tables)
+    differences = [
+        difference
+        for name, expected in TABLES.items()
+        if name in tables
+        for difference in compare(name, expected, tables[name], zone, written=name == "stock")
+    ]
+    if not (await connection.execute(_KEY)).scalar():
+        differences.append(Difference("stock", "id", Verdict.STOPS, "is no key: it has no unique index"))
+    differences += _taken(tables)
+    done, missing, wrong = await _phase_2(connection, tables, relations)
+    kind = Kind.AFTER if not missing else Kind.HALF_WAY if done else Kind.BEFORE
+    return Shape(kind, tables, (*differences, *wrong), done, missing)
+
+
+async def _phase_2(
+    connection: AsyncConnection, tables: Tables, relations: dict[str, str]
+) -> tuple[list[str], list[str], list[Difference]]:
+    there = {column.name: column.name in tables["stock"] for column in PHASE_2_COLUMNS}
+    there[VIEW] = relations.get(VIEW) == "m"
+    there[REFRESH] = bool((await connection.execute(_FUNCTION, {"name": REFRESH})).scalar())
+    wrong = []
+    found = {row.relname: row for row in await connection.execute(_INDEXES)}
+    for name, target in INDEXES.items():
+        there[name] = name in found and found[name].indisvalid
+        if name in found and found[name].target != target:
+            says = f"is an index ON {found[name].target}, expected is ON {target}; rename or drop it"
+            wrong.append(Difference(found[name].target.split(" ")[0], name, Verdict.STOPS, says))
+    columns = (await connection.execute(_VIEW_COLUMNS, {"name": VIEW})).scalars().all()
+    if VIEW in relations and (not there[VIEW] or list(columns) != VIEW_COLUMNS):
+        wrong.append(
+            Difference(VIEW, "*", Verdict.STOPS, "is another view than Phase 2's; rename or drop it")
+        )
+    done = [name for name, is_there in there.items() if is_there]
+    missing = [name for name, is_there in there.items() if not is_there]
+    return [*done, *(name for name in BACKUPS if name in tables)], missing, wrong
+
+
+def _taken(tables: Tables) -> list[Difference]:
+    columns = [("stock", name) for name in TAKEN_COLUMNS if name in tables["stock"]]
+    found = [*columns, *((name, "*") for name in TAKEN_TABLES if name in tables)]
+    says = "bears a name that this service gives; rename it"
+    return [Difference(table, column, Verdict.STOPS, says) for table, column in found]
+
+
+async def _unfinished(connection: AsyncConnection) -> bool:
+    return bool((await connection.execute(text(f"SELECT finish_time IS NULL FROM {JOURNAL}"))).scalar())
+
+
+async def _versions(connection: AsyncConnection) -> bool:
+    return (await connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))).first() is not None
