@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inventory_service import bootstrap
@@ -14,7 +13,7 @@ from servicekit.engines import create_engine
 from servicekit.migrations import Schema
 from servicekit.server import Server
 from tests.inventory_service.client import Inventory
-from tests.support.databases import fresh_database
+from tests.support.databases import fresh_database, truncate
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +57,7 @@ async def inventory(
     inventory_channel: grpc.aio.Channel, inventory_engine: AsyncEngine
 ) -> AsyncIterator[Inventory]:
     """The service with empty books; after the test they must agree with themselves."""
-    tables = ", ".join(table.fullname for table in metadata.sorted_tables)
-    async with inventory_engine.begin() as connection:
-        await connection.execute(text(f"TRUNCATE {tables}"))
+    await truncate(inventory_engine, [table.fullname for table in metadata.sorted_tables])
     caller = Inventory(inventory_channel, inventory_engine)
     yield caller
     assert await caller.findings() == []

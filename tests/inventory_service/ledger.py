@@ -1,15 +1,18 @@
 """A ledger with months in the past: stocks, their movements, and what must stay true of both."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service.domain.ledger import LedgerEntry, LedgerMonth
+from inventory_service.domain.ledger import LedgerMonth
+from inventory_service.persistence.tables import metadata
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from servicekit.transactions import Transactions
+from tests.support.databases import truncate
 
 JANUARY = LedgerMonth(2024, 1)
 FEBRUARY = LedgerMonth(2024, 2)
@@ -26,6 +29,11 @@ _QUANTITIES = text("""
         UNION ALL SELECT stock_id, quantity FROM inventory.stock_movement_balance) entry
         WHERE entry.stock_id = stock.id) WHERE sku LIKE 'P%'
 """)
+_ENTRY = text(
+    "INSERT INTO inventory.stock_movement (create_time, stock_id, delta, reason, actor)"
+    " SELECT CAST(:time AS timestamptz), id, :delta, 'FOUND', 'late' FROM inventory.stock WHERE sku = :sku"
+)
+_QUANTITY = text("UPDATE inventory.stock SET quantity = quantity + :delta WHERE sku = :sku")
 _BACK = """
     DO $$ DECLARE name text; BEGIN
         FOR name IN SELECT relname FROM pg_class WHERE relnamespace = 'inventory'::regnamespace AND relkind = 'r'
@@ -77,20 +85,19 @@ class Ledger:
             await connection.execute(_ENTRIES, values)
             await connection.execute(_QUANTITIES)
 
+    @asynccontextmanager
+    async def entering(self, sku: str, delta: int, time: datetime) -> AsyncIterator[None]:
+        """A transaction that enters one movement of a time, with the quantity; it commits at the end."""
+        values = {"time": time, "delta": delta, "sku": sku}
+        async with self.engine.begin() as connection:
+            await connection.execute(_ENTRY, values)
+            await connection.execute(_QUANTITY, values)
+            yield
+
     async def enter(self, sku: str, delta: int, time: datetime) -> None:
         """Enters one movement of a time, and changes the quantity with it."""
-        async with self.engine.begin() as connection:
-            await connection.execute(
-                text(
-                    "INSERT INTO inventory.stock_movement (create_time, stock_id, delta, reason, actor)"
-                    " SELECT :time, id, :delta, 'FOUND', 'late' FROM inventory.stock WHERE sku = :sku"
-                ),
-                {"time": time, "delta": delta, "sku": sku},
-            )
-            await connection.execute(
-                text("UPDATE inventory.stock SET quantity = quantity + :delta WHERE sku = :sku"),
-                {"delta": delta, "sku": sku},
-            )
+        async with self.entering(sku, delta, time):
+            pass
 
     async def entries(self) -> list[tuple[Any, ...]]:
         """Every movement that is in the ledger, with its place."""
@@ -117,14 +124,6 @@ class Ledger:
 
     async def clear(self) -> None:
         """Forgets all movements, and drops the months of the past and what was detached."""
-        await self.execute(
-            "TRUNCATE inventory.stock_movement, inventory.stock_movement_balance, inventory.archived_month,"
-            " inventory.uncounted_movement, inventory.stock"
-        )
+        await truncate(self.engine, [table.fullname for table in metadata.sorted_tables])
         async with self.engine.begin() as connection:
             await connection.exec_driver_sql(_BACK)
-
-
-def plain(entries: Sequence[LedgerEntry]) -> list[tuple[Any, ...]]:
-    """Entries as tuples."""
-    return [tuple(entry) for entry in entries]
