@@ -5,14 +5,20 @@ Previous release: it keeps working; lines of a stock that was removed are not sh
 Locks: stock and reservation_line for the instant in which the foreign key goes.
 """
 
+from pathlib import Path
+from typing import Any
+
 from alembic import op
+from alembic.util import load_python_file
 
 revision = "0007"
 down_revision = "0006"
 
+online: Any = load_python_file(Path(__file__).parents[1], "online.py")
+
 
 def upgrade() -> None:
-    """Creates the table and lets lines outlive their stock; one transaction."""
+    """Creates the table and lets lines outlive their stock."""
     op.execute(
         """
         CREATE TABLE IF NOT EXISTS inventory.removed_stock (
@@ -23,7 +29,10 @@ def upgrade() -> None:
         """
     )
     op.execute("CREATE INDEX IF NOT EXISTS ix_removed_stock_sku ON inventory.removed_stock (sku)")
-    op.execute("ALTER TABLE inventory.reservation_line DROP CONSTRAINT IF EXISTS fk_reservation_line_stock")
+    with op.get_context().autocommit_block():
+        online.instantly(
+            "ALTER TABLE inventory.reservation_line DROP CONSTRAINT IF EXISTS fk_reservation_line_stock"
+        )
 
 
 def downgrade() -> None:
