@@ -11,13 +11,14 @@ from holdfast.inventory.v1 import transfer_pb2 as pb
 from inventory_service.application.import_stocks import import_stocks
 from inventory_service.application.ports import StockFilter, UnitOfWork
 from inventory_service.domain.stock import Stock
+from inventory_service.rpc.import_stream import import_messages
 from inventory_service.rpc.messages import transfer
 from inventory_service.rpc.messages.stock import stock_message
 from inventory_service.rpc.methods import Methods
 from inventory_service.rpc.work import current_actor
 from servicekit.calls import current_call
 from servicekit.context import Context
-from servicekit.errors import DeadlineExceeded
+from servicekit.errors import DeadlineExceeded, Draining
 
 TRANSFER_SECONDS = 3600.0
 """How long an import or an export may last, with a deadline or without."""
@@ -33,24 +34,27 @@ async def _stocks_after(after: str | None, wanted: StockFilter, uow: UnitOfWork)
 class TransferMethods(Methods):
     """The part of InventoryService that takes in and gives out whole inventories."""
 
+    _draining: asyncio.Event
+
     async def ImportStocks(
         self, request: AsyncIterator[pb.ImportStocksRequest], context: Context
     ) -> pb.ImportStocksResponse:
-        options = await transfer.import_options(request, current_actor())
         whole = pb.ImportStocksResponse()
-        try:
-            async for rows in transfer.import_parts(request, options):
-                part = await self._change(
-                    pb.ImportStocksRequest(),
-                    partial(import_stocks, options.run, rows),
-                    transfer.outcome_message,
-                    pb.ImportStocksResponse,
-                    context,
-                    name="import",
-                )
-                transfer.add_part(whole, part)
-        finally:
-            await asyncio.shield(self._forget_stream(options.run.stream_id))
+        async with import_messages(request, self._draining) as following:
+            options = await transfer.import_options(following, current_actor())
+            try:
+                async for rows in transfer.import_parts(following, options):
+                    part = await self._change(
+                        pb.ImportStocksRequest(),
+                        partial(import_stocks, options.run, rows),
+                        transfer.outcome_message,
+                        pb.ImportStocksResponse,
+                        context,
+                        name="import",
+                    )
+                    transfer.add_part(whole, part)
+            finally:
+                await asyncio.shield(self._forget_stream(options.run.stream_id))
         return whole
 
     async def ExportStocks(
@@ -59,6 +63,8 @@ class TransferMethods(Methods):
         wanted = transfer.export_stocks(request)
         after: str | None = None
         while True:
+            if self._draining.is_set():
+                raise Draining
             if current_call().remaining() <= 0:
                 raise DeadlineExceeded
             stocks = await self._transactions.read(partial(_stocks_after, after, wanted))

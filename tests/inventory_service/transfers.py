@@ -65,6 +65,18 @@ async def exported(inventory: Inventory, **filters: Any) -> list[stock_pb2.Stock
     return [answer.stock async for answer in call]
 
 
+async def bulky_stocks(inventory: Inventory, number: int) -> str:
+    """Adds empty stocks with notes of 15 kB, more than the windows of a connection hold; answers the notes."""
+    notes = "語" * 5000
+    add = text(
+        "INSERT INTO inventory.stock (sku, quantity, notes)"
+        " SELECT 'S' || to_char(n, 'FM00000'), 0, :notes FROM generate_series(1, :number) AS n"
+    )
+    async with inventory.engine.begin() as connection:
+        await connection.execute(add, {"notes": notes, "number": number})
+    return notes
+
+
 async def books(inventory: Inventory) -> list[tuple[Any, ...]]:
     """What the books say of each stock, with its ledger, and nothing that differs from run to run."""
     query = text(

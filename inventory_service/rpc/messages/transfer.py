@@ -1,7 +1,6 @@
 """Imports and exports: the rows of a stream, in parts that one transaction takes, and what became of them."""
 
-import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -17,11 +16,10 @@ from servicekit.validation import Violations
 
 MOST_ROWS = 500
 MOST_BYTES = 1024 * 1024
-MOST_SILENCE_SECONDS = 60.0
 MOST_PROBLEMS = 1000
 MOST_SHOWN_CHARACTERS = 500
 
-Requests = AsyncIterator[pb.ImportStocksRequest]
+NextMessage = Callable[[], Awaitable[pb.ImportStocksRequest | None]]
 
 
 @dataclass(frozen=True)
@@ -32,9 +30,9 @@ class ImportOptions:
     fields: Collection[str] | None
 
 
-async def import_options(requests: Requests, actor: Actor) -> ImportOptions:
-    """What the first message of a stream says. Raises FieldInvalid; TimeoutError when none comes."""
-    first = await _next(requests)
+async def import_options(following: NextMessage, actor: Actor) -> ImportOptions:
+    """What the first message of a stream says. Raises FieldInvalid."""
+    first = await following()
     if first is None or not first.HasField("options"):
         raise field_invalid([("options", "must be in the first message of the stream")])
     v = Violations()
@@ -46,14 +44,14 @@ async def import_options(requests: Requests, actor: Actor) -> ImportOptions:
     return ImportOptions(run, fields)
 
 
-async def import_parts(requests: Requests, options: ImportOptions) -> AsyncIterator[list[ImportRow]]:
+async def import_parts(following: NextMessage, options: ImportOptions) -> AsyncIterator[list[ImportRow]]:
     """The rows that follow, at most MOST_ROWS or about MOST_BYTES at a time; bad ones bear what is wrong with them.
 
-    Raises FieldInvalid for a message that is no row; TimeoutError when a caller is silent for too long.
+    Raises FieldInvalid for a message that is no row.
     """
     number, size = 0, 0
     rows: list[ImportRow] = []
-    while (message := await _next(requests)) is not None:
+    while (message := await following()) is not None:
         if not message.HasField("row"):
             raise field_invalid([("row", "must be in every message after the first")])
         number += 1
@@ -64,11 +62,6 @@ async def import_parts(requests: Requests, options: ImportOptions) -> AsyncItera
             rows, size = [], 0
     if rows:
         yield rows
-
-
-async def _next(requests: Requests) -> pb.ImportStocksRequest | None:
-    async with asyncio.timeout(MOST_SILENCE_SECONDS):
-        return await anext(requests, None)
 
 
 def _row(message: pb.ImportRow, number: int, options: ImportOptions) -> ImportRow:

@@ -10,7 +10,7 @@ from holdfast.inventory.v1 import transfer_pb2 as pb
 from sqlalchemy import text
 
 from tests.inventory_service.client import SHOP, Inventory, refused
-from tests.inventory_service.transfers import exported, imported
+from tests.inventory_service.transfers import bulky_stocks, exported, imported
 
 WAITING = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -79,11 +79,7 @@ async def test_stocks_that_come_and_go_meanwhile_disturb_no_other(inventory: Inv
 async def test_a_slow_reader_keeps_no_transaction_open_and_no_more_than_a_part_waiting(
     inventory: Inventory,
 ) -> None:
-    # More than the windows of a connection hold.
-    notes = "語" * 5000
-    await imported(inventory, [(f"S{number:04}", 1) for number in range(2500)])
-    async with inventory.engine.begin() as connection:
-        await connection.execute(text("UPDATE inventory.stock SET notes = :notes"), {"notes": notes})
+    notes = await bulky_stocks(inventory, 2500)
     answers = begun(inventory)
     await anext(answers)
     await asyncio.sleep(0.5)

@@ -10,7 +10,7 @@ from holdfast.inventory.v1 import transfer_pb2 as pb
 from sqlalchemy import text
 
 from inventory_service.persistence.tables import metadata
-from inventory_service.rpc.messages import transfer
+from inventory_service.rpc import import_stream
 from tests.inventory_service.client import SHOP, STRANGER, Inventory, refused
 from tests.inventory_service.transfers import Row, books, counts, imported, messages, problems, row
 
@@ -196,7 +196,7 @@ async def test_imports_meet_reservations_without_overselling(pair: tuple[Invento
 async def test_a_caller_that_is_silent_for_too_long_is_refused(
     inventory: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "MOST_SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(import_stream, "MOST_SILENCE_SECONDS", 0.3)
     call = inventory.stub.ImportStocks(slowly(messages(ROWS), 600), metadata=SHOP, timeout=30)
 
     assert (await refused(call)).code is grpc.StatusCode.DEADLINE_EXCEEDED

@@ -1,0 +1,71 @@
+"""A server that is told to stop ends imports and exports between two parts; a repeat elsewhere finishes them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import grpc
+import pytest
+from holdfast.inventory.v1 import transfer_pb2 as pb
+
+from inventory_service import bootstrap
+from inventory_service.settings import Settings
+from servicekit.server import Server
+from tests.inventory_service.client import SHOP, Inventory, refused
+from tests.inventory_service.transfers import bulky_stocks, counts, imported, messages
+
+ROWS = [(f"S{number:04}", 3) for number in range(1700)]
+
+
+@pytest.fixture
+async def second(inventory: Inventory, inventory_url: str) -> AsyncIterator[tuple[Server, Inventory]]:
+    """A server that may be stopped, on the database of `inventory`, and its caller."""
+    settings = Settings(
+        database_url=inventory_url, listen="127.0.0.1:0", sweep_seconds=86_400, drain_pause_seconds=0
+    )
+    server = Server(bootstrap.build(settings))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{await server.start()}") as channel:
+        yield server, Inventory(channel, inventory.engine)
+
+
+@pytest.mark.parametrize("pause", [3600.0, 0.01])
+async def test_an_import_ends_with_draining_and_is_finished_by_another_server(
+    inventory: Inventory, second: tuple[Server, Inventory], pause: float
+) -> None:
+    server, caller = second
+
+    async def rows() -> AsyncIterator[pb.ImportStocksRequest]:
+        for number, message in enumerate(messages(ROWS)):
+            if number > 700:
+                await asyncio.sleep(pause)
+            yield message
+
+    call = caller.stub.ImportStocks(rows(), metadata=SHOP, timeout=30)
+    await asyncio.sleep(1)
+    began = time.monotonic()
+    stopping = asyncio.create_task(server.stop())
+
+    refusal = await refused(call)
+
+    assert (refusal.code, refusal.reason, refusal.retry) == (grpc.StatusCode.UNAVAILABLE, "DRAINING", True)
+    assert time.monotonic() - began < 5
+    assert await stopping
+    assert counts(await imported(inventory, ROWS)) == (1200, 0, 500, 0)
+
+
+async def test_an_export_ends_with_draining(inventory: Inventory, second: tuple[Server, Inventory]) -> None:
+    server, caller = second
+    await bulky_stocks(inventory, 2500)
+    answers = aiter(caller.stub.ExportStocks(pb.ExportStocksRequest(), metadata=SHOP, timeout=30))
+    await anext(answers)
+    stopping = asyncio.create_task(server.stop())
+    await asyncio.sleep(0.1)
+
+    async def read() -> None:
+        async for _ in answers:
+            pass
+
+    refusal = await refused(read())
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
+    assert await stopping
