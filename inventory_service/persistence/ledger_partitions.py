@@ -93,28 +93,26 @@ class SqlLedgerPartitions:
 
     async def make(self, month: LedgerMonth) -> None:
         """Makes a month's table with all indexes; it is not part of the ledger yet."""
-        await self._change(_MAKE, month)
+        await self._change(month, _MAKE)
 
     async def attach(self, month: LedgerMonth) -> None:
         """Makes the month's table part of the ledger, and moves strays of the month into it.
 
-        The default partition is closed to writers meanwhile, to readers for the last instant only.
+        Meanwhile the default partition is closed to writers, and to readers for the last instant.
         """
-        await self._change(_BOUND, month)
-        for template in (_CLOSE_DEFAULT, _TAKE_STRAYS, _ATTACH, _UNBOUND):
-            await self._change(template, month)
+        await self._change(month, _BOUND)
+        await self._change(month, _CLOSE_DEFAULT, _TAKE_STRAYS, _ATTACH, _UNBOUND)
 
     async def close(self, month: LedgerMonth) -> None:
         """Keeps late entries out of the month until the transaction ends; readers go on."""
-        await self._change(_CLOSE, month)
+        await self._change(month, _CLOSE)
 
     async def detach(self, month: LedgerMonth) -> None:
         """Takes the month's table out of the ledger; it stays as stock_movement_archived_….
 
         From here to the end of the transaction nobody reads or writes the ledger: commit at once.
         """
-        await self._change(_DETACH, month)
-        await self._change(_KEEP, month)
+        await self._change(month, _DETACH, _KEEP)
 
     async def keeps(self, month: LedgerMonth) -> bool:
         """Whether the table of a month that was detached is still there."""
@@ -122,28 +120,33 @@ class SqlLedgerPartitions:
 
     async def take_back(self, month: LedgerMonth) -> None:
         """Gives the table of a month that was detached its name again."""
-        await self._change(_TAKE_BACK, month)
+        await self._change(month, _TAKE_BACK)
 
     async def drop_kept(self, month: LedgerMonth) -> None:
         """Drops the table of a month that was detached."""
-        await self._change(_DROP_KEPT, month)
+        await self._change(month, _DROP_KEPT)
 
-    async def _change(self, template: str, month: LedgerMonth) -> None:
-        start, end = _instant(month), _instant(month.plus(1))
-        values = [table_of(month), kept_table_of(month), start, end, _COLUMNS]
-        quoted = await self._connection.execute(_QUOTED, {"template": template, "values": values})
-        statement = quoted.scalar_one()
+    async def _change(self, month: LedgerMonth, *templates: str) -> None:
+        statements = [await self._quoted(template, month) for template in templates]
         await self._connection.execute(_LIMITS, {"wait": LOCK_WAIT, "limit": STATEMENT_LIMIT})
         for attempt in range(TRIES):
             try:
+                # All or none: between two tries no lock is kept that others wait for.
                 async with self._connection.begin_nested():
-                    await self._connection.exec_driver_sql(statement)
+                    for statement in statements:
+                        await self._connection.exec_driver_sql(statement)
             except DBAPIError as error:
                 if not lock_wait_ended(error) or attempt == TRIES - 1:
                     raise
                 await asyncio.sleep(random.uniform(0.1, 0.4))
             else:
                 return
+
+    async def _quoted(self, template: str, month: LedgerMonth) -> str:
+        start, end = _instant(month), _instant(month.plus(1))
+        values = [table_of(month), kept_table_of(month), start, end, _COLUMNS]
+        quoted = await self._connection.execute(_QUOTED, {"template": template, "values": values})
+        return str(quoted.scalar_one())
 
 
 def table_of(month: LedgerMonth) -> str:

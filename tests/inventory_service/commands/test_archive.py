@@ -5,6 +5,7 @@ import csv
 import io
 import os
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from holdfast.inventory.v1 import movement_pb2, reservation_pb2
@@ -18,7 +19,7 @@ from tests.inventory_service.ledger import FEBRUARY, JANUARY, Ledger
 KEPT = ["stock_movement_archived_2024_01", "stock_movement_archived_2024_02"]
 
 
-async def listed(inventory: Inventory, **fields: str) -> movement_pb2.ListMovementsResponse:
+async def listed(inventory: Inventory, **fields: Any) -> movement_pb2.ListMovementsResponse:
     """One page of movements."""
     return await inventory.stub.ListMovements(movement_pb2.ListMovementsRequest(page_size=1000, **fields))
 
