@@ -1,6 +1,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import grpc
 import pytest
@@ -42,6 +42,7 @@ class IllegalTransition(Exception):
 @dataclass(eq=False)
 class InsufficientStock(Exception):
     lines: tuple[str, ...]
+    also: ClassVar[tuple[Exception, ...]] = ()
 
     def __str__(self) -> str:
         return "not enough: " + "; ".join(self.lines)
@@ -126,6 +127,21 @@ def test_each_failing_line_is_a_violation() -> None:
     assert [(v.type, v.subject, v.description) for v in found["PreconditionFailure"].violations] == [
         ("INSUFFICIENT_STOCK", "a", "requested 5, available 2"),
         ("INSUFFICIENT_STOCK", "b", "requested 5, available 2"),
+    ]
+
+
+def test_what_else_was_refused_is_named_beside_it() -> None:
+    also = IllegalTransition("ship", ("cancel",)), InsufficientStock(("b",))
+    refused = type("InsufficientStock", (InsufficientStock,), {"also": also})(("a",))
+
+    code, found = details(refused)
+
+    assert code is grpc.StatusCode.FAILED_PRECONDITION
+    assert found["ErrorInfo"].metadata == {"lines": "a"}
+    assert [(v.type, v.subject) for v in found["PreconditionFailure"].violations] == [
+        ("INSUFFICIENT_STOCK", "a"),
+        ("ILLEGAL_TRANSITION", "ship"),
+        ("INSUFFICIENT_STOCK", "b"),
     ]
 
 

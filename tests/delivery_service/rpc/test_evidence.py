@@ -13,6 +13,8 @@ from holdfast.delivery.v1 import evidence_pb2 as pb
 from holdfast.delivery.v1 import package_pb2
 from PIL import ExifTags, Image
 
+from devtools.journey import upload_messages
+from servicekit import calls
 from tests.delivery_service.client import MERCHANT, Delivery, refused
 from tests.delivery_service.conftest import Running
 
@@ -145,6 +147,37 @@ async def test_a_photo_of_5_mib_is_refused_with_the_limit(delivery: Delivery) ->
 
     assert (refusal.code, refusal.reason) == (INVALID, "FIELD_INVALID")
     assert refusal.violations == [("chunk", "all chunks together must have at most 4194304 bytes")]
+
+
+async def test_a_slow_line_has_the_time_that_its_caller_names_within_a_minute(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "CALL_CAP_SECONDS", 0.3)
+    package = await delivery.create("MERCHANT_TO_USER")
+    content = picture()
+
+    async def upload(seconds: float | None) -> pb.Evidence:
+        header = pb.EvidenceHeader(package_sn=package.package_sn, kind=package_pb2.EVIDENCE_KIND_PREPARATION)
+        messages = slowly(upload_messages(header, content, len(content) // 3 + 1))
+        return (await delivery.stub.UploadEvidence(messages, metadata=MERCHANT, timeout=seconds)).evidence
+
+    refusal = await delivery.refused(upload(None))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
+    kept = await upload(20)
+    assert await delivery.download(kept.evidence_id) == content
+    assert calls.UPLOAD_CAP_SECONDS == 60
+    monkeypatch.setattr(calls, "UPLOAD_CAP_SECONDS", 0.3)
+    refusal = await delivery.refused(upload(20))
+    assert refusal.code == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def slowly(
+    messages: AsyncIterator[pb.UploadEvidenceRequest],
+) -> AsyncIterator[pb.UploadEvidenceRequest]:
+    """The messages of a line that takes its time."""
+    async for message in messages:
+        yield message
+        await asyncio.sleep(0.2)
 
 
 async def test_a_chunk_beyond_the_limit_is_refused(delivery: Delivery) -> None:

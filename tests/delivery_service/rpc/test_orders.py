@@ -48,6 +48,17 @@ async def test_the_same_order_again_and_at_once_is_one_order(delivery: Delivery)
     assert len({reply.SerializeToString() for reply in replies}) == 1
 
 
+async def test_a_payment_that_is_told_at_once_with_the_order_is_never_lost(delivery: Delivery) -> None:
+    unpaid, paid = pb.ORDER_STATUS_PENDING_PAYMENT, pb.ORDER_STATUS_PENDING_SHIPMENT
+
+    for number in range(5):
+        told = [request(order_id=f"9{number}", status=status) for status in (unpaid, paid) * 5]
+        await asyncio.gather(*(delivery.stub.RegisterOrder(each, timeout=10) for each in told))
+
+        read = await delivery.stub.GetOrder(pb.GetOrderRequest(order_id=f"9{number}"), timeout=10)
+        assert read.order.status == paid
+
+
 @pytest.mark.parametrize(
     "other",
     [

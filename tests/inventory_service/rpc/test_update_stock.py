@@ -6,6 +6,7 @@ import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from holdfast.inventory.v1 import stock_pb2 as pb
+from sqlalchemy import text
 
 from tests.inventory_service.client import SHOP, Inventory, refused
 
@@ -53,6 +54,16 @@ async def test_every_field_of_the_details_can_be_set_and_cleared(inventory: Inve
 
     assert filled.details == FULL
     assert cleared.details == pb.StockDetails()
+
+
+async def test_what_is_not_known_is_stored_as_nothing(inventory: Inventory) -> None:
+    await inventory.create("BARE")
+    await inventory.create("A", details=pb.StockDetails(external_ids={"erp": "77"}))
+    await update(inventory, "external_ids", details=pb.StockDetails())
+
+    async with inventory.engine.connect() as connection:
+        stored = await connection.execute(text("SELECT num_nulls(external_ids, notes) FROM inventory.stock"))
+        assert list(stored.scalars()) == [2, 2]
 
 
 async def test_a_stale_etag_is_refused(inventory: Inventory) -> None:
