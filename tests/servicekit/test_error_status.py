@@ -1,6 +1,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import grpc
 import pytest
@@ -39,10 +39,13 @@ class IllegalTransition(Exception):
     allowed: tuple[str, ...]
 
 
+class Refusal(Exception):
+    also: tuple[Exception, ...] = ()
+
+
 @dataclass(eq=False)
-class InsufficientStock(Exception):
+class InsufficientStock(Refusal):
     lines: tuple[str, ...]
-    also: ClassVar[tuple[Exception, ...]] = ()
 
     def __str__(self) -> str:
         return "not enough: " + "; ".join(self.lines)
@@ -131,8 +134,8 @@ def test_each_failing_line_is_a_violation() -> None:
 
 
 def test_what_else_was_refused_is_named_beside_it() -> None:
-    also = IllegalTransition("ship", ("cancel",)), InsufficientStock(("b",))
-    refused = type("InsufficientStock", (InsufficientStock,), {"also": also})(("a",))
+    refused = InsufficientStock(("a",))
+    refused.also = (IllegalTransition("ship", ("cancel",)), InsufficientStock(("b",)))
 
     code, found = details(refused)
 
