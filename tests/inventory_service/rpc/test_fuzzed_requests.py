@@ -1,6 +1,7 @@
 """Whatever a caller sends, the answer is a result or a refusal that says what is wrong."""
 
 import random
+from collections.abc import Awaitable
 from typing import Any
 
 import grpc
@@ -8,44 +9,14 @@ import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from holdfast.inventory.v1 import inventory_pb2, reservation_pb2
+from holdfast.inventory.v1 import inventory_pb2, reservation_pb2, transfer_pb2
 
 from tests.inventory_service.client import Inventory
 
 SERVICE = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"]
-WORKING = {
-    "CreateStock",
-    "GetStock",
-    "BatchGetStocks",
-    "CheckAvailability",
-    "ExplainAvailability",
-    "ListStocks",
-    "AdjustStock",
-    "BatchAdjustStocks",
-    "SetStockQuantity",
-    "UpdateStock",
-    "DeleteStock",
-    "ChangeStockStatus",
-    "AddListing",
-    "UpdateListing",
-    "EndListing",
-    "ReserveStock",
-    "ReserveStockStream",
-    "CommitReservation",
-    "ReleaseReservation",
-    "ExtendReservation",
-    "GetReservation",
-    "ListReservations",
-    "ListMovements",
-    "GetStockMetrics",
-    "ListStockMetrics",
-    "RefreshStockMetrics",
-    "GetInventorySummary",
-    "SetStockThreshold",
-    "ListLowStock",
-    "ListDailyFacts",
-}
-NOT_YET = {method.name for method in SERVICE.methods} - WORKING
+STREAMS = {"ReserveStockStream", "ImportStocks", "ExportStocks"}
+# A request without fields cannot be wrong, so that there is nothing to see in RefreshStockMetrics.
+SINGLE = {method.name for method in SERVICE.methods} - STREAMS - {"RefreshStockMetrics"}
 ROUNDS = 120
 
 TEXTS = [
@@ -122,8 +93,7 @@ def value(field: Any, rng: random.Random) -> Any:
     return rng.choice(NUMBERS)
 
 
-# A request without fields cannot be wrong, so that there is nothing to see in RefreshStockMetrics.
-@pytest.mark.parametrize("method", sorted(WORKING - {"ReserveStockStream", "RefreshStockMetrics"}))
+@pytest.mark.parametrize("method", sorted(SINGLE))
 async def test_no_request_is_answered_with_an_internal_error(inventory: Inventory, method: str) -> None:
     await inventory.create("A", 50)
     await inventory.reserve("r1", {"A": 2}, ttl=600)
@@ -160,14 +130,53 @@ async def test_no_message_of_a_stream_is_answered_with_an_internal_error(invento
     assert grpc.StatusCode.INVALID_ARGUMENT.value[0] in codes
 
 
-@pytest.mark.parametrize("method", sorted(NOT_YET - {"ImportStocks", "ExportStocks"}))
-async def test_a_method_that_is_not_there_yet_says_so(inventory: Inventory, method: str) -> None:
-    request = an_empty(method)
+async def test_whatever_an_import_names_each_row_is_counted(inventory: Inventory) -> None:
+    await inventory.create("A", 50)
+    await inventory.reserve("r1", {"A": 2}, ttl=600)
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
 
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await getattr(inventory.stub, method)(request)
+    for number in range(8):
+        options = transfer_pb2.ImportOptions(import_id=f"i{number}", validate_only=rng.random() < 0.3)
+        if rng.random() < 0.5:
+            options.update_mask.paths.extend(["notes", "external_ids", "purchase_time"])
+        rows = [transfer_pb2.ImportRow() for _ in range(ROUNDS)]
+        for row in rows:
+            fill(row, rng)
+        requests = [transfer_pb2.ImportStocksRequest(options=options)]
+        requests += [transfer_pb2.ImportStocksRequest(row=row) for row in rows]
 
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        done = await inventory.stub.ImportStocks(iter(requests), timeout=30)
+
+        counted = done.created_count + done.updated_count + done.unchanged_count + done.refused_count
+        assert counted == ROUNDS, seed
+        assert done.problem_count >= done.refused_count > 0, seed
+
+
+async def test_no_message_of_an_import_and_no_export_is_answered_with_an_internal_error(
+    inventory: Inventory,
+) -> None:
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
+
+    async def exported(request: transfer_pb2.ExportStocksRequest) -> None:
+        async for _ in inventory.stub.ExportStocks(request, timeout=10):
+            pass
+
+    async def code(call: Awaitable[object]) -> grpc.StatusCode:
+        try:
+            await call
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+        return grpc.StatusCode.OK
+
+    for _ in range(ROUNDS // 2):
+        requests = [transfer_pb2.ImportStocksRequest() for _ in range(3)]
+        export = transfer_pb2.ExportStocksRequest()
+        for message in (*requests, export):
+            fill(message, rng)
+        assert await code(inventory.stub.ImportStocks(iter(requests), timeout=10)) in ALLOWED, seed
+        assert await code(exported(export)) in ALLOWED, seed
 
 
 async def test_metadata_that_names_no_role_is_refused(inventory: Inventory) -> None:
