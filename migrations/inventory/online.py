@@ -12,7 +12,7 @@ from alembic import op
 
 log = logging.getLogger("migrations.inventory")
 
-BATCH = 2000
+BATCH = 1000
 TRIES = 60
 PAUSE_SECONDS = 0.5
 

@@ -3,7 +3,7 @@
 Why: quantities held, listings and history stand in one row; metrics come from a view.
 Previous release: it keeps working. Columns are only added, and the split tables stay, with a backup beside them. What
 it writes to the split tables from now on is not taken over any more; the contract step that drops them names it.
-Locks: ADD COLUMN for an instant; rows of stock that take values over, 2,000 at a time; all indexes on tables are
+Locks: ADD COLUMN for an instant; rows of stock that take values over, 1,000 at a time; all indexes on tables are
 built CONCURRENTLY.
 
 Where the split tables and stock contradict each other, the revision stops before any change and names the rows.

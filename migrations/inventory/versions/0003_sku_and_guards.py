@@ -4,7 +4,7 @@ Why: delivery and everybody else name a stock by its sku; the schema is the last
 Previous release: it may go on. Triggers give its new rows their id as sku, and turn the statuses that begin with
 listed_ and reserved into what replaces them; it may no longer hold more than there is, and documents that it writes
 must have the new shape.
-Locks: each step takes its lock for an instant; rows are rewritten 2,000 at a time; indexes are built CONCURRENTLY and
+Locks: each step takes its lock for an instant; rows are rewritten 1,000 at a time; indexes are built CONCURRENTLY and
 checks are added NOT VALID, then validated beside writers.
 
 An unknown status, a row that breaks 0 <= reserved_quantity <= quantity and a document of no known shape stop the

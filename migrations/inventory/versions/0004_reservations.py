@@ -4,7 +4,7 @@ Why: the anonymous counter of reserved units becomes the sum of holds that someb
 Previous release: it may go on. Units it held before become one HELD reservation a stock, of the holder "legacy", and
 a trigger makes that one grow and shrink with what others than the service do to reserved_quantity. Lowering it
 below what other reservations hold is refused.
-Locks: each step takes its lock for an instant; rows of stock are locked 2,000 at a time while they are explained.
+Locks: each step takes its lock for an instant; rows of stock are locked 1,000 at a time while they are explained.
 
 Where a table stock_reservation is found, its open rows become reservations of their own first. One whose time is
 over stays HELD as far as the counter still counts it, for the service to expire, and is EXPIRED else.

@@ -3,7 +3,7 @@
 Why: a stock's quantity must be the sum of its movements, so that every unit can be accounted for.
 Previous release: it may go on. A trigger writes down what others than the service do to a quantity, with the reason
 OTHER and the actor "legacy".
-Locks: the triggers take theirs for an instant; rows of stock are locked 2,000 at a time while their opening movements
+Locks: the triggers take theirs for an instant; rows of stock are locked 1,000 at a time while their opening movements
 are written.
 
 The table is partitioned by month, with partitions made ahead and a default one that takes what nobody foresaw.

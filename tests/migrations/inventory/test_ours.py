@@ -40,7 +40,7 @@ async def test_listed_and_reserved_are_statuses_no_more(legacy: AsyncEngine) -> 
     ]
 
 
-async def test_rows_are_rewritten_two_thousand_at_a_time(legacy: AsyncEngine) -> None:
+async def test_rows_are_rewritten_a_thousand_at_a_time(legacy: AsyncEngine) -> None:
     await execute(
         legacy,
         "INSERT INTO inventory.stock (id, product_id, size_id, quantity, status)"
@@ -51,7 +51,7 @@ async def test_rows_are_rewritten_two_thousand_at_a_time(legacy: AsyncEngine) ->
     await SCHEMA.upgrade(legacy, "0003")
 
     most = "SELECT max(rows) FROM (SELECT count(*) AS rows FROM inventory.stock GROUP BY xmin) of_one_transaction"
-    assert await rows(legacy, most) == [(2000,)]
+    assert await rows(legacy, most) == [(1000,)]
     assert await rows(legacy, "SELECT count(*) FROM inventory.stock WHERE status = 'in_stock'") == [(5004,)]
 
 
