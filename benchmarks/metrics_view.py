@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,9 +28,10 @@ from servicekit.migrations import Schema
 from servicekit.server import Server
 
 RESULTS = Path(__file__).parent / "results/metrics_view.txt"
-REFRESHES = 3
+REFRESHES = 2
+CONTROL_SECONDS = 20.0
 RUNS = 30
-HOLDS = 300
+HOLDS = 200
 LIVE = Duration()
 
 STOCKS = """
@@ -89,7 +90,7 @@ async def seconds_of(call: Call) -> float:
 
 
 @asynccontextmanager
-async def beside(**calls: Call) -> AsyncIterator[dict[str, float]]:
+async def beside(calls: Mapping[str, Call]) -> AsyncIterator[dict[str, float]]:
     """Makes calls again and again meanwhile; gives the longest wait of each, in milliseconds."""
     longest = dict.fromkeys(calls, 0.0)
 
@@ -111,12 +112,16 @@ def told(longest: dict[str, float]) -> str:
 
 
 async def refreshes(caller: Caller, say: Say) -> None:
-    """Refreshes while others read and write."""
+    """Refreshes while others read and write; before and between, the same calls without a refresh."""
     request = reports_pb2.RefreshStockMetricsRequest()
+    others: dict[str, Call] = {"get": caller.get, "page": caller.list_page, "hold and release": caller.hold}
     for _ in range(REFRESHES):
-        async with beside(get=caller.get, page=caller.list_page, hold_and_release=caller.hold) as longest:
+        async with beside(others) as longest:
+            await asyncio.sleep(CONTROL_SECONDS)
+        say(f"no refresh, {CONTROL_SECONDS:.0f} s; the longest waits: {told(longest)}")
+        async with beside(others) as longest:
             seconds = await seconds_of(lambda: caller.stub.RefreshStockMetrics(request, timeout=600))
-        say(f"refresh {seconds:.1f} s; the longest waits meanwhile: {told(longest)}")
+        say(f"refresh, {seconds:.1f} s; the longest waits meanwhile: {told(longest)}")
 
 
 async def reads(caller: Caller, say: Say) -> None:
@@ -156,7 +161,7 @@ async def judging(caller: Caller, engine: AsyncEngine, say: Say) -> None:
             answer = await caller.stub.ListLowStock(reports_pb2.ListLowStockRequest())
             applying = answer.HasField("applying_since_time")
 
-    async with beside(hold_and_release=caller.hold) as longest:
+    async with beside({"hold and release": caller.hold}) as longest:
         seconds = await seconds_of(applied)
     say(
         f"a new global threshold reaches all stocks in {seconds:.1f} s; the longest wait meanwhile: {told(longest)}"
