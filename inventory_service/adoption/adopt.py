@@ -28,6 +28,7 @@ from servicekit.migrations import Schema
 
 TRIES = 30
 _TAKE = text("SELECT pg_try_advisory_lock(hashtext('holdfast.inventory.adopt'))")
+_GIVE = text("SELECT pg_advisory_unlock(hashtext('holdfast.inventory.adopt'))")
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
@@ -110,6 +111,7 @@ class Adoption:
             try:
                 yield
             finally:
+                await guard.execute(_GIVE)
                 self._findings.close()
 
     def _refuse_other_kinds(self, shape: Shape) -> None:
@@ -156,7 +158,7 @@ class Adoption:
         # One snapshot for every check; it cannot write but into the table of the session.
         await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         revision = await _revision_of(connection, shape)
-        rules = [*checks(shape, revision), *(sku_map.checks() if loaded is not None else ())]
+        rules = [*checks(shape, revision, self._zone.key), *(sku_map.checks() if loaded is not None else ())]
         with self._progress("checking rows", len(rules) + 1) as advance:
             for rule in rules:
                 await self._findings.run(connection, rule)
@@ -177,7 +179,7 @@ class Adoption:
     async def _plan(
         self, connection: AsyncConnection, shape: Shape, counted: Counted, loaded: int | None
     ) -> list[Line]:
-        found = await connection.execute(text(snapshot.totals(shape.tables)))
+        found = await connection.execute(text(snapshot.totals(shape.tables, self._zone.key)))
         totals = {row.name: row.value for row in found}
         return [line async for line in plan(connection, shape.tables, totals, counted, loaded)]
 

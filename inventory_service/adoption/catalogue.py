@@ -155,8 +155,8 @@ def _must_be_given(table: str, column: str) -> Difference:
 
 def widens(found: str, wanted: str) -> bool:
     """Whether a type takes every value of another, and gives it back as it was."""
-    if wanted == "integer":
-        return found == "bigint"
+    if wanted in ("integer", "text"):
+        return found == {"integer": "bigint", "text": "character varying"}[wanted]
     if wanted.startswith("timestamp") and found.startswith("timestamp"):
         return found.endswith("with time zone") and wanted.endswith("with time zone")
     if wanted.startswith("character varying"):

@@ -42,12 +42,11 @@ def with_metrics(tables: Tables) -> str:
     return f"inventory.stock s{joined}"
 
 
-def due(tables: Tables) -> str:
+def due(tables: Tables, zone: str) -> str:
     """SQL: per stock_id the units that open rows of stock_reservation hold now."""
-    columns = tables["stock_reservation"]
-    still = (
-        "(r.reserved_until IS NULL OR r.reserved_until > now())" if "reserved_until" in columns else "true"
-    )
+    until = tables["stock_reservation"].get("reserved_until")
+    at_zone = f"::timestamp AT TIME ZONE '{zone}'" if until and until.is_zoneless else ""
+    still = f"(r.reserved_until IS NULL OR r.reserved_until{at_zone} > now())" if until else "true"
     return (
         "(SELECT r.stock_id, sum(r.reserved_quantity) AS units FROM inventory.stock_reservation r"
         f" WHERE {status_of_reservation(tables)} IN {OPEN} AND {still} GROUP BY r.stock_id)"
@@ -60,7 +59,7 @@ def status_of_reservation(tables: Tables) -> str:
     return "lower(COALESCE(r.status::text, 'active'))" if known else "'active'"
 
 
-def checks(shape: Shape, revision: str) -> Iterator[Check]:
+def checks(shape: Shape, revision: str, zone: str) -> Iterator[Check]:
     """Every check that this database needs before it is taken as a revision, the simplest first."""
     tables = shape.tables
     yield from _of_stock(tables)
@@ -74,7 +73,7 @@ def checks(shape: Shape, revision: str) -> Iterator[Check]:
         yield _money()
     yield from _of_reserved_units(tables)
     if "stock_reservation" in tables:
-        yield from _of_reservations(tables)
+        yield from _of_reservations(tables, zone)
 
 
 def _of_stock(tables: Tables) -> Iterator[Check]:
@@ -145,7 +144,7 @@ def _of_reserved_units(tables: Tables) -> Iterator[Check]:
         )
 
 
-def _of_reservations(tables: Tables) -> Iterator[Check]:
+def _of_reservations(tables: Tables, zone: str) -> Iterator[Check]:
     status = status_of_reservation(tables)
     row = "SELECT r.id || ' of stock ' || COALESCE(r.stock_id::text, 'NULL') AS row"
     yield Check(
@@ -167,7 +166,7 @@ def _of_reservations(tables: Tables) -> Iterator[Check]:
         "stocks whose reserved units are fewer than stock_reservation holds, or that have fewer units",
         "SELECT s.id::text AS row, d.units || ' held, ' || "
         f"{held} || ' counted, of ' || s.quantity AS problem"
-        f" FROM {with_metrics(tables)} JOIN {due(tables)} d ON d.stock_id = s.id"
+        f" FROM {with_metrics(tables)} JOIN {due(tables, zone)} d ON d.stock_id = s.id"
         f" WHERE d.units > s.quantity OR ({held} <> 0 AND d.units > {held})",
     )
 

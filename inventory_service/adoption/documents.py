@@ -62,7 +62,7 @@ def sources(tables: Tables, stocks: str = "stock") -> str:
         " UNION ALL ".join(selects)
         or "SELECT NULL::uuid AS id, '' AS place, NULL AS listings, NULL AS history"
     )
-    return f"SELECT * FROM ({rows}) d WHERE listings IS NOT NULL OR history IS NOT NULL"
+    return f"SELECT * FROM ({rows}) d (id, place, listings, history) WHERE listings IS NOT NULL OR history IS NOT NULL"
 
 
 async def check_documents(

@@ -17,6 +17,7 @@ BACKUPS = tuple(f"{table}_backup" for table in SPLIT_TABLES)
 _INSTANT = "timestamp with time zone"
 _RATES = ("vat_rate", "roi_percentage")
 _MONEY = tuple(Expected(name, "numeric(5,2)" if name in _RATES else "numeric(10,2)") for name in MONEY)
+_ID = Expected("id", "any", required=False)
 
 PHASE_2_COLUMNS = (
     Expected("listed_on_platforms", "jsonb", required=False),
@@ -46,13 +47,15 @@ TABLES = {
         *PHASE_2_COLUMNS,
         *(Expected(flag, "boolean", required=False) for flag in FLAGS),
     ),
-    "stock_financial": (Expected("stock_id", "uuid"), *_MONEY),
+    "stock_financial": (_ID, Expected("stock_id", "uuid"), *_MONEY),
     "stock_lifecycle": (
+        _ID,
         Expected("stock_id", "uuid"),
         Expected("listed_on_platforms", "jsonb"),
         Expected("status_history", "jsonb"),
     ),
     "stock_metrics": (
+        _ID,
         Expected("stock_id", "uuid"),
         Expected("available_quantity", "integer"),
         Expected("reserved_quantity", "integer"),

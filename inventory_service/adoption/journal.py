@@ -20,13 +20,13 @@ SKUS = "inventory.adoption_sku"
 _CREATE = text(
     f"CREATE TABLE {JOURNAL} (begin_time timestamptz NOT NULL DEFAULT now(), shape text NOT NULL,"
     " revision text NOT NULL, time_zone text NOT NULL, backup text, analytics text[], kept text[] NOT NULL,"
-    " totals jsonb NOT NULL, finish_time timestamptz)"
+    " totals json NOT NULL, finish_time timestamptz)"
 )
 _BEGIN = text(
     f"INSERT INTO {JOURNAL} (shape, revision, time_zone, backup, analytics, kept, totals) VALUES (:shape,"
     " :revision, :time_zone, :backup, (SELECT COALESCE(array_agg(relname::text), '{}') FROM pg_class"
     " WHERE relnamespace = to_regnamespace('analytics') AND relkind IN ('r', 'p', 'v', 'm', 'S')),"
-    " CAST(:kept AS text[]), CAST(:totals AS jsonb))"
+    " CAST(:kept AS text[]), CAST(:totals AS json))"
 )
 _READ = text(
     f"SELECT begin_time, shape, revision, time_zone, backup, kept, totals, finish_time FROM {JOURNAL}"

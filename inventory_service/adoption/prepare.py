@@ -25,7 +25,7 @@ async def begin(
     with_skus: bool,
 ) -> None:
     """Everything or nothing; the caller commits. After it the adoption can be finished from the database alone."""
-    found = await connection.execute(text(snapshot.totals(shape.tables)))
+    found = await connection.execute(text(snapshot.totals(shape.tables, zone)))
     totals = {row.name: row.value for row in found}
     await connection.execute(text(snapshot.keep_stocks(shape.tables, zone)))
     await connection.execute(text(f"ALTER TABLE {journal.STOCKS} ADD PRIMARY KEY (id)"))

@@ -30,7 +30,7 @@ def keep_stocks(tables: Tables, zone: str) -> str:
     return f"CREATE TABLE {STOCKS} AS {_stocks(tables, zone)}"
 
 
-def totals(tables: Tables) -> str:
+def totals(tables: Tables, zone: str) -> str:
     """SQL: what there is in all, as (name, value); money as the consolidated row will have it."""
     sums = "".join(
         f" UNION ALL SELECT 'sum of {name}', COALESCE(sum({_money(tables, name)}), 0)::text FROM rows s{_FINANCE}"
@@ -39,7 +39,7 @@ def totals(tables: Tables) -> str:
         for name in MONEY
     )
     return (
-        f"WITH rows AS (SELECT * FROM inventory.stock), held AS ({_held(tables)})"
+        f"WITH rows AS (SELECT * FROM inventory.stock), held AS ({_held(tables, zone)})"
         " SELECT 'stocks' AS name, count(*)::text AS value FROM rows s"
         " UNION ALL SELECT 'units', COALESCE(sum(s.quantity), 0)::text FROM rows s"
         f" UNION ALL SELECT 'reserved units', COALESCE(sum(units), 0)::text FROM held{sums}"
@@ -122,18 +122,18 @@ def _stocks(tables: Tables, zone: str) -> str:
     finance = _FINANCE if "stock_financial" in tables else ""
     return (
         f"SELECT s.id, md5(ROW({values})::text) AS kept, s.status::text AS status, h.units AS reserved, {documents}"
-        f" FROM inventory.stock s{finance} JOIN ({_held(tables)}) h ON h.id = s.id"
+        f" FROM inventory.stock s{finance} JOIN ({_held(tables, zone)}) h ON h.id = s.id"
     )
 
 
-def _held(tables: Tables) -> str:
+def _held(tables: Tables, zone: str) -> str:
     """The units that each stock will hold: what is counted, else what open reservations say."""
     counted = reserved(tables)
     if "stock_reservation" not in tables:
         return f"SELECT s.id, {counted} AS units FROM {with_metrics(tables)}"
     return (
         f"SELECT s.id, COALESCE(NULLIF({counted}, 0), d.units, 0) AS units FROM {with_metrics(tables)}"
-        f" LEFT JOIN {due(tables)} d ON d.stock_id = s.id"
+        f" LEFT JOIN {due(tables, zone)} d ON d.stock_id = s.id"
     )
 
 

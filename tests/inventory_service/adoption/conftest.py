@@ -1,0 +1,54 @@
+"""Adoptions in this process, over databases of their own."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from inventory_service.adoption.adopt import Adoption, Request
+from inventory_service.commands.progress import progress
+from servicekit.engines import create_engine
+from servicekit.migrations import Schema
+from tests.inventory_service.adoption.command import Command, Done, migrate
+
+Adopt = Callable[..., Awaitable[str]]
+SCHEMA = Schema("inventory")
+
+
+@pytest.fixture
+async def engine(postgres_url: str) -> AsyncIterator[AsyncEngine]:
+    """An empty database."""
+    engine = create_engine(postgres_url, pool_size=5, for_migrations=True)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where backups go; not there yet."""
+    return tmp_path / "backups"
+
+
+@pytest.fixture
+def adopt(engine: AsyncEngine, folder: Path) -> Adopt:
+    """Runs an adoption and answers what it told; keyword arguments are those of its Request."""
+
+    async def run(**asked: Any) -> str:
+        told: list[str] = []
+        request = Request(folder=folder, **asked)
+        await Adoption(engine, SCHEMA, request, told.append, progress).run()
+        return "\n".join(told)
+
+    return run
+
+
+@pytest.fixture
+def command(postgres_url: str) -> Command:
+    """Runs `migrate …` on the database, as a process; keyword arguments are variables of its environment."""
+
+    async def run(*words: str, **environment: str) -> Done:
+        return await migrate(postgres_url, *words, **environment)
+
+    return run

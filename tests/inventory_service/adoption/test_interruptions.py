@@ -1,0 +1,107 @@
+"""An adoption may be killed anywhere: the next one finishes it, or nothing had begun."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from inventory_service.adoption.adopt import AdoptionUnfinished
+from tests.inventory_service.adoption.command import Command
+from tests.inventory_service.adoption.conftest import SCHEMA, Adopt
+from tests.inventory_service.adoption.legacy_database import PHASE_2, Legacy, lay_out, state
+from tests.migrations.inventory.legacy import execute, rows
+
+LEGACY = Legacy(stocks=60, phase_2=len(PHASE_2), split=1, flags=True, reservations=True, zone=False)
+
+
+@pytest.mark.parametrize(
+    ("place", "begun"),
+    [
+        ("adopt.before_begin", False),
+        ("adopt.after_begin", True),
+        ("migrate.between_steps:120", True),
+        ("adopt.before_finish", True),
+    ],
+)
+async def test_an_adoption_that_is_killed_is_finished_by_the_next(
+    engine: AsyncEngine, adopt: Adopt, command: Command, folder: Path, place: str, begun: bool
+) -> None:
+    await lay_out(engine, LEGACY)
+    before = await state(engine)
+    words = ("adopt", "--time-zone", "Europe/Berlin", "--backup", str(folder))
+    killed = await command(*words, HOLDFAST_CRASH_AT=place)
+    assert killed.code == 137, killed.errors
+    assert (await state(engine) == before) is not begun
+
+    # What was asked for is remembered: another zone now would change nothing.
+    told = await adopt(time_zone="Europe/Berlin" if not begun else None)
+
+    assert ("was cut short" in told) is begun
+    assert "differs" not in told
+    assert await SCHEMA.applied(engine) == SCHEMA.expected
+    zone = "SELECT DISTINCT created_at AT TIME ZONE 'UTC' = '2024-12-31 23:30' FROM inventory.stock"
+    assert await rows(engine, zone) == [(True,)]
+    assert await rows(engine, "SELECT finish_time IS NOT NULL FROM inventory.adoption") == [(True,)]
+
+
+async def test_a_revision_that_stops_leaves_an_adoption_that_can_be_finished(
+    engine: AsyncEngine, adopt: Adopt
+) -> None:
+    await lay_out(engine, Legacy(stocks=30, split=0))
+    # A rule of others, which no check can foresee, refuses what the upgrade writes.
+    await execute(
+        engine,
+        "ALTER TABLE inventory.stock ADD CONSTRAINT theirs CHECK (notes <> 'note 2' OR status <> 'in_stock')",
+    )
+    await execute(engine, "UPDATE inventory.stock SET status = 'reserved' WHERE notes = 'note 2'")
+
+    with pytest.raises(
+        AdoptionUnfinished,
+        match=r"half done: (.|\n)*theirs(.|\n)*run migrate adopt again, or go back: .*restore",
+    ):
+        await adopt()
+
+    await execute(engine, "ALTER TABLE inventory.stock DROP CONSTRAINT theirs")
+    assert "was cut short" in await adopt()
+
+
+CHANGES = {
+    "stocks that are lost: 1": "DELETE FROM inventory.stock WHERE notes = 'note 2'",
+    "stocks whose values changed: 1": (
+        "UPDATE inventory.stock SET purchase_price = purchase_price + 0.01 WHERE notes = 'note 4'"
+    ),
+    "stocks whose status is another: 1": "UPDATE inventory.stock SET status = 'error' WHERE notes = 'note 11'",
+    "stocks that their movements do not explain: 1": (
+        "UPDATE inventory.stock SET quantity = 13 WHERE notes = 'note 13'"
+    ),
+    "or than their holds: 1": (
+        "UPDATE inventory.stock SET reserved_quantity = reserved_quantity + 1 WHERE notes = 'note 7'"
+    ),
+    "stocks with another code: 1": "UPDATE inventory.stock SET sku = 'other' WHERE notes = 'note 8'",
+    "listings that are lost: 2": "UPDATE inventory.stock SET listed_on_platforms = '[]' WHERE notes = 'note 12'",
+    "changes of status that are lost: 1": "UPDATE inventory.stock SET status_history = '[]' WHERE notes = 'note 6'",
+    "open rows of stock_reservation that became no reservation: 1": (
+        "INSERT INTO inventory.stock_reservation (stock_id, reserved_quantity) SELECT id, 1 FROM inventory.stock LIMIT 1"
+    ),
+    "stocks that were listed_stockx and have no such listing: 1": (
+        "UPDATE inventory.stock SET listed_stockx = true WHERE notes = 'note 1'"
+    ),
+}
+
+
+async def test_what_somebody_wrote_meanwhile_is_named_at_the_end(
+    engine: AsyncEngine, adopt: Adopt, command: Command, folder: Path
+) -> None:
+    await lay_out(engine, Legacy(stocks=20, split=2, flags=True, reservations=True))
+    killed = await command("adopt", "--backup", str(folder), HOLDFAST_CRASH_AT="adopt.after_upgrade")
+    assert killed.code == 137, killed.errors
+    for change in CHANGES.values():
+        await execute(engine, change)
+
+    with pytest.raises(AdoptionUnfinished) as unfinished:
+        await adopt()
+
+    told = str(unfinished.value)
+    assert [says for says in CHANGES if says not in told] == [], told
+    assert "migrate restore" in told and "--accept-differences" in told
+    assert "adopted: the schema is at" in await adopt(accept_differences=True)

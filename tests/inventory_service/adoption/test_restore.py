@@ -1,0 +1,132 @@
+"""The backup of an adoption, and the way back to it."""
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from inventory_service.adoption.programs import BackupFailed
+from tests.inventory_service.adoption.command import Command
+from tests.inventory_service.adoption.conftest import SCHEMA, Adopt
+from tests.inventory_service.adoption.legacy_database import PHASE_2, Legacy, lay_out, state
+from tests.migrations.inventory.legacy import execute, rows
+
+Stand = Callable[[str], Path]
+
+
+async def test_what_was_adopted_is_put_back_row_for_row(
+    engine: AsyncEngine, adopt: Adopt, command: Command, folder: Path
+) -> None:
+    await lay_out(engine, Legacy(stocks=60, phase_2=len(PHASE_2), split=2, reservations=True, zone=False))
+    await execute(
+        engine, "CREATE TABLE public.sale (stock_id uuid CONSTRAINT sale_stock REFERENCES inventory.stock)"
+    )
+    await execute(engine, "INSERT INTO public.sale SELECT id FROM inventory.stock LIMIT 5")
+    before = await state(engine)
+    await adopt(time_zone="UTC")
+    (backup,) = backups(folder)
+    adopted = await state(engine)
+
+    refused = await command("restore", str(backup))
+    unchanged = await state(engine)
+    done = await command("restore", str(backup), "--discard-data")
+
+    assert (refused.code, unchanged == adopted) == (1, True)
+    assert "repeat with --discard-data" in refused.errors
+    assert (done.code, done.output) == (0, f"the schema inventory is as it was in {backup}\n"), done.errors
+    assert await state(engine) == before
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    await adopt(time_zone="UTC")
+    assert await SCHEMA.applied(engine) == SCHEMA.expected
+
+
+async def test_a_file_that_is_no_whole_backup_puts_nothing_back(
+    engine: AsyncEngine, adopt: Adopt, command: Command, folder: Path
+) -> None:
+    await lay_out(engine, Legacy(stocks=600))
+    await adopt()
+    adopted = await state(engine)
+    (backup,) = backups(folder)
+    cut = folder / "cut.dump"
+    cut.write_bytes(backup.read_bytes()[: backup.stat().st_size * 2 // 3])
+    text = folder / "text.dump"
+    text.write_text("SELECT 1;")
+
+    for file in (cut, text, folder / "missing.dump"):
+        done = await command("restore", str(file), "--discard-data")
+        assert done.code == 1
+        assert "pg_restore failed: " in done.errors and "Traceback" not in done.errors
+
+    assert await state(engine) == adopted
+
+
+async def test_views_of_others_stop_a_restore_by_name(
+    engine: AsyncEngine, adopt: Adopt, command: Command, folder: Path
+) -> None:
+    await lay_out(engine, Legacy(stocks=3, split=0))
+    await adopt()
+    await execute(engine, "CREATE VIEW public.shelf AS SELECT id FROM inventory.stock")
+    adopted = await state(engine)
+
+    done = await command("restore", str(backups(folder)[0]), "--discard-data")
+
+    assert (done.code, done.errors.splitlines()[-1]) == (
+        1,
+        "views of other schemas read from inventory; drop them first: shelf",
+    )
+    assert await state(engine) == adopted
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Stand:
+    """Makes programs of Postgres that say that they are of some version, and can do nothing else."""
+
+    def make(version: str) -> Path:
+        for name in ("pg_dump", "pg_restore", "psql"):
+            program = tmp_path / name
+            program.write_text(
+                f'#!/bin/sh\n[ "$1" = --version ] && echo "{name} (PostgreSQL) {version}" && exit\nexit 1\n'
+            )
+            program.chmod(0o755)
+        return tmp_path / "pg_dump"
+
+    return make
+
+
+async def test_without_a_pg_dump_that_can_read_the_server_nothing_begins(
+    engine: AsyncEngine, adopt: Adopt, stand_in: Stand, tmp_path: Path, folder: Path
+) -> None:
+    await lay_out(engine, Legacy(stocks=3, split=0))
+    before = await state(engine)
+
+    with pytest.raises(BackupFailed, match=r"which pg_dump 9 cannot read: install postgresql-client-\d+"):
+        await adopt(pg_dump=stand_in("9.6.1"))
+    with pytest.raises(BackupFailed, match="is no pg_dump that runs here"):
+        await adopt(pg_dump=tmp_path / "nowhere" / "pg_dump")
+    with pytest.raises(BackupFailed, match="pg_dump failed"):
+        await adopt(pg_dump=stand_in("99.1"))
+
+    assert await state(engine) == before
+    assert list(folder.glob("*")) + list(folder.glob(".*")) == []
+
+
+async def test_an_adoption_without_a_backup_wants_the_phrase(
+    engine: AsyncEngine, command: Command, folder: Path
+) -> None:
+    await lay_out(engine, Legacy(stocks=3, split=0))
+    before = await state(engine)
+
+    done = await command("adopt", "--no-backup", "yes")
+
+    assert (done.code, await state(engine) == before) == (2, True)
+    assert '--no-backup "I have a backup of my own"' in done.errors
+    done = await command("adopt", "--no-backup", "I have a backup of my own", "--backup", str(folder))
+    assert done.code == 0, done.errors
+    assert await rows(engine, "SELECT backup FROM inventory.adoption") == [(None,)]
+
+
+def backups(folder: Path) -> list[Path]:
+    """The backups in a folder."""
+    return sorted(folder.glob("*.dump"))
