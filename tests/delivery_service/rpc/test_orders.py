@@ -7,6 +7,7 @@ import grpc
 import pytest
 from holdfast.delivery.v1 import order_pb2 as pb
 from holdfast.delivery.v1 import package_pb2
+from structlog.testing import capture_logs
 
 from tests.delivery_service.client import MERCHANT, Delivery, refused
 
@@ -57,6 +58,19 @@ async def test_a_payment_that_is_told_at_once_with_the_order_is_never_lost(deliv
 
         read = await delivery.stub.GetOrder(pb.GetOrderRequest(order_id=f"9{number}"), timeout=10)
         assert read.order.status == paid
+
+
+async def test_those_who_tell_of_one_known_order_wait_for_each_other_and_none_runs_again(
+    delivery: Delivery,
+) -> None:
+    unpaid, paid = pb.ORDER_STATUS_PENDING_PAYMENT, pb.ORDER_STATUS_PENDING_SHIPMENT
+    with capture_logs() as logs:
+        for order_id in ("91", "92", "93"):
+            await delivery.stub.RegisterOrder(request(order_id=order_id, status=unpaid), timeout=10)
+            told = [request(order_id=order_id, status=paid)] * 60
+            await asyncio.gather(*(delivery.stub.RegisterOrder(each, timeout=10) for each in told))
+
+    assert [entry for entry in logs if entry["event"] == "transaction runs again"] == []
 
 
 @pytest.mark.parametrize(
