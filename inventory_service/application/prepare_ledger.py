@@ -9,14 +9,21 @@ async def missing_ledger_months(ahead: int, uow: UnitOfWork) -> list[LedgerMonth
     return missing_months(uow.now, ahead, await uow.ledger_partitions.attached())
 
 
+async def months_to_make(ahead: int, uow: UnitOfWork) -> list[LedgerMonth]:
+    """Those, and the months of the past whose movements have no partition although they are not archived."""
+    archived = {file.month for file in await uow.ledger_archive.list_archived()}
+    strayed = {month for month in await uow.ledger_partitions.strays() if month < LedgerMonth.of(uow.now)}
+    return sorted({*await missing_ledger_months(ahead, uow), *(strayed - archived)})
+
+
 async def prepare_ledger(ahead: int, uow: UnitOfWork) -> LedgerMonth | None:
-    """Makes the first partition that is missing, with what strayed into its month; answers which.
+    """Makes the first partition that is to be made, with what strayed from its month; answers which.
 
     None where none is missing, or another replica is making it.
     """
     if not await uow.ledger_partitions.begin_change():
         return None
-    for month in await missing_ledger_months(ahead, uow):
+    for month in await months_to_make(ahead, uow):
         await uow.ledger_partitions.make(month)
         await uow.ledger_partitions.attach(month)
         return month

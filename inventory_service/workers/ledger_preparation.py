@@ -7,7 +7,7 @@ from typing import TypeVar
 import structlog
 
 from inventory_service.application.ports import UnitOfWork
-from inventory_service.application.prepare_ledger import missing_ledger_months, prepare_ledger
+from inventory_service.application.prepare_ledger import months_to_make, prepare_ledger
 from inventory_service.domain.ledger import LedgerMonth
 from servicekit.polling import Poller
 from servicekit.transactions import Transactions
@@ -24,7 +24,7 @@ def ledger_preparation(
     """A poller that looks once a day; safe with any number of replicas."""
 
     async def step() -> bool:
-        if not await transactions.read(partial(missing_ledger_months, months_ahead)):
+        if not await transactions.read(partial(months_to_make, months_ahead)):
             strays = await transactions.read(_strays)
             for month, count in strays.items():
                 log.warning("movements have no partition of their own", month=str(month), movements=count)

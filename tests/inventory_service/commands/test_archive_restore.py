@@ -31,6 +31,19 @@ async def test_a_kept_table_becomes_part_of_the_ledger_again(
     assert await inventory.findings() == []
 
 
+async def test_a_kept_table_comes_back_without_its_file(
+    inventory: Inventory, ledger: Ledger, archive: ArchiveCommand
+) -> None:
+    await archive()
+    [path] = archive.folder.glob(f"*{JANUARY}.*.parquet")
+    path.unlink()
+
+    await archive("restore", "2024-01")
+
+    assert len(await ledger.entries()) == 30
+    assert await inventory.findings() == []
+
+
 async def test_a_dropped_month_comes_back_from_its_file_entry_for_entry(
     inventory: Inventory, ledger: Ledger, archive: ArchiveCommand
 ) -> None:

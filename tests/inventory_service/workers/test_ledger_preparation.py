@@ -108,8 +108,22 @@ async def test_what_strayed_is_told_counted_and_moved_into_its_month(
     assert await inventory.findings() == []
 
 
-async def test_what_strays_for_good_is_logged(inventory: Inventory, ledger: Ledger) -> None:
+async def test_movements_of_a_month_of_the_past_get_a_partition_late(
+    inventory: Inventory, ledger: Ledger
+) -> None:
     await ledger.enter("P0", 4, JANUARY.start + timedelta(hours=1))
+
+    async with preparing(ledger, 2):
+        await until_there(ledger, 3)
+
+    assert await ledger.rows("SELECT tableoid::regclass::text FROM inventory.stock_movement") == [
+        ("inventory.stock_movement_2024_01",)
+    ]
+    assert await inventory.findings() == []
+
+
+async def test_what_strays_for_good_is_logged(inventory: Inventory, ledger: Ledger) -> None:
+    await ledger.enter("P0", 4, LedgerMonth(2199, 12).start)
 
     with capture_logs() as logs:
         async with preparing(ledger, 2):
@@ -117,7 +131,7 @@ async def test_what_strays_for_good_is_logged(inventory: Inventory, ledger: Ledg
             await asyncio.sleep(0.2)
 
     told = {(entry["month"], entry["movements"]) for entry in logs if entry["log_level"] == "warning"}
-    assert told == {("2024-01", 1)}
+    assert told == {("2199-12", 1)}
     made = {entry["month"] for entry in logs if entry["event"] == "partition made"}
     assert made == {str(LedgerMonth.parse(name[-7:].replace("_", "-"))) for name in await months(ledger, 3)}
 
