@@ -192,7 +192,6 @@ class Adoption:
                 backup = str((await back_up(programs, self._engine.url, self._request.folder)).resolve())
                 advance(1)
             self._tell(f"backup: {backup}")
-        crash_point("adopt.after_backup")
         for attempt in range(TRIES):
             try:
                 with_skus = self._request.sku_map is not None
@@ -284,7 +283,7 @@ async def _revision_of(connection: AsyncConnection, shape: Shape) -> str:
         return "0001"
     for table in SPLIT_TABLES:
         if table in shape.tables:
-            rows = await connection.execute(text(f"SELECT 1 FROM inventory.{table} LIMIT 1"))
-            if rows.first():
+            any_row = f"SELECT 1 FROM inventory.{table} LIMIT 1"
+            if (await connection.execute(text(any_row))).first():
                 return "0001"
     return "0002"

@@ -29,7 +29,7 @@ AND v.relnamespace <> t.relnamespace
 """)
 _FACTS = text(
     "SELECT quote_ident(relname) FROM pg_class WHERE relnamespace = to_regnamespace('analytics')"
-    f" AND relkind IN ('r', 'p') AND relname <> ALL (COALESCE((SELECT analytics FROM {JOURNAL}), '{{}}'))"
+    " AND relkind IN ('r', 'p') AND relname <> ALL (COALESCE((SELECT analytics FROM inventory.adoption), '{}'))"
 )
 
 

@@ -18,20 +18,21 @@ STOCKS = "inventory.adoption_stock"
 SKUS = "inventory.adoption_sku"
 
 _CREATE = text(
-    f"CREATE TABLE {JOURNAL} (begin_time timestamptz NOT NULL DEFAULT now(), shape text NOT NULL,"
+    "CREATE TABLE inventory.adoption (begin_time timestamptz NOT NULL DEFAULT now(), shape text NOT NULL,"
     " revision text NOT NULL, time_zone text NOT NULL, backup text, analytics text[], kept text[] NOT NULL,"
     " totals json NOT NULL, finish_time timestamptz)"
 )
 _BEGIN = text(
-    f"INSERT INTO {JOURNAL} (shape, revision, time_zone, backup, analytics, kept, totals) VALUES (:shape,"
+    "INSERT INTO inventory.adoption (shape, revision, time_zone, backup, analytics, kept, totals) VALUES (:shape,"
     " :revision, :time_zone, :backup, (SELECT COALESCE(array_agg(relname::text), '{}') FROM pg_class"
     " WHERE relnamespace = to_regnamespace('analytics') AND relkind IN ('r', 'p', 'v', 'm', 'S')),"
     " CAST(:kept AS text[]), CAST(:totals AS json))"
 )
 _READ = text(
-    f"SELECT begin_time, shape, revision, time_zone, backup, kept, totals, finish_time FROM {JOURNAL}"
+    "SELECT begin_time, shape, revision, time_zone, backup, kept, totals, finish_time FROM inventory.adoption"
 )
-_FINISH = text(f"UPDATE {JOURNAL} SET finish_time = now()")
+_FINISH = text("UPDATE inventory.adoption SET finish_time = now()")
+_DROP = text("DROP TABLE IF EXISTS inventory.adoption_stock, inventory.adoption_sku")
 
 
 @dataclass(frozen=True)
@@ -80,5 +81,4 @@ async def read(connection: AsyncConnection) -> Entry | None:
 async def finish(connection: AsyncConnection) -> None:
     """Says that all is done, and drops what was needed until then."""
     await connection.execute(_FINISH)
-    for table in (STOCKS, SKUS):
-        await connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
+    await connection.execute(_DROP)

@@ -5,10 +5,14 @@ from collections import defaultdict
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory_service.adoption import journal, sku_map, snapshot
+from inventory_service.adoption import journal, snapshot
 from inventory_service.adoption.expectations import VIEW
 from inventory_service.adoption.shape import Shape
 
+_STOCK_KEY = text("ALTER TABLE inventory.adoption_stock ADD PRIMARY KEY (id)")
+_CODES = text("CREATE TABLE inventory.adoption_sku AS SELECT id, sku FROM pg_temp.adoption_sku_map")
+_CODE_KEY = text("ALTER TABLE inventory.adoption_sku ADD PRIMARY KEY (id)")
+_DROP_VIEW = text("DROP MATERIALIZED VIEW inventory.stock_metrics_view")
 _VIEW = text("SELECT pg_get_viewdef(to_regclass(:name))")
 _INDEXES = text(
     "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = to_regclass(:name) ORDER BY indexrelid"
@@ -28,11 +32,10 @@ async def begin(
     found = await connection.execute(text(snapshot.totals(shape.tables, zone)))
     totals = {row.name: row.value for row in found}
     await connection.execute(text(snapshot.keep_stocks(shape.tables, zone)))
-    await connection.execute(text(f"ALTER TABLE {journal.STOCKS} ADD PRIMARY KEY (id)"))
+    await connection.execute(_STOCK_KEY)
     if with_skus:
-        codes = f"SELECT id, sku FROM {sku_map.TABLE}"
-        await connection.execute(text(f"CREATE TABLE {journal.SKUS} AS {codes}"))
-        await connection.execute(text(f"ALTER TABLE {journal.SKUS} ADD PRIMARY KEY (id)"))
+        await connection.execute(_CODES)
+        await connection.execute(_CODE_KEY)
     await _mend(connection, shape)
     await journal.begin(
         connection,
@@ -55,12 +58,14 @@ async def _mend(connection: AsyncConnection, shape: Shape) -> None:
     indexes = (await connection.execute(_INDEXES, {"name": f"inventory.{VIEW}"})).scalars().all()
     if view:
         # It reads from columns whose type changes.
-        await connection.execute(text(f"DROP MATERIALIZED VIEW inventory.{VIEW}"))
+        await connection.execute(_DROP_VIEW)
     for table, changes in actions.items():
         if changes:
             # The engine's own words: a colon in them is none of a parameter.
-            await connection.exec_driver_sql(f"ALTER TABLE inventory.{table} {', '.join(changes)}")
+            alter = f"ALTER TABLE inventory.{table} {', '.join(changes)}"
+            await connection.exec_driver_sql(alter)
     if view:
-        await connection.exec_driver_sql(f"CREATE MATERIALIZED VIEW inventory.{VIEW} AS {view}")
+        create = f"CREATE MATERIALIZED VIEW inventory.{VIEW} AS {view}"
+        await connection.exec_driver_sql(create)
         for index in indexes:
             await connection.exec_driver_sql(index)

@@ -42,6 +42,8 @@ _KEY = text(
     " AND indpred IS NULL AND indnatts = 1 AND indisvalid AND indkey[0] = (SELECT attnum FROM pg_attribute"
     " WHERE attrelid = 'inventory.stock'::regclass AND attname = 'id'))"
 )
+_UNFINISHED = text("SELECT finish_time IS NULL FROM inventory.adoption")
+_VERSIONS = text("SELECT version_num FROM holdfast_schema_version")
 
 
 class Kind(Enum):
@@ -141,8 +143,8 @@ def _taken(tables: Tables) -> list[Difference]:
 
 
 async def _unfinished(connection: AsyncConnection) -> bool:
-    return bool((await connection.execute(text(f"SELECT finish_time IS NULL FROM {JOURNAL}"))).scalar())
+    return bool((await connection.execute(_UNFINISHED)).scalar())
 
 
 async def _versions(connection: AsyncConnection) -> bool:
-    return (await connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))).first() is not None
+    return (await connection.execute(_VERSIONS)).first() is not None

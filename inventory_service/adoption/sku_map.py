@@ -17,7 +17,8 @@ TABLE = "pg_temp.adoption_sku_map"
 BATCH = 5000
 
 _CODE = re.compile(r"[A-Za-z0-9._:/-]{1,64}", re.ASCII)
-_ADD = text(f"INSERT INTO {TABLE} VALUES (:line, CAST(CAST(:id AS text) AS uuid), :sku)")
+_CREATE = text("CREATE TEMP TABLE adoption_sku_map (line integer, id uuid, sku text)")
+_ADD = text("INSERT INTO pg_temp.adoption_sku_map VALUES (:line, CAST(CAST(:id AS text) AS uuid), :sku)")
 
 
 class SkuMapInvalid(Exception):
@@ -26,9 +27,7 @@ class SkuMapInvalid(Exception):
 
 async def load(connection: AsyncConnection, file: Path, findings: Findings) -> int:
     """Reads the file; notes every line that is no id with a code. Raises SkuMapInvalid, OSError."""
-    await connection.execute(
-        text(f"CREATE TEMP TABLE {TABLE.split('.')[1]} (line integer, id uuid, sku text)")
-    )
+    await connection.execute(_CREATE)
     loaded = 0
     batch: list[dict[str, Any]] = []
     for line, stock_id, sku in _lines(file, findings):

@@ -25,7 +25,7 @@ LISTINGS = (
     "jsonb_build_array(jsonb_build_object('platform', 'ebay', 'listing_id', 'E' || n, 'status', 'active'))",
     "to_jsonb('stockx,local'::text)",
     "jsonb_build_object('listings', jsonb_build_array(jsonb_build_object('platform', 'local', 'is_active', false)))",
-    "jsonb_build_object('klekt', jsonb_build_object('url', 'https://example.org/' || n))",
+    "jsonb_build_object('klekt', jsonb_build_object('shelf', 'R' || n))",
 )
 HISTORIES = (
     "NULL",

@@ -67,7 +67,7 @@ async def test_a_revision_that_stops_leaves_an_adoption_that_can_be_finished(
 
 CHANGES = {
     "stocks that are lost: 1": "DELETE FROM inventory.stock WHERE notes = 'note 2'",
-    "stocks whose values changed: 1": (
+    "stocks whose values changed: 3": (
         "UPDATE inventory.stock SET purchase_price = purchase_price + 0.01 WHERE notes = 'note 4'"
     ),
     "stocks whose status is another: 1": "UPDATE inventory.stock SET status = 'error' WHERE notes = 'note 11'",
@@ -81,7 +81,8 @@ CHANGES = {
     "listings that are lost: 2": "UPDATE inventory.stock SET listed_on_platforms = '[]' WHERE notes = 'note 12'",
     "changes of status that are lost: 1": "UPDATE inventory.stock SET status_history = '[]' WHERE notes = 'note 6'",
     "open rows of stock_reservation that became no reservation: 1": (
-        "INSERT INTO inventory.stock_reservation (stock_id, reserved_quantity) SELECT id, 1 FROM inventory.stock LIMIT 1"
+        "INSERT INTO inventory.stock_reservation (stock_id, reserved_quantity)"
+        " SELECT id, 1 FROM inventory.stock LIMIT 1"
     ),
     "stocks that were listed_stockx and have no such listing: 1": (
         "UPDATE inventory.stock SET listed_stockx = true WHERE notes = 'note 1'"
