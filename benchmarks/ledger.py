@@ -97,9 +97,11 @@ async def serving(environment: Mapping[str, str]) -> AsyncIterator[tuple[str, in
         if await check(address):
             break
         await asyncio.sleep(0.1)
-    yield address, process.pid
-    process.terminate()
-    await process.wait()
+    try:
+        yield address, process.pid
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 async def archive(environment: Mapping[str, str], *arguments: str) -> tuple[float, float]:

@@ -34,9 +34,10 @@ _STRAYS = text("""
     FROM ONLY inventory.stock_movement_default GROUP BY 1 ORDER BY 1
 """)
 _BEGIN_CHANGE = text("SELECT pg_try_advisory_xact_lock(hashtext('holdfast.inventory.partitions'))")
-_LIMITS = text(
-    "SELECT set_config('lock_timeout', :wait, true), set_config('statement_timeout', :limit, true)"
-)
+_LIMITS = text("""
+    SELECT set_config('lock_timeout', :wait, true), set_config('statement_timeout',
+        CASE current_setting('statement_timeout') WHEN '0' THEN '0' ELSE '60s' END, true)
+""")
 _QUOTED = text("SELECT format(CAST(:template AS text), VARIADIC CAST(:values AS text[]))")
 _THERE = text("SELECT to_regclass(format('inventory.%I', CAST(:table AS text))) IS NOT NULL")
 

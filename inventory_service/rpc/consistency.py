@@ -11,7 +11,7 @@ from inventory_service.rpc.ledger_consistency import partitions_check
 from servicekit.ops import ConsistencyCheck, Finding
 from servicekit.transactions import Transactions
 
-CHUNK = 500
+CHUNK = 5000
 
 U = TypeVar("U", bound=UnitOfWork)
 Chunks = Callable[[U], Callable[[UUID, int], Awaitable[list[Tally]]]]
