@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from sqlalchemy.exc import DBAPIError
+
 from inventory_service.application.errors import ArchiveStopped
 from inventory_service.commands.archive_reading import print_month
 from inventory_service.commands.archive_work import ArchiveWork
@@ -69,6 +71,8 @@ async def run(arguments: argparse.Namespace, settings: Archive) -> int:
                     await work.drop_kept()
     except (ArchiveStopped, OSError) as error:
         raise CommandFailed(str(error)) from error
+    except DBAPIError as error:
+        raise CommandFailed(str(error.orig)) from error
     except ConcurrentUpdate as error:
         raise CommandFailed("the ledger was busy all the time; nothing is half done, try again") from error
     except DatabaseUnavailable as error:

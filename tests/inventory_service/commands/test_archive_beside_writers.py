@@ -29,15 +29,17 @@ async def repeating(call: Callable[[int], Awaitable[object]]) -> AsyncIterator[l
             await asyncio.sleep(0.01)
 
     running = asyncio.create_task(repeat())
-    yield took
-    ending.set()
-    await running
+    try:
+        yield took
+    finally:
+        ending.set()
+        await running
 
 
 async def until_waited_for(ledger: Ledger) -> None:
     """Waits until somebody waits for the ledger to be his alone."""
     for _ in range(500):
-        if await ledger.rows("SELECT FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"):
+        if await ledger.rows("SELECT pid FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"):
             return
         await asyncio.sleep(0.02)
     raise AssertionError("nobody waits for the ledger")
