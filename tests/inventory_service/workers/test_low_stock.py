@@ -26,12 +26,24 @@ async def transactions(inventory_url: str) -> AsyncIterator[Runner]:
     await engine.dispose()
 
 
-async def announced(transactions: Runner, *, pollers: int = 1, seconds: float = 0.3) -> list[dict[str, Any]]:
-    """What pollers say within a while."""
+async def busy(transactions: Runner) -> bool:
+    """Whether pollers have anything to do."""
+
+    async def look(uow: SqlUnitOfWork) -> bool:
+        return await uow.low_stocks.has_news() or await uow.low_stocks.applying_since() is not None
+
+    return await transactions.read(look)
+
+
+async def announced(transactions: Runner, *, pollers: int = 1) -> list[dict[str, Any]]:
+    """What pollers say until there is nothing more to do."""
     all_of_them = [low_stock(transactions, idle_seconds=0.02) for _ in range(pollers)]
     with capture_logs() as logs:
         running = [asyncio.create_task(poller.run()) for poller in all_of_them]
-        await asyncio.sleep(seconds)
+        for _ in range(500):
+            await asyncio.sleep(0.02)
+            if not await busy(transactions):
+                break
         for poller in all_of_them:
             poller.stop()
         await asyncio.gather(*running)
@@ -93,7 +105,7 @@ async def test_many_replicas_announce_each_alert_once(inventory: Inventory, tran
     await asyncio.gather(*(inventory.create(sku, 1) for sku in skus))
     await asyncio.gather(*(set_threshold(inventory, sku, 1) for sku in skus))
 
-    lines = await announced(transactions, pollers=4, seconds=0.5)
+    lines = await announced(transactions, pollers=4)
 
     assert sorted(line["sku"] for line in lines) == sorted(skus)
 
