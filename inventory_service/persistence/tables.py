@@ -1,7 +1,7 @@
 """The tables of the schemas `inventory` and `analytics`, as the migrations leave them.
 
-`stock` keeps the legacy names of its columns; every other table is ours. The legacy split tables, their backups
-and the view `stock_metrics_view` are known to the migrations only.
+`stock` keeps the legacy names of its columns; every other table is ours. The legacy split tables and their
+backups are known to the migrations only, the view `stock_metrics_view` to `stock_metrics` too.
 """
 
 from sqlalchemy import (
