@@ -1,43 +1,12 @@
-"""What the parts of DeliveryService share: one way to read, one to change."""
+"""What the parts of DeliveryService share."""
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
-
-from google.protobuf.message import Message
 from holdfast.delivery.v1 import delivery_pb2_grpc
 
 from delivery_service.rpc.work import Work
-from servicekit.context import Context
-from servicekit.mutations import Mutations
-from servicekit.transactions import Transactions
-
-Result = TypeVar("Result")
-Reply = TypeVar("Reply", bound=Message)
+from servicekit import methods
 
 
-class Methods(delivery_pb2_grpc.DeliveryServiceServicer):
+class Methods(methods.Methods[Work], delivery_pb2_grpc.DeliveryServiceServicer):
     """A part of DeliveryService; the methods of the others are not its own."""
 
-    def __init__(self, transactions: Transactions[Work], mutations: Mutations[Work]) -> None:
-        self._transactions = transactions
-        self._mutations = mutations
-
-    async def _change(
-        self,
-        request: Message,
-        use_case: Callable[[Work], Awaitable[Result]],
-        render: Callable[[Result], Reply],
-        reply: type[Reply],
-        context: Context,
-        *,
-        name: str = "",
-        repeatable: bool = True,
-    ) -> Reply:
-        """Runs the use case as a mutation; nearly all of them know their own earlier effect (`repeatable`)."""
-
-        async def work(uow: Work) -> Reply:
-            return render(await use_case(uow))
-
-        return await self._mutations.run(
-            request, work, reply, context=context, name=name, repeatable=repeatable
-        )
+    know_their_effect = True

@@ -8,9 +8,10 @@ from delivery_service.application.move_package import move_package
 from delivery_service.domain.workflow import Verb
 from delivery_service.rpc.messages import move
 from delivery_service.rpc.messages.package import package_message
-from delivery_service.rpc.methods import Methods, Reply
+from delivery_service.rpc.methods import Methods
 from delivery_service.rpc.work import current_actor, current_trace
 from servicekit.context import Context
+from servicekit.methods import Reply
 
 # Names of crash points around the commit; these verbs can be the one by which goods leave the shelf.
 _TRANSACTION_NAMES = {

@@ -8,9 +8,10 @@ from inventory_service.application.reads import get_reservation
 from inventory_service.domain.commands import ReservationCommand
 from inventory_service.domain.reservation import Reservation
 from inventory_service.rpc.messages import reservation
-from inventory_service.rpc.methods import Methods, Reply
+from inventory_service.rpc.methods import Methods
 from inventory_service.rpc.work import Work, current_actor
 from servicekit.context import Context
+from servicekit.methods import Reply
 from servicekit.paging import after_time_and_text, one_page
 
 
