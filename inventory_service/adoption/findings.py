@@ -1,6 +1,7 @@
 """What checks found: counted, the first of each shown, all of them written to a file."""
 
 from collections import Counter, defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -13,10 +14,10 @@ SHOWN = 20
 
 
 class Findings:
-    """Every violation, with bounded memory; `file` takes the whole list and is made by the first one."""
+    """Every violation, with bounded memory; a file of the folder, made by the first one, takes the whole list."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / f"adoption-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.txt"
         self._counts: Counter[str] = Counter()
         self._first: defaultdict[str, list[str]] = defaultdict(list)
         self._open: TextIO | None = None

@@ -17,6 +17,7 @@ TABLE = "pg_temp.adoption_sku_map"
 BATCH = 5000
 
 _CODE = re.compile(r"[A-Za-z0-9._:/-]{1,64}", re.ASCII)
+_DROP = text("DROP TABLE IF EXISTS pg_temp.adoption_sku_map")
 _CREATE = text("CREATE TEMP TABLE adoption_sku_map (line integer, id uuid, sku text)")
 _ADD = text("INSERT INTO pg_temp.adoption_sku_map VALUES (:line, CAST(CAST(:id AS text) AS uuid), :sku)")
 
@@ -27,6 +28,7 @@ class SkuMapInvalid(Exception):
 
 async def load(connection: AsyncConnection, file: Path, findings: Findings) -> int:
     """Reads the file; notes every line that is no id with a code. Raises SkuMapInvalid, OSError."""
+    await connection.execute(_DROP)
     await connection.execute(_CREATE)
     loaded = 0
     batch: list[dict[str, Any]] = []

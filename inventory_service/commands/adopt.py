@@ -7,9 +7,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service.adoption.adopt import Adoption, AdoptionRefused, AdoptionUnfinished, Request
+from inventory_service.adoption.adopt import adopt
 from inventory_service.adoption.backup import check_backup, put_back
+from inventory_service.adoption.findings import Findings
 from inventory_service.adoption.programs import BackupFailed, find_programs
+from inventory_service.adoption.run import AdoptionRefused, AdoptionUnfinished, Request, Run
 from inventory_service.adoption.sku_map import SkuMapInvalid
 from inventory_service.commands.progress import progress
 from servicekit.engines import create_engine
@@ -53,6 +55,10 @@ def _restore_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _folder(name: str) -> Path:
+    return Path(name).resolve()
+
+
 def _zone(name: str) -> str:
     try:
         return ZoneInfo(name).key
@@ -76,7 +82,7 @@ async def _adopt(arguments: argparse.Namespace, schema: Schema, engine: AsyncEng
     # One for the lock, one for the rows, and two that each revision takes.
     own = create_engine(engine.url.render_as_string(hide_password=False), pool_size=4, for_migrations=True)
     try:
-        await Adoption(own, schema, request, print, progress).run()
+        await adopt(Run(own, schema, request, print, progress, Findings(request.folder)))
     except (AdoptionRefused, AdoptionUnfinished, BackupFailed, SkuMapInvalid, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service.adoption.adopt import Adoption, Request
+from inventory_service.adoption.adopt import adopt as adopt_database
+from inventory_service.adoption.findings import Findings
+from inventory_service.adoption.run import Request, Run
 from inventory_service.commands.progress import progress
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
@@ -38,7 +40,7 @@ def adopt(engine: AsyncEngine, folder: Path) -> Adopt:
     async def run(**asked: Any) -> str:
         told: list[str] = []
         request = Request(folder=folder, **asked)
-        await Adoption(engine, SCHEMA, request, told.append, progress).run()
+        await adopt_database(Run(engine, SCHEMA, request, told.append, progress, Findings(folder)))
         return "\n".join(told)
 
     return run

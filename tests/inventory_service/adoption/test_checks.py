@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service.adoption.adopt import AdoptionRefused
 from inventory_service.adoption.expectations import TAKEN_TABLES
+from inventory_service.adoption.run import AdoptionRefused
 from inventory_service.adoption.sku_map import SkuMapInvalid
 from inventory_service.persistence.tables import metadata
 from tests.inventory_service.adoption.conftest import Adopt

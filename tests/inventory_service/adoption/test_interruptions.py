@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service.adoption.adopt import AdoptionUnfinished
+from inventory_service.adoption.run import AdoptionUnfinished
 from tests.inventory_service.adoption.command import Command
 from tests.inventory_service.adoption.conftest import SCHEMA, Adopt
 from tests.inventory_service.adoption.legacy_database import PHASE_2, Legacy, lay_out, state
