@@ -5,6 +5,7 @@ import csv
 import io
 import os
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -213,3 +214,10 @@ async def test_a_folder_that_is_not_there_is_told_before_anything_is_done(
         await archive("--folder", str(archive.folder / "nowhere"))
 
     assert await ledger.state() == before
+
+
+async def test_a_database_at_another_schema_is_left_alone(postgres_url: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        CommandFailed, match=r"the schema is at nothing, this build expects \d+: migrate first"
+    ):
+        await ArchiveCommand(postgres_url, tmp_path)()

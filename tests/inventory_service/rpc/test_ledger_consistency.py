@@ -1,9 +1,10 @@
 """The ledger is checked with all its parts: months in the archive, stocks that are gone, stocks nobody knows."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from inventory_service.persistence.ledger_partitions import LEDGER_STAYS
@@ -17,9 +18,11 @@ STRANGER = "00000000-0000-0000-0000-0000000000aa"
 
 
 @pytest.fixture
-def ledger(inventory: Inventory) -> Ledger:
-    """The ledger behind the service's back."""
-    return Ledger(inventory.engine)
+async def ledger(inventory: Inventory) -> AsyncIterator[Ledger]:
+    """The ledger behind the service's back; what a test damages is cleared away."""
+    ledger = Ledger(inventory.engine)
+    yield ledger
+    await ledger.clear()
 
 
 async def test_movements_of_a_stock_that_nobody_knows_are_found(inventory: Inventory, ledger: Ledger) -> None:
@@ -31,14 +34,6 @@ async def test_movements_of_a_stock_that_nobody_knows_are_found(inventory: Inven
     await ledger.execute(add, id=STRANGER)
 
     assert f"{STRANGER}: quantity is 0, the sum of its movements is 4" in await inventory.findings()
-    await ledger.execute("DELETE FROM inventory.stock_movement WHERE stock_id = :id", id=STRANGER)
-    await ledger.execute("DELETE FROM inventory.uncounted_movement WHERE sku = :id", id=STRANGER)
-    await ledger.execute("DELETE FROM analytics.daily_stock_fact WHERE sku = :id", id=STRANGER)
-    await ledger.execute("DELETE FROM analytics.daily_status_fact")
-    await ledger.execute("DELETE FROM analytics.daily_stock_fact")
-    await ledger.execute("DELETE FROM inventory.stock_movement")
-    await ledger.execute("UPDATE inventory.stock SET quantity = 0")
-    await ledger.execute("DELETE FROM inventory.uncounted_movement")
 
 
 async def test_a_removed_stock_has_movements_that_come_to_nothing(
@@ -57,7 +52,6 @@ async def test_a_removed_stock_has_movements_that_come_to_nothing(
     await ledger.execute(balance, id=stock_id)
 
     assert await inventory.findings() == ["A: quantity is 0, the sum of its movements is 3"]
-    await ledger.execute("DELETE FROM inventory.stock_movement_balance")
 
 
 async def test_balances_are_part_of_the_sum_of_every_stock_however_many_there_are(
@@ -77,7 +71,6 @@ async def test_balances_are_part_of_the_sum_of_every_stock_however_many_there_ar
     await ledger.execute("UPDATE inventory.stock_movement_balance SET quantity = quantity - 1")
 
     assert len(await inventory.findings()) == 1200
-    await ledger.execute("TRUNCATE inventory.stock_movement_balance, inventory.stock CASCADE")
 
 
 async def test_a_month_does_not_leave_while_a_snapshot_that_counts_it_is_read(
@@ -97,16 +90,20 @@ async def test_a_month_does_not_leave_while_a_snapshot_that_counts_it_is_read(
 
     reading = asyncio.create_task(transactions.read(read, one_snapshot=True))
     await taken.wait()
+    try:
+        await archiver_is_kept_waiting(ledger)
+    finally:
+        leave.set()
+
+    assert await reading == (11, 11)
+
+
+async def archiver_is_kept_waiting(ledger: Ledger) -> None:
+    """Tries to detach January, for a tenth of a second."""
     async with ledger.engine.connect() as archiver:
-        await archiver.execute(select(text("set_config('lock_timeout', '100ms', false)")))
+        await archiver.execute(text("SET LOCAL lock_timeout = '100ms'"))
         with pytest.raises(DBAPIError) as refused:
             await archiver.exec_driver_sql(
                 "ALTER TABLE inventory.stock_movement DETACH PARTITION inventory.stock_movement_2024_01"
             )
-        assert lock_wait_ended(refused.value)
-        await archiver.rollback()
-        await archiver.invalidate()
-    leave.set()
-
-    assert await reading == (11, 11)
-    await ledger.clear()
+    assert lock_wait_ended(refused.value)
