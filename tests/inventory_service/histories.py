@@ -15,13 +15,12 @@ CALLERS = ("merchant:7", "merchant:7", "merchant:7", "merchant:8", "system:deliv
 REASONS = [movement_pb2.MOVEMENT_REASON_RECEIVED, movement_pb2.MOVEMENT_REASON_RETURNED]
 REASONS += [movement_pb2.MOVEMENT_REASON_LOST, movement_pb2.MOVEMENT_REASON_TRANSFER]
 STATUSES = [value for value in stock_pb2.StockStatus.values() if value]
+STATUSES += [stock_pb2.STOCK_STATUS_IN_STOCK, stock_pb2.STOCK_STATUS_PRESALE] * 4
 PLATFORMS = [stock_pb2.PLATFORM_EBAY, stock_pb2.PLATFORM_GOAT]
 
 Calls = st.SearchStrategy[Call]
 callers = st.sampled_from(CALLERS)
 skus = st.sampled_from(SKUS)
-units = st.integers(1, 4)
-quantities = st.dictionaries(st.sampled_from(SKUS[:3]), units, min_size=1, max_size=2)
 ttls = st.sampled_from([Duration(seconds=60), Duration(seconds=3600)])
 
 
@@ -33,21 +32,25 @@ def caller_metadata(call: Call) -> Sequence[tuple[str, str]]:
 
 def calls(books: Books) -> Calls:
     """Any call; most are upon reservations, and most of those upon one that is open."""
-    known = list(books.holds)
+    known, open_ = list(books.holds), _open(books)
     fresh = st.just(f"r{len(known)}")
-    open_ = st.sampled_from(_open(books)) if _open(books) else fresh
-    return st.one_of(
-        reserving(fresh),
-        reserving(fresh),
-        reserving(st.sampled_from(known) if known else fresh),
-        open_.flatmap(lambda key: resolving(books, key)),
-        open_.flatmap(lambda key: resolving(books, key)),
-        open_.flatmap(lambda key: resolving(books, key)),
-        (st.sampled_from(known) | fresh if known else fresh).flatmap(lambda key: resolving(books, key)),
-        skus.flatmap(lambda sku: changing(books, sku)),
-        skus.flatmap(lambda sku: changing(books, sku)),
-        skus.flatmap(lambda sku: changing(books, sku)),
-    )
+    kinds = ["reserve"] * 5 + ["change"] * 5 + ["unknown"]
+    kinds += ["resolve"] * 7 if open_ else []
+    kinds += ["resolve late", "reserve again"] if known else []
+
+    def of_kind(kind: str) -> Calls:
+        match kind:
+            case "reserve":
+                return reserving(books, fresh)
+            case "reserve again":
+                return reserving(books, st.sampled_from(known))
+            case "change":
+                return skus.flatmap(lambda sku: changing(books, sku))
+            case _:
+                keys = {"resolve": open_, "resolve late": known}.get(kind)
+                return (st.sampled_from(keys) if keys else fresh).flatmap(lambda key: resolving(books, key))
+
+    return st.sampled_from(kinds).flatmap(of_kind)
 
 
 def pairs(books: Books) -> st.SearchStrategy[tuple[Call, Call]]:
@@ -59,8 +62,10 @@ def pairs(books: Books) -> st.SearchStrategy[tuple[Call, Call]]:
     return st.one_of(st.tuples(calls(books), calls(books)), *rivals)
 
 
-def reserving(keys: st.SearchStrategy[str]) -> Calls:
-    """ReserveStock; lines of one sku may come twice."""
+def reserving(books: Books, keys: st.SearchStrategy[str]) -> Calls:
+    """ReserveStock of a few units, or of about all that can be had; lines of one sku may come twice."""
+    wishes = {sku: st.sampled_from([1, 2, 3] * 2 + _limits(books, sku)) for sku in SKUS[:3]}
+    quantities = st.fixed_dictionaries({}, optional=wishes).filter(bool)
 
     def reserve(key: str, holder: str, wanted: dict[str, int], twice: bool, ttl: Any, caller: str) -> Call:
         request = reservation_pb2.ReserveStockRequest(reservation_id=key, holder=holder, lines=lines(wanted))
@@ -80,8 +85,8 @@ def resolving(books: Books, key: str) -> Calls:
     hold = books.holds.get(key)
     stale = st.sampled_from(_etags(hold.version if hold else 1))
     # Now and then one unit more than is held.
-    within = {sku: st.integers(1, most + 1) for sku, most in hold.lines.items()} if hold else {}
-    parts = st.fixed_dictionaries({}, optional=within)
+    within = {sku: st.integers(0, most + 1) for sku, most in hold.lines.items()} if hold else {}
+    parts = st.fixed_dictionaries(within).map(lambda part: {sku: n for sku, n in part.items() if n})
 
     def commit(part: dict[str, int], etag: str, caller: str) -> Call:
         request = reservation_pb2.CommitReservationRequest(reservation_id=key, lines=lines(part), etag=etag)
@@ -96,12 +101,13 @@ def resolving(books: Books, key: str) -> Calls:
         return Call("ExtendReservation", request, caller)
 
     callers_ = st.sampled_from([hold.created_by] * 6 + list(CALLERS)) if hold else callers
-    return st.one_of(
-        st.builds(commit, st.just({}), stale, callers_),
-        st.builds(commit, parts, stale, callers_),
-        st.builds(release, stale, callers_),
-        st.builds(extend, ttls, stale, callers_),
-    )
+    verbs = {
+        "whole": st.builds(commit, st.just({}), stale, callers_),
+        "part": st.builds(commit, parts, stale, callers_),
+        "release": st.builds(release, stale, callers_),
+        "extend": st.builds(extend, ttls, stale, callers_),
+    }
+    return st.sampled_from(["whole", "part", "part", "release", "extend"]).flatmap(lambda verb: verbs[verb])
 
 
 def changing(books: Books, sku: str) -> Calls:
@@ -133,11 +139,11 @@ def changing(books: Books, sku: str) -> Calls:
         return Call("EndListing", request)
 
     platforms = st.sampled_from(PLATFORMS)
-    deltas = st.integers(-12, 12).filter(bool) | st.just(-quantity or 1)
+    deltas = st.integers(-9, 15).filter(bool) | st.sampled_from([-n for n in _limits(books, sku)])
     return st.one_of(
         st.builds(adjust, deltas, st.sampled_from(REASONS), etags),
         st.builds(adjust, deltas, st.sampled_from(REASONS), etags),
-        st.builds(count, st.integers(0, 12), st.sampled_from([quantity, quantity, quantity + 1])),
+        st.builds(count, st.integers(0, 20), st.sampled_from([quantity, quantity, quantity + 1])),
         st.builds(change_status, st.sampled_from(STATUSES), etags),
         st.builds(add, platforms, listing_ids, etags),
         st.builds(end, platforms, listing_ids),
@@ -156,3 +162,12 @@ def _etags(version: int) -> list[str]:
 
 def _open(books: Books) -> list[str]:
     return [key for key, hold in books.holds.items() if hold.state == "HELD"]
+
+
+def _limits(books: Books, sku: str) -> list[int]:
+    """What can be had of a stock at once, with and without the holds that are due; and a unit more."""
+    if sku not in books.shelves:
+        return [1]
+    free = books.shelves[sku].quantity - books.reserved(sku)
+    due = sum(hold.lines.get(sku, 0) for hold in books.holds.values() if hold.due)
+    return [most for most in (free, free + 1, free + due, free + due + 1) if most > 0]

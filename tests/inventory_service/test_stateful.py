@@ -39,8 +39,8 @@ from tests.support.databases import fresh_database
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 PROFILE = settings(
-    max_examples=150 if LONG else 8,
-    stateful_step_count=100 if LONG else 50,
+    max_examples=150 if LONG else 10,
+    stateful_step_count=100 if LONG else 60,
     derandomize=not LONG,
     database=None,
     deadline=None,
@@ -48,7 +48,7 @@ PROFILE = settings(
     suppress_health_check=list(HealthCheck),
 )
 OPENING = {"A": 30, "B": 12, "C": 6}
-STEPS = ["call"] * 6 + ["two at once"] * 3 + ["time passes"] * 2 + ["repeat", "sweep"]
+STEPS = ["call"] * 6 + ["two at once"] * 3 + ["time passes"] * 3 + ["repeat", "sweep"]
 
 
 class World:
