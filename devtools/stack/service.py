@@ -13,7 +13,8 @@ from servicekit.health import check
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / ".local"
 HOST = "127.0.0.1"
-START_SECONDS = 30.0
+# Ample, for machines that are busy: a service that ends is noticed at once.
+START_SECONDS = 60.0
 # What a service says when somebody has its port.
 CANNOT_LISTEN = "cannot listen on"
 # Longer than a drain: what is in flight may take its whole deadline.

@@ -26,7 +26,7 @@ class PrivateCheckout:
         """Runs one development command to its end, with some variables beside the usual ones."""
         command = [sys.executable, "-m", "devtools", *arguments]
         return subprocess.run(
-            command, cwd=self.root, env=self._usual | variables, capture_output=True, text=True, timeout=180
+            command, cwd=self.root, env=self._usual | variables, capture_output=True, text=True, timeout=300
         )
 
     def begin(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:

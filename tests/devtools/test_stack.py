@@ -97,7 +97,7 @@ async def test_two_at_once_share_one_stack_and_the_second_says_that_it_waits(
 ) -> None:
     given = {"INVENTORY_DATABASE_URL": postgres_url, "DELIVERY_DATABASE_URL": mariadb_url}
     ups = [checkout.begin("up", **given) for _ in range(2)]
-    said = [up.communicate(timeout=180) for up in ups]
+    said = [up.communicate(timeout=300) for up in ups]
 
     assert [up.returncode for up in ups] == [0, 0], said
     waits = [out for out, _ in said if out.startswith("  another command changes this stack: waiting")]
