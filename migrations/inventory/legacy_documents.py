@@ -81,7 +81,7 @@ def _listings(value: Any, known: Entry, zone: tzinfo) -> Iterator[Entry]:
             yield from _listings(item, known, zone)
     elif isinstance(value, dict):
         words = {_word(key) for key in value}
-        if wrapped := _wrapped(value):
+        if (wrapped := _wrapped(value)) is not None:
             yield from _listings(wrapped, known, zone)
         elif (
             not known and value and not words.intersection(LISTING_WORDS["platform"]) and _by_platform(value)
@@ -162,7 +162,7 @@ def _changes(value: Any, known: Entry, zone: tzinfo) -> Iterator[Entry]:
         for item in value:
             yield from _changes(item, known, zone)
     elif isinstance(value, dict):
-        if wrapped := _wrapped(value):
+        if (wrapped := _wrapped(value)) is not None:
             yield from _changes(wrapped, known, zone)
         elif not known and value and all(_time(key, zone) for key in value):
             # The engine keeps an object's keys in an order of its own.
