@@ -208,6 +208,10 @@ class Tallies(Protocol):
         """The sum of the lines that are marked open, and of those whose reservation is."""
         ...
 
+    async def alerts(self, after: UUID, size: int) -> list[Tally]:
+        """The open alerts of low stock, none or one, and how many its threshold asks for."""
+        ...
+
 
 class UnitOfWork(Protocol):
     """One transaction over the books; `now` is the database's time at its beginning."""

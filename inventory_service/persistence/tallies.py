@@ -6,6 +6,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import Tally
+from inventory_service.domain.stock import SELLABLE
 
 # Quantity and sum are read by one statement, so that a change between them cannot look like a fault, nor a month
 # that is archived at the same time. The sums are taken over the range of ids: movements of a stock that nobody
@@ -60,6 +61,26 @@ _LINES = text("""
     GROUP BY stock.id, stock.sku ORDER BY stock.id
 """)
 
+# What the schema's judge of low stock decides, said again. Above the threshold and within the margin both are right.
+_ALERTS = text("""
+    SELECT id, sku, alerts AS recorded, CASE
+        WHEN applying THEN alerts
+        WHEN threshold IS NULL OR available > threshold + (threshold + 9) / 10 THEN 0
+        WHEN available <= threshold THEN 1
+        ELSE alerts END AS counted
+    FROM (
+        SELECT stock.id, stock.sku, stock.quantity - stock.reserved_quantity AS available,
+            (alert.alert_id IS NOT NULL)::integer AS alerts,
+            own.stock_id IS NULL AND everywhere.applied_to IS NOT NULL AS applying,
+            CASE WHEN stock.status = ANY (CAST(:sellable AS text[]))
+            THEN COALESCE(own.threshold, everywhere.threshold) END AS threshold
+        FROM (SELECT * FROM inventory.stock WHERE id > :after ORDER BY id LIMIT :size) stock
+        LEFT JOIN inventory.stock_threshold own ON own.stock_id = stock.id
+        LEFT JOIN inventory.stock_threshold_default everywhere ON true
+        LEFT JOIN inventory.stock_alert alert ON alert.stock_id = stock.id AND alert.end_time IS NULL
+    ) judged ORDER BY id
+""").bindparams(sellable=[status.value for status in SELLABLE])
+
 
 class SqlTallies:
     """Sums over one connection; each method answers at most `size` stocks whose ids come after `after`."""
@@ -79,6 +100,10 @@ class SqlTallies:
     async def lines(self, after: UUID, size: int) -> list[Tally]:
         """The sum of the lines that are marked open, and of those whose reservation is."""
         return await self._tallies(_LINES, after, size)
+
+    async def alerts(self, after: UUID, size: int) -> list[Tally]:
+        """The open alerts of low stock, none or one, and how many its threshold asks for."""
+        return await self._tallies(_ALERTS, after, size)
 
     async def _tallies(self, query: TextClause, after: UUID, size: int) -> list[Tally]:
         rows = await self._connection.execute(query, {"after": after, "size": size})

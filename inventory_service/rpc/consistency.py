@@ -28,6 +28,9 @@ def consistency_checks(transactions: Transactions[U]) -> Mapping[str, Consistenc
         "lines": check(
             "lines", lambda uow: uow.tallies.lines, "open_lines", "the sum of those of open holds"
         ),
+        "alerts": check(
+            "alerts", lambda uow: uow.tallies.alerts, "open_alerts", "the number that its threshold asks for"
+        ),
         "partitions": partitions_check(transactions),
         "daily_facts": daily_facts_check(transactions),
     }

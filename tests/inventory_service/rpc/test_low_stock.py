@@ -48,7 +48,7 @@ async def low(inventory: Inventory) -> dict[str, tuple[int, int]]:
 
 
 async def write(inventory: Inventory, quantity: int) -> None:
-    """Changes the only stock past the service and its ledger."""
+    """Changes the stocks past the service and its ledger."""
     async with inventory.engine.begin() as connection:
         await connection.execute(WRITTEN, {"quantity": quantity})
 
@@ -192,6 +192,34 @@ async def test_a_command_that_judged_by_the_old_global_threshold_is_not_missed(
 
     assert await low(inventory) == {"A": (1, 2)}
     await write(inventory, 9)
+
+
+async def test_a_stock_that_is_made_low_is_low_at_once(
+    inventory: Inventory, transactions: Transactions[SqlUnitOfWork]
+) -> None:
+    await set_threshold(inventory, threshold=2)
+    await apply_default(transactions)
+
+    await inventory.create("A", 2)
+
+    assert await low(inventory) == {"A": (2, 2)}
+
+
+async def test_stocks_that_were_changed_unjudged_are_found_by_name(inventory: Inventory) -> None:
+    for sku, units in (("A", 9), ("B", 1)):
+        await inventory.create(sku, units)
+        await set_threshold(inventory, sku, 5)
+
+    async with inventory.engine.begin() as connection:
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        await connection.execute(text("UPDATE inventory.stock SET quantity = 10 - quantity"))
+    found = [finding for finding in await inventory.findings() if "alerts" in finding]
+    await write(inventory, 9)
+    async with inventory.engine.begin() as connection:
+        await connection.execute(text("UPDATE inventory.stock SET quantity = 1 WHERE sku = 'B'"))
+
+    wanted = "the number that its threshold asks for is"
+    assert sorted(found) == [f"A: open_alerts is 0, {wanted} 1", f"B: open_alerts is 1, {wanted} 0"]
 
 
 async def test_a_new_threshold_judges_anew_without_the_margin(inventory: Inventory) -> None:

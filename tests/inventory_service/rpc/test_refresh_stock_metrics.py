@@ -67,6 +67,7 @@ async def test_readers_go_on_while_a_refresh_takes_its_time(inventory: Inventory
 async def test_callers_that_meet_a_refresh_get_its_time(pair: tuple[Inventory, Inventory]) -> None:
     first, second = pair
     await first.create("A", 1)
+    before = await refresh(first)
 
     async with stocks_locked(first.engine):
         leader = asyncio.create_task(refresh(first))
@@ -77,6 +78,7 @@ async def test_callers_that_meet_a_refresh_get_its_time(pair: tuple[Inventory, I
 
     times = {await leader, *await asyncio.gather(*followers)}
     assert len(times) == 1
+    assert min(times) > before
     assert await calculated_times(first.engine) == times
 
 
