@@ -40,7 +40,9 @@ async def run(arguments: argparse.Namespace, settings: Client) -> int:
 
     async def work(service: Connection) -> int:
         with _writable(arguments.file) as file, progress("export", None) as advance:
-            return await _export(service, request, file, advance)
+            stocks = await _export(service, request, file, advance)
+        print(f"exported {stocks} stock{'' if stocks == 1 else 's'}", file=sys.stderr)
+        return 0
 
     try:
         return await connection.call(arguments, settings, work, "the export is not complete; repeat it")
@@ -59,13 +61,16 @@ EXPORT = Command("export", "write stocks to a CSV file, through the service", ad
 async def _export(
     service: Connection, request: pb.ExportStocksRequest, file: TextIO, advance: Callable[[int], None]
 ) -> int:
+    """Answers how many stocks were written."""
+    stocks = 0
     records = csv.writer(file)
     records.writerow(stock_csv.COLUMNS)
     async for answer in service.stub.ExportStocks(request, metadata=service.metadata, timeout=MOST_SECONDS):
         records.writerow(stock_csv.record(answer.stock))
+        stocks += 1
         advance(1)
     file.flush()
-    return 0
+    return stocks
 
 
 @contextmanager

@@ -87,8 +87,9 @@ def _count_sound(path: Path) -> int | None:
             print(found, file=sys.stderr)
     if not problems:
         return rows
+    some = "1 problem" if problems == 1 else f"{problems} problems"
     more = f", {problems - MOST_TOLD} more than are shown" if problems > MOST_TOLD else ""
-    print(f"import failed: the file has {problems} problems{more}; nothing was sent", file=sys.stderr)
+    print(f"import failed: the file has {some}{more}; nothing was sent", file=sys.stderr)
     return None
 
 

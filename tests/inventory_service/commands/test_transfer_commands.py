@@ -166,7 +166,7 @@ async def test_a_file_that_cannot_be_read_is_not_sent(
 
     assert await run(IMPORT, address, csv_file(content)) == 2
 
-    assert "the file has 1 problems; nothing was sent" in capsys.readouterr().err
+    assert "the file has 1 problem; nothing was sent" in capsys.readouterr().err
     assert await inventory.everything() == before
 
 
@@ -206,6 +206,7 @@ async def test_the_commands_are_joined_by_a_pipe(inventory: Inventory, address: 
     assert sorted(err.decode().splitlines()) == [
         "export: begins",
         "export: done",
+        "exported 1 stock",
         "import: 1 to do",
         "import: done",
     ]
