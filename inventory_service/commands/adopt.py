@@ -31,8 +31,8 @@ def _adopt_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="check and report; change nothing")
     parser.add_argument(
         "--backup",
-        type=Path,
-        default=Path("backups"),
+        type=_folder,
+        default="backups",
         metavar="FOLDER",
         help="where the backup goes (./backups)",
     )
