@@ -20,7 +20,7 @@ def dev(checkout: PrivateCheckout, *arguments: str) -> subprocess.CompletedProce
         env={**environment, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 
