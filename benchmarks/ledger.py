@@ -33,6 +33,7 @@ from servicekit.transactions import Transactions
 RESULTS = Path(__file__).parent / "results/ledger.txt"
 MONTHS = (LedgerMonth(2024, 1), LedgerMonth(2024, 2))
 BATCH = 100_000
+IDLE_SECONDS = 20
 MERCHANT = (("actor-role", "merchant"), ("actor-id", "7"))
 
 FILL = (
@@ -222,6 +223,9 @@ async def measure(movements: int, stocks: int) -> list[str]:
             }
             async with serving(environment) as (address, pid), grpc.aio.insecure_channel(address) as channel:
                 bench = Bench(channel, pid, say)
+                async with bench.working() as longest:
+                    await asyncio.sleep(IDLE_SECONDS)
+                say(f"nothing beside them: longest waits in {IDLE_SECONDS} s: {told(longest)}")
                 await bench.check()
                 for arguments in ((), ("--drop",), ("restore", "2024-01")):
                     async with bench.working() as longest:
