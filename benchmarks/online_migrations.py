@@ -27,7 +27,6 @@ from servicekit.migrations import Schema
 RESULTS = Path(__file__).parent / "results/online_migrations.txt"
 SCHEMA = Schema("inventory")
 CLIENTS = ("old writer", "reader", "service")
-REST_SECONDS = 0.5
 
 Migrate = Callable[[str], Awaitable[None]]
 
@@ -86,12 +85,15 @@ async def run_process(url: str, revision: str) -> None:
 
 
 async def pass_through(
-    clients: Traffic, migrate: Migrate, tell: Callable[[Passage], None] = lambda passage: None
+    clients: Traffic,
+    migrate: Migrate,
+    tell: Callable[[Passage], None] = lambda passage: None,
+    rest_seconds: float = 0.5,
 ) -> list[Passage]:
-    """Applies every revision after 0001 beside the clients."""
+    """Applies every revision after 0001 beside the clients, with a rest before and after each."""
     passages = []
     for revision in [revision.id for revision in SCHEMA.history()][1:]:
-        await asyncio.sleep(REST_SECONDS)
+        await asyncio.sleep(rest_seconds)
         clients.look()
         begin = time.perf_counter()
         await migrate(revision)
@@ -99,7 +101,7 @@ async def pass_through(
         clients.has_counter = revision >= "0002"
         clients.has_ledger = revision >= "0005"
         # Who still waits is heard out.
-        await asyncio.sleep(REST_SECONDS)
+        await asyncio.sleep(rest_seconds)
         passages.append(Passage(revision, seconds, clients.look()))
         tell(passages[-1])
     return passages

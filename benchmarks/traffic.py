@@ -69,7 +69,7 @@ class Traffic:
         """One transaction of the old application, in its shapes."""
         n = str(dice.randint(1, self.rows))
         step = dice.choice((1, -1))
-        statements = {
+        statements: dict[str, tuple[str, dict[str, object]]] = {
             "insert": (
                 "INSERT INTO inventory.stock (product_id, size_id, quantity, status, location)"
                 " VALUES (gen_random_uuid(), gen_random_uuid(), 3, 'in_stock', 'NEW')",
@@ -119,9 +119,8 @@ class Traffic:
     async def read(self, dice: random.Random) -> None:
         """One look of the old application."""
         n = str(dice.randint(1, self.rows))
-        by_id = text(
-            f"SELECT id, product_id, quantity, status, location FROM inventory.stock WHERE id = {_ONE}"
-        )  # noqa: S608
+        columns = "id, product_id, quantity, status, location"
+        by_id = text(f"SELECT {columns} FROM inventory.stock WHERE id = {_ONE}")  # noqa: S608
         some = text("SELECT id, quantity, status FROM inventory.stock WHERE status = 'in_stock' LIMIT 10")
 
         async def work(connection: AsyncConnection) -> None:
