@@ -13,10 +13,11 @@ from inventory_service.domain.stock import SELLABLE
 # knows are found too.
 _LEDGER = text("""
     WITH known AS MATERIALIZED (
-        SELECT id FROM (
-            (SELECT id FROM inventory.stock WHERE id > :after ORDER BY id LIMIT :size)
+        SELECT * FROM (
+            (SELECT id, sku, quantity FROM inventory.stock WHERE id > :after ORDER BY id LIMIT :size)
             UNION ALL
-            (SELECT stock_id FROM inventory.removed_stock WHERE stock_id > :after ORDER BY stock_id LIMIT :size)
+            (SELECT stock_id, sku, 0 FROM inventory.removed_stock
+             WHERE stock_id > :after ORDER BY stock_id LIMIT :size)
         ) named ORDER BY id LIMIT :size
     ), range AS (
         SELECT CASE WHEN (SELECT count(*) FROM known) < :size THEN 'ffffffff-ffff-ffff-ffff-ffffffffffff'
@@ -30,13 +31,9 @@ _LEDGER = text("""
             WHERE stock_id > :after AND stock_id <= (SELECT last FROM range)
         ) entry GROUP BY stock_id
     )
-    SELECT COALESCE(known.id, entered.stock_id) AS id,
-        COALESCE(stock.sku, removed.sku, entered.stock_id::text) AS sku,
-        COALESCE(stock.quantity, 0) AS recorded, COALESCE(entered.units, 0) AS counted
-    FROM known FULL JOIN entered ON entered.stock_id = known.id
-    LEFT JOIN inventory.stock ON stock.id = COALESCE(known.id, entered.stock_id)
-    LEFT JOIN inventory.removed_stock removed ON removed.stock_id = COALESCE(known.id, entered.stock_id)
-    ORDER BY 1
+    SELECT COALESCE(id, stock_id) AS id, COALESCE(sku, stock_id::text) AS sku,
+        COALESCE(quantity, 0) AS recorded, COALESCE(units, 0) AS counted
+    FROM known FULL JOIN entered ON stock_id = id ORDER BY 1
 """)
 
 # A stock can have more movements than are summed within the limit of a call's statements.
