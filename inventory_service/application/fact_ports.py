@@ -25,6 +25,10 @@ class Progress:
     through_time: datetime
 
 
+FactKey = tuple[str, date, str]
+"""The sku, day and column of one number."""
+
+
 class DailyFacts(Protocol):
     """The daily facts. They follow the ledger; no command waits for them."""
 
@@ -56,14 +60,18 @@ class DailyFacts(Protocol):
         """At most `size` facts that come after the one with this day, status and platform."""
         ...
 
-    async def next_day(self, after: date) -> date | None:
-        """The first day after this one on which the ledger has movements."""
+    async def names(self, after: str, size: int) -> Sequence[str]:
+        """At most `size` skus that come after this one, of stocks that are there and of those that were."""
         ...
 
     async def differences_by_stock(
-        self, day: date, after: tuple[str, str], size: int
+        self, skus: Sequence[str], after: FactKey, size: int
     ) -> Sequence[FactDifference]:
-        """At most `size` differences of a day that come after the one with this sku and column."""
+        """At most `size` differences between facts and ledger of these stocks that come after this one."""
+        ...
+
+    async def next_day(self, after: date) -> date | None:
+        """The first day after this one of which there are facts."""
         ...
 
     async def differences_by_status(self, day: date) -> Sequence[FactDifference]:

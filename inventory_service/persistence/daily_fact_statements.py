@@ -55,9 +55,11 @@ COUNT = text("""
     SELECT count(*) FROM note
 """)
 
-NEXT_DAY = text("""
-    SELECT (min(create_time) AT TIME ZONE 'UTC')::date FROM inventory.stock_movement
-    WHERE create_time >= CAST(:after AS date)::timestamp AT TIME ZONE 'UTC' + interval '1 day'
+NAMES = text("""
+    (SELECT sku FROM inventory.stock WHERE sku > :after ORDER BY sku LIMIT :size)
+    UNION
+    (SELECT sku FROM inventory.removed_stock WHERE sku > :after ORDER BY sku LIMIT :size)
+    ORDER BY sku LIMIT :size
 """)
 
 # One statement sees ledger, notes and facts at one instant. What is noted and not counted is on its way. Of an
@@ -65,39 +67,43 @@ NEXT_DAY = text("""
 DIFFERENCES_BY_STOCK = text("""
     WITH meaning AS (
         SELECT * FROM unnest(CAST(:reasons AS text[]), CAST(:columns AS text[])) AS meaning (reason, column_name)
+    ), name AS (
+        SELECT id AS stock_id, sku FROM inventory.stock WHERE sku = ANY(CAST(:skus AS text[]))
+        UNION ALL
+        SELECT stock_id, sku FROM inventory.removed_stock WHERE sku = ANY(CAST(:skus AS text[]))
     ), entered AS (
-        SELECT COALESCE(stock.sku, removed.sku, movement.stock_id::text) AS sku,
+        SELECT sku, (create_time AT TIME ZONE 'UTC')::date AS day,
             COALESCE(column_name, 'adjusted_quantity') AS column_name,
             sum(CASE column_name WHEN 'sold_quantity' THEN -delta ELSE delta END) AS units
-        FROM inventory.stock_movement movement
-        LEFT JOIN meaning USING (reason)
-        LEFT JOIN inventory.stock ON stock.id = movement.stock_id
-        LEFT JOIN inventory.removed_stock removed ON removed.stock_id = movement.stock_id
-        WHERE movement.create_time >= CAST(:day AS date)::timestamp AT TIME ZONE 'UTC'
-            AND movement.create_time < CAST(:day AS date)::timestamp AT TIME ZONE 'UTC' + interval '1 day'
-        GROUP BY 1, 2
+        FROM name JOIN inventory.stock_movement USING (stock_id) LEFT JOIN meaning USING (reason)
+        GROUP BY 1, 2, 3
     ), stated AS (
-        SELECT sku, column_name, sum(units) AS units FROM (
-            SELECT sku, column_name, units
+        SELECT sku, day, column_name, sum(units) AS units FROM (
+            SELECT sku, day, column_name, units
             FROM analytics.daily_stock_fact CROSS JOIN LATERAL (VALUES
                 ('received_quantity', received_quantity), ('sold_quantity', sold_quantity),
                 ('returned_quantity', returned_quantity), ('adjusted_quantity', adjusted_quantity)
             ) AS value (column_name, units)
-            WHERE day = :day
+            WHERE sku = ANY(CAST(:skus AS text[]))
             UNION ALL
-            SELECT sku, COALESCE(column_name, 'adjusted_quantity'),
+            SELECT sku, (create_time AT TIME ZONE 'UTC')::date, COALESCE(column_name, 'adjusted_quantity'),
                 CASE column_name WHEN 'sold_quantity' THEN -delta ELSE delta END
-            FROM inventory.uncounted_movement note LEFT JOIN meaning USING (reason)
-            WHERE note.create_time >= CAST(:day AS date)::timestamp AT TIME ZONE 'UTC'
-                AND note.create_time < CAST(:day AS date)::timestamp AT TIME ZONE 'UTC' + interval '1 day'
-        ) AS part GROUP BY 1, 2
+            FROM inventory.uncounted_movement LEFT JOIN meaning USING (reason)
+            WHERE sku = ANY(CAST(:skus AS text[]))
+        ) AS part GROUP BY 1, 2, 3
     )
-    SELECT sku, column_name, COALESCE(stated.units, 0) AS recorded, COALESCE(entered.units, 0) AS counted
-    FROM stated FULL JOIN entered USING (sku, column_name)
+    SELECT sku, day, column_name, COALESCE(stated.units, 0) AS recorded, COALESCE(entered.units, 0) AS counted
+    FROM stated FULL JOIN entered USING (sku, day, column_name)
     WHERE COALESCE(stated.units, 0) <> COALESCE(entered.units, 0)
-        AND NOT EXISTS (SELECT FROM inventory.archived_month WHERE month = date_trunc('month', CAST(:day AS date)))
-        AND (sku, column_name) > (CAST(:sku AS text) COLLATE "C", CAST(:column AS text))
-    ORDER BY sku, column_name LIMIT :size
+        AND NOT EXISTS (SELECT FROM inventory.archived_month WHERE month = date_trunc('month', day))
+        AND (sku, day, column_name)
+            > (CAST(:sku AS text) COLLATE "C", CAST(:day AS date), CAST(:column AS text))
+    ORDER BY sku, day, column_name LIMIT :size
+""")
+
+NEXT_DAY = text("""
+    SELECT LEAST((SELECT min(day) FROM analytics.daily_stock_fact WHERE day > :after),
+        (SELECT min(day) FROM analytics.daily_status_fact WHERE day > :after))
 """)
 
 DIFFERENCES_BY_STATUS = text("""

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, Table, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory_service.application.fact_ports import FactFilter
+from inventory_service.application.fact_ports import FactFilter, FactKey
 from inventory_service.domain.daily_fact import FACT_COLUMNS, DailyFact, FactColumn, FactDifference
 from inventory_service.domain.stock import Platform, StockStatus
 from inventory_service.persistence import daily_fact_statements as statements
@@ -74,18 +74,23 @@ class SqlDailyFacts:
             for row in await self._connection.execute(query)
         ]
 
-    async def next_day(self, after: date) -> date | None:
-        """The first day after this one on which the ledger has movements."""
-        day: date | None = (await self._connection.execute(statements.NEXT_DAY, {"after": after})).scalar()
-        return day
+    async def names(self, after: str, size: int) -> list[str]:
+        """At most `size` skus that come after this one, of stocks that are there and of those that were."""
+        found = await self._connection.execute(statements.NAMES, {"after": after, "size": size})
+        return list(found.scalars())
 
     async def differences_by_stock(
-        self, day: date, after: tuple[str, str], size: int
+        self, skus: Sequence[str], after: FactKey, size: int
     ) -> list[FactDifference]:
-        """At most `size` differences of a day that come after the one with this sku and column."""
-        values = {"day": day, "sku": after[0], "column": after[1], "size": size}
+        """At most `size` differences between facts and ledger of these stocks that come after this one."""
+        values = {"skus": skus, "sku": after[0], "day": after[1], "column": after[2], "size": size}
         rows = await self._connection.execute(statements.DIFFERENCES_BY_STOCK, _MEANING | values)
-        return [_difference(day, row.sku, row) for row in rows]
+        return [_difference(row.day, row.sku, row) for row in rows]
+
+    async def next_day(self, after: date) -> date | None:
+        """The first day after this one of which there are facts."""
+        day: date | None = (await self._connection.execute(statements.NEXT_DAY, {"after": after})).scalar()
+        return day
 
     async def differences_by_status(self, day: date) -> Sequence[FactDifference]:
         """Where the facts of a day by status and platform come to something else than those by stock."""

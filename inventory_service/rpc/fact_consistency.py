@@ -1,10 +1,11 @@
-"""The check that the daily facts come to what the ledger says, for every day of which it has movements."""
+"""The check that the daily facts come to what the ledger says, for every stock and day of it."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from functools import partial
 from typing import TypeVar
 
+from inventory_service.application.fact_ports import FactKey
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.domain.daily_fact import FactDifference
 from servicekit.ops import ConsistencyCheck, Finding
@@ -16,37 +17,47 @@ U = TypeVar("U", bound=UnitOfWork)
 
 
 def daily_facts_check(transactions: Transactions[U]) -> ConsistencyCheck:
-    """Walks the days, one a transaction. Facts of months that are no longer in the ledger are left alone."""
+    """Walks all stocks against the ledger, then all days; each look is a transaction of its own.
+
+    Facts of archived months, which the ledger does not have any more, are left alone.
+    """
 
     async def check() -> AsyncIterator[Finding]:
+        last = ""
+        while skus := await transactions.read(partial(_names, last)):
+            last = skus[-1]
+            async for difference in _by_stock(transactions, skus):
+                yield _finding(difference, difference.sku, "the sum of its movements")
         day = date.min
         while following := await transactions.read(partial(_next_day, day)):
             day = following
-            async for difference in _by_stock(transactions, day):
-                yield _finding(difference, difference.sku, "the sum of its movements")
             for difference in await transactions.read(partial(_by_status, day)):
                 yield _finding(difference, day.isoformat(), "the sum of those by sku")
 
     return check
 
 
-async def _by_stock(transactions: Transactions[U], day: date) -> AsyncIterator[FactDifference]:
-    after = ("", "")
+async def _by_stock(transactions: Transactions[U], skus: Sequence[str]) -> AsyncIterator[FactDifference]:
+    after: FactKey = ("", date.min, "")
     while True:
-        found = await transactions.read(partial(_stocks, day, after))
+        found = await transactions.read(partial(_differences, skus, after))
         for difference in found:
             yield difference
         if len(found) < CHUNK:
             return
-        after = (found[-1].sku, found[-1].column.value)
+        after = (found[-1].sku, found[-1].day, found[-1].column.value)
+
+
+async def _names(after: str, uow: UnitOfWork) -> Sequence[str]:
+    return await uow.daily_facts.names(after, CHUNK)
+
+
+async def _differences(skus: Sequence[str], after: FactKey, uow: UnitOfWork) -> Sequence[FactDifference]:
+    return await uow.daily_facts.differences_by_stock(skus, after, CHUNK)
 
 
 async def _next_day(after: date, uow: UnitOfWork) -> date | None:
     return await uow.daily_facts.next_day(after)
-
-
-async def _stocks(day: date, after: tuple[str, str], uow: UnitOfWork) -> Sequence[FactDifference]:
-    return await uow.daily_facts.differences_by_stock(day, after, CHUNK)
 
 
 async def _by_status(day: date, uow: UnitOfWork) -> Sequence[FactDifference]:

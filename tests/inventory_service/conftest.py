@@ -64,6 +64,24 @@ async def inventory(
 
 
 @pytest.fixture
+async def past_months(inventory: Inventory) -> AsyncIterator[None]:
+    """Partitions of the ledger for movements of March 2025 and early 2026, which no server makes ahead."""
+    months = [(2025, 3), *((2026, month) for month in (2, 3, 4, 5))]
+    tables = [f"inventory.stock_movement_{year}_{month:02}" for year, month in months]
+    async with inventory.engine.begin() as connection:
+        for table, (year, month) in zip(tables, months, strict=True):
+            await connection.exec_driver_sql(
+                f"CREATE TABLE {table} PARTITION OF inventory.stock_movement"
+                f" FOR VALUES FROM ('{year}-{month}-01 00:00Z') TO ('{year}-{month + 1}-01 00:00Z')"
+            )
+    yield
+    assert await inventory.findings() == []
+    await truncate(inventory.engine, [table.fullname for table in metadata.sorted_tables])
+    async with inventory.engine.begin() as connection:
+        await connection.exec_driver_sql(f"DROP TABLE {', '.join(tables)}")
+
+
+@pytest.fixture
 async def pair(inventory: Inventory, inventory_url: str) -> AsyncIterator[tuple[Inventory, Inventory]]:
     """Two servers on one database, the second one sweeping all the time."""
     settings = Settings(

@@ -6,6 +6,8 @@ from sqlalchemy import text
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.history import count_all, moved
 
+pytestmark = pytest.mark.usefixtures("past_months")
+
 
 async def change(inventory: Inventory, statement: str) -> None:
     """Changes rows as no service would."""
@@ -30,6 +32,11 @@ async def change(inventory: Inventory, statement: str) -> None:
             "UPDATE analytics.daily_stock_fact SET day = '2026-03-02' WHERE sku = 'B'",
             "UPDATE analytics.daily_stock_fact SET day = '2026-03-01' WHERE sku = 'B'",
             "B: returned_quantity of 2026-03-01 is 0, the sum of its movements is 2",
+        ),
+        (
+            "INSERT INTO analytics.daily_stock_fact VALUES ('2026-05-05', 'B', 3, 0, 0, 0)",
+            "DELETE FROM analytics.daily_stock_fact WHERE day = '2026-05-05'",
+            "B: received_quantity of 2026-05-05 is 3, the sum of its movements is 0",
         ),
         (
             "UPDATE analytics.daily_status_fact SET returned_quantity = 1",
@@ -92,5 +99,10 @@ async def test_facts_of_a_month_that_left_the_ledger_stay_and_are_no_finding(
     await count_all(inventory_url)
 
     await change(inventory, "DELETE FROM inventory.stock_movement")
+    assert len(await inventory.findings()) == 2
+
+    await change(
+        inventory, "INSERT INTO inventory.archived_month VALUES ('2025-03-01', 'file', 'hash', 2, 0, now())"
+    )
 
     assert await inventory.findings() == []

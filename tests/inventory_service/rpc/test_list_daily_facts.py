@@ -12,6 +12,8 @@ from inventory_service.domain.movement import MovementReason
 from tests.inventory_service.client import SHOP, Inventory, refused
 from tests.inventory_service.history import BY_SKU, count_all, facts, instant, moved
 
+pytestmark = pytest.mark.usefixtures("past_months")
+
 
 async def test_what_calls_do_is_found_by_sku_and_by_status_and_platform(
     inventory: Inventory, inventory_url: str
@@ -35,6 +37,7 @@ async def test_what_calls_do_is_found_by_sku_and_by_status_and_platform(
 async def test_each_reason_counts_in_its_column(
     inventory: Inventory, inventory_url: str, reason: MovementReason
 ) -> None:
+
     await inventory.create("A")
     await moved(inventory, "A", 9, "OTHER", "2026-03-01T12:00:00+00:00")
     await moved(inventory, "A", -2, reason.value, "2026-03-02T12:00:00+00:00")

@@ -14,6 +14,9 @@ from inventory_service.workers.fact_counting import BATCH, fact_counting
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.history import BY_SKU, count_all, counter, facts, instant, move
 
+pytestmark = pytest.mark.usefixtures("past_months")
+
+
 MANY = text("""
     INSERT INTO inventory.stock_movement (create_time, stock_id, delta, reason, actor)
     SELECT CAST(:start AS timestamptz) + make_interval(mins => n), id, 1, 'RECEIVED', 'test'
