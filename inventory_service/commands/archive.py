@@ -55,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(arguments: argparse.Namespace, settings: Archive) -> int:
     """Does what is asked. Raises CommandFailed."""
+    if arguments.archive_action and (arguments.before or arguments.dry_run or arguments.drop):
+        raise CommandFailed(f"--before, --dry-run and --drop are no options of {arguments.archive_action}")
     try:
         async with _work(arguments, settings) as work:
             if arguments.archive_action == "list":

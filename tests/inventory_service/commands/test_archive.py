@@ -93,6 +93,19 @@ async def test_a_dry_run_changes_nothing(
     assert list(archive.folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("option", [("--dry-run",), ("--drop",), ("--before", "2024-02")])
+async def test_options_of_archiving_are_refused_for_restoring(
+    ledger: Ledger, archive: ArchiveCommand, option: tuple[str, ...]
+) -> None:
+    await archive()
+    before = await ledger.state()
+
+    with pytest.raises(CommandFailed, match="no options of restore"):
+        await archive(*option, "restore", "2024-01")
+
+    assert await ledger.state() == before
+
+
 async def test_young_months_are_refused_and_stay(ledger: Ledger, archive: ArchiveCommand) -> None:
     before = await ledger.state()
     [(this_month,)] = await ledger.rows("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM')")
