@@ -1,9 +1,9 @@
-"""Import and export by the commands: rows a second, and the memory of server and command at two sizes.
+"""Import and export by the commands: rows a second, and time and memory of server and command at two sizes.
 
     python -m benchmarks.transfer [--rows 10000 100000] [--results FILE]
 
-Server, command and Postgres are processes of their own; each size has a fresh server and a fresh database. Memory is
-the most that a process ever had resident.
+Server, command and Postgres are processes of their own; each size has a fresh server and a fresh database. CPU is
+what the process itself used in the step, its start included; memory is the most that it ever had resident.
 """
 
 import argparse
@@ -26,7 +26,10 @@ from servicekit.migrations import Schema
 from tests.support.services import free_port
 
 RESULTS = Path(__file__).parent / "results/transfer.txt"
-HEAD = f"{'rows':>8}  {'step':<34} {'seconds':>8} {'rows/s':>8} {'command MiB':>12} {'server MiB':>11}"
+HEAD = (
+    f"{'rows':>8}  {'step':<34} {'seconds':>8} {'rows/s':>8}"
+    f" {'command CPU s':>14} {'MiB':>4} {'server CPU s':>13} {'MiB':>4}"
+)
 
 
 def write(path: Path, rows: int, quantity: int, *, doubles: bool = False) -> None:
@@ -56,8 +59,10 @@ async def serving(url: str) -> AsyncIterator[tuple[str, int]]:
     await process.wait()
 
 
-async def command(environment: Mapping[str, str], *words: str, expected: int = 0) -> tuple[float, float]:
-    """Runs a command; answers its seconds and its most MiB of memory."""
+async def command(
+    environment: Mapping[str, str], *words: str, expected: int = 0
+) -> tuple[float, float, float]:
+    """Runs a command; answers its seconds, those of CPU, and its most MiB of memory."""
     began = time.perf_counter()
     arguments = [sys.executable, "-m", "inventory_service", *words]
     quiet = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_WRONLY, 0) for stream in (1, 2)]
@@ -67,7 +72,7 @@ async def command(environment: Mapping[str, str], *words: str, expected: int = 0
     _, status, usage = await asyncio.to_thread(os.wait4, pid, 0)
     if os.waitstatus_to_exitcode(status) != expected:
         raise SystemExit(f"{' '.join(words)} ended with {os.waitstatus_to_exitcode(status)}")
-    return time.perf_counter() - began, usage.ru_maxrss / 1024
+    return time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def most_resident_mib(pid: int) -> float:
@@ -75,6 +80,12 @@ def most_resident_mib(pid: int) -> float:
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     assert found is not None
     return int(found[1]) / 1024
+
+
+def cpu_seconds(pid: int) -> float:
+    """The CPU that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def measure(rows: int, folder: Path, lines: list[str]) -> str:
@@ -97,10 +108,11 @@ async def measure(rows: int, folder: Path, lines: list[str]) -> str:
         async with serving(url) as (address, pid):
             for step, words in steps.items():
                 expected = 1 if "judge" in step else 0
-                seconds, mib = await command({"INVENTORY_ADDRESS": address}, *words, expected=expected)
+                before = cpu_seconds(pid)
+                seconds, cpu, mib = await command({"INVENTORY_ADDRESS": address}, *words, expected=expected)
                 lines.append(
-                    f"{rows:>8}  {step:<34} {seconds:>8.1f} {rows / seconds:>8.0f} {mib:>12.0f}"
-                    f" {most_resident_mib(pid):>11.0f}"
+                    f"{rows:>8}  {step:<34} {seconds:>8.1f} {rows / seconds:>8.0f} {cpu:>14.1f} {mib:>4.0f}"
+                    f" {cpu_seconds(pid) - before:>13.1f} {most_resident_mib(pid):>4.0f}"
                 )
                 print(lines[-1], flush=True)
     return described
