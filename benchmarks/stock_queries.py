@@ -2,8 +2,9 @@
 
     python -m benchmarks.stock_queries [--rows 1172 1000000] [--results FILE]
 
-The old tables are copied as they are at revision 0001, filled, with an index on each stock_id (which nobody says they
-had). Both sides stand in one database and are asked in turns; a time is the median of what the client waits.
+The old tables stand as revision 0001 makes them, with an index on each stock_id (which nobody says they had), and
+both sides are vacuumed. They stand in one database and are asked in turns; a time is the median of what the client
+waits.
 """
 
 import argparse
@@ -130,21 +131,32 @@ class Answer:
         return f"{self.question.name:42} {self.old_ms:11.3f} {self.our_ms:11.3f} {ratio:9.2f} {self.rows:8}"
 
 
+_CONSOLIDATED = """
+INSERT INTO inventory.stock (id, sku, product_id, size_id, quantity, reserved_quantity, purchase_price,
+    gross_purchase_price, vat_rate, status, roi_percentage, location, listed_on_platforms, status_history,
+    created_at, updated_at)
+SELECT s.id, s.id::text, s.product_id, s.size_id, s.quantity, COALESCE(m.reserved_quantity, 0), s.purchase_price,
+    COALESCE(s.gross_purchase_price, f.gross_purchase_price), s.vat_rate,
+    CASE WHEN s.status IN ('listed_stockx', 'reserved') THEN 'in_stock' ELSE s.status END, s.roi_percentage,
+    s.location, l.listed_on_platforms, l.status_history, s.created_at, s.updated_at
+FROM legacy.stock s LEFT JOIN legacy.stock_financial f ON f.stock_id = s.id
+LEFT JOIN legacy.stock_lifecycle l ON l.stock_id = s.id LEFT JOIN legacy.stock_metrics m ON m.stock_id = s.id
+"""
+
+
 async def prepare(engine: AsyncEngine, rows: int) -> None:
-    """Fills the old schema, keeps a copy of it, and migrates."""
+    """Fills the old schema, moves it aside, and enters what it says into ours: migrating is not measured here."""
     schema = Schema("inventory")
     await schema.upgrade(engine, "0001")
     await add_legacy_stocks(engine, rows)
     async with engine.begin() as connection:
-        await connection.execute(text("CREATE SCHEMA legacy"))
-        for table in ("stock", "stock_financial", "stock_lifecycle", "stock_metrics"):
-            await connection.execute(
-                text(f"CREATE TABLE legacy.{table} (LIKE inventory.{table} INCLUDING ALL)")
-            )
-            await connection.execute(
-                text(f"INSERT INTO legacy.{table} SELECT * FROM inventory.{table}")  # noqa: S608
-            )
+        await connection.execute(text("ALTER SCHEMA inventory RENAME TO legacy"))
+    await schema.downgrade(engine, "base")
     await schema.upgrade(engine)
+    async with engine.begin() as connection:
+        # The ledger and the alerts are not asked here.
+        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        await connection.execute(text(_CONSOLIDATED))
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.execute(text("VACUUM ANALYZE"))

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory_service.contract_steps.standing import BACKUPS, SPLIT_TABLES, Standing
+from inventory_service.contract_steps.standing import (
+    BACKUPS,
+    SPLIT_TABLES,
+    TRIGGERS_FOR_OTHER_WRITERS,
+    Standing,
+)
 from inventory_service.contract_steps.verification import differences_from_backups, not_accounted_for
 
 
@@ -68,6 +73,39 @@ async def drop_backups(connection: AsyncConnection, standing: Standing) -> None:
         raise NotVerified(complaints)
     for table in present:
         await _execute(connection, f"DROP TABLE inventory.{table}_backup")
+
+
+async def disable_triggers(connection: AsyncConnection, standing: Standing) -> None:
+    """Stops following writers other than the service, once there were none for two weeks. Raises NotVerified."""
+    found = await connection.execute(
+        text(
+            "SELECT max(create_time) FROM inventory.stock_movement WHERE actor = 'legacy'"
+            " AND create_time > now() - interval '14 days'"
+        )
+    )
+    if last := found.scalar():
+        raise NotVerified(
+            [f"another application than the service changed a quantity at {last:%Y-%m-%d %H:%M} UTC"]
+        )
+    await _switch_triggers(connection, "DISABLE", standing.triggers)
+
+
+async def enable_triggers(connection: AsyncConnection, standing: Standing) -> None:
+    """Follows other writers again; what they wrote meanwhile is a finding of CheckConsistency."""
+    off = [name for name in TRIGGERS_FOR_OTHER_WRITERS if name not in standing.triggers]
+    await _switch_triggers(connection, "ENABLE", off)
+
+
+async def drop_index_reserved(connection: AsyncConnection, standing: Standing) -> None:
+    """Drops the index that makes every change of reserved_quantity write all of a row's index entries anew."""
+    await _execute(connection, "SET LOCAL lock_timeout = '400ms'")
+    await _execute(connection, "DROP INDEX inventory.idx_stock_reserved")
+
+
+async def _switch_triggers(connection: AsyncConnection, switch: str, names: Sequence[str]) -> None:
+    await _execute(connection, "SET LOCAL lock_timeout = '400ms'")
+    for name in names:
+        await _execute(connection, f"ALTER TABLE inventory.stock {switch} TRIGGER {name}")
 
 
 async def _keep_writers_out(connection: AsyncConnection, tables: Sequence[str]) -> None:

@@ -12,11 +12,14 @@ from inventory_service.contract_steps.standing import (
     CONTRACT,
     RENEW_BACKUPS,
     SPLIT_TABLES,
+    TRIGGERS_FOR_OTHER_WRITERS,
     Standing,
     read_standing,
 )
 from inventory_service.contract_steps.steps import (
+    DISABLE_LEGACY_TRIGGERS,
     DROP_BACKUPS,
+    DROP_INDEX_RESERVED,
     DROP_SPLIT_TABLES,
     contract_step,
     contract_steps,
@@ -27,6 +30,7 @@ from servicekit.migrate_command import Action
 from servicekit.migrations import Schema
 
 RESTORE_SPLIT_TABLES = "restore-split-tables"
+ENABLE_LEGACY_TRIGGERS = "enable-legacy-triggers"
 
 Change = Callable[[AsyncConnection, Standing], Awaitable[None]]
 
@@ -50,7 +54,34 @@ def _why_not_renew(standing: Standing) -> str:
     return "" if standing.split_tables else "the split tables were dropped; their backups are the last copy"
 
 
+def _why_not_enable(standing: Standing) -> str:
+    return (
+        ""
+        if standing.applied == standing.expected
+        else contract_step(standing, DISABLE_LEGACY_TRIGGERS).reason
+    )
+
+
 _RUNS = {
+    DROP_INDEX_RESERVED: _Run(
+        changes.drop_index_reserved,
+        "to have it back: CREATE INDEX CONCURRENTLY idx_stock_reserved"
+        " ON inventory.stock (id, reserved_quantity) WHERE reserved_quantity > 0",
+        lambda standing: contract_step(standing, DROP_INDEX_RESERVED).reason,
+        lambda standing: contract_step(standing, DROP_INDEX_RESERVED).done,
+    ),
+    DISABLE_LEGACY_TRIGGERS: _Run(
+        changes.disable_triggers,
+        "only the service may write stock now; enable-legacy-triggers takes it back",
+        lambda standing: contract_step(standing, DISABLE_LEGACY_TRIGGERS).reason,
+        lambda standing: contract_step(standing, DISABLE_LEGACY_TRIGGERS).done,
+    ),
+    ENABLE_LEGACY_TRIGGERS: _Run(
+        changes.enable_triggers,
+        "what others write is followed again; CheckConsistency tells what they wrote meanwhile",
+        _why_not_enable,
+        lambda standing: len(standing.triggers) == len(TRIGGERS_FOR_OTHER_WRITERS),
+    ),
     DROP_SPLIT_TABLES: _Run(
         changes.drop_split_tables,
         "the split tables are dropped; restore-split-tables brings them back as long as the backups are there",
@@ -121,7 +152,7 @@ async def _list(schema: Schema, engine: AsyncEngine) -> int:
         standing = await connection.run_sync(read_standing, schema.expected)
     for step in contract_steps(standing):
         state = "done" if step.done else "allowed" if step.allowed else "not yet"
-        print(f"{step.name:20} {state:8} {step.reason}".rstrip())
+        print(f"{step.name:24} {state:8} {step.reason}".rstrip())
     return 0
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.sql.functions import now
 
 from servicekit import schema_history
@@ -12,6 +12,16 @@ from servicekit.migrations import applied_revision
 SPLIT_TABLES = ("stock_financial", "stock_lifecycle", "stock_metrics")
 BACKUPS = tuple(f"{table}_backup" for table in SPLIT_TABLES)
 CONSOLIDATION = "0002"
+
+TRIGGERS_FOR_OTHER_WRITERS = (
+    "stock_sku_default",
+    "stock_status_translated",
+    "stock_holds_explained_insert",
+    "stock_holds_explained_update",
+    "stock_quantity_followed_insert",
+    "stock_quantity_followed_update",
+)
+"""What keeps the books right while the old application writes; only enabled ones count."""
 
 CONTRACT = "contract"
 """The kind of entry in the schema's history that a contract step leaves."""
@@ -34,6 +44,8 @@ class Standing:
     """Those that are still there."""
     indexes: frozenset[str]
     """All indexes of the table stock."""
+    triggers: tuple[str, ...]
+    """The triggers for other writers that are enabled."""
 
 
 def read_standing(connection: Connection, expected: str) -> Standing:
@@ -52,4 +64,12 @@ def read_standing(connection: Connection, expected: str) -> Standing:
         split_tables=tuple(table for table in SPLIT_TABLES if table in tables),
         backups=tuple(table for table in BACKUPS if table in tables),
         indexes=frozenset(str(index["name"]) for index in indexes),
+        triggers=tuple(name for name in TRIGGERS_FOR_OTHER_WRITERS if name in _enabled_triggers(connection)),
     )
+
+
+def _enabled_triggers(connection: Connection) -> set[str]:
+    query = text(
+        "SELECT tgname::text FROM pg_trigger WHERE tgrelid = to_regclass('inventory.stock') AND tgenabled <> 'D'"
+    )
+    return set(connection.execute(query).scalars())

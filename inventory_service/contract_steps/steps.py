@@ -8,6 +8,10 @@ from servicekit.ops import ContractStep
 
 DROP_SPLIT_TABLES = "drop-split-tables"
 DROP_BACKUPS = "drop-backups"
+DISABLE_LEGACY_TRIGGERS = "disable-legacy-triggers"
+DROP_INDEX_RESERVED = "drop-idx-stock-reserved"
+
+INDEX_RESERVED = "idx_stock_reserved"
 
 SPLIT_TABLES_STAY = timedelta(days=14)
 BACKUPS_STAY = timedelta(days=30)
@@ -32,6 +36,18 @@ def _split_tables_gone(standing: Standing) -> bool:
 
 def _backups_gone(standing: Standing) -> bool:
     return _split_tables_gone(standing) and not standing.backups
+
+
+def _triggers_off(standing: Standing) -> bool:
+    return standing.applied == standing.expected and not standing.triggers
+
+
+def _index_gone(standing: Standing) -> bool:
+    return standing.applied >= CONSOLIDATION and INDEX_RESERVED not in standing.indexes
+
+
+def _why_not_triggers(standing: Standing) -> str:
+    return _not_at_head(standing) or _too_young(standing, SPLIT_TABLES_STAY)
 
 
 def _why_not_split_tables(standing: Standing) -> str:
@@ -74,6 +90,8 @@ def _too_young(standing: Standing, wait: timedelta) -> str:
 
 _Guard = tuple[Callable[[Standing], bool], Callable[[Standing], str]]
 _STEPS: dict[str, _Guard] = {
+    DROP_INDEX_RESERVED: (_index_gone, _not_at_head),
+    DISABLE_LEGACY_TRIGGERS: (_triggers_off, _why_not_triggers),
     DROP_SPLIT_TABLES: (_split_tables_gone, _why_not_split_tables),
     DROP_BACKUPS: (_backups_gone, _why_not_backups),
 }

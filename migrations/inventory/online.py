@@ -72,9 +72,10 @@ def in_batches(what: str, condition: str, work: str, **values: Any) -> None:
     `condition` calls the stock `s`; `work` finds the ids of a batch, locked against writers, in `batch`, and answers
     rows. Rows that somebody else has locked are left for the end, so that a batch never waits while it holds others.
     """
+    left = sa.text(f"SELECT EXISTS (SELECT FROM inventory.stock s WHERE {condition})")  # noqa: S608
     done = _pass(what, 0, condition, work, "SKIP LOCKED", values)
-    while more := _pass(what, done, condition, work, "", values) - done:
-        done += more
+    while op.get_bind().execute(left, values).scalar():
+        done = _pass(what, done, condition, work, "", values)
 
 
 def _pass(what: str, done: int, condition: str, work: str, waiting: str, values: dict[str, Any]) -> int:
