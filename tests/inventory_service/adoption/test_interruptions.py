@@ -65,6 +65,7 @@ async def test_a_revision_that_stops_leaves_an_adoption_that_can_be_finished(
     assert "was cut short" in await adopt()
 
 
+ANOTHER_CODE = "stocks with another code: 1"
 CHANGES = {
     "stocks that are lost: 1": "DELETE FROM inventory.stock WHERE notes = 'note 2'",
     "stocks whose values changed: 3": (
@@ -77,7 +78,7 @@ CHANGES = {
     "or than their holds: 1": (
         "UPDATE inventory.stock SET reserved_quantity = reserved_quantity + 1 WHERE notes = 'note 7'"
     ),
-    "stocks with another code: 1": "UPDATE inventory.stock SET sku = 'other' WHERE notes = 'note 8'",
+    ANOTHER_CODE: "UPDATE inventory.stock SET sku = 'other' WHERE notes = 'note 8'",
     "listings that are lost: 2": "UPDATE inventory.stock SET listed_on_platforms = '[]' WHERE notes = 'note 12'",
     "changes of status that are lost: 1": "UPDATE inventory.stock SET status_history = '[]' WHERE notes = 'note 6'",
     "open rows of stock_reservation that became no reservation: 1": (
@@ -96,6 +97,10 @@ async def test_what_somebody_wrote_meanwhile_is_named_at_the_end(
     await lay_out(engine, Legacy(stocks=20, split=2, flags=True, reservations=True))
     killed = await command("adopt", "--backup", str(folder), HOLDFAST_CRASH_AT="adopt.after_upgrade")
     assert killed.code == 137, killed.errors
+    # No sum tells of another code; the row does.
+    await execute(engine, CHANGES[ANOTHER_CODE])
+    with pytest.raises(AdoptionUnfinished, match=ANOTHER_CODE):
+        await adopt()
     for change in CHANGES.values():
         await execute(engine, change)
 
