@@ -23,7 +23,6 @@ async def crashed(archive: ArchiveCommand, *arguments: str, at: str) -> None:
     [
         ("archive.after_rows", 0),
         ("archive.after_file", 0),
-        ("archive.after_balances", 0),
         ("archive.before_commit", 0),
         ("archive.after_commit", 1),
         ("archive.after_balances:2", 1),
