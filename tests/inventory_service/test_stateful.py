@@ -39,8 +39,8 @@ from tests.support.databases import fresh_database
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 PROFILE = settings(
-    max_examples=150 if LONG else 10,
-    stateful_step_count=100 if LONG else 60,
+    max_examples=150 if LONG else 8,
+    stateful_step_count=100 if LONG else 50,
     derandomize=not LONG,
     database=None,
     deadline=None,

@@ -14,6 +14,17 @@ from tests.inventory_service.history import BY_SKU, count_all, facts, instant, m
 
 pytestmark = pytest.mark.usefixtures("past_months")
 
+SECOND_OF_MARCH = {"start_time": instant("2026-03-02T00:00:00"), "end_time": instant("2026-03-03T00:00:00")}
+RANGES = [
+    ("02T00:00:00", None, [5, 3, 2]),
+    ("02T23:00:00", None, [5, 3, 2]),
+    (None, "03T00:00:00", [2, 1]),
+    (None, "03T00:00:01", [3, 2, 1]),
+    ("02T05:00:00", "04T00:00:00", [3, 2]),
+    ("04T00:00:00", "05T00:00:00", []),
+    ("03T09:00:00", "03T10:00:00", [3]),
+]
+
 
 async def test_what_calls_do_is_found_by_sku_and_by_status_and_platform(
     inventory: Inventory, inventory_url: str
@@ -33,21 +44,20 @@ async def test_what_calls_do_is_found_by_sku_and_by_status_and_platform(
     ]
 
 
-@pytest.mark.parametrize("reason", MovementReason)
-async def test_each_reason_counts_in_its_column(
-    inventory: Inventory, inventory_url: str, reason: MovementReason
-) -> None:
-
-    await inventory.create("A")
-    await moved(inventory, "A", 9, "OTHER", "2026-03-01T12:00:00+00:00")
-    await moved(inventory, "A", -2, reason.value, "2026-03-02T12:00:00+00:00")
+async def test_each_reason_counts_in_its_column(inventory: Inventory, inventory_url: str) -> None:
+    for reason in MovementReason:
+        await inventory.create(reason.value)
+        await moved(inventory, reason.value, 9, "OTHER", "2026-03-01T12:00:00+00:00")
+        await moved(inventory, reason.value, -2, reason.value, "2026-03-02T12:00:00+00:00")
     await count_all(inventory_url)
 
-    columns = {MovementReason.RECEIVED: (-2, 0, 0, 0), MovementReason.SOLD: (0, 2, 0, 0)}
-    columns[MovementReason.RETURNED] = (0, 0, -2, 0)
-    expected = columns.get(reason, (0, 0, 0, -2))
-    assert (await facts(inventory, grouping=BY_SKU))[0] == ("2026-03-02", "A", *expected)
-    assert (await facts(inventory))[0] == ("2026-03-02", "IN_STOCK UNSPECIFIED", *expected)
+    found = {row[1]: row[2:] for row in await facts(inventory, grouping=BY_SKU, **SECOND_OF_MARCH)}
+
+    own = {"RECEIVED": (-2, 0, 0, 0), "SOLD": (0, 2, 0, 0), "RETURNED": (0, 0, -2, 0)}
+    assert found == {reason.value: own.get(reason.value, (0, 0, 0, -2)) for reason in MovementReason}
+    assert await facts(inventory, **SECOND_OF_MARCH) == [
+        ("2026-03-02", "IN_STOCK UNSPECIFIED", -2, 2, -2, -16)
+    ]
 
 
 async def test_days_are_those_of_utc_and_the_newest_comes_first(
@@ -70,38 +80,20 @@ async def test_days_are_those_of_utc_and_the_newest_comes_first(
     ]
 
 
-@pytest.mark.parametrize(
-    ("start", "end", "days"),
-    [
-        ("2026-03-02T00:00:00", None, [5, 3, 2]),
-        ("2026-03-02T23:00:00", None, [5, 3, 2]),
-        (None, "2026-03-03T00:00:00", [2, 1]),
-        (None, "2026-03-03T00:00:01", [3, 2, 1]),
-        ("2026-03-02T05:00:00", "2026-03-04T00:00:00", [3, 2]),
-        ("2026-03-04T00:00:00", "2026-03-05T00:00:00", []),
-        ("2026-03-03T09:00:00", "2026-03-03T10:00:00", [3]),
-    ],
-)
 @pytest.mark.parametrize("grouping", [pb.DAILY_FACT_GROUPING_SKU, pb.DAILY_FACT_GROUPING_STATUS_AND_PLATFORM])
 async def test_a_range_holds_the_day_of_its_start_and_no_day_from_its_end_on(
-    inventory: Inventory,
-    inventory_url: str,
-    start: str | None,
-    end: str | None,
-    days: list[int],
-    grouping: pb.DailyFactGrouping.ValueType,
+    inventory: Inventory, inventory_url: str, grouping: pb.DailyFactGrouping.ValueType
 ) -> None:
     await inventory.create("A")
     for day in (1, 2, 3, 5):
         await moved(inventory, "A", 1, "FOUND", f"2026-03-0{day}T12:00:00+00:00")
     await count_all(inventory_url)
-    range_ = {"start_time": start, "end_time": end}
 
-    found = await facts(
-        inventory, grouping=grouping, **{name: instant(text) for name, text in range_.items() if text}
-    )
-
-    assert [int(row[0][-1]) for row in found] == days
+    for start, end, days in RANGES:
+        range_ = {"start_time": start, "end_time": end}
+        given = {name: instant(f"2026-03-{text}") for name, text in range_.items() if text}
+        found = await facts(inventory, grouping=grouping, **given)
+        assert [int(row[0][-1]) for row in found] == days, (start, end)
 
 
 async def test_units_count_once_on_the_platform_that_has_been_open_longest(
