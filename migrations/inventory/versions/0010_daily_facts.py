@@ -165,6 +165,8 @@ $$
 
 def upgrade() -> None:
     """Makes the trigger and remembers how far the ledger was then; then notes what is before, in batches."""
+    # Whoever waits for the ledger's lock holds up all writers who come after.
+    op.execute("SET LOCAL lock_timeout = '500ms'")
     for statement in (*TABLES, NOTE_MOVEMENTS, TRIGGER, BOUNDARY):
         op.execute(statement)
     with op.get_context().autocommit_block():
