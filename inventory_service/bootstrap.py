@@ -13,7 +13,6 @@ from inventory_service.rpc.statuses import STATUSES
 from inventory_service.rpc.work import Work
 from inventory_service.settings import Settings
 from inventory_service.workers.fact_counting import fact_counting
-from inventory_service.workers.ledger_preparation import ledger_preparation
 from inventory_service.workers.import_expiry import import_expiry
 from inventory_service.workers.ledger_preparation import ledger_preparation
 from inventory_service.workers.low_stock import low_stock
