@@ -79,7 +79,8 @@ BEGIN
     SELECT movement.create_time, movement.movement_id,
         COALESCE(stock.sku, removed.sku, movement.stock_id::text), COALESCE(stock.status, ''),
         COALESCE(jsonb_path_query_first(stock.listed_on_platforms, '$[*] ? (@.status == "active"
-            && @.platform like_regex "^(stockx|ebay|goat|alias|local)$").platform') #>> '{}', ''),
+            && (@.platform == "stockx" || @.platform == "ebay" || @.platform == "goat"
+                || @.platform == "alias" || @.platform == "local")).platform') #>> '{}', ''),
         movement.reason, movement.delta
     FROM entered movement
     LEFT JOIN inventory.stock ON stock.id = movement.stock_id
