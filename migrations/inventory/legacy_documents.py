@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -253,6 +254,8 @@ def _parsed(text: str | None) -> Any:
     return None if text is None else json.loads(text, parse_float=Decimal)
 
 
+# A handful of keys comes back in every row.
+@lru_cache(maxsize=4096)
 def _word(key: str) -> str:
     return re.sub(r"[\s-]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z]|Id|ID)", "_", key.strip())).lower()
 
