@@ -17,7 +17,7 @@ from tests.inventory_service.client import Inventory
 from tests.inventory_service.transfers import books, counts, imported, row
 from tests.support.services import ServiceProcess
 
-PARTS = 5
+PARTS = 3
 ROWS = [row(f"S{number:04}", number % 7, notes=f"note {number}") for number in range(PARTS * 500 - 123)]
 
 

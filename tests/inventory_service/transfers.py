@@ -59,9 +59,7 @@ def problems(done: pb.ImportStocksResponse) -> list[tuple[int, str, str]]:
 
 async def exported(inventory: Inventory, **filters: Any) -> list[stock_pb2.Stock]:
     """ExportStocks, whole."""
-    call = inventory.stub.ExportStocks(
-        pb.ExportStocksRequest(**filters), metadata=SHOP, timeout=60
-    )
+    call = inventory.stub.ExportStocks(pb.ExportStocksRequest(**filters), metadata=SHOP, timeout=60)
     return [answer.stock async for answer in call]
 
 

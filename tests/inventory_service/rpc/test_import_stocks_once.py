@@ -14,6 +14,8 @@ from inventory_service.rpc import import_stream
 from tests.inventory_service.client import SHOP, STRANGER, Inventory, refused
 from tests.inventory_service.transfers import Row, books, counts, imported, messages, problems, row
 
+# What a busy machine may answer; nothing was done then.
+BUSY = (grpc.StatusCode.ABORTED, grpc.StatusCode.DEADLINE_EXCEEDED)
 ROWS = [row(f"S{number:04}", number % 90, notes=f"note {number}") for number in range(1300)]
 
 
@@ -180,11 +182,14 @@ async def test_imports_meet_reservations_without_overselling(pair: tuple[Invento
         try:
             await other.reserve(f"r{number}", dict.fromkeys(random.sample(skus, 5), 2))
         except grpc.aio.AioRpcError as error:
-            assert error.code() is grpc.StatusCode.FAILED_PRECONDITION, error
+            assert error.code() in (grpc.StatusCode.FAILED_PRECONDITION, *BUSY), error
 
     async def count(number: int) -> None:
         rows = [(sku, random.randrange(12)) for sku in random.sample(skus, 20)]
-        assert sum(counts(await imported(one, rows, f"count-{number}"))) == 20
+        try:
+            assert sum(counts(await imported(one, rows, f"count-{number}"))) == 20
+        except grpc.aio.AioRpcError as error:
+            assert error.code() in BUSY, error
 
     await asyncio.gather(*(sell(number) for number in range(40)), *(count(number) for number in range(8)))
 
