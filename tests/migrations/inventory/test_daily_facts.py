@@ -72,14 +72,20 @@ async def test_movements_of_stocks_that_are_gone_keep_their_name(legacy: AsyncEn
     await SCHEMA.upgrade(legacy, "0009")
     await execute(
         legacy,
+        "INSERT INTO inventory.stock_movement (create_time, stock_id, delta, reason, actor)"
+        " VALUES (now(), :stock, -7, 'LOST', 'test')",
+        stock=STOCKS["d"],
+    )
+    await execute(
+        legacy,
         "WITH gone AS (DELETE FROM inventory.stock WHERE quantity = 7 RETURNING id, sku)"
         " INSERT INTO inventory.removed_stock SELECT id, 'GONE', now() FROM gone",
     )
 
     await SCHEMA.upgrade(legacy)
 
-    query = "SELECT sku, status, delta FROM inventory.uncounted_movement WHERE status = ''"
-    assert await rows(legacy, query) == [("GONE", "", 7)]
+    query = "SELECT sku, status, delta FROM inventory.uncounted_movement WHERE status = '' ORDER BY delta"
+    assert await rows(legacy, query) == [("GONE", "", -7), ("GONE", "", 7)]
     await assert_sound(legacy)
 
 
