@@ -9,7 +9,7 @@ from servicekit.polling import Poller
 from servicekit.transactions import Transactions
 
 NEWS = 100
-STOCKS = 2000
+STOCKS = 5000
 
 U = TypeVar("U", bound=UnitOfWork)
 log = structlog.get_logger("low_stock")
