@@ -209,6 +209,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
     logs.configure("error")
     lines = asyncio.run(measure(arguments.rows))
     arguments.results.write_text("\n".join(lines) + "\n")
