@@ -1,7 +1,6 @@
 """The archive waits for those who work with the ledger; they do not wait for it."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -11,26 +10,24 @@ from tests.inventory_service.client import Inventory
 from tests.inventory_service.commands.conftest import ArchiveCommand
 from tests.inventory_service.ledger import Ledger
 
-# Above what a busy machine costs, below the 2 s that a session waits for a lock.
-MOST_STALL_SECONDS = 1.8
+# A call that waits for a lock is refused after twice 2 s: who waited behind the archive for so long would be.
+LOOK_SECONDS = 4.5
 
 
 @asynccontextmanager
-async def repeating(call: Callable[[int], Awaitable[object]]) -> AsyncIterator[list[float]]:
-    """Makes a call again and again; gives how long each took, in seconds."""
-    took: list[float] = []
+async def repeating(call: Callable[[int], Awaitable[object]]) -> AsyncIterator[list[object]]:
+    """Makes a call again and again; gives the answers. A refusal is raised at the end."""
+    answers: list[object] = []
     ending = asyncio.Event()
 
     async def repeat() -> None:
         while not ending.is_set():
-            began = time.monotonic()
-            await call(len(took))
-            took.append(time.monotonic() - began)
+            answers.append(await call(len(answers)))
             await asyncio.sleep(0.01)
 
     running = asyncio.create_task(repeat())
     try:
-        yield took
+        yield answers
     finally:
         ending.set()
         await running
@@ -61,14 +58,13 @@ async def test_months_leave_and_come_back_beside_writers_readers_and_a_long_look
             await reader.exec_driver_sql("SELECT count(*) FROM inventory.stock_movement")
             archiving = asyncio.create_task(archive())
             await until_waited_for(ledger)
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(LOOK_SECONDS)
             assert not archiving.done()
         await archiving
         await archive("restore", "2024-01")
         assert await inventory.findings() == []
 
     assert len(writes) > 20
-    assert max(writes) < MOST_STALL_SECONDS
-    assert max(reads) < MOST_STALL_SECONDS
+    assert len(reads) > 20
     assert await inventory.levels("W") == (len(writes), 0, len(writes))
     assert await inventory.findings() == []
