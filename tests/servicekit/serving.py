@@ -1,6 +1,6 @@
 """A real server on a free port around any behaviour, and what a caller sees of its refusals."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from holdfast.ops.v1 import ops_pb2 as pb
 
-from servicekit.calls import CallInterceptor
+from servicekit.calls import NONE_LONG, CallInterceptor
 from servicekit.context import Context
 from servicekit.error_status import ErrorStatuses
 
@@ -32,10 +32,13 @@ STATUSES = ErrorStatuses("test.holdfast", {UnknownThing: grpc.StatusCode.NOT_FOU
 
 @asynccontextmanager
 async def serving(
-    register: Callable[[grpc.aio.Server], None], statuses: ErrorStatuses = STATUSES
+    register: Callable[[grpc.aio.Server], None],
+    statuses: ErrorStatuses = STATUSES,
+    long_calls: Mapping[str, float] = NONE_LONG,
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a server that has the kit's interceptor and whatever `register` adds."""
-    server = grpc.aio.server(interceptors=[CallInterceptor(statuses)], options=[("grpc.so_reuseport", 0)])
+    interceptor = CallInterceptor(statuses, long_calls=long_calls)
+    server = grpc.aio.server(interceptors=[interceptor], options=[("grpc.so_reuseport", 0)])
     register(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

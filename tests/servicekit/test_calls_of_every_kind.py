@@ -139,3 +139,28 @@ async def test_a_caller_that_never_ends_is_refused_all_the_same() -> None:
             await ask(send(), timeout=8)
 
     assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("seconds", [None, 30])
+async def test_a_call_that_is_named_as_long_may_last_longer_than_others(
+    monkeypatch: pytest.MonkeyPatch, seconds: float | None
+) -> None:
+    monkeypatch.setattr("servicekit.calls.CALL_CAP_SECONDS", 0.2)
+    monkeypatch.setattr("servicekit.calls.UPLOAD_CAP_SECONDS", 0.2)
+
+    async def send() -> AsyncIterator[Any]:
+        for query in ("a", "b"):
+            await asyncio.sleep(0.3)
+            yield Asked(query=query)
+
+    async with serving(_register, long_calls={f"/{SERVICE}/ManyToOne": 8.0}) as channel:
+        make: Any = channel.stream_unary
+        ask = make(f"/{SERVICE}/ManyToOne", Asked.SerializeToString, Answered.FromString)
+        assert (await ask(send(), timeout=seconds)).query == "a b"
+
+    async with serving(_register) as channel:
+        make = channel.stream_unary
+        ask = make(f"/{SERVICE}/ManyToOne", Asked.SerializeToString, Answered.FromString)
+        with pytest.raises(grpc.aio.AioRpcError) as late:
+            await ask(send(), timeout=seconds)
+    assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
