@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from devtools.databases import create_database, drop_database
 from servicekit.conflicts import may_run_again
@@ -26,6 +26,22 @@ def server_url(engine: str) -> str:
     if os.environ.get("HOLDFAST_NO_ENGINES") and os.environ.get("CI") != "true":
         pytest.skip(message)
     pytest.fail(message)
+
+
+@asynccontextmanager
+async def copied_database(original: str) -> AsyncIterator[str]:
+    """Gives the URL of a copy of a Postgres database that nobody is connected to, and drops the copy afterwards."""
+    source = make_url(original)
+    copy = source.set(database=f"test_{uuid4().hex[:16]}")
+    server = create_async_engine(source.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    async with server.connect() as connection:
+        await connection.execute(text(f'CREATE DATABASE "{copy.database}" TEMPLATE "{source.database}"'))
+    await server.dispose()
+    url = copy.render_as_string(hide_password=False)
+    try:
+        yield url
+    finally:
+        await drop_database(url)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -13,9 +13,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.engines import create_engine
-from tests.migrations.inventory.legacy import HEAD, SCHEMA, base_rows, legacy_rows
+from tests.migrations.inventory.legacy import HEAD, REVISIONS, SCHEMA, base_rows, legacy_rows, rows
 from tests.migrations.inventory.soundness import assert_sound
-from tests.support.databases import fresh_database
+from tests.support.databases import copied_database, fresh_database
 
 
 @contextmanager
@@ -38,31 +38,73 @@ def cut_at(engine: AsyncEngine, statement_number: int) -> Iterator[list[int]]:
         event.remove(engine.sync_engine, "before_cursor_execute", before)
 
 
-@pytest.mark.parametrize("part", range(4))
-async def test_an_upgrade_cut_at_any_statement_is_finished_by_the_next(part: int) -> None:
-    number = part + 1
-    while True:
-        async with fresh_database("postgres") as url:
-            engine = create_engine(url, pool_size=4, for_migrations=True)
-            await legacy_rows(engine)
-            before = await base_rows(engine)
-            try:
-                with cut_at(engine, number):
-                    await SCHEMA.upgrade(engine)
-                finished = True
-            except OperationalError:
-                finished = False
+@pytest.mark.parametrize("revision", REVISIONS[1:])
+async def test_a_revision_cut_at_any_statement_is_finished_by_the_next_attempt(revision: str) -> None:
+    async with fresh_database("postgres") as original:
+        engine = create_engine(original, pool_size=3, for_migrations=True)
+        await legacy_rows(engine)
+        await SCHEMA.upgrade(engine, REVISIONS[REVISIONS.index(revision) - 1])
+        before = await base_rows(engine)
+        await engine.dispose()
+        async with copied_database(original) as url:
+            (uncut,) = await _upgraded(url, revision, cuts=())
+        number, cut = 0, True
+        while cut:
+            number += 1
+            async with copied_database(original) as url:
+                first, then = await _upgraded(url, revision, cuts=(number,))
+                cut = first != uncut
+                assert then == uncut, number
+                if not cut:
+                    await _finish(url, before)
+    assert number > 2
 
-            await SCHEMA.upgrade(engine)
 
-            assert await SCHEMA.applied(engine) == HEAD, number
-            assert await base_rows(engine) == before, number
-            await assert_sound(engine)
-            await engine.dispose()
-        if finished:
-            assert number > 40
-            return
-        number += 4
+async def _upgraded(url: str, revision: str, cuts: tuple[int, ...]) -> list[list[tuple[Any, ...]]]:
+    """What is there after each attempt that is cut, and after one that is not."""
+    engine = create_engine(url, pool_size=3, for_migrations=True)
+    seen = []
+    for number in cuts:
+        with suppress(OperationalError), cut_at(engine, number):
+            await SCHEMA.upgrade(engine, revision)
+        seen.append(await _contents(engine))
+    await SCHEMA.upgrade(engine, revision)
+    seen.append(await _contents(engine))
+    await engine.dispose()
+    return seen
+
+
+async def _contents(engine: AsyncEngine) -> list[tuple[Any, ...]]:
+    """Every relation with its number of rows and what belongs to it, and the revision."""
+    return [
+        *await rows(engine, "SELECT version_num FROM holdfast_schema_version"),
+        *await rows(
+            engine,
+            """
+            SELECT c.relname, c.relkind, CASE WHEN c.relkind IN ('r', 'p', 'm') THEN query_to_xml(
+                format('SELECT count(*) FROM %s', c.oid::regclass), false, true, '')::text END,
+                (SELECT array_agg(attname::text || format_type(atttypid, atttypmod) || attnotnull ORDER BY attname)
+                 FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
+                (SELECT array_agg(conname::text || convalidated ORDER BY conname) FROM pg_constraint
+                 WHERE conrelid = c.oid),
+                (SELECT array_agg(tgname::text ORDER BY tgname) FROM pg_trigger
+                 WHERE tgrelid = c.oid AND NOT tgisinternal),
+                (SELECT indisvalid FROM pg_index WHERE indexrelid = c.oid)
+            FROM pg_class c
+            WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('inventory', 'analytics'))
+            ORDER BY c.relname
+            """,
+        ),
+    ]
+
+
+async def _finish(url: str, before: list[tuple[Any, ...]]) -> None:
+    engine = create_engine(url, pool_size=3, for_migrations=True)
+    await SCHEMA.upgrade(engine)
+    assert await SCHEMA.applied(engine) == HEAD
+    assert await base_rows(engine) == before
+    await assert_sound(engine)
+    await engine.dispose()
 
 
 async def run(url: str, **environment: str) -> int:
