@@ -99,6 +99,8 @@ class Transactions(Generic[U]):
                 raise DeadlineExceeded from error
             if connection_lost(error):
                 raise DatabaseUnavailable from error
+            if lock_wait_ended(error):
+                raise DatabaseUnavailable("a table is locked for a change of its shape") from error
             raise
 
     @asynccontextmanager

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import grpc
 import pytest
+from holdfast.inventory.v1 import movement_pb2
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
@@ -11,7 +13,7 @@ from inventory_service.persistence.ledger_partitions import LEDGER_STAYS
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from servicekit.conflicts import lock_wait_ended
 from servicekit.transactions import Transactions
-from tests.inventory_service.client import Inventory
+from tests.inventory_service.client import Inventory, refused
 from tests.inventory_service.ledger import JANUARY, Ledger
 
 STRANGER = "00000000-0000-0000-0000-0000000000aa"
@@ -71,6 +73,17 @@ async def test_balances_are_part_of_the_sum_of_every_stock_however_many_there_ar
     await ledger.execute("UPDATE inventory.stock_movement_balance SET quantity = quantity - 1")
 
     assert len(await inventory.findings()) == 1200
+
+
+async def test_a_reader_that_is_kept_from_the_ledger_is_told_to_come_back(
+    inventory: Inventory, ledger: Ledger
+) -> None:
+    async with ledger.engine.begin() as connection:
+        await connection.execute(text("LOCK TABLE inventory.stock_movement IN ACCESS EXCLUSIVE MODE"))
+
+        refusal = await refused(inventory.stub.ListMovements(movement_pb2.ListMovementsRequest(), timeout=10))
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
 
 
 async def test_a_month_does_not_leave_while_a_snapshot_that_counts_it_is_read(
