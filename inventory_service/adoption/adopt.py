@@ -166,4 +166,3 @@ async def _begin(
             if not may_run_again(error) or attempt == TRIES - 1:
                 raise
             await asyncio.sleep(1)
-    crash_point("adopt.after_begin")

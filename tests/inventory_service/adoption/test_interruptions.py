@@ -18,7 +18,6 @@ LEGACY = Legacy(stocks=60, phase_2=len(PHASE_2), split=1, flags=True, reservatio
     ("place", "begun"),
     [
         ("adopt.before_begin", False),
-        ("adopt.after_begin", True),
         ("migrate.between_steps:120", True),
         ("adopt.before_finish", True),
     ],
