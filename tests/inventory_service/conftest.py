@@ -75,10 +75,12 @@ async def past_months(inventory: Inventory) -> AsyncIterator[None]:
                 f" FOR VALUES FROM ('{year}-{month}-01 00:00Z') TO ('{year}-{month + 1}-01 00:00Z')"
             )
     yield
-    assert await inventory.findings() == []
-    await truncate(inventory.engine, [table.fullname for table in metadata.sorted_tables])
-    async with inventory.engine.begin() as connection:
-        await connection.exec_driver_sql(f"DROP TABLE {', '.join(tables)}")
+    try:
+        assert await inventory.findings() == []
+    finally:
+        await truncate(inventory.engine, [table.fullname for table in metadata.sorted_tables])
+        async with inventory.engine.begin() as connection:
+            await connection.exec_driver_sql(f"DROP TABLE {', '.join(tables)}")
 
 
 @pytest.fixture
