@@ -52,11 +52,13 @@ async def serving(url: str) -> AsyncIterator[tuple[str, int]]:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    while not await check(address):  # noqa: ASYNC110
-        await asyncio.sleep(0.1)
-    yield address, process.pid
-    process.terminate()
-    await process.wait()
+    try:
+        while not await check(address):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        yield address, process.pid
+    finally:
+        process.terminate()
+        await process.wait()
 
 
 async def command(
