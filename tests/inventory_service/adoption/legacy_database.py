@@ -47,7 +47,7 @@ class Legacy:
     2 wholly), `zone` whether times say theirs.
     """
 
-    stocks: int = 240
+    stocks: int = 120
     phase_2: int = 0
     split: int = 1
     flags: bool = False

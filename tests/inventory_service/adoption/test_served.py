@@ -20,7 +20,7 @@ from tests.inventory_service.adoption.legacy_database import Legacy, lay_out
 from tests.inventory_service.client import SHOP, Inventory
 from tests.migrations.inventory.legacy import rows
 
-STOCKS = int(os.environ.get("HOLDFAST_ADOPTION_STOCKS", "600"))
+STOCKS = int(os.environ.get("HOLDFAST_ADOPTION_STOCKS", "200"))
 MOST_MEGABYTES = 200
 
 
