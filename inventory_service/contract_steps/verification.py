@@ -103,11 +103,11 @@ async def _columns(connection: AsyncConnection, table: str) -> list[tuple[str, s
 
 async def _stocks(connection: AsyncConnection, rows: str, **values: datetime | None) -> str:
     """Names the first of the stocks that a query finds and counts the rest; empty where it finds none."""
-    query = text(
+    query = (
         f"WITH found AS MATERIALIZED (SELECT DISTINCT stock_id FROM ({rows}) rows)"  # noqa: S608
         f" SELECT stock_id, count(*) OVER () FROM found ORDER BY stock_id LIMIT {NAMED}"
     )
-    found = (await connection.execute(query, values)).all()
+    found = (await connection.execute(text(query), values)).all()
     if not found:
         return ""
     more = found[0][1] - len(found)
