@@ -39,7 +39,7 @@ _POPULATED = text(
 
 # A session's own limits are for calls, and a lock is waited for no longer than they say.
 _BEGIN_REFRESH = text("SELECT pg_try_advisory_xact_lock(hashtext('holdfast.inventory.metrics'))")
-_LIMIT_REFRESH = text(f"SET LOCAL statement_timeout = '{REFRESH_LIMIT_SECONDS}s'")
+_LIMIT_REFRESH = text("SELECT set_config('statement_timeout', :limit, true)")
 _REFRESH = text("SELECT inventory.refresh_stock_metrics()")
 
 
@@ -67,7 +67,7 @@ class SqlMetrics:
 
     async def refresh(self) -> None:
         """Refreshes the view beside its readers, as of this transaction's time."""
-        await self._connection.execute(_LIMIT_REFRESH)
+        await self._connection.execute(_LIMIT_REFRESH, {"limit": f"{REFRESH_LIMIT_SECONDS}s"})
         await self._connection.execute(_REFRESH)
 
     async def get(self, sku: str, *, live: bool) -> StockMetrics | None:
