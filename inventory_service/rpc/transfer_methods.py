@@ -34,8 +34,6 @@ async def _stocks_after(after: str | None, wanted: StockFilter, uow: UnitOfWork)
 class TransferMethods(Methods):
     """The part of InventoryService that takes in and gives out whole inventories."""
 
-    _draining: asyncio.Event
-
     async def ImportStocks(
         self, request: AsyncIterator[pb.ImportStocksRequest], context: Context
     ) -> pb.ImportStocksResponse:
