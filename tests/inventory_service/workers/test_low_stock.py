@@ -14,6 +14,7 @@ from inventory_service.workers.low_stock import low_stock
 from servicekit.engines import create_engine
 from servicekit.transactions import Transactions
 from tests.inventory_service.client import Inventory
+from tests.inventory_service.transfers import imported
 
 Runner = Transactions[SqlUnitOfWork]
 
@@ -123,3 +124,15 @@ async def test_a_new_global_threshold_reaches_every_stock_within_a_moment(
     answer = await inventory.stub.ListLowStock(pb.ListLowStockRequest(), timeout=10)
     assert not answer.HasField("applying_since_time")
     assert len(answer.low_stocks) == 9
+
+
+async def test_a_stock_that_comes_by_an_import_is_announced_only_if_it_comes_low(
+    inventory: Inventory, transactions: Runner
+) -> None:
+    await set_threshold(inventory, "", 5)
+    await announced(transactions)
+
+    await imported(inventory, [("A", 100), ("B", 5), ("C", 0), ("D", 6)])
+
+    lines = await announced(transactions)
+    assert sorted((line["sku"], line["available_quantity"]) for line in lines) == [("B", 5), ("C", 0)]
