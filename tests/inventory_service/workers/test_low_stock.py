@@ -1,4 +1,4 @@
-"""The poller of low stock: each alert is announced once, whatever happens, and ended ones are forgotten."""
+"""The poller of low stock: each alert is announced, by one replica, and ended ones are forgotten."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from inventory_service.workers.low_stock import low_stock
+from inventory_service.workers.low_stock import NEWS, low_stock
 from servicekit.engines import create_engine
 from servicekit.transactions import Transactions
 from tests.inventory_service.client import Inventory
@@ -98,6 +98,48 @@ async def test_what_was_low_for_a_moment_is_announced_as_it_was_and_then_forgott
     lines = await announced(transactions)
 
     assert [line["available_quantity"] for line in lines] == [4, 3, 2]
+    assert await alerts(inventory) == 0
+
+
+async def ended_alerts(inventory: Inventory, number: int) -> None:
+    """Adds alerts of a stock that were announced and have ended."""
+    await inventory.create("A", 9)
+    add = text(
+        "INSERT INTO inventory.stock_alert"
+        " (stock_id, threshold, available_quantity, low_since_time, end_time, announced)"
+        " SELECT id, 5, 4, now(), now(), true FROM inventory.stock, generate_series(1, :number)"
+    )
+    async with inventory.engine.begin() as connection:
+        await connection.execute(add, {"number": number})
+
+
+async def test_one_transaction_forgets_so_many_ended_alerts_and_no_more(
+    inventory: Inventory, transactions: Runner
+) -> None:
+    await ended_alerts(inventory, 25)
+
+    left = []
+    for _ in range(3):
+        forgotten = await transactions.run(lambda uow: uow.low_stocks.forget_ended(10))
+        left.append((forgotten, await alerts(inventory)))
+
+    assert left == [(10, 15), (10, 5), (5, 0)]
+
+
+async def test_ended_alerts_are_forgotten_without_a_pause_between_the_parts(
+    inventory: Inventory, transactions: Runner
+) -> None:
+    await ended_alerts(inventory, 2 * NEWS + 1)
+    poller = low_stock(transactions, idle_seconds=86_400)
+
+    running = asyncio.create_task(poller.run())
+    for _ in range(250):
+        await asyncio.sleep(0.02)
+        if not await alerts(inventory):
+            break
+    poller.stop()
+    await running
+
     assert await alerts(inventory) == 0
 
 
