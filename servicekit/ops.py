@@ -24,6 +24,10 @@ from servicekit.validation import Violations
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["OpsService"].full_name
 
+CHECK_SECONDS = 3600.0
+"""How long a call of CheckConsistency may last."""
+LONG_CALLS = {f"/{SERVICE_NAME}/CheckConsistency": CHECK_SECONDS}
+
 
 @dataclass(frozen=True)
 class Finding:

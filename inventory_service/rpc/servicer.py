@@ -1,5 +1,7 @@
 """InventoryService, whole: the parts share one way to read and one to change."""
 
+import math
+
 import grpc
 from holdfast.inventory.v1 import inventory_pb2, inventory_pb2_grpc
 
@@ -15,8 +17,12 @@ from inventory_service.rpc.transfer_methods import TRANSFER_SECONDS, TransferMet
 SERVICE_NAME = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"].full_name
 
 LONG_CALLS = {
-    f"/{SERVICE_NAME}/{method}": TRANSFER_SECONDS for method in ("ImportStocks", "ExportStocks")
-} | {f"/{SERVICE_NAME}/RefreshStockMetrics": REFRESH_SECONDS}
+    f"/{SERVICE_NAME}/ImportStocks": TRANSFER_SECONDS,
+    f"/{SERVICE_NAME}/ExportStocks": TRANSFER_SECONDS,
+    f"/{SERVICE_NAME}/RefreshStockMetrics": REFRESH_SECONDS,
+    # Its messages have deadlines of their own.
+    f"/{SERVICE_NAME}/ReserveStockStream": math.inf,
+}
 
 
 class InventoryServicer(
