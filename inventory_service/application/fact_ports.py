@@ -25,10 +25,6 @@ class Progress:
     through_time: datetime
 
 
-FactKey = tuple[str, date, str]
-"""The sku, day and column of one number."""
-
-
 class DailyFacts(Protocol):
     """The daily facts. They follow the ledger; no command waits for them."""
 
@@ -64,10 +60,8 @@ class DailyFacts(Protocol):
         """At most `size` skus that come after this one, of stocks that are there and of those that were."""
         ...
 
-    async def differences_by_stock(
-        self, skus: Sequence[str], after: FactKey, size: int
-    ) -> Sequence[FactDifference]:
-        """At most `size` differences between facts and ledger of these stocks that come after this one."""
+    async def differences_by_stock(self, skus: Sequence[str]) -> Sequence[FactDifference]:
+        """All differences between facts and ledger of these stocks, by sku, day and column."""
         ...
 
     async def next_day(self, after: date) -> date | None:
