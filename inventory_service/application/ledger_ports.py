@@ -18,7 +18,10 @@ class LedgerPartitions(Protocol):
         ...
 
     async def strays(self) -> Mapping[LedgerMonth, int]:
-        """The entries that have no partition of their own, by month; they count like all others."""
+        """The entries that have no partition of their own, by month; they count like all others.
+
+        No month leaves the ledger, or comes back, between this look and the end of its transaction.
+        """
         ...
 
     async def begin_change(self) -> bool:
