@@ -1,6 +1,6 @@
 """Sets the quantities and details of many stocks, each once per import."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from inventory_service.application.holders import all_with_holders
@@ -64,10 +64,13 @@ async def _apply(
     """Applies rows that were not applied before; answers the skus of those that the books refuse."""
     if not rows:
         return []
-    created: Collection[str] = ()
+    created: Mapping[str, UUID] = {}
     if not run.validate_only:
-        created = await _create_missing(run, rows, uow)
+        created = await _create_missing(rows, uow)
     book = await uow.books.open([UpdateStock(row.sku, row.changes) for row in rows])
+    book.movements += [
+        _opening(run, row, created[row.sku]) for row in rows if row.sku in created and row.quantity
+    ]
     stocks = await uow.stocks.get_many([row.sku for row in rows])
     changes: dict[UUID, Mapping[str, object]] = {}
     refused: list[tuple[ImportRow, Refusal]] = []
@@ -94,20 +97,17 @@ async def _apply(
     return [row.sku for row, _ in refused]
 
 
-async def _create_missing(run: Import, rows: Sequence[ImportRow], uow: UnitOfWork) -> Collection[str]:
-    """Creates the stocks that there are not and opens their ledgers; answers their skus."""
+async def _create_missing(rows: Sequence[ImportRow], uow: UnitOfWork) -> Mapping[str, UUID]:
+    """Creates the stocks that there are not; answers their ids, by sku."""
     # With their units at once: a stock that is empty for a moment would be low for a moment.
-    wanted = {row.sku: (row.quantity, StockDetails(**row.changes)) for row in rows}
-    created = await uow.stocks.add_missing(wanted)
+    return await uow.stocks.add_missing(
+        {row.sku: (row.quantity, StockDetails(**row.changes)) for row in rows}
+    )
+
+
+def _opening(run: Import, row: ImportRow, stock_id: UUID) -> Movement:
     reason, actor = MovementReason.IMPORT, run.actor.name
-    opening = [
-        Movement(created[row.sku], row.sku, row.quantity, reason, actor, reference=run.import_id)
-        for row in rows
-        if row.sku in created and row.quantity
-    ]
-    if opening:
-        await uow.movements.add(opening, uow.now)
-    return created.keys()
+    return Movement(stock_id, row.sku, row.quantity, reason, actor, reference=run.import_id)
 
 
 def _set_quantity(run: Import, row: ImportRow, book: StockBook) -> Refusal | None:
