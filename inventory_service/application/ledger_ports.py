@@ -100,6 +100,10 @@ class LedgerFiles(Protocol):
         """Writes a month, durably; the same entries again give the same file."""
         ...
 
+    def describe(self, file: LedgerFile) -> None:
+        """Writes the manifest of an archived month beside its file, durably, unless it is there."""
+        ...
+
     def entries(self, file: LedgerFile) -> Iterator[list[LedgerEntry]]:
         """The entries of a file, in their order. Raises LedgerFileDamaged."""
         ...

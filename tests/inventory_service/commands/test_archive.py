@@ -143,13 +143,15 @@ async def test_an_entry_that_is_being_made_while_the_month_is_written_is_archive
         archiving = asyncio.create_task(archive("--before", "2024-02"))
         for _ in range(100):
             await asyncio.sleep(0.02)
-            if any(name.endswith(".json") for name in os.listdir(archive.folder)):  # noqa: PTH208
+            if any(name.endswith(".parquet") for name in os.listdir(archive.folder)):  # noqa: PTH208
                 break
         await asyncio.sleep(0.3)
         assert not archiving.done()
     await archiving
 
-    assert await ledger.rows("SELECT row_count FROM inventory.archived_month") == [(31,)]
+    [(taken, count)] = await ledger.rows("SELECT file_name, row_count FROM inventory.archived_month")
+    assert (archive.described(), count) == ([taken], 31)
+    assert len(list(archive.folder.glob("*.parquet"))) == 2
     assert await inventory.findings() == []
 
 
