@@ -93,7 +93,7 @@ async def test_a_dry_run_changes_nothing(
     assert list(archive.folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("option", [("--dry-run",), ("--drop",), ("--before", "2024-02")])
+@pytest.mark.parametrize("option", [("--dry-run",), ("--drop",), ("--before", "2024-02"), ("--keep", "5")])
 async def test_options_of_archiving_are_refused_for_restoring(
     ledger: Ledger, archive: ArchiveCommand, option: tuple[str, ...]
 ) -> None:

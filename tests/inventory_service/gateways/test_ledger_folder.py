@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -119,3 +121,11 @@ async def test_the_same_entries_give_the_same_file_and_others_another(tmp_path: 
     assert other.name != first.name
     assert list(LedgerFolder(tmp_path).entries(first)) == BATCHES
     assert len(os.listdir(tmp_path)) == 2  # noqa: PTH208
+
+
+def test_a_process_that_opens_no_folder_loads_no_library_for_parquet() -> None:
+    script = "import sys, inventory_service.__main__; print('pyarrow' in sys.modules)"
+
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert loaded.stdout == "False\n"
