@@ -18,7 +18,7 @@ class FactFilter:
 
 
 @dataclass(frozen=True)
-class Progress:
+class CountedThrough:
     """How many movements were counted, and the time before which every movement that was committed has been."""
 
     counted: int
