@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from inventory_service.persistence.tables import removed_stock, stock
 from servicekit.engines import UtcDateTime
 
 _ADD = insert(stock).on_conflict_do_nothing(index_elements=[stock.c.sku])
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DETAIL_COLUMNS = [field.name for field in dataclasses.fields(StockDetails) if field.name != "external_ids"]
 
 
@@ -107,6 +108,8 @@ class SqlStocks:
             "reserved_quantity": 0,
             "status": status.value,
             "status_history": [stock_documents.status_change(StatusChange(None, status, self._now))],
+            # Beyond all versions that a removed stock of this sku ever had: their etags must not fit this one.
+            "version": (self._now - _EPOCH) // timedelta(microseconds=1),
             "created_at": self._now,
             "updated_at": self._now,
         }
