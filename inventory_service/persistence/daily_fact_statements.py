@@ -62,15 +62,9 @@ NAMES = text("""
     ORDER BY sku LIMIT :size
 """)
 
-# A fact as four rows, one a column.
-_AS_ROWS = """LATERAL (VALUES
-        ('received_quantity', received_quantity), ('sold_quantity', sold_quantity),
-        ('returned_quantity', returned_quantity), ('adjusted_quantity', adjusted_quantity)
-    ) AS value (column_name, units)"""
-
 # One statement sees ledger, notes and facts at one instant. What is noted and not counted is on its way. Of an
 # archived month the ledger has at most what came late.
-DIFFERENCES_BY_STOCK = text(f"""
+DIFFERENCES_BY_STOCK = text("""
     WITH meaning AS (
         SELECT * FROM unnest(CAST(:reasons AS text[]), CAST(:columns AS text[])) AS meaning (reason, column_name)
     ), name AS (
@@ -86,7 +80,10 @@ DIFFERENCES_BY_STOCK = text(f"""
     ), stated AS (
         SELECT sku, day, column_name, sum(units) AS units FROM (
             SELECT sku, day, column_name, units
-            FROM analytics.daily_stock_fact CROSS JOIN {_AS_ROWS}
+            FROM analytics.daily_stock_fact CROSS JOIN LATERAL (VALUES
+                ('received_quantity', received_quantity), ('sold_quantity', sold_quantity),
+                ('returned_quantity', returned_quantity), ('adjusted_quantity', adjusted_quantity)
+            ) AS value (column_name, units)
             WHERE sku = ANY(CAST(:skus AS text[]))
             UNION ALL
             SELECT sku, (create_time AT TIME ZONE 'UTC')::date, COALESCE(column_name, 'adjusted_quantity'),
@@ -100,14 +97,14 @@ DIFFERENCES_BY_STOCK = text(f"""
     WHERE COALESCE(stated.units, 0) <> COALESCE(entered.units, 0)
         AND NOT EXISTS (SELECT FROM inventory.archived_month WHERE month = date_trunc('month', day))
     ORDER BY sku, day, column_name
-""")  # noqa: S608 - the fragment is a constant
+""")
 
 NEXT_DAY = text("""
     SELECT LEAST((SELECT min(day) FROM analytics.daily_stock_fact WHERE day > :after),
         (SELECT min(day) FROM analytics.daily_status_fact WHERE day > :after))
 """)
 
-DIFFERENCES_BY_STATUS = text(f"""
+DIFFERENCES_BY_STATUS = text("""
     WITH fact AS (
         SELECT true AS stated, received_quantity, sold_quantity, returned_quantity, adjusted_quantity
         FROM analytics.daily_status_fact WHERE day = :day
@@ -117,7 +114,11 @@ DIFFERENCES_BY_STATUS = text(f"""
     ), total AS (
         SELECT column_name, COALESCE(sum(units) FILTER (WHERE stated), 0) AS recorded,
             COALESCE(sum(units) FILTER (WHERE NOT stated), 0) AS counted
-        FROM fact CROSS JOIN {_AS_ROWS} GROUP BY 1
+        FROM fact CROSS JOIN LATERAL (VALUES
+            ('received_quantity', received_quantity), ('sold_quantity', sold_quantity),
+            ('returned_quantity', returned_quantity), ('adjusted_quantity', adjusted_quantity)
+        ) AS value (column_name, units)
+        GROUP BY 1
     )
     SELECT * FROM total WHERE recorded <> counted ORDER BY column_name
-""")  # noqa: S608 - the fragment is a constant
+""")
