@@ -44,8 +44,12 @@ async def _peak(process: asyncio.subprocess.Process) -> float:
     peak = 0.0
     while process.returncode is None:
         with suppress(OSError):
-            if found := re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text()):
-                peak = int(found[1]) / 1024
+            peak = max(peak, _high_water(process.pid))
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), 0.05)
     return peak
+
+
+def _high_water(pid: int) -> float:
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
