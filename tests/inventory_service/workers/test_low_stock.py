@@ -31,7 +31,8 @@ async def busy(transactions: Runner) -> bool:
     """Whether pollers have anything to do."""
 
     async def look(uow: SqlUnitOfWork) -> bool:
-        return await uow.low_stocks.has_news() or await uow.low_stocks.applying_since() is not None
+        # In this order: applying a default makes news, and ends with them.
+        return await uow.low_stocks.applying_since() is not None or await uow.low_stocks.has_news()
 
     return await transactions.read(look)
 
