@@ -80,7 +80,9 @@ async def test_a_file_is_imported_once(
     assert first.out.startswith(f"imported into {address} as csv-")
     assert first.err.splitlines() == ["import: 2 to do", "import: done"]
     assert again.out == first.out.replace("2 created", "0 created").replace("0 unchanged", "2 unchanged")
-    assert capsys.readouterr().out.startswith(f"imported into {address} as new-count: 0 created, 0 updated, 2 unchanged")
+    assert capsys.readouterr().out.startswith(
+        f"imported into {address} as new-count: 0 created, 0 updated, 2 unchanged"
+    )
     import_id = first.out.split()[4].rstrip(":")
     assert [entry[-1] for entry in await books(inventory)] == [
         f"9 IMPORT {import_id} merchant:7",
