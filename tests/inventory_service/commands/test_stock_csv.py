@@ -51,9 +51,12 @@ STOCKS = st.lists(st.tuples(NAMES, st.integers(0, 10**9), DETAILS), max_size=6)
 
 def read(path: Path) -> list[Any]:
     """The messages of a file without fault."""
-    found = list(stock_csv.read(path))
-    assert not [each for each in found if isinstance(each, stock_csv.CsvProblem) or each.problems]
-    return [each.message for each in found]
+    messages = []
+    for found in stock_csv.read(path):
+        assert isinstance(found, stock_csv.CsvRow)
+        assert not found.problems
+        messages.append(found.message)
+    return messages
 
 
 def told(path: Path, content: str | bytes) -> list[str]:
