@@ -114,7 +114,7 @@ class Violations:
         """A duration in seconds."""
         seconds = message.seconds + message.nanos / 1e9
         if not least <= seconds <= most:
-            self.add(field, f"must be from {least:g}s to {most:g}s")
+            self.add(field, f"must be from {least:g}s to {_seconds(most)}")
             return least
         return seconds
 
@@ -125,6 +125,11 @@ class Violations:
         except (ValueError, OverflowError):
             self.add(field, "must be a time from 0001-01-01T00:00:00Z to 9999-12-31T23:59:59.999999Z")
             return datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _seconds(most: float) -> str:
+    days, rest = divmod(most, 86_400)
+    return f"{most:.12g}s" + (f" ({days:g} days)" if days > 1 and not rest else "")
 
 
 def _words(choices: Mapping[int, object]) -> str:

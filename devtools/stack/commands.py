@@ -7,7 +7,7 @@ from pathlib import Path
 
 from devtools.console import say
 from devtools.stack.service import LOCAL
-from devtools.stack.stack import Addresses, Stack
+from devtools.stack.stack import DELIVERY_PORT, INVENTORY_PORT, Addresses, Stack
 
 
 @contextmanager
@@ -27,6 +27,8 @@ def up() -> int:
     """Starts the stack and says how to talk to it."""
     addresses = Stack().up()
     say(f"inventory serves on {addresses.inventory}, delivery on {addresses.delivery}")
+    for line in moved(addresses):
+        say(line)
     say(f"their databases and addresses are in {LOCAL.name}/env. Try:")
     for line in _examples(addresses):
         say(f"  {line}")
@@ -58,6 +60,16 @@ def logs() -> int:
         stack.logs()
     say("neither service runs; `make up` starts them")
     return 0
+
+
+def moved(addresses: Addresses) -> list[str]:
+    """What a shell that knows another address has to do, for each service that has not its usual port."""
+    usual = {INVENTORY_PORT: addresses.inventory, DELIVERY_PORT: addresses.delivery}
+    return [
+        f"{port} is somebody else's now: `source {LOCAL.name}/env` again in shells that are open"
+        for port, address in usual.items()
+        if not address.endswith(f":{port}")
+    ]
 
 
 def _examples(addresses: Addresses) -> list[str]:

@@ -86,7 +86,12 @@ def _tell_differences(run: Run, shape: Shape) -> None:
         run.tell(f"there already: {', '.join(shape.done)}\nmissing still: {', '.join(shape.missing)}")
     for found in shape.differences:
         if found.verdict is not Verdict.STOPS:
-            run.tell(f"{found.table}.{found.column} {found.says}: {found.verdict.value}")
+            stays = (
+                " there, in no column of stock, until the contract steps drop it"
+                if found.verdict is Verdict.KEPT and found.table in SPLIT_TABLES and found.is_further
+                else ""
+            )
+            run.tell(f"{found.table}.{found.column} {found.says}: {found.verdict.value}{stays}")
     if stops := [f"{found.table}.{found.column} {found.says}" for found in shape.stops]:
         raise AdoptionRefused("\n".join(["these columns cannot be adopted; nothing was changed:", *stops]))
 

@@ -64,6 +64,8 @@ class Difference:
     verdict: Verdict
     says: str
     mend: str | None = None
+    is_further: bool = False
+    """Whether no such column is expected at all."""
 
 
 Tables = Mapping[str, Mapping[str, Column]]
@@ -145,7 +147,7 @@ def _of_type(
 def _further(table: str, column: Column, written: bool) -> Difference:
     if written and not column.nullable and column.default is None:
         return _must_be_given(table, column.name)
-    return Difference(table, column.name, Verdict.KEPT, f"is not expected, {column.type}")
+    return Difference(table, column.name, Verdict.KEPT, f"is not expected, {column.type}", is_further=True)
 
 
 def _must_be_given(table: str, column: str) -> Difference:

@@ -1,10 +1,9 @@
 """The JSON of listings and histories, before and after, read with the conversion of revision 0003 itself."""
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from alembic.util import load_python_file
 from sqlalchemy import text
@@ -12,22 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.adoption.catalogue import Tables
 from inventory_service.adoption.findings import Findings
+from inventory_service.domain.legacy_documents import Conversion, lost_entries
 from servicekit.migrations import Schema
 
-Entries = list[dict[str, Any]]
 DOCUMENTS = ("listed_on_platforms", "status_history")
-
-
-class Conversion(Protocol):
-    """What `legacy_documents.py`, beside the revisions, does."""
-
-    WrongShape: type[ValueError]
-
-    def listings(self, text: str | None, stock_id: str, zone: tzinfo) -> Entries | None:
-        """The listings of a document."""
-
-    def status_history(self, text: str | None, zone: tzinfo) -> Entries | None:
-        """The changes of status of a document."""
 
 
 @dataclass
@@ -93,25 +80,8 @@ async def verify_documents(
         f" s.status_history::text AS history_now FROM ({before}) b LEFT JOIN inventory.stock s ON s.id = b.id"
     )
     async for row in _stream(connection, joined):
-        now = {_offer(entry) for entry in json.loads(row.listings_now or "[]")}
-        for entry in convert.listings(row.listings, str(row.id), zone) or ():
-            if _offer(entry) not in now:
-                findings.add("listings that are lost", str(row.id), " ".join(_offer(entry)))
-        changes = [_change(entry) for entry in json.loads(row.history_now or "[]")]
-        for entry in convert.status_history(row.history, zone) or ():
-            if _change(entry) not in changes:
-                findings.add("changes of status that are lost", str(row.id), json.dumps(entry))
-
-
-def _offer(entry: dict[str, Any]) -> tuple[str, str]:
-    # An id that was made here counts how many such there are in one document, and two documents may have been joined.
-    listing_id = entry["listing_id"]
-    return entry["platform"], "legacy" if listing_id.startswith("legacy:") else listing_id
-
-
-def _change(entry: dict[str, Any]) -> tuple[Any, ...]:
-    # From where it came may have been told by the entry before, which may be another in a joined history.
-    return entry["to_status"], entry["changed_at"], entry["reason"]
+        for says, entry in lost_entries(convert, row, zone):
+            findings.add(says, str(row.id), entry)
 
 
 async def _stream(connection: AsyncConnection, select: str) -> AsyncIterator[Any]:

@@ -120,12 +120,12 @@ async def _work(arguments: argparse.Namespace, settings: Archive) -> AsyncIterat
 
 def _folder(arguments: argparse.Namespace, settings: Archive) -> Path:
     folder = getattr(arguments, "folder", "") or settings.archive_dir
-    if not folder and (arguments.archive_action == "list" or arguments.dry_run):
-        return Path()
+    if arguments.archive_action == "list" or (arguments.dry_run and not folder):
+        return Path()  # the database knows it all
     if not folder:
         raise CommandFailed("say where the files are: --folder FOLDER or INVENTORY_ARCHIVE_DIR")
     if not Path(folder).is_dir():
-        raise CommandFailed(f"there is no folder {folder}")
+        raise CommandFailed(f"there is no folder {folder}; make it first")
     return Path(folder)
 
 

@@ -14,6 +14,7 @@ from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from servicekit.transactions import Transactions
 
 EXPORTS = 3
+NOTHING_OLD_ENOUGH = "nothing to archive: the ledger has no month that is old enough"
 
 
 class ArchiveWork:
@@ -25,7 +26,10 @@ class ArchiveWork:
 
     async def announce(self, before: LedgerMonth | None, keep: int, *, drop: bool) -> None:
         """Says what `archive` would do. Raises MonthTooYoung."""
-        for month in await self._archivable(before, keep):
+        months = await self._archivable(before, keep)
+        if not months:
+            print(NOTHING_OLD_ENOUGH)
+        for month in months:
             count = await self.transactions.read(partial(_count, month))
             print(f"{month}: {count} entries would be archived")
         for file in await self.transactions.read(_archived) if drop else ():
@@ -38,7 +42,7 @@ class ArchiveWork:
             self.files.describe(file)  # a run that died after a month's commit has not
         months = await self._archivable(before, keep)
         if not months:
-            print("nothing to archive: the ledger has no month that is old enough")
+            print(NOTHING_OLD_ENOUGH)
         for month in months:
             file = await self._archive(month)
             self.files.describe(file)

@@ -16,9 +16,10 @@ FAILED = 2
 
 
 class Connection:
-    """The service's stub, and the metadata that names the caller."""
+    """The service's stub, its address, and the metadata that names the caller."""
 
-    def __init__(self, channel: grpc.aio.Channel, actor: tuple[str, str]) -> None:
+    def __init__(self, channel: grpc.aio.Channel, address: str, actor: tuple[str, str]) -> None:
+        self.address = address
         self.stub = inventory_pb2_grpc.InventoryServiceStub(channel)
         self.metadata = (("actor-role", actor[0]), ("actor-id", actor[1]))
 
@@ -47,7 +48,7 @@ async def call(
     address = arguments.address or settings.address
     async with grpc.aio.insecure_channel(address) as channel:
         try:
-            return await work(Connection(channel, arguments.actor))
+            return await work(Connection(channel, address, arguments.actor))
         except grpc.aio.AioRpcError as error:
             print(f"{arguments.command} failed at {address}: {_told(error)}", file=sys.stderr)
             if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:

@@ -18,6 +18,8 @@ from inventory_service.commands.progress import progress
 from inventory_service.settings import Client
 from servicekit.command_line import Command
 
+UNREAD = 141
+"""The exit code of a shell for a program whose reader went away (SIGPIPE), so that `| gzip` cannot end short unseen."""
 _PREFIX = "STOCK_STATUS_"
 STATUSES = [name.removeprefix(_PREFIX).lower() for name in stock_pb2.StockStatus.keys()[1:]]
 
@@ -33,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(arguments: argparse.Namespace, settings: Client) -> int:
-    """Answers 0 once every stock is written, FAILED if not all are; a file is then left as it was."""
+    """Answers 0 once every stock is written, FAILED if not all are; a file is then left as it was.
+
+    Where nobody reads stdout any more it says nothing and answers UNREAD.
+    """
     word = arguments.status or "unspecified"
     status = stock_pb2.StockStatus.Value(f"{_PREFIX}{word.upper()}")
     request = pb.ExportStocksRequest(sku_prefix=arguments.sku_prefix, status=status)
@@ -49,7 +54,7 @@ async def run(arguments: argparse.Namespace, settings: Client) -> int:
     except BrokenPipeError:
         # Whoever read stdout has enough; the interpreter would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        return UNREAD
     except OSError as error:
         print(f"export failed: cannot write {arguments.file}: {error.strerror}", file=sys.stderr)
         return FAILED

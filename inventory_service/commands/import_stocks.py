@@ -15,6 +15,7 @@ from holdfast.inventory.v1 import transfer_pb2 as pb
 
 from inventory_service.commands import connection, stock_csv
 from inventory_service.commands.connection import FAILED, MOST_SECONDS, Connection
+from inventory_service.commands.import_problems import UnreadableRows
 from inventory_service.commands.progress import progress
 from inventory_service.settings import Client
 from servicekit.command_line import Command
@@ -36,10 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(arguments: argparse.Namespace, settings: Client) -> int:
-    """Answers 0 if every row was applied, 1 if some were refused, FAILED if it is not known or none was sent."""
+    """Answers 0 if every row was applied, 1 if some were refused, FAILED if it is not known or none was sent.
+
+    A file whose header, encoding or quotes are wrong is not sent; of any other the good rows are applied.
+    """
     try:
         with _readable(arguments.file) as path:
-            rows = _count_sound(path)
+            rows = _count(path)
             if rows is None:
                 return FAILED
             options = _options(arguments, path)
@@ -75,11 +79,11 @@ def _readable(name: str) -> Iterator[Path]:
         yield Path(kept.name)
 
 
-def _count_sound(path: Path) -> int | None:
-    """How many rows the file has; None, with every problem told, if it cannot be sent as it is."""
+def _count(path: Path) -> int | None:
+    """How many rows the file has; None, with its problems told, if the whole file must be refused."""
     rows = problems = 0
     for found in stock_csv.read(path):
-        if isinstance(found, pb.ImportRow):
+        if isinstance(found, stock_csv.CsvRow):
             rows += 1
             continue
         problems += 1
@@ -105,30 +109,29 @@ def _options(arguments: argparse.Namespace, path: Path) -> pb.ImportOptions:
 
 
 async def _import(service: Connection, path: Path, rows: int, options: pb.ImportOptions) -> int:
+    unreadable = UnreadableRows()
     with progress("import", rows) as advance:
 
         async def messages() -> AsyncIterator[pb.ImportStocksRequest]:
             yield pb.ImportStocksRequest(options=options)
             for row in stock_csv.read(path):
-                if not isinstance(row, pb.ImportRow):
+                if not isinstance(row, stock_csv.CsvRow):
                     raise OSError(0, "it changed while it was read")
-                yield pb.ImportStocksRequest(row=row)
+                unreadable.note(row)
+                yield pb.ImportStocksRequest(row=row.message)
                 advance(1)
 
         done = await service.stub.ImportStocks(messages(), metadata=service.metadata, timeout=MOST_SECONDS)
-    return _tell(done, options)
+    for line in unreadable.lines_with(done):
+        print(line, file=sys.stderr)
+    return _tell(done, options, service.address)
 
 
-def _tell(done: pb.ImportStocksResponse, options: pb.ImportOptions) -> int:
-    for problem in done.problems:
-        field = problem.field.removeprefix("details.")
-        print(f"line {problem.line}, {field}: {problem.description}", file=sys.stderr)
-    if done.problem_count > len(done.problems):
-        print(f"… and {done.problem_count - len(done.problems)} more problems", file=sys.stderr)
+def _tell(done: pb.ImportStocksResponse, options: pb.ImportOptions, address: str) -> int:
     verb = "would import" if options.validate_only else "imported"
     print(
-        f"{verb} as {options.import_id}: {done.created_count} created, {done.updated_count} updated,"
-        f" {done.unchanged_count} unchanged, {done.refused_count} refused"
+        f"{verb} into {address} as {options.import_id}: {done.created_count} created,"
+        f" {done.updated_count} updated, {done.unchanged_count} unchanged, {done.refused_count} refused"
     )
     if not done.refused_count:
         return 0

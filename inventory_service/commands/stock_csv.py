@@ -9,22 +9,31 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
 from holdfast.inventory.v1 import stock_pb2, transfer_pb2
 
-DETAILS = [field.name for field in stock_pb2.StockDetails.DESCRIPTOR.fields]
+from servicekit.validation import MOST_QUANTITY
+
+DETAILS = [each.name for each in stock_pb2.StockDetails.DESCRIPTOR.fields]
 COLUMNS = ["sku", "quantity", *DETAILS]
 _REQUIRED = COLUMNS[:2]
 _TIMES = ("purchase_time", "delivery_time")
-_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_WHOLE_NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
+_NO_QUANTITY = -1
+_BYTE_ORDERS = {
+    b"\xff\xfe\x00\x00": "UTF-32",
+    b"\x00\x00\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
 
 
 @dataclass(frozen=True)
 class CsvProblem:
-    """One thing that is wrong with a file; `line` is where the record begins, `field` may be empty."""
+    """One thing that is wrong with a file or a row; `line` is where the record begins, `field` may be empty."""
 
     line: int
     field: str
@@ -34,19 +43,38 @@ class CsvProblem:
         return f"line {self.line}{', ' + self.field if self.field else ''}: {self.description}"
 
 
+@dataclass(frozen=True)
+class CsvRow:
+    """One record, and what is wrong with its cells.
+
+    Where anything is, the message holds the cells that can be read and a quantity that no stock can have: so sent,
+    the service refuses the row as it does any other bad one, judges what it can and takes its sku for named.
+    """
+
+    message: transfer_pb2.ImportRow
+    problems: list[CsvProblem] = field(default_factory=list)
+
+
 def details_columns(path: Path) -> list[str]:
     """The columns of details that a readable file has."""
     with _opened(path) as file:
-        return [name for name in next(csv.reader(file)) if name in DETAILS]
+        return [name for name in _header(csv.reader(file)) if name in DETAILS]
 
 
-def read(path: Path) -> Iterator[transfer_pb2.ImportRow | CsvProblem]:
-    """Each record as a row, or what is wrong with it; a header that is wrong is all that is told."""
+def read(path: Path) -> Iterator[CsvRow | CsvProblem]:
+    """Each record as a row. A problem by itself is one for which the whole file must be refused.
+
+    Such are an encoding that is not UTF-8, quotes that do not end, and a header that is wrong; that is all that is
+    told then.
+    """
+    if encoding := _other_encoding(path):
+        yield CsvProblem(1, "", f"the file is {encoding}; save it as UTF-8")
+        return
     with _opened(path) as file:
         records = csv.reader(file, strict=True)
         line = 1
         try:
-            header = next(records, [])
+            header = _header(records)
             if problems := list(_header_problems(header)):
                 yield from problems
                 return
@@ -69,7 +97,25 @@ def _opened(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
+def _other_encoding(path: Path) -> str | None:
+    """The encoding that the file's first bytes give away, if it is not UTF-8."""
+    with path.open("rb") as file:
+        begin = file.read(4)
+    for mark, encoding in _BYTE_ORDERS.items():
+        if begin.startswith(mark):
+            return encoding
+    # Every column's name is ASCII: of its two bytes one is null.
+    return "UTF-16" if b"\0" in begin[:2] else None
+
+
+def _header(records: Iterator[list[str]]) -> list[str]:
+    return next(filter(None, records), [])
+
+
 def _header_problems(header: Sequence[str]) -> Iterator[CsvProblem]:
+    if not header:
+        yield CsvProblem(1, "", "the file is empty")
+        return
     for name in _REQUIRED:
         if name not in header:
             yield CsvProblem(1, name, "is missing from the header")
@@ -81,24 +127,25 @@ def _header_problems(header: Sequence[str]) -> Iterator[CsvProblem]:
             yield CsvProblem(1, name, "stands in the header more than once")
 
 
-def _row(
-    line: int, header: Sequence[str], record: Sequence[str]
-) -> Iterator[transfer_pb2.ImportRow | CsvProblem]:
+def _row(line: int, header: Sequence[str], record: Sequence[str]) -> Iterator[CsvRow | CsvProblem]:
+    row = CsvRow(transfer_pb2.ImportRow(line=line))
+    pairs = list(zip(header, record, strict=False))
     if len(record) != len(header):
-        yield CsvProblem(line, "", f"has {len(record)} cells, the header has {len(header)}")
-        return
-    row = transfer_pb2.ImportRow(line=line)
-    problems: list[CsvProblem] = []
-    for name, cell in zip(header, record, strict=True):
+        cells = "1 cell" if len(record) == 1 else f"{len(record)} cells"
+        row.problems.append(CsvProblem(line, "", f"has {cells}, the header has {len(header)}"))
+        pairs = [pair for pair in pairs if pair[0] == "sku"]
+    unreadable = False
+    for name, cell in pairs:
         try:
-            _take(row, name, cell)
+            _take(row.message, name, cell)
         except UnicodeEncodeError:
-            problems.append(CsvProblem(line, name, "is not UTF-8"))
+            unreadable = True
+            yield CsvProblem(line, name, "is not UTF-8")
         except ValueError as error:
-            problems.append(CsvProblem(line, name, f"{error}, not {_shown(cell)!r}"))
-    if problems:
-        yield from problems
-    else:
+            row.problems.append(CsvProblem(line, name, f"{error}, not {_shown(cell)!r}"))
+    if row.problems:
+        row.message.quantity = _NO_QUANTITY
+    if not unreadable:
         yield row
 
 
@@ -110,7 +157,7 @@ def _take(row: transfer_pb2.ImportRow, name: str, cell: str) -> None:
     elif name == "quantity":
         if _WHOLE_NUMBER.fullmatch(cell) is None:
             raise ValueError("must be a whole number")
-        row.quantity = int(cell)
+        row.quantity = _quantity(cell)
     elif not cell:
         return
     elif name in _TIMES:
@@ -122,6 +169,16 @@ def _take(row: transfer_pb2.ImportRow, name: str, cell: str) -> None:
         row.details.external_ids.update(_texts(cell))
     else:
         setattr(row.details, name, cell)
+
+
+def _quantity(cell: str) -> int:
+    digits = cell.lstrip("-0") or "0"
+    if cell.startswith("-") and digits != "0":
+        raise ValueError(f"must be from 0 to {MOST_QUANTITY}")
+    # So many digits would not even be a number for int().
+    if len(digits) > len(str(MOST_QUANTITY)) or int(digits) > MOST_QUANTITY:
+        raise ValueError(f"is too large: must be from 0 to {MOST_QUANTITY}")
+    return int(digits)
 
 
 def _texts(cell: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from inventory_service.contract_steps import changes
+from inventory_service.contract_steps.further_columns import values_that_stock_has_not
 from inventory_service.contract_steps.standing import (
     CONTRACT,
     RENEW_BACKUPS,
@@ -31,6 +32,8 @@ from servicekit.migrations import Schema
 
 RESTORE_SPLIT_TABLES = "restore-split-tables"
 ENABLE_LEGACY_TRIGGERS = "enable-legacy-triggers"
+
+_LAST_COPY = "this is the last copy and there is no way back; have a dump, and repeat with --discard-data"
 
 Change = Callable[[AsyncConnection, Standing], Awaitable[None]]
 
@@ -104,7 +107,7 @@ _RUNS = {
     ),
     RESTORE_SPLIT_TABLES: _Run(
         changes.restore_split_tables,
-        "the split tables are back, as their backups were",
+        "the split tables are back, as their backups were, but without foreign keys to stock: these went with the drop",
         _why_not_restore,
         lambda standing: len(standing.split_tables) == len(SPLIT_TABLES),
     ),
@@ -134,10 +137,11 @@ async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngin
             print(f"{arguments.step}: nothing to do")
             return 0
         refusal = run.refusal(standing)
-        if not refusal and run.discards and not arguments.discard_data:
-            refusal = (
-                "this is the last copy and there is no way back; have a dump, and repeat with --discard-data"
-            )
+        lost = ""
+        if not refusal and run.discards:
+            lost = ", ".join(await values_that_stock_has_not(connection, standing.backups))
+            if not arguments.discard_data:
+                refusal = _LAST_COPY + (f"; in no column of stock are {lost}" if lost else "")
         if refusal:
             print(f"{arguments.step} refused, nothing was changed: {refusal}", file=sys.stderr)
             return 1
@@ -150,7 +154,7 @@ async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngin
             return 1
         await connection.run_sync(schema_history.record, CONTRACT, arguments.step)
         crash_point("contract.before_commit")
-    print(f"{arguments.step}: done; {run.done}")
+    print(f"{arguments.step}: done; {run.done}" + (f"; gone with them: {lost}" if lost else ""))
     return 0
 
 

@@ -1,6 +1,6 @@
 """The JSON columns of `stock`: listings, history of statuses, external ids.
 
-Older systems wrote into them too, so reading is lenient: what has no meaning here is shown as unknown.
+Older systems wrote into them too, so reading is lenient: what has no meaning here stays in the row and is not shown.
 """
 
 import json
@@ -36,8 +36,8 @@ def listing(offer: Listing) -> dict[str, object]:
 
 
 def status_history(document: Any) -> tuple[StatusChange, ...]:
-    """The entries of `status_history`, oldest first."""
-    return tuple(
+    """The entries of `status_history` of which a status is known, oldest first."""
+    changes = (
         StatusChange(
             from_status=_member(StockStatus, entry.get("from_status")),
             to_status=_member(StockStatus, entry.get("to_status")),
@@ -46,13 +46,14 @@ def status_history(document: Any) -> tuple[StatusChange, ...]:
         )
         for entry in _entries(document)
     )
+    return tuple(change for change in changes if change.from_status or change.to_status)
 
 
 def listings(document: Any) -> tuple[Listing, ...]:
-    """The entries of `listed_on_platforms`, oldest first."""
+    """The entries of `listed_on_platforms` whose platform is known, oldest first."""
     return tuple(
         Listing(
-            platform=_member(Platform, entry.get("platform")),
+            platform=platform,
             listing_id=_text(entry.get("listing_id")) or "",
             active=entry.get("status") == "active",
             list_time=_time(entry.get("listed_at")),
@@ -62,6 +63,7 @@ def listings(document: Any) -> tuple[Listing, ...]:
             metadata=texts(entry.get("metadata")),
         )
         for entry in _entries(document)
+        if (platform := _member(Platform, entry.get("platform")))
     )
 
 

@@ -10,7 +10,9 @@ from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
 
 from devtools.databases import create_database
 from devtools.stack import given
+from devtools.stack.commands import moved
 from devtools.stack.databases import home
+from devtools.stack.stack import Addresses
 from servicekit.health import check
 from tests.devtools.checkout import DATABASE_URLS, PrivateCheckout
 
@@ -154,6 +156,13 @@ def test_a_socket_that_is_not_there_is_named_in_one_sentence(
         given.url(variable, [])
 
     assert str(refusal.value).startswith(f"{variable} names the socket {socket}, which does not exist")
+
+
+def test_a_port_that_is_somebody_elses_is_named_with_what_to_do() -> None:
+    assert moved(Addresses("127.0.0.1:7411", "127.0.0.1:7412")) == []
+    assert moved(Addresses("127.0.0.1:40411", "127.0.0.1:7412")) == [
+        "7411 is somebody else's now: `source .local/env` again in shells that are open"
+    ]
 
 
 def test_a_database_that_cannot_be_reached_is_named_and_nothing_is_started(

@@ -163,8 +163,14 @@ async def test_wider_columns_are_kept_and_mendable_ones_mended(engine: AsyncEngi
         " ALTER status DROP DEFAULT, ALTER status TYPE condition USING status::condition",
     )
 
+    await execute(engine, "ALTER TABLE inventory.stock_lifecycle ADD shelf_life_days integer")
+
     told = await adopt(without_backup=True)
 
+    assert (
+        "stock_lifecycle.shelf_life_days is not expected, integer: kept as it is there, in no column of stock,"
+        " until the contract steps drop it" in told
+    )
     assert await rows(engine, "SELECT backup FROM inventory.adoption") == [(None,)]
     assert "stock.ean is text, character varying(13) is expected: kept as it is" in told
     assert "stock.external_ids is json, jsonb is expected: changed to what is expected" in told

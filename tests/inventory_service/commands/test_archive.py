@@ -93,6 +93,24 @@ async def test_a_dry_run_changes_nothing(
     assert list(archive.folder.iterdir()) == []
 
 
+async def test_what_is_archived_is_listed_without_the_folder_and_a_dry_run_says_that_nothing_is_left(
+    ledger: Ledger, archive: ArchiveCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await archive()
+    capsys.readouterr()
+
+    assert await archive("--dry-run") == 0
+    left = capsys.readouterr().out
+    archive.folder = archive.folder / "away"
+    assert await archive("list") == 0
+
+    assert left == "nothing to archive: the ledger has no month that is old enough\n"
+    assert [line.split()[:3] for line in capsys.readouterr().out.splitlines()] == [
+        ["2024-01", "30", "kept"],
+        ["2024-02", "30", "kept"],
+    ]
+
+
 @pytest.mark.parametrize("option", [("--dry-run",), ("--drop",), ("--before", "2024-02"), ("--keep", "5")])
 async def test_options_of_archiving_are_refused_for_restoring(
     ledger: Ledger, archive: ArchiveCommand, option: tuple[str, ...]

@@ -50,12 +50,21 @@ STOCKS = st.lists(st.tuples(NAMES, st.integers(0, 10**9), DETAILS), max_size=6)
 
 
 def read(path: Path) -> list[Any]:
-    return list(stock_csv.read(path))
+    """The messages of a file without fault."""
+    messages = []
+    for found in stock_csv.read(path):
+        assert isinstance(found, stock_csv.CsvRow)
+        assert not found.problems
+        messages.append(found.message)
+    return messages
 
 
 def told(path: Path, content: str | bytes) -> list[str]:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return [str(found) for found in read(path) if isinstance(found, stock_csv.CsvProblem)]
+    problems = []
+    for found in stock_csv.read(path):
+        problems += [found] if isinstance(found, stock_csv.CsvProblem) else found.problems
+    return [str(problem) for problem in problems]
 
 
 @given(STOCKS)
@@ -105,21 +114,27 @@ def test_a_line_is_where_a_record_begins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("", ["line 1, sku: is missing from the header", "line 1, quantity: is missing from the header"]),
+        ("", ["line 1: the file is empty"]),
+        ("\n\n", ["line 1: the file is empty"]),
+        ("x\n", ["line 1, sku: is missing from the header", "line 1, quantity: is missing from the header"]),
         ("sku,quantity,sku\n", ["line 1, sku: stands in the header more than once"]),
-        ("sku,quantity\nA\n", ["line 2: has 1 cells, the header has 2"]),
+        ("sku,quantity\nA\n", ["line 2: has 1 cell, the header has 2"]),
         ("sku,quantity\nA,1,2\nB,\n", ["line 2: has 3 cells", "line 3, quantity: must be a whole number"]),
         ("sku,quantity\nA,1.0\n", ["line 2, quantity: must be a whole number, not '1.0'"]),
-        ("sku,quantity\nA,99999999999999999999\n", ["line 2, quantity: must be a whole number"]),
+        ("sku,quantity\nA,99999999999999999999\n", ["line 2, quantity: is too large: must be from 0 to"]),
+        (f"sku,quantity\nA,{'9' * 5000}\n", ["line 2, quantity: is too large: must be from 0 to"]),
+        ("sku,quantity\nA,-1\nB,-000\n", ["line 2, quantity: must be from 0 to 1000000000, not '-1'"]),
         ("sku,quantity,purchase_time\nA,1,1.5.2024\n", ["line 2, purchase_time: must be a time such as"]),
         ("sku,quantity,external_ids\nA,1,erp\n", ["line 2, external_ids: must be a JSON object"]),
         ('sku,quantity,external_ids\nA,1,"{""a"": 1}"\n', ["line 2, external_ids: must be a JSON object"]),
         ('sku,quantity,notes\nA,1,"open\n', ["line 2: is no CSV"]),
         (
             "sku,quantity,notes\nA,x,é\nB,1,è\n".encode("latin-1"),
-            ["line 2, quantity", "line 2, notes: is not UTF-8", "line 3, notes: is not UTF-8"],
+            ["line 2, notes: is not UTF-8", "line 3, notes: is not UTF-8"],
         ),
-        ("sku,quantity\nA,1\n".encode("utf-16"), ["line 1"]),
+        ("sku,quantity\nA,1\n".encode("utf-16"), ["line 1: the file is UTF-16; save it as UTF-8"]),
+        ("sku,quantity\nA,1\n".encode("utf-16-be"), ["line 1: the file is UTF-16; save it as UTF-8"]),
+        ("sku,quantity\nA,1\n".encode("utf-32"), ["line 1: the file is UTF-32; save it as UTF-8"]),
     ],
 )
 def test_what_cannot_be_read_is_named_by_line_and_field(

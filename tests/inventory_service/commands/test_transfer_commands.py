@@ -77,11 +77,13 @@ async def test_a_file_is_imported_once(
     assert await run(IMPORT, address, path, "--import-id", "new-count") == 0
 
     assert first.out.endswith(": 2 created, 0 updated, 0 unchanged, 0 refused\n")
-    assert first.out.startswith("imported as csv-")
+    assert first.out.startswith(f"imported into {address} as csv-")
     assert first.err.splitlines() == ["import: 2 to do", "import: done"]
     assert again.out == first.out.replace("2 created", "0 created").replace("0 unchanged", "2 unchanged")
-    assert capsys.readouterr().out.startswith("imported as new-count: 0 created, 0 updated, 2 unchanged")
-    import_id = first.out.split()[2].rstrip(":")
+    assert capsys.readouterr().out.startswith(
+        f"imported into {address} as new-count: 0 created, 0 updated, 2 unchanged"
+    )
+    import_id = first.out.split()[4].rstrip(":")
     assert [entry[-1] for entry in await books(inventory)] == [
         f"9 IMPORT {import_id} merchant:7",
         f"4 IMPORT {import_id} merchant:7",
@@ -111,9 +113,9 @@ async def test_refused_rows_are_named_with_what_to_do_and_the_others_kept(
         "line 3, ean: must be 8 to 13 digits",
     ]
     assert [line for line in judged.err.splitlines() if line.startswith("line ")] == problems
-    assert judged.out.startswith("would import as csv-") and "1 created" in judged.out
+    assert judged.out.startswith(f"would import into {address} as csv-") and "1 created" in judged.out
     assert "repeat with --import-id i1" in done.err
-    assert done.out.endswith("imported as i1: 1 created, 0 updated, 0 unchanged, 2 refused\n")
+    assert done.out.endswith(f"imported into {address} as i1: 1 created, 0 updated, 0 unchanged, 2 refused\n")
 
 
 async def test_an_export_imported_elsewhere_is_the_same_stock(
@@ -154,7 +156,85 @@ async def test_an_empty_cell_clears_and_a_column_left_out_leaves(
     assert (stock.details.notes, stock.details.ean) == ("", "12345678")
 
 
-@pytest.mark.parametrize("content", ["sku,quantity\nA,1\nB,many\n", "sku\nA\n"])
+@pytest.mark.parametrize("words", [("--validate-only",), ()], ids=["judged", "imported"])
+async def test_a_row_that_cannot_be_read_is_refused_as_the_service_refuses_one(
+    inventory: Inventory,
+    address: str,
+    csv_file: Callable[[str], str],
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+) -> None:
+    content = (
+        "sku,quantity,ean,purchase_time\n"
+        "A,1,,\n"
+        "B,abc,x,yesterday\n"
+        "C,1,x,\n"
+        "B,7,,\n"
+        "D,99999999999999999999,,\n"
+        "E\n"
+        "E,3,,\n"
+        "A,1,,never\n"
+        "F,4,,\n"
+    )
+    before = await inventory.everything()
+
+    assert await run(IMPORT, address, csv_file(content), "--import-id", "i1", *words) == 1
+
+    told = capsys.readouterr()
+    assert [line for line in told.err.splitlines() if line.startswith(("line", "…"))] == [
+        "line 3, quantity: must be a whole number, not 'abc'",
+        "line 3, purchase_time: must be a time such as 2024-05-01T10:00:00Z, not 'yesterday'",
+        "line 3, ean: must be 8 to 13 digits",
+        "line 4, ean: must be 8 to 13 digits",
+        "line 5, sku: stands on line 3 already; line 5 is not applied",
+        "line 6, quantity: is too large: must be from 0 to 1000000000, not '99999999999999999999'",
+        "line 7: has 1 cell, the header has 4",
+        "line 8, sku: stands on line 7 already; line 8 is not applied",
+        "line 9, purchase_time: must be a time such as 2024-05-01T10:00:00Z, not 'never'",
+        "line 9, sku: stands on line 2 already; line 9 is not applied",
+    ]
+    assert told.out.endswith(" as i1: 2 created, 0 updated, 0 unchanged, 7 refused\n")
+    if words:
+        assert await inventory.everything() == before
+    else:
+        assert [(s.sku, s.quantity) for s in await exported(inventory)] == [("A", 1), ("F", 4)]
+        assert await run(IMPORT, address, csv_file("sku,quantity\nA,8\nB,2\n"), "--import-id", "i1") == 0
+        assert [(s.sku, s.quantity) for s in await exported(inventory)] == [("A", 1), ("B", 2), ("F", 4)]
+
+
+async def test_of_many_bad_rows_the_first_are_named_and_all_counted(
+    inventory: Inventory, address: str, csv_file: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"S{n},{'x' if n % 2 else '1'},{'' if n % 2 else 'x'}\n" for n in range(1400))
+
+    assert await run(IMPORT, address, csv_file(f"sku,quantity,ean\n{rows}A,1,\n")) == 1
+
+    told = capsys.readouterr()
+    named = [line for line in told.err.splitlines() if line.startswith(("line", "…"))]
+    assert [int(line.split(",")[0].split()[1]) for line in named[:-1]] == list(range(2, 1002))
+    assert named[-1] == "… and 400 more problems"
+    assert told.out.endswith(": 1 created, 0 updated, 0 unchanged, 1400 refused\n")
+
+
+async def test_an_export_ends_quietly_when_nobody_reads_on(inventory: Inventory, address: str) -> None:
+    for n in range(20):
+        await inventory.create(f"S{n}", 1, details=stock_pb2.StockDetails(notes="n" * 1000))
+    command = f"{sys.executable} -m inventory_service export | head -c 10; exit ${{PIPESTATUS[0]}}"
+
+    process = await asyncio.create_subprocess_exec(
+        "bash",
+        "-c",
+        command,
+        env={**os.environ, "INVENTORY_ADDRESS": address},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+
+    assert (out, err.decode(), process.returncode) == (b"sku,quanti", "export: begins\n", 141)
+
+
+@pytest.mark.parametrize("content", ['sku,quantity,notes\nA,1,\nB,2,"open\n', "sku\nA\n", ""])
 async def test_a_file_that_cannot_be_read_is_not_sent(
     inventory: Inventory,
     address: str,
@@ -201,7 +281,7 @@ async def test_the_commands_are_joined_by_a_pipe(inventory: Inventory, address: 
 
     assert (process.returncode, out.decode()) == (
         0,
-        "imported as copy: 0 created, 0 updated, 1 unchanged, 0 refused\n",
+        f"imported into {address} as copy: 0 created, 0 updated, 1 unchanged, 0 refused\n",
     )
     assert sorted(err.decode().splitlines()) == [
         "export: begins",

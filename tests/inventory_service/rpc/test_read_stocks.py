@@ -83,7 +83,7 @@ async def test_documents_of_older_writers_do_not_break_reading(inventory: Invent
         " status_history = CAST(:history AS jsonb), external_ids = CAST(:ids AS jsonb)"
     )
     documents = {
-        "listings": '[7, {"platform": "vinted", "listing_id": 12, "status": null}]',
+        "listings": '[7, {"platform": "vinted"}, {"platform": "goat", "listing_id": 12, "status": null}]',
         "history": '{"not": "a list"}',
         "ids": '{"n": 5, "nested": {"a": [1]}, "none": null}',
     }
@@ -92,7 +92,7 @@ async def test_documents_of_older_writers_do_not_break_reading(inventory: Invent
 
     stock = (await inventory.stub.GetStock(pb.GetStockRequest(sku="A"))).stock
 
-    assert [(entry.platform, entry.listing_id) for entry in stock.listings] == [(0, "12")]
+    assert [(entry.platform, entry.listing_id) for entry in stock.listings] == [(pb.PLATFORM_GOAT, "12")]
     assert list(stock.status_history) == []
     assert dict(stock.details.external_ids) == {"n": "5", "nested": '{"a": [1]}'}
 

@@ -209,4 +209,4 @@ async def test_a_ttl_is_from_a_second_to_seven_days(inventory: Inventory, second
 
     refusal = await refused(inventory.reserve("r1", {"A": 1}, ttl=seconds))
 
-    assert refusal.violations == [("ttl", "must be from 1s to 604800s")]
+    assert refusal.violations == [("ttl", "must be from 1s to 604800s (7 days)")]
