@@ -7,13 +7,14 @@ from delivery_service.application.await_settlement import Settlements
 from delivery_service.application.ports import Inventory
 from delivery_service.gateways.inventory import InventoryGateway, open_channel
 from delivery_service.gateways.photo_reader import PillowPhotoReader
-from delivery_service.gateways.photo_store import FilePhotoStore
+from delivery_service.gateways.photo_store import FsspecPhotoStore
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from delivery_service.rpc import servicer
 from delivery_service.rpc.consistency import consistency_checks
 from delivery_service.rpc.statuses import STATUSES
 from delivery_service.rpc.work import Work
 from delivery_service.settings import Settings
+from delivery_service.workers.evidence_sweep import evidence_sweep
 from delivery_service.workers.outbox_expiry import outbox_expiry
 from delivery_service.workers.outbox_relay import OutboxRelay
 from servicekit import ops
@@ -41,6 +42,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
     transactions: Transactions[Work] = Transactions(engine, SqlUnitOfWork, at_once=settings.pool_size)
     tasks = Tasks()
     settlements = Settlements(transactions)
+    photos = FsspecPhotoStore(settings.evidence_url)
     relay = OutboxRelay(
         transactions,
         inventory,
@@ -53,8 +55,14 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         Mutations(transactions, tasks),
         settlements,
         relay.nudge,
-        FilePhotoStore(settings.evidence_dir),
+        photos,
         PillowPhotoReader(),
+    )
+    sweep = evidence_sweep(
+        transactions,
+        photos,
+        unused_days=settings.evidence_unused_days,
+        idle_seconds=settings.evidence_sweep_seconds,
     )
     history = Schema("delivery")
     checks = consistency_checks(transactions, inventory)
@@ -73,7 +81,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         statuses=STATUSES,
         register=register,
         tasks=tasks,
-        pollers=[relay, outbox_expiry(transactions), request_expiry(transactions)],
+        pollers=[relay, sweep, outbox_expiry(transactions), request_expiry(transactions)],
         wake_waiters=settlements.drain,
         drain_pause_seconds=settings.drain_pause_seconds,
     )

@@ -44,7 +44,7 @@ async def running(
         settings = Settings(
             database_url=url,
             inventory_address="unused",
-            evidence_dir=photos,
+            evidence_url=str(photos),
             listen="127.0.0.1:0",
             relay_seconds=0.1,
             drain_pause_seconds=0,

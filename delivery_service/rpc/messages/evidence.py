@@ -105,6 +105,8 @@ def evidence_message(evidence: Evidence) -> pb.Evidence:
         width=photo.width,
         height=photo.height,
         capture_time=timestamp(photo.capture_time),
+        capture_offset_known=photo.capture_offset_known,
+        clock_skew=evidence.clock_skew,
         capture_place=place,
         used=evidence.used,
         uploader=evidence.uploader,
