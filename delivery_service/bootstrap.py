@@ -1,16 +1,18 @@
 """Settings → engine, gateways, use cases, servicers, workers: the only wiring."""
 
+from datetime import timedelta
+
 import grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.application.await_settlement import Settlements
 from delivery_service.application.ports import Inventory
-from delivery_service.gateways.inventory import InventoryGateway, open_channel
+from delivery_service.gateways.inventory import CALL_SECONDS, InventoryGateway, open_channel
 from delivery_service.gateways.photo_reader import PillowPhotoReader
 from delivery_service.gateways.photo_store import FsspecPhotoStore
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from delivery_service.rpc import servicer
-from delivery_service.rpc.consistency import consistency_checks
+from delivery_service.rpc.consistency import Reconciliation, checks_of, consistency_checks
 from delivery_service.rpc.statuses import STATUSES
 from delivery_service.rpc.work import Work
 from delivery_service.settings import Settings
@@ -65,8 +67,17 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         idle_seconds=settings.evidence_sweep_seconds,
     )
     history = Schema("delivery")
-    checks = consistency_checks(transactions, inventory)
-    operators = ops.OpsServicer("delivery", engine, history, shown(settings), checks)
+    checks = checks_of(transactions, inventory, photos)
+    quiet = timedelta(seconds=settings.relay_lease_seconds + CALL_SECONDS)
+    reconciliation = Reconciliation(transactions, tasks, inventory, photos, checks, quiet)
+    operators = ops.OpsServicer(
+        "delivery",
+        engine,
+        history,
+        shown(settings),
+        consistency_checks(checks),
+        reconcile=reconciliation,
+    )
 
     def register(server: grpc.aio.Server) -> None:
         servicer.register(server, delivery)

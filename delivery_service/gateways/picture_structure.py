@@ -147,6 +147,8 @@ def _jpeg_end(content: bytes) -> int:
 
 def _blocks(content: bytes, at: int) -> int:
     """How many blocks of 8 x 8 samples a frame has, all its components together."""
+    height: int
+    width: int
     height, width, components = struct.unpack_from(">HHB", content, at + 3)
     factors = [content[at + 9 + 3 * index] for index in range(components)]
     across, down = max(factor >> 4 for factor in factors), max(factor & 15 for factor in factors)

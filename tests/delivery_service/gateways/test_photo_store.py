@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import s3fs
 from moto.server import ThreadedMotoServer
 
 from delivery_service.application.sweep_evidence import UNFINISHED
@@ -42,19 +43,22 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
         return str(tmp_path / "new" / "folder")
     if request.param == "memory":
         return f"memory://{uuid.uuid4().hex}"
+    as_environment(request.getfixturevalue("s3"), monkeypatch)
+    files = s3fs.S3FileSystem()
+    if not files.exists(BUCKET):
+        files.mkdir(BUCKET)
+    return f"s3://{BUCKET}/{uuid.uuid4().hex}"
+
+
+def as_environment(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How an operator names the server and its keys."""
     for name, value in {
-        "AWS_ENDPOINT_URL": request.getfixturevalue("s3"),
+        "AWS_ENDPOINT_URL": s3,
         "AWS_ACCESS_KEY_ID": "tests",
         "AWS_SECRET_ACCESS_KEY": "tests",
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    import s3fs
-
-    files = s3fs.S3FileSystem()
-    if not files.exists(BUCKET):
-        files.mkdir(BUCKET)
-    return f"s3://{BUCKET}/{uuid.uuid4().hex}"
 
 
 async def test_what_is_put_is_there_for_every_replica(url: str) -> None:
@@ -108,13 +112,13 @@ async def test_what_is_removed_is_gone(url: str) -> None:
     assert [photo.name for photo in await store.list_folder("ab")] == ["ab/two"]
 
 
-async def test_a_bucket_that_is_not_there_is_a_clear_refusal(url: str) -> None:
-    if not url.startswith("s3:"):
-        pytest.skip("only buckets can be missing")
-    store = FsspecPhotoStore("s3://nowhere/photos")
+async def test_a_bucket_that_is_not_there_is_a_clear_refusal(
+    s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_environment(s3, monkeypatch)
 
     with pytest.raises(StorageUnavailable):
-        await store.put(NAME, CONTENT)
+        await FsspecPhotoStore("s3://nowhere/photos").put(NAME, CONTENT)
 
 
 async def test_files_are_for_this_user_only(tmp_path: Path) -> None:
