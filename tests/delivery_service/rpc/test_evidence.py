@@ -265,7 +265,7 @@ async def test_more_photos_at_once_than_there_is_room_for_are_refused_and_the_re
         await arrived.wait()
         yield pb.UploadEvidenceRequest(chunk=content)
 
-    slow_ones = [delivery.stub.UploadEvidence(slow(), timeout=10) for _ in range(64)]
+    slow_ones = [delivery.stub.UploadEvidence(slow(), timeout=30) for _ in range(64)]
     await asyncio.sleep(0.5)
 
     refusal = await refused(delivery.upload(package.package_sn, "PREPARATION", content))
