@@ -159,6 +159,7 @@ async def test_a_slow_line_has_the_time_that_its_caller_names_within_a_minute(
 ) -> None:
     monkeypatch.setattr(calls, "CALL_CAP_SECONDS", 0.3)
     package = await delivery.create("MERCHANT_TO_USER")
+    await delivery.quiet()
     content = picture()
 
     async def upload(seconds: float | None) -> pb.Evidence:
