@@ -81,9 +81,7 @@ WHY = {
     "a JPEG of a thousand scans": (many_scans(1_000), "more than 100 scans"),
     "a PNG that unpacks to 60 MB": (bomb(), "not of the size"),
     "a PNG whose words unpack to 8 MB": (
-        saved("PNG")[:33]
-        + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(8_000_000), 1))
-        + saved("PNG")[33:],
+        saved("PNG")[:33] + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(8_000_000), 1)) + saved("PNG")[33:],
         "not a whole",
     ),
     "a part that leads out of the bytes": (
