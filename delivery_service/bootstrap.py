@@ -93,6 +93,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         register=register,
         tasks=tasks,
         pollers=[relay, sweep, outbox_expiry(transactions), request_expiry(transactions)],
+        long_calls=ops.LONG_CALLS,
         wake_waiters=settlements.drain,
         drain_pause_seconds=settings.drain_pause_seconds,
     )

@@ -81,7 +81,7 @@ def build(settings: Settings) -> Service:
             low_stock(transactions, settings.sweep_seconds),
             *([metrics_refresh(transactions, refresher, every)] if every else []),
         ],
-        long_calls=servicer.LONG_CALLS,
+        long_calls=servicer.LONG_CALLS | ops.LONG_CALLS,
         wake_waiters=wake_waiters,
         close=[refreshing.dispose],
         drain_pause_seconds=settings.drain_pause_seconds,

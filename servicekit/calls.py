@@ -20,8 +20,8 @@ from servicekit.errors import ActorUnknown, DeadlineExceeded, field_invalid
 
 CALL_CAP_SECONDS = 10.0
 """A call without a deadline, or with a longer one, is treated as if it had this one."""
-UPLOAD_CAP_SECONDS = 60.0
-"""The same for a caller that streams its request and names a deadline: a photo may come over a slow line."""
+STREAM_CAP_SECONDS = 60.0
+"""The same for a stream whose caller names a deadline: a photo may come and go over a slow line."""
 
 NONE_LONG: Mapping[str, float] = {}
 
@@ -89,7 +89,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """`admit` is asked before each call and raises what refuses it.
 
         `long_calls` are methods, by full name, that may last longer than others: so many seconds, with a deadline
-        or without. They themselves must not wait long for a silent caller.
+        or without; `math.inf` is as long as the caller stays. They themselves must not wait long for a silent
+        caller.
         """
         self._statuses = statuses
         self._admit = admit
@@ -124,9 +125,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     def _most_seconds(self, method: str, handler: Any) -> "_MostSeconds":
         if method in self._long_calls:
             return _MostSeconds(self._long_calls[method], self._long_calls[method])
-        return _MostSeconds(
-            UPLOAD_CAP_SECONDS if handler.request_streaming else CALL_CAP_SECONDS, CALL_CAP_SECONDS
-        )
+        streams = handler.request_streaming or handler.response_streaming
+        return _MostSeconds(STREAM_CAP_SECONDS if streams else CALL_CAP_SECONDS, CALL_CAP_SECONDS)
 
     def _single(self, method: str, behaviour: Any, most_seconds: "_MostSeconds") -> Any:
         async def call(request: Any, context: Context) -> Any:
@@ -151,13 +151,29 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 self._admit(method)
                 request = _well_formed(request)
                 try:
-                    async for reply in behaviour(request, context):
+                    async for reply in _in_time(behaviour(request, context), current_call()):
                         yield reply
                 except Exception:
                     await _hear_out(request)
                     raise
 
         return call
+
+
+async def _in_time(replies: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
+    """The replies until the call's deadline. Raises TimeoutError.
+
+    Only the wait for a reply is bounded: a timeout that fires while the caller takes its time to read would cancel
+    grpc's own work, and no status would be sent. The look at the clock ends a stream that never waits.
+    """
+    while (left := call.remaining()) > 0:
+        async with asyncio.timeout(left):
+            try:
+                reply = await anext(replies)
+            except StopAsyncIteration:
+                return
+        yield reply
+    raise TimeoutError
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ from servicekit.validation import Violations
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["OpsService"].full_name
 
+CHECK_SECONDS = 3600.0
+"""How long a call of CheckConsistency or Reconcile may last."""
+LONG_CALLS = {f"/{SERVICE_NAME}/{method}": CHECK_SECONDS for method in ("CheckConsistency", "Reconcile")}
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -56,13 +56,16 @@ class Service:
     long_calls: Mapping[str, float] = field(default_factory=dict)
     """Methods, by full name, that may last so many seconds: more than any other call."""
     wake_waiters: Callable[[], None] = lambda: None
-    """Called when the drain begins, so that calls that only wait answer at once."""
+    """Called when the drain begins, so that calls that only wait answer at once and long ones end."""
     close: Sequence[Callable[[], object]] = field(default_factory=list)
     """Called last; an awaitable result is awaited."""
     drain_pause_seconds: float = 1.0
     """How long balancers get to notice NOT_SERVING before new calls are refused."""
     grace_seconds: float = 12.0
-    """How long calls under way may still take; longer than any call may last."""
+    """How long calls under way may still take: longer than any may last but the long ones, which `wake_waiters` ends.
+
+    A long one that it does not reach only reads, and is cut off.
+    """
 
 
 class Server:

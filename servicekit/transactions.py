@@ -89,7 +89,8 @@ class Transactions(Generic[U]):
     async def read(self, work: Callable[[U], Awaitable[T]], *, one_snapshot: bool = False) -> T:
         """Runs `work` in a transaction that is never committed.
 
-        With `one_snapshot` all its statements see the data as of one instant, else each as of its own.
+        With `one_snapshot` all its statements see the data as of one instant, else each as of its own. It is
+        run once only. Raises ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, Overloaded.
         """
         try:
             async with self._connected(one_snapshot) as (connection, now):
@@ -99,8 +100,8 @@ class Transactions(Generic[U]):
                 raise DeadlineExceeded from error
             if connection_lost(error):
                 raise DatabaseUnavailable from error
-            if lock_wait_ended(error):
-                raise DatabaseUnavailable("a table is locked for a change of its shape") from error
+            if may_run_again(error):
+                raise ConcurrentUpdate from error
             raise
 
     @asynccontextmanager

@@ -13,12 +13,12 @@ from inventory_service.adoption.backup import back_up
 from inventory_service.adoption.catalogue import Verdict
 from inventory_service.adoption.checks import checks
 from inventory_service.adoption.documents import check_documents, conversion
-from inventory_service.adoption.expectations import SPLIT_TABLES
 from inventory_service.adoption.finish import finish, go_on
 from inventory_service.adoption.plan import Line, plan, table_of
 from inventory_service.adoption.programs import BackupFailed, Programs, find_programs
 from inventory_service.adoption.run import AdoptionRefused, Run
 from inventory_service.adoption.shape import Kind, Shape, recognise
+from inventory_service.domain.legacy import SPLIT_TABLES
 from servicekit.conflicts import may_run_again
 from servicekit.crash_points import crash_point
 

@@ -54,9 +54,18 @@ def _make_private(file: Path) -> None:
 
 
 def _keep(unfinished: Path, file: Path) -> None:
-    with unfinished.open("rb") as written:
-        os.fsync(written.fileno())
+    _make_durable(unfinished)
     unfinished.rename(file)
+    _make_durable(file.parent)
+
+
+def _make_durable(path: Path) -> None:
+    """A file's content, or a folder's names."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _forget(file: Path) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inventory_service.adoption.catalogue import Tables
-from inventory_service.adoption.expectations import FLAGS, MONEY, SPLIT_TABLES, TABLES
+from inventory_service.adoption.expectations import FLAGS, TABLES
 from inventory_service.adoption.shape import Shape
+from inventory_service.domain.legacy import MONEY, SPLIT_TABLES
+from inventory_service.domain.stock import MOST_UNITS, Platform, StockStatus
 
-MOST_UNITS = 2_000_000_000
-STATUSES = ("in_stock", "presale", "preorder", "sold", "canceled", "error")
-PLATFORMS = ("stockx", "ebay", "goat", "alias", "local")
-LEGACY_STATUSES = (*(f"listed_{platform}" for platform in PLATFORMS), "reserved")
+STATUSES = tuple(status.value for status in StockStatus)
+LEGACY_STATUSES = (*(f"listed_{platform}" for platform in Platform), "reserved")
 OPEN = ("active", "open", "held", "pending", "reserved")
 CLOSED = (
     *("released", "expired", "cancelled", "canceled", "completed", "fulfilled", "committed", "consumed"),

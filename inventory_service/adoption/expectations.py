@@ -1,18 +1,9 @@
 """What the legacy system left: the tables of revision 0001, its later additions, and the objects of Phase 2."""
 
 from inventory_service.adoption.catalogue import Expected
+from inventory_service.domain.legacy import MONEY
 
-MONEY = (
-    "purchase_price",
-    "gross_purchase_price",
-    "vat_amount",
-    "vat_rate",
-    "profit_per_shelf_day",
-    "roi_percentage",
-)
 FLAGS = ("listed_stockx", "listed_alias", "listed_local")
-SPLIT_TABLES = ("stock_financial", "stock_lifecycle", "stock_metrics")
-BACKUPS = tuple(f"{table}_backup" for table in SPLIT_TABLES)
 
 _INSTANT = "timestamp with time zone"
 _RATES = ("vat_rate", "roi_percentage")
@@ -101,6 +92,7 @@ INDEXES = {
 }
 """Name → what pg_get_indexdef says behind the schema's name."""
 
+# Names that this service gives; nothing of another meaning may bear them.
 TAKEN_COLUMNS = ("sku", "version")
 TAKEN_TABLES = (
     *("reservation", "reservation_line", "removed_stock", "request", "imported_row", "import_stream_line"),
@@ -108,4 +100,5 @@ TAKEN_TABLES = (
     *("stock_metrics_refresh", "stock_threshold", "stock_threshold_default", "stock_alert"),
     *("adoption", "adoption_stock", "adoption_sku"),
 )
-"""Names that this service gives; nothing of another meaning may bear them."""
+TAKEN_FACTS = ("daily_stock_fact", "daily_status_fact", "first_fill")
+"""Of the schema analytics, which the database may have for other ends."""

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from inventory_service.adoption.catalogue import Tables
 from inventory_service.adoption.checks import LEGACY_STATUSES, OPEN, flags_of, status_of_reservation
 from inventory_service.adoption.documents import Counted
-from inventory_service.adoption.expectations import BACKUPS, SPLIT_TABLES
+from inventory_service.domain.legacy import BACKUPS, SPLIT_TABLES
 
 
 @dataclass(frozen=True)
@@ -30,43 +30,52 @@ async def plan(
 ) -> AsyncIterator[Line]:
     """The lines, in the order in which the upgrade gets to them."""
 
-    async def count(select: str) -> int:
-        return int((await connection.execute(text(select))).scalar() or 0)
-
     code = (
         "the same, named by their ids" if skus is None else f"the same, named by the {skus} codes of the file"
     )
     yield Line("stocks", totals["stocks"], code)
-    for table in SPLIT_TABLES:
-        rows = await count(f"SELECT count(*) FROM inventory.{table}") if table in tables else 0
-        yield Line(f"rows of {table}", str(rows), "values of stock; the table stays")
-    for backup in BACKUPS:
-        if backup in tables:
-            rows = await count(f"SELECT count(*) FROM inventory.{backup}")
-            yield Line(f"rows of {backup}", str(rows), "the same")
-    for status in LEGACY_STATUSES:
-        if rows := await count(f"SELECT count(*) FROM inventory.stock WHERE status::text = '{status}'"):
-            listed = ", listed on " + status.removeprefix("listed_") if status != "reserved" else ""
-            yield Line(f"stocks with the status {status}", str(rows), f"in_stock{listed}")
-    for flag in flags_of(tables):
-        rows = await count(f"SELECT count(*) FROM inventory.stock WHERE {flag}")
-        yield Line(f"stocks with the flag {flag}", str(rows), "listings, unless they have one")
+    async for line in _of_tables(connection, tables):
+        yield line
     yield Line("documents", str(documents.documents), "lists of entries of one shape")
     yield Line("listings in them", str(documents.listings), "listings")
     yield Line("changes of status in them", str(documents.changes), "status history")
-    held = 0
     if "stock_reservation" in tables:
-        is_open = f"{status_of_reservation(tables)} IN {OPEN}"
-        rows = await count(f"SELECT count(*) FROM inventory.stock_reservation r WHERE {is_open}")
-        held = await count(
-            f"SELECT sum(reserved_quantity) FROM inventory.stock_reservation r WHERE {is_open}"
-        )
-        yield Line(
-            "open rows of stock_reservation", str(rows), f"reservations over {held} units; past ones expired"
-        )
+        yield await _of_reservations(connection, tables)
     becomes = "holds of their holders, and of legacy for what nothing explains"
     yield Line("reserved units", totals["reserved units"], becomes)
     yield Line("units", totals["units"], "opening entries of the ledger")
+
+
+async def _of_tables(connection: AsyncConnection, tables: Tables) -> AsyncIterator[Line]:
+    for table in SPLIT_TABLES:
+        rows = await _count(connection, table) if table in tables else 0
+        yield Line(f"rows of {table}", str(rows), "values of stock; the table stays")
+    for backup in BACKUPS:
+        if backup in tables:
+            yield Line(f"rows of {backup}", str(await _count(connection, backup)), "the same")
+    for status in LEGACY_STATUSES:
+        if rows := await _count(connection, "stock", f"status::text = '{status}'"):
+            listed = ", listed on " + status.removeprefix("listed_") if status != "reserved" else ""
+            yield Line(f"stocks with the status {status}", str(rows), f"in_stock{listed}")
+    for flag in flags_of(tables):
+        rows = await _count(connection, "stock", flag)
+        yield Line(f"stocks with the flag {flag}", str(rows), "listings, unless they have one")
+
+
+async def _of_reservations(connection: AsyncConnection, tables: Tables) -> Line:
+    select = (
+        "SELECT count(*), COALESCE(sum(reserved_quantity), 0) FROM inventory.stock_reservation r"
+        f" WHERE {status_of_reservation(tables)} IN {OPEN}"
+    )
+    rows, held = (await connection.execute(text(select))).one()
+    return Line(
+        "open rows of stock_reservation", str(rows), f"reservations over {held} units; past ones expired"
+    )
+
+
+async def _count(connection: AsyncConnection, table: str, where: str = "true") -> int:
+    select = f"SELECT count(*) FROM inventory.{table} WHERE {where}"
+    return int((await connection.execute(text(select))).scalar_one())
 
 
 def table_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

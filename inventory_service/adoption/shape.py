@@ -9,17 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.adoption.catalogue import Difference, Tables, Verdict, compare, tables_of
 from inventory_service.adoption.expectations import (
-    BACKUPS,
     INDEXES,
     PHASE_2_COLUMNS,
     REFRESH,
     TABLES,
     TAKEN_COLUMNS,
+    TAKEN_FACTS,
     TAKEN_TABLES,
     VIEW,
     VIEW_COLUMNS,
 )
 from inventory_service.adoption.journal import JOURNAL
+from inventory_service.domain.legacy import BACKUPS
 from servicekit.migrations import VERSION_TABLE
 
 _HAS_TABLE = text("SELECT to_regclass(:name) IS NOT NULL")
@@ -106,7 +107,8 @@ async def recognise(connection: AsyncConnection, zone: str | None) -> Shape:
     ]
     if not (await connection.execute(_KEY)).scalar():
         differences.append(Difference("stock", "id", Verdict.STOPS, "is no key: it has no unique index"))
-    differences += _taken(tables)
+    facts = [name for name in TAKEN_FACTS if await has(f"analytics.{name}")]
+    differences += _taken(tables, facts)
     done, missing, wrong = await _phase_2(connection, tables, relations)
     kind = Kind.AFTER if not missing else Kind.HALF_WAY if done else Kind.BEFORE
     return Shape(kind, tables, (*differences, *wrong), done, missing)
@@ -135,9 +137,10 @@ async def _phase_2(
     return [*done, *(name for name in BACKUPS if name in tables)], missing, wrong
 
 
-def _taken(tables: Tables) -> list[Difference]:
+def _taken(tables: Tables, facts: Sequence[str]) -> list[Difference]:
     columns = [("stock", name) for name in TAKEN_COLUMNS if name in tables["stock"]]
-    found = [*columns, *((name, "*") for name in TAKEN_TABLES if name in tables)]
+    names = [*(name for name in TAKEN_TABLES if name in tables), *(f"analytics.{name}" for name in facts)]
+    found = [*columns, *((name, "*") for name in names)]
     says = "bears a name that this service gives; rename it"
     return [Difference(table, column, Verdict.STOPS, says) for table, column in found]
 

@@ -1,7 +1,6 @@
 """Every stock as it was, kept in the database until the end, and the rules by which the end is compared with it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,8 +17,9 @@ from inventory_service.adoption.checks import (
     with_metrics,
 )
 from inventory_service.adoption.documents import DOCUMENTS
-from inventory_service.adoption.expectations import MONEY, TABLES
+from inventory_service.adoption.expectations import TABLES
 from inventory_service.adoption.journal import SKUS, STOCKS
+from inventory_service.domain.legacy import MONEY
 
 # What the upgrade converts is compared by rules of its own. Triggers of others may touch updated_at.
 _CONVERTED = {"status", "reserved_quantity", "updated_at", "sku", "version", *DOCUMENTS}
@@ -61,47 +61,17 @@ async def totals_now(connection: AsyncConnection) -> Mapping[str, str]:
     return {row.name: row.value for row in await connection.execute(text(select))}
 
 
+_BOTH = f"{STOCKS} a JOIN inventory.stock s ON s.id = a.id"
+
+
 def verification(tables: Tables, kept: Sequence[str], *, with_skus: bool) -> Iterator[Check]:
     """What must be true at the end of every stock, beside what its documents say."""
-    before, now = f"{STOCKS} a", "inventory.stock s"
-    problem = partial("SELECT a.id::text AS row, {} AS problem FROM {} WHERE {}".format)
-    yield Check(
-        "stocks that are lost", problem("''", f"{before} LEFT JOIN {now} ON s.id = a.id", "s.id IS NULL")
-    )
-    both = f"{before} JOIN {now} ON s.id = a.id"
-    same = f"md5(ROW({', '.join(f's.{_quoted(name)}' for name in kept)})::text)"
-    yield Check("stocks whose values changed", problem("''", both, f"a.kept <> {same}"))
-    became = f"CASE WHEN a.status IN {LEGACY_STATUSES} THEN 'in_stock' ELSE a.status END"
-    differs = "a.status || ' became ' || s.status"
-    yield Check("stocks whose status is another", problem(differs, both, f"s.status <> {became}"))
-    code = f"COALESCE((SELECT k.sku FROM {SKUS} k WHERE k.id = a.id), 'none')" if with_skus else "a.id::text"
-    yield Check("stocks with another code", problem("s.sku", both, f"s.sku <> {code}"))
-    moved = "LEFT JOIN (SELECT stock_id, sum(delta) AS units FROM inventory.stock_movement GROUP BY 1) m"
-    yield Check(
-        "stocks that their movements do not explain",
-        problem(
-            "s.quantity || ', moved ' || COALESCE(m.units, 0)",
-            f"{both} {moved} ON m.stock_id = a.id",
-            "s.quantity <> COALESCE(m.units, 0)",
-        ),
-    )
-    open_lines = (
-        "SELECT stock_id, sum(quantity) AS units FROM inventory.reservation_line WHERE open GROUP BY 1"
-    )
-    yield Check(
-        "stocks whose reserved units are others than before, or than their holds",
-        problem(
-            "s.reserved_quantity || ', was ' || a.reserved || ', held ' || COALESCE(l.units, 0)",
-            f"{both} LEFT JOIN ({open_lines}) l ON l.stock_id = a.id",
-            "s.reserved_quantity <> a.reserved OR s.reserved_quantity <> COALESCE(l.units, 0)",
-        ),
-    )
+    yield from _of_rows(kept, with_skus)
+    yield from _of_books()
     for flag in flags_of(tables):
         listed = f"""s.listed_on_platforms @> '[{{"platform": "{flag.removeprefix("listed_")}"}}]'"""
-        yield Check(
-            f"stocks that were {flag} and have no such listing",
-            problem("''", both, f"s.{flag} AND ({listed}) IS NOT TRUE"),
-        )
+        says = f"stocks that were {flag} and have no such listing"
+        yield Check(says, _rows("''", _BOTH, f"s.{flag} AND ({listed}) IS NOT TRUE"))
     if "stock_reservation" in tables:
         yield Check(
             "open rows of stock_reservation that became no reservation",
@@ -109,6 +79,43 @@ def verification(tables: Tables, kept: Sequence[str], *, with_skus: bool) -> Ite
             f" WHERE {status_of_reservation(tables)} IN {OPEN} AND NOT EXISTS (SELECT FROM inventory.reservation n"
             " WHERE n.reservation_id = 'legacy:reservation:' || r.id)",
         )
+
+
+def _of_rows(kept: Sequence[str], with_skus: bool) -> Iterator[Check]:
+    lost = f"{STOCKS} a LEFT JOIN inventory.stock s ON s.id = a.id"
+    yield Check("stocks that are lost", _rows("''", lost, "s.id IS NULL"))
+    same = f"md5(ROW({', '.join(f's.{_quoted(name)}' for name in kept)})::text)"
+    yield Check("stocks whose values changed", _rows("''", _BOTH, f"a.kept <> {same}"))
+    became = f"CASE WHEN a.status IN {LEGACY_STATUSES} THEN 'in_stock' ELSE a.status END"
+    differs = "a.status || ' became ' || s.status"
+    yield Check("stocks whose status is another", _rows(differs, _BOTH, f"s.status <> {became}"))
+    code = f"COALESCE((SELECT k.sku FROM {SKUS} k WHERE k.id = a.id), 'none')" if with_skus else "a.id::text"
+    yield Check("stocks with another code", _rows("s.sku", _BOTH, f"s.sku <> {code}"))
+
+
+def _of_books() -> Iterator[Check]:
+    moved = "SELECT stock_id, sum(delta) AS units FROM inventory.stock_movement GROUP BY 1"
+    yield Check(
+        "stocks that their movements do not explain",
+        _rows(
+            "s.quantity || ', moved ' || COALESCE(m.units, 0)",
+            f"{_BOTH} LEFT JOIN ({moved}) m ON m.stock_id = a.id",
+            "s.quantity <> COALESCE(m.units, 0)",
+        ),
+    )
+    held = "SELECT stock_id, sum(quantity) AS units FROM inventory.reservation_line WHERE open GROUP BY 1"
+    yield Check(
+        "stocks whose reserved units are others than before, or than their holds",
+        _rows(
+            "s.reserved_quantity || ', was ' || a.reserved || ', held ' || COALESCE(l.units, 0)",
+            f"{_BOTH} LEFT JOIN ({held}) l ON l.stock_id = a.id",
+            "s.reserved_quantity <> a.reserved OR s.reserved_quantity <> COALESCE(l.units, 0)",
+        ),
+    )
+
+
+def _rows(problem: str, of: str, where: str) -> str:
+    return f"SELECT a.id::text AS row, {problem} AS problem FROM {of} WHERE {where}"
 
 
 _FINANCE = " LEFT JOIN inventory.stock_financial f ON f.stock_id = s.id"

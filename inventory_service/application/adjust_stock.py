@@ -1,6 +1,6 @@
 """Adds units to a stock or takes some away."""
 
-from inventory_service.application.holders import named
+from inventory_service.application.holders import with_holders
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.reads import get_stock
 from inventory_service.domain import stock_changes
@@ -19,6 +19,6 @@ async def adjust_stock(command: AdjustStock, uow: UnitOfWork) -> tuple[Stock, Re
     book = await uow.books.open([command])
     outcome = stock_changes.adjust(book, command)
     if isinstance(outcome, Refusal):
-        raise await named(outcome, book.now, uow)
+        raise await with_holders(outcome, book.now, uow)
     [movement] = await uow.books.save(book)
     return await get_stock(command.sku, uow), movement

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from inventory_service.application.holders import named
+from inventory_service.application.holders import all_with_holders
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.domain import stock_changes
 from inventory_service.domain.commands import AdjustStock
@@ -28,7 +28,7 @@ async def batch_adjust_stocks(
     if unknown:
         raise StockNotFound(tuple(unknown))
     if refusals:
-        first, *others = [await named(refusal, book.now, uow) for refusal in refusals]
+        first, *others = await all_with_holders(refusals, book.now, uow)
         first.also = tuple(others)
         raise first
     movements = await uow.books.save(book)

@@ -1,6 +1,6 @@
 """Moves a stock to another status."""
 
-from inventory_service.application.holders import named
+from inventory_service.application.holders import with_holders
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.reads import get_stock
 from inventory_service.domain import stock_changes
@@ -18,7 +18,7 @@ async def change_stock_status(command: ChangeStockStatus, uow: UnitOfWork) -> St
     book = await uow.books.open([command])
     outcome = stock_changes.change_status(book, command)
     if isinstance(outcome, Refusal):
-        raise await named(outcome, book.now, uow)
+        raise await with_holders(outcome, book.now, uow)
     await uow.books.save(book)
     change = StatusChange(outcome.status, command.status, book.now, command.reason or None)
     await uow.stocks.enter_status(outcome.stock_id, change, book.now)

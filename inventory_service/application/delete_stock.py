@@ -1,6 +1,6 @@
 """Removes a stock."""
 
-from inventory_service.application.holders import named
+from inventory_service.application.holders import with_holders
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.domain import stock_changes
 from inventory_service.domain.commands import DeleteStock
@@ -15,6 +15,6 @@ async def delete_stock(command: DeleteStock, uow: UnitOfWork) -> None:
     book = await uow.books.open([command])
     outcome = stock_changes.delete(book, command)
     if isinstance(outcome, Refusal):
-        raise await named(outcome, book.now, uow)
+        raise await with_holders(outcome, book.now, uow)
     await uow.books.save(book)
     await uow.stocks.remove(outcome.stock_id, book.now)

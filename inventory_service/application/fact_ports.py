@@ -18,15 +18,11 @@ class FactFilter:
 
 
 @dataclass(frozen=True)
-class Progress:
+class CountedThrough:
     """How many movements were counted, and the time before which every movement that was committed has been."""
 
     counted: int
     through_time: datetime
-
-
-FactKey = tuple[str, date, str]
-"""The sku, day and column of one number."""
 
 
 class DailyFacts(Protocol):
@@ -64,10 +60,8 @@ class DailyFacts(Protocol):
         """At most `size` skus that come after this one, of stocks that are there and of those that were."""
         ...
 
-    async def differences_by_stock(
-        self, skus: Sequence[str], after: FactKey, size: int
-    ) -> Sequence[FactDifference]:
-        """At most `size` differences between facts and ledger of these stocks that come after this one."""
+    async def differences_by_stock(self, skus: Sequence[str]) -> Sequence[FactDifference]:
+        """All differences between facts and ledger of these stocks, by sku, day and column."""
         ...
 
     async def next_day(self, after: date) -> date | None:

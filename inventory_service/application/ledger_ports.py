@@ -18,7 +18,10 @@ class LedgerPartitions(Protocol):
         ...
 
     async def strays(self) -> Mapping[LedgerMonth, int]:
-        """The entries that have no partition of their own, by month; they count like all others."""
+        """The entries that have no partition of their own, by month; they count like all others.
+
+        No month leaves the ledger, or comes back, between this look and the end of its transaction.
+        """
         ...
 
     async def begin_change(self) -> bool:
@@ -95,6 +98,10 @@ class LedgerFiles(Protocol):
 
     async def write(self, month: LedgerMonth, entries: AsyncIterator[list[LedgerEntry]]) -> LedgerFile:
         """Writes a month, durably; the same entries again give the same file."""
+        ...
+
+    def describe(self, file: LedgerFile) -> None:
+        """Writes the manifest of an archived month beside its file, durably, unless it is there."""
         ...
 
     def entries(self, file: LedgerFile) -> Iterator[list[LedgerEntry]]:

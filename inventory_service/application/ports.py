@@ -94,8 +94,9 @@ class Stocks(Protocol):
         """Adds a stock and answers its id; None if another one bears the sku."""
         ...
 
-    async def add_missing(self, details: Mapping[str, StockDetails]) -> Collection[str]:
-        """Adds a stock without units, IN_STOCK, for each sku that none bears; answers these skus."""
+    async def add_missing(self, wanted: Mapping[str, tuple[int, StockDetails]]) -> Mapping[str, UUID]:
+        """Adds a stock, IN_STOCK, with its quantity and details for each sku that none bears; answers the ids of
+        these, by sku."""
         ...
 
     async def update(self, stock_id: UUID, changes: Mapping[str, object], now: datetime) -> None:
@@ -154,8 +155,10 @@ class Reservations(Protocol):
         """At most `size` reservations that come after the one with this create_time and id."""
         ...
 
-    async def list_holders(self, sku: str, now: datetime, most: int) -> list[Holder]:
-        """Who holds a stock's units at a time, the oldest holds first, at most `most`."""
+    async def list_holders(
+        self, skus: Collection[str], now: datetime, most: int
+    ) -> Mapping[str, Sequence[Holder]]:
+        """Who holds the units of stocks at a time, by sku, the oldest holds first, at most `most` of each."""
         ...
 
     async def list_holds(self, sku: str, most: int) -> list[Hold]:

@@ -11,8 +11,10 @@ async def missing_ledger_months(ahead: int, uow: UnitOfWork) -> list[LedgerMonth
 
 async def months_to_make(ahead: int, uow: UnitOfWork) -> list[LedgerMonth]:
     """Those, and the months of the past whose movements have no partition although they are not archived."""
-    archived = {file.month for file in await uow.ledger_archive.list_archived()}
+    # Strays first: whoever has looked for them keeps months from leaving and coming back until it ends. A month
+    # archived between the two looks would be taken for one that never had a partition.
     strayed = {month for month in await uow.ledger_partitions.strays() if month < LedgerMonth.of(uow.now)}
+    archived = {file.month for file in await uow.ledger_archive.list_archived()}
     return sorted({*await missing_ledger_months(ahead, uow), *(strayed - archived)})
 
 

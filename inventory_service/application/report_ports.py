@@ -77,8 +77,9 @@ class LowStocks(Protocol):
         ...
 
     async def take_news(self, most: int) -> Sequence[LowStock]:
-        """Marks at most `most` alerts as announced, each in one transaction only, as they were when they began.
+        """Marks at most `most` alerts as announced, each in one transaction only, as they were when they began."""
+        ...
 
-        Alerts that were announced and have ended are forgotten.
-        """
+    async def forget_ended(self, most: int) -> int:
+        """Forgets at most `most` alerts that were announced and have ended; answers how many."""
         ...

@@ -1,6 +1,6 @@
 """Sets a stock to what was counted."""
 
-from inventory_service.application.holders import named
+from inventory_service.application.holders import with_holders
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.reads import get_stock
 from inventory_service.domain import stock_changes
@@ -20,6 +20,6 @@ async def set_stock_quantity(
     book = await uow.books.open([command])
     outcome = stock_changes.count(book, command)
     if isinstance(outcome, Refusal):
-        raise await named(outcome, book.now, uow)
+        raise await with_holders(outcome, book.now, uow)
     movements = await uow.books.save(book)
     return await get_stock(command.sku, uow), movements[0] if movements else None

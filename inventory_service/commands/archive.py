@@ -11,7 +11,6 @@ from inventory_service.application.errors import ArchiveStopped
 from inventory_service.commands.archive_reading import print_month
 from inventory_service.commands.archive_work import ArchiveWork
 from inventory_service.domain.ledger import LedgerMonth
-from inventory_service.gateways.ledger_folder import LedgerFolder
 from inventory_service.persistence.ledger_archive import only_archiver
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.settings import Archive
@@ -30,11 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep",
         type=_months,
-        default=LEAST_KEPT,
         metavar="MONTHS",
         help=f"whole months before the current one that stay in any case (default {LEAST_KEPT})",
     )
-    _add_folder(parser, argparse.SUPPRESS)
+    _add_folder(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument(
         "--drop",
@@ -47,16 +45,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     read.add_argument("month", type=_month, metavar="YYYY-MM")
     read.add_argument("--sku", help="only the entries of this stock")
     read.add_argument("--csv", action="store_true", help="print every column as CSV")
-    _add_folder(read, argparse.SUPPRESS)
+    _add_folder(read)
     restore = actions.add_parser("restore", help="make an archived month part of the ledger again")
     restore.add_argument("month", type=_month, metavar="YYYY-MM")
-    _add_folder(restore, argparse.SUPPRESS)
+    _add_folder(restore)
 
 
 async def run(arguments: argparse.Namespace, settings: Archive) -> int:
     """Does what is asked. Raises CommandFailed."""
-    if arguments.archive_action and (arguments.before or arguments.dry_run or arguments.drop):
-        raise CommandFailed(f"--before, --dry-run and --drop are no options of {arguments.archive_action}")
+    given = (arguments.before, arguments.keep is not None, arguments.dry_run, arguments.drop)
+    if arguments.archive_action and any(given):
+        raise CommandFailed(
+            f"--before, --keep, --dry-run and --drop are no options of {arguments.archive_action}"
+        )
+    keep = LEAST_KEPT if arguments.keep is None else arguments.keep
     try:
         async with _work(arguments, settings) as work:
             if arguments.archive_action == "list":
@@ -66,9 +68,9 @@ async def run(arguments: argparse.Namespace, settings: Archive) -> int:
             elif arguments.archive_action == "restore":
                 await work.restore(arguments.month)
             elif arguments.dry_run:
-                await work.announce(arguments.before, arguments.keep, drop=arguments.drop)
+                await work.announce(arguments.before, keep, drop=arguments.drop)
             else:
-                await work.archive(arguments.before, arguments.keep)
+                await work.archive(arguments.before, keep)
                 if arguments.drop:
                     await work.drop_kept()
     except (ArchiveStopped, OSError) as error:
@@ -89,6 +91,9 @@ ARCHIVE = Command(
 
 @asynccontextmanager
 async def _work(arguments: argparse.Namespace, settings: Archive) -> AsyncIterator[ArchiveWork]:
+    # Here, for it loads Arrow, which no server should carry.
+    from inventory_service.gateways.ledger_folder import LedgerFolder
+
     folder = _folder(arguments, settings)
     looks_only = arguments.archive_action in ("list", "read") or arguments.dry_run
     engine = create_engine(settings.database_url, pool_size=3, for_migrations=True)
@@ -124,9 +129,10 @@ def _folder(arguments: argparse.Namespace, settings: Archive) -> Path:
     return Path(folder)
 
 
-def _add_folder(parser: argparse.ArgumentParser, default: str) -> None:
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    # No default: that of a sub-command would replace what was given before its name.
     parser.add_argument(
-        "--folder", default=default, help="the archive's folder (default: INVENTORY_ARCHIVE_DIR)"
+        "--folder", default=argparse.SUPPRESS, help="the archive's folder (default: INVENTORY_ARCHIVE_DIR)"
     )
 
 

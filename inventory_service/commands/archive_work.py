@@ -34,11 +34,14 @@ class ArchiveWork:
 
     async def archive(self, before: LedgerMonth | None, keep: int) -> None:
         """Archives month after month, the oldest first. Raises ArchiveStopped, OSError."""
+        for file in await self.transactions.read(_archived):
+            self.files.describe(file)  # a run that died after a month's commit has not
         months = await self._archivable(before, keep)
         if not months:
             print("nothing to archive: the ledger has no month that is old enough")
         for month in months:
             file = await self._archive(month)
+            self.files.describe(file)
             print(f"{month}: {file.row_count} entries are in {file.name}, verified; their balances stay")
 
     async def restore(self, month: LedgerMonth) -> None:
@@ -86,6 +89,9 @@ class _ToldFiles:
 
     async def write(self, month: LedgerMonth, entries: AsyncIterator[list[LedgerEntry]]) -> LedgerFile:
         return await self._files.write(month, self._told(entries))
+
+    def describe(self, file: LedgerFile) -> None:
+        self._files.describe(file)
 
     def entries(self, file: LedgerFile) -> Iterator[list[LedgerEntry]]:
         for batch in self._files.entries(file):

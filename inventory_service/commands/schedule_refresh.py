@@ -21,6 +21,7 @@ _SCHEDULE = text("SELECT cron.schedule(:job, :schedule, 'SELECT inventory.refres
 _UNSCHEDULE = text(
     "SELECT cron.unschedule(jobid) FROM cron.job WHERE jobname = :job AND username = current_user"
 )
+_USERS = text("SELECT DISTINCT username FROM cron.job WHERE jobname = :job ORDER BY 1")
 _NOTE = text(
     "INSERT INTO inventory.stock_metrics_refresh (scheduled) VALUES (:scheduled)"
     " ON CONFLICT (only_row) DO UPDATE SET scheduled = excluded.scheduled"
@@ -43,9 +44,7 @@ async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngin
     async with engine.begin() as connection:
         present = (await connection.execute(_PRESENT)).scalar_one()
         if arguments.remove:
-            await _remove(connection, present)
-            print("no job refreshes the metrics view; the service does")
-            return 0
+            return await _remove(connection, present)
         if not present:
             print(await _why_not(connection), file=sys.stderr)
             return 1
@@ -55,11 +54,21 @@ async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngin
     return 0
 
 
-async def _remove(connection: AsyncConnection, present: bool) -> None:
+async def _remove(connection: AsyncConnection, present: bool) -> int:
     # An extension that was dropped has taken its jobs along.
     if present:
         await connection.execute(_UNSCHEDULE, {"job": JOB})
+        # Row security shows the jobs of others to a superuser only.
+        if users := (await connection.execute(_USERS, {"job": JOB})).scalars().all():
+            print(
+                f"{', '.join(users)} installed a job {JOB}, which refreshes the metrics view still: let that user"
+                " run this command",
+                file=sys.stderr,
+            )
+            return 1
     await connection.execute(_NOTE, {"scheduled": False})
+    print("no job refreshes the metrics view; the service does")
+    return 0
 
 
 async def _why_not(connection: AsyncConnection) -> str:

@@ -1,17 +1,22 @@
 """What each step does, in one transaction each: killed in the middle, it has done nothing."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory_service.contract_steps.standing import (
-    BACKUPS,
-    SPLIT_TABLES,
-    TRIGGERS_FOR_OTHER_WRITERS,
-    Standing,
+from inventory_service.contract_steps.standing import TRIGGERS_FOR_OTHER_WRITERS, Standing
+from inventory_service.contract_steps.verification import (
+    differences_from_backups,
+    not_accounted_for,
+    other_writers,
 )
-from inventory_service.contract_steps.verification import differences_from_backups, not_accounted_for
+from inventory_service.domain.legacy import BACKUPS, SPLIT_TABLES
+from servicekit.conflicts import may_run_again
+
+TRIES = 20
 
 
 class NotVerified(Exception):
@@ -36,10 +41,17 @@ async def drop_split_tables(connection: AsyncConnection, standing: Standing) -> 
     complaints += await not_accounted_for(connection, standing.since)
     if complaints:
         raise NotVerified(complaints)
-    for table in standing.split_tables:
-        await _drop_foreign_keys(connection, table)
-        await _execute(connection, f"DROP TABLE inventory.{table}_backup")
-        await _execute(connection, f"ALTER TABLE inventory.{table} RENAME TO {table}_backup")
+    # Dropping a key locks stock too: it comes last, when there is nothing left to wait for.
+    both = [f"inventory.{table}{suffix}" for table in standing.split_tables for suffix in ("", "_backup")]
+    await _in_turns(
+        connection,
+        [
+            *(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE" for table in both),
+            *[drop for table in standing.split_tables for drop in await _foreign_keys(connection, table)],
+            *(f"DROP TABLE inventory.{table}_backup" for table in standing.split_tables),
+            *(f"ALTER TABLE inventory.{table} RENAME TO {table}_backup" for table in standing.split_tables),
+        ],
+    )
 
 
 async def restore_split_tables(connection: AsyncConnection, standing: Standing) -> None:
@@ -77,16 +89,8 @@ async def drop_backups(connection: AsyncConnection, standing: Standing) -> None:
 
 async def disable_triggers(connection: AsyncConnection, standing: Standing) -> None:
     """Stops following writers other than the service, once there were none for two weeks. Raises NotVerified."""
-    found = await connection.execute(
-        text(
-            "SELECT max(create_time) FROM inventory.stock_movement WHERE actor = 'legacy'"
-            " AND create_time > now() - interval '14 days'"
-        )
-    )
-    if last := found.scalar():
-        raise NotVerified(
-            [f"another application than the service changed a quantity at {last:%Y-%m-%d %H:%M} UTC"]
-        )
+    if complaints := await other_writers(connection):
+        raise NotVerified(complaints)
     await _switch_triggers(connection, "DISABLE", standing.triggers)
 
 
@@ -96,16 +100,35 @@ async def enable_triggers(connection: AsyncConnection, standing: Standing) -> No
     await _switch_triggers(connection, "ENABLE", off)
 
 
-async def drop_index_reserved(connection: AsyncConnection, standing: Standing) -> None:
-    """Drops the index that makes every change of reserved_quantity write all of a row's index entries anew."""
-    await _execute(connection, "SET LOCAL lock_timeout = '400ms'")
-    await _execute(connection, "DROP INDEX inventory.idx_stock_reserved")
+def drop_index(name: str) -> Callable[[AsyncConnection, Standing], Awaitable[None]]:
+    """The change that drops an index of stock."""
+
+    async def drop(connection: AsyncConnection, standing: Standing) -> None:
+        await _in_turns(connection, [f"DROP INDEX inventory.{name}"])
+
+    return drop
 
 
 async def _switch_triggers(connection: AsyncConnection, switch: str, names: Sequence[str]) -> None:
-    await _execute(connection, "SET LOCAL lock_timeout = '400ms'")
-    for name in names:
-        await _execute(connection, f"ALTER TABLE inventory.stock {switch} TRIGGER {name}")
+    await _in_turns(connection, [f"ALTER TABLE inventory.stock {switch} TRIGGER {name}" for name in names])
+
+
+async def _in_turns(connection: AsyncConnection, statements: Sequence[str]) -> None:
+    """Runs all of them whenever their locks can be had together; raises what the last try failed with.
+
+    Whoever waits for such a lock holds up all who come after it: a try that waits too long gives back what it got.
+    """
+    for attempt in range(TRIES):
+        try:
+            async with connection.begin_nested():
+                await _execute(connection, "SET LOCAL lock_timeout = '400ms'")
+                for statement in statements:
+                    await _execute(connection, statement)
+            return
+        except DBAPIError as error:
+            if not may_run_again(error) or attempt == TRIES - 1:
+                raise
+        await asyncio.sleep(min(0.2 * 2**attempt, 2))
 
 
 async def _keep_writers_out(connection: AsyncConnection, tables: Sequence[str]) -> None:
@@ -113,10 +136,13 @@ async def _keep_writers_out(connection: AsyncConnection, tables: Sequence[str]) 
         await _execute(connection, f"LOCK TABLE inventory.{table} IN SHARE MODE")
 
 
-async def _drop_foreign_keys(connection: AsyncConnection, table: str) -> None:
-    query = text("SELECT conname FROM pg_constraint WHERE contype = 'f' AND conrelid = to_regclass(:table)")
-    for (name,) in (await connection.execute(query, {"table": f"inventory.{table}"})).all():
-        await _execute(connection, f'ALTER TABLE inventory.{table} DROP CONSTRAINT "{name}"')
+async def _foreign_keys(connection: AsyncConnection, table: str) -> list[str]:
+    """The statements that drop them."""
+    query = text(
+        "SELECT quote_ident(conname) FROM pg_constraint WHERE contype = 'f' AND conrelid = to_regclass(:table)"
+    )
+    names = (await connection.execute(query, {"table": f"inventory.{table}"})).scalars()
+    return [f"ALTER TABLE inventory.{table} DROP CONSTRAINT {name}" for name in names]
 
 
 async def _execute(connection: AsyncConnection, statement: str) -> None:

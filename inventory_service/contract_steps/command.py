@@ -11,7 +11,6 @@ from inventory_service.contract_steps import changes
 from inventory_service.contract_steps.standing import (
     CONTRACT,
     RENEW_BACKUPS,
-    SPLIT_TABLES,
     TRIGGERS_FOR_OTHER_WRITERS,
     Standing,
     read_standing,
@@ -19,11 +18,12 @@ from inventory_service.contract_steps.standing import (
 from inventory_service.contract_steps.steps import (
     DISABLE_LEGACY_TRIGGERS,
     DROP_BACKUPS,
-    DROP_INDEX_RESERVED,
     DROP_SPLIT_TABLES,
+    INDEXES,
     contract_step,
     contract_steps,
 )
+from inventory_service.domain.legacy import SPLIT_TABLES
 from servicekit import schema_history
 from servicekit.crash_points import crash_point
 from servicekit.migrate_command import Action
@@ -62,14 +62,21 @@ def _why_not_enable(standing: Standing) -> str:
     )
 
 
+def _drop_index(step: str, has_back: str) -> _Run:
+    return _Run(
+        changes.drop_index(INDEXES[step]),
+        f"to have it back: CREATE INDEX CONCURRENTLY {INDEXES[step]} ON inventory.stock {has_back}",
+        lambda standing: contract_step(standing, step).reason,
+        lambda standing: contract_step(standing, step).done,
+    )
+
+
+_INDEXED = {
+    "drop-idx-stock-reserved": "(id, reserved_quantity) WHERE reserved_quantity > 0",
+    "drop-idx-stock-status-history": "USING gin (status_history) WHERE status_history IS NOT NULL",
+}
 _RUNS = {
-    DROP_INDEX_RESERVED: _Run(
-        changes.drop_index_reserved,
-        "to have it back: CREATE INDEX CONCURRENTLY idx_stock_reserved"
-        " ON inventory.stock (id, reserved_quantity) WHERE reserved_quantity > 0",
-        lambda standing: contract_step(standing, DROP_INDEX_RESERVED).reason,
-        lambda standing: contract_step(standing, DROP_INDEX_RESERVED).done,
-    ),
+    **{step: _drop_index(step, indexed) for step, indexed in _INDEXED.items()},
     DISABLE_LEGACY_TRIGGERS: _Run(
         changes.disable_triggers,
         "only the service may write stock now; enable-legacy-triggers takes it back",
@@ -152,7 +159,7 @@ async def _list(schema: Schema, engine: AsyncEngine) -> int:
         standing = await connection.run_sync(read_standing, schema.expected)
     for step in contract_steps(standing):
         state = "done" if step.done else "allowed" if step.allowed else "not yet"
-        print(f"{step.name:24} {state:8} {step.reason}".rstrip())
+        print(f"{step.name:30} {state:8} {step.reason}".rstrip())
     return 0
 
 

@@ -6,11 +6,10 @@ from datetime import datetime
 from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.sql.functions import now
 
+from inventory_service.domain.legacy import BACKUPS, SPLIT_TABLES
 from servicekit import schema_history
 from servicekit.migrations import applied_revision
 
-SPLIT_TABLES = ("stock_financial", "stock_lifecycle", "stock_metrics")
-BACKUPS = tuple(f"{table}_backup" for table in SPLIT_TABLES)
 CONSOLIDATION = "0002"
 
 TRIGGERS_FOR_OTHER_WRITERS = (

@@ -3,15 +3,19 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from inventory_service.contract_steps.standing import CONSOLIDATION, SPLIT_TABLES, Standing
+from inventory_service.contract_steps.standing import CONSOLIDATION, Standing
+from inventory_service.domain.legacy import SPLIT_TABLES
 from servicekit.ops import ContractStep
 
 DROP_SPLIT_TABLES = "drop-split-tables"
 DROP_BACKUPS = "drop-backups"
 DISABLE_LEGACY_TRIGGERS = "disable-legacy-triggers"
-DROP_INDEX_RESERVED = "drop-idx-stock-reserved"
 
-INDEX_RESERVED = "idx_stock_reserved"
+INDEXES = {
+    "drop-idx-stock-reserved": "idx_stock_reserved",
+    "drop-idx-stock-status-history": "idx_stock_status_history",
+}
+"""Step → the index of stock that it drops, for it costs writers more than it serves readers."""
 
 SPLIT_TABLES_STAY = timedelta(days=14)
 BACKUPS_STAY = timedelta(days=30)
@@ -42,8 +46,8 @@ def _triggers_off(standing: Standing) -> bool:
     return standing.applied == standing.expected and not standing.triggers
 
 
-def _index_gone(standing: Standing) -> bool:
-    return standing.applied >= CONSOLIDATION and INDEX_RESERVED not in standing.indexes
+def _index_gone(index: str) -> Callable[[Standing], bool]:
+    return lambda standing: standing.applied >= CONSOLIDATION and index not in standing.indexes
 
 
 def _why_not_triggers(standing: Standing) -> str:
@@ -90,7 +94,7 @@ def _too_young(standing: Standing, wait: timedelta) -> str:
 
 _Guard = tuple[Callable[[Standing], bool], Callable[[Standing], str]]
 _STEPS: dict[str, _Guard] = {
-    DROP_INDEX_RESERVED: (_index_gone, _not_at_head),
+    **{step: (_index_gone(index), _not_at_head) for step, index in INDEXES.items()},
     DISABLE_LEGACY_TRIGGERS: (_triggers_off, _why_not_triggers),
     DROP_SPLIT_TABLES: (_split_tables_gone, _why_not_split_tables),
     DROP_BACKUPS: (_backups_gone, _why_not_backups),

@@ -1,4 +1,4 @@
-"""Whether what the split tables say is accounted for, looked at afresh before anything is removed.
+"""Whether what would be removed is needed still, looked at afresh before each removal.
 
 A stock that was changed since the consolidation is not compared with what the split tables said of it then; one that
 is gone must have been removed by DeleteStock.
@@ -10,17 +10,11 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from inventory_service.domain.legacy import MONEY
+
 NAMED = 20
 """So many rows of a complaint are named."""
 
-MONEY = (
-    "purchase_price",
-    "gross_purchase_price",
-    "vat_amount",
-    "vat_rate",
-    "profit_per_shelf_day",
-    "roi_percentage",
-)
 _MONEY_DIFFERS = " OR ".join(
     f"(split.{name} IS NOT NULL AND stock.{name} IS DISTINCT FROM split.{name})" for name in MONEY
 )
@@ -47,6 +41,20 @@ _NOT_ACCOUNTED_FOR = {
     "stock_lifecycle": ("listings or history that are not in stock", _ENTRIES_MISSING),
     "stock_metrics": ("held units that neither stock nor a reservation has", _UNITS_MISSING),
 }
+
+# A hold that grows keeps its times: an open one may have grown a moment ago, however old it is.
+_OTHER_WRITERS = text("""
+WITH hold AS (
+    SELECT stock_id, quantity, open, resolve_time
+    FROM inventory.reservation JOIN inventory.reservation_line USING (reservation_id) WHERE holder = 'legacy'
+)
+SELECT
+    (SELECT max(create_time) FROM inventory.stock_movement
+        WHERE actor = 'legacy' AND create_time > now() - interval '14 days') AS moved,
+    (SELECT sum(quantity) FROM hold WHERE open) AS held,
+    ARRAY(SELECT DISTINCT stock_id::text FROM hold WHERE open ORDER BY 1 LIMIT :named) AS stocks,
+    (SELECT max(resolve_time) FROM hold WHERE resolve_time > now() - interval '14 days') AS resolved
+""")
 
 
 async def differences_from_backups(connection: AsyncConnection, tables: Sequence[str]) -> list[str]:
@@ -93,6 +101,26 @@ async def not_accounted_for(
     return complaints
 
 
+async def other_writers(connection: AsyncConnection) -> list[str]:
+    """What an application other than the service did in the last 14 days, or holds still; a sentence a kind."""
+    found = (await connection.execute(_OTHER_WRITERS, {"named": NAMED})).one()
+    complaints = []
+    if found.moved:
+        complaints.append(
+            f"another application than the service changed a quantity at {_minute(found.moved)}"
+        )
+    if found.held:
+        complaints.append(
+            f"{found.held} units held by another application than the service are still open, on the stocks"
+            f" {', '.join(found.stocks)}: commit or release these reservations of the holder legacy"
+        )
+    if found.resolved:
+        complaints.append(
+            f"units held by another application than the service ended at {_minute(found.resolved)}"
+        )
+    return complaints
+
+
 async def _columns(connection: AsyncConnection, table: str) -> list[tuple[str, str]]:
     query = text(
         "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
@@ -112,3 +140,7 @@ async def _stocks(connection: AsyncConnection, rows: str, **values: datetime | N
         return ""
     more = found[0][1] - len(found)
     return ", ".join(str(row[0]) for row in found) + (f" and {more} more" if more else "")
+
+
+def _minute(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"

@@ -1,7 +1,7 @@
 """The archive of the ledger: a folder with a Parquet file for each month, and a manifest beside it.
 
 A file is named by what is in it, its SHA-256 included. So the same entries give the same file again, another file is
-never overwritten, and what a killed run left behind does no harm.
+never overwritten, and what a killed run left behind does no harm: only what was archived has a manifest.
 """
 
 import hashlib
@@ -56,10 +56,24 @@ class LedgerFolder:
         sha256 = _sha256(unfinished)
         file = LedgerFile(month, f"{_stem(month)}.{sha256[:16]}.parquet", sha256, row_count, delta_sum)
         unfinished.rename(self._folder / file.name)
-        crash_point("archive.after_file")
-        self._write_manifest(file)
         _make_durable(self._folder)
+        crash_point("archive.after_file")
         return file
+
+    def describe(self, file: LedgerFile) -> None:
+        """Writes the manifest of an archived month beside its file, durably. Raises OSError.
+
+        Does nothing where the file is not in the folder, or has its manifest.
+        """
+        path = self._folder / file.name
+        manifest = path.with_suffix(".json")
+        if manifest.exists() or not path.exists():
+            return
+        unfinished = self._folder / f"{_stem(file.month)}.json.unfinished"
+        unfinished.write_text(json.dumps(_manifest(file), indent=2) + "\n")
+        _make_durable(unfinished)
+        unfinished.rename(manifest)
+        _make_durable(self._folder)
 
     def entries(self, file: LedgerFile) -> Iterator[list[LedgerEntry]]:
         """The entries of a file, in their order, in the lists in which they were written.
@@ -82,25 +96,22 @@ class LedgerFolder:
                 rows = zip(*(columns[name] for name in LedgerEntry._fields), strict=True)
                 yield [LedgerEntry._make(row) for row in rows]
 
-    def _write_manifest(self, file: LedgerFile) -> None:
-        manifest = {
-            "table": "inventory.stock_movement",
-            "month": str(file.month),
-            "start_time": file.month.start.isoformat(),
-            "end_time": file.month.end.isoformat(),
-            "file": file.name,
-            "sha256": file.sha256,
-            "rows": file.row_count,
-            "delta_sum": file.delta_sum,
-        }
-        unfinished = self._folder / f"{_stem(file.month)}.json.unfinished"
-        unfinished.write_text(json.dumps(manifest, indent=2) + "\n")
-        _make_durable(unfinished)
-        unfinished.rename((self._folder / file.name).with_suffix(".json"))
-
 
 def _stem(month: LedgerMonth) -> str:
     return f"inventory.stock_movement.{month}"
+
+
+def _manifest(file: LedgerFile) -> dict[str, str | int]:
+    return {
+        "table": "inventory.stock_movement",
+        "month": str(file.month),
+        "start_time": file.month.start.isoformat(),
+        "end_time": file.month.end.isoformat(),
+        "file": file.name,
+        "sha256": file.sha256,
+        "rows": file.row_count,
+        "delta_sum": file.delta_sum,
+    }
 
 
 def _record_batch(entries: Sequence[LedgerEntry]) -> pa.RecordBatch:

@@ -96,9 +96,7 @@ DIFFERENCES_BY_STOCK = text("""
     FROM stated FULL JOIN entered USING (sku, day, column_name)
     WHERE COALESCE(stated.units, 0) <> COALESCE(entered.units, 0)
         AND NOT EXISTS (SELECT FROM inventory.archived_month WHERE month = date_trunc('month', day))
-        AND (sku, day, column_name)
-            > (CAST(:sku AS text) COLLATE "C", CAST(:day AS date), CAST(:column AS text))
-    ORDER BY sku, day, column_name LIMIT :size
+    ORDER BY sku, day, column_name
 """)
 
 NEXT_DAY = text("""
@@ -107,22 +105,20 @@ NEXT_DAY = text("""
 """)
 
 DIFFERENCES_BY_STATUS = text("""
-    WITH stated AS (
-        SELECT column_name, sum(units) AS units
-        FROM analytics.daily_status_fact CROSS JOIN LATERAL (VALUES
+    WITH fact AS (
+        SELECT true AS stated, received_quantity, sold_quantity, returned_quantity, adjusted_quantity
+        FROM analytics.daily_status_fact WHERE day = :day
+        UNION ALL
+        SELECT false, received_quantity, sold_quantity, returned_quantity, adjusted_quantity
+        FROM analytics.daily_stock_fact WHERE day = :day
+    ), total AS (
+        SELECT column_name, COALESCE(sum(units) FILTER (WHERE stated), 0) AS recorded,
+            COALESCE(sum(units) FILTER (WHERE NOT stated), 0) AS counted
+        FROM fact CROSS JOIN LATERAL (VALUES
             ('received_quantity', received_quantity), ('sold_quantity', sold_quantity),
             ('returned_quantity', returned_quantity), ('adjusted_quantity', adjusted_quantity)
         ) AS value (column_name, units)
-        WHERE day = :day GROUP BY 1
-    ), by_stock AS (
-        SELECT column_name, sum(units) AS units
-        FROM analytics.daily_stock_fact CROSS JOIN LATERAL (VALUES
-            ('received_quantity', received_quantity), ('sold_quantity', sold_quantity),
-            ('returned_quantity', returned_quantity), ('adjusted_quantity', adjusted_quantity)
-        ) AS value (column_name, units)
-        WHERE day = :day GROUP BY 1
+        GROUP BY 1
     )
-    SELECT column_name, COALESCE(stated.units, 0) AS recorded, COALESCE(by_stock.units, 0) AS counted
-    FROM stated FULL JOIN by_stock USING (column_name)
-    WHERE COALESCE(stated.units, 0) <> COALESCE(by_stock.units, 0) ORDER BY column_name
+    SELECT * FROM total WHERE recorded <> counted ORDER BY column_name
 """)

@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import Select, Table, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory_service.application.fact_ports import FactFilter, FactKey
+from inventory_service.application.fact_ports import FactFilter
 from inventory_service.domain.daily_fact import FACT_COLUMNS, DailyFact, FactColumn, FactDifference
 from inventory_service.domain.stock import Platform, StockStatus
 from inventory_service.persistence import daily_fact_statements as statements
 from inventory_service.persistence.tables import daily_status_fact, daily_stock_fact
+from inventory_service.persistence.tallies import LONGER
 
 _MEANING = {
     "reasons": [reason.value for reason in FACT_COLUMNS],
@@ -79,12 +80,10 @@ class SqlDailyFacts:
         found = await self._connection.execute(statements.NAMES, {"after": after, "size": size})
         return list(found.scalars())
 
-    async def differences_by_stock(
-        self, skus: Sequence[str], after: FactKey, size: int
-    ) -> list[FactDifference]:
-        """At most `size` differences between facts and ledger of these stocks that come after this one."""
-        values = {"skus": skus, "sku": after[0], "day": after[1], "column": after[2], "size": size}
-        rows = await self._connection.execute(statements.DIFFERENCES_BY_STOCK, _MEANING | values)
+    async def differences_by_stock(self, skus: Sequence[str]) -> list[FactDifference]:
+        """All differences between facts and ledger of these stocks."""
+        await self._connection.execute(LONGER)
+        rows = await self._connection.execute(statements.DIFFERENCES_BY_STOCK, _MEANING | {"skus": skus})
         return [_difference(row.day, row.sku, row) for row in rows]
 
     async def next_day(self, after: date) -> date | None:

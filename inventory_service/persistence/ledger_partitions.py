@@ -38,6 +38,8 @@ _LIMITS = text("""
     SELECT set_config('lock_timeout', :wait, true), set_config('statement_timeout',
         CASE current_setting('statement_timeout') WHEN '0' THEN '0' ELSE '60s' END, true)
 """)
+# Less than others wait for a lock: where the process stands still before its commit, the engine rolls back.
+_COMMIT_AT_ONCE = text("SELECT set_config('idle_in_transaction_session_timeout', '1500ms', true)")
 _QUOTED = text("SELECT format(CAST(:template AS text), VARIADIC CAST(:values AS text[]))")
 _THERE = text("SELECT to_regclass(format('inventory.%I', CAST(:table AS text))) IS NOT NULL")
 
@@ -100,9 +102,11 @@ class SqlLedgerPartitions:
     async def attach(self, month: LedgerMonth) -> None:
         """Makes the month's table part of the ledger, and moves strays of the month into it.
 
-        Meanwhile the default partition is closed to writers, and to readers for the last instant.
+        Meanwhile the default partition is closed to writers, and to readers from the last instant to the end of
+        the transaction: commit at once, as after `detach`.
         """
         await self._change(month, _BOUND)
+        await self._connection.execute(_COMMIT_AT_ONCE)
         await self._change(month, _CLOSE_DEFAULT, _TAKE_STRAYS, _ATTACH, _UNBOUND)
 
     async def close(self, month: LedgerMonth) -> None:
@@ -112,8 +116,10 @@ class SqlLedgerPartitions:
     async def detach(self, month: LedgerMonth) -> None:
         """Takes the month's table out of the ledger; it stays as stock_movement_archived_….
 
-        From here to the end of the transaction nobody reads or writes the ledger: commit at once.
+        From here to the end of the transaction nobody reads or writes the ledger: commit at once. After 1.5 s
+        without a commit the engine ends the session, and the month stays.
         """
+        await self._connection.execute(_COMMIT_AT_ONCE)
         await self._change(month, _DETACH, _KEEP)
 
     async def keeps(self, month: LedgerMonth) -> bool:

@@ -128,10 +128,7 @@ class SqlLowStocks:
         return bool((await self._connection.execute(select(news))).scalar())
 
     async def take_news(self, most: int) -> Sequence[LowStock]:
-        """Marks at most `most` alerts as announced, each in one transaction only, as they were when they began.
-
-        Alerts that were announced and have ended are forgotten.
-        """
+        """Marks at most `most` alerts as announced, each in one transaction only, as they were when they began."""
         alert = stock_alert.c
         waiting = select(alert.alert_id).where(~alert.announced).order_by(alert.alert_id).limit(most)
         taken = (
@@ -144,10 +141,20 @@ class SqlLowStocks:
             )
         )
         news = [LowStock(*row) for row in await self._connection.execute(taken)]
-        await self._connection.execute(
-            delete(stock_alert).where(alert.announced, alert.end_time.is_not(None))
-        )
         return sorted(news, key=lambda low: low.low_since_time)
+
+    async def forget_ended(self, most: int) -> int:
+        """Forgets at most `most` alerts that were announced and have ended; answers how many."""
+        alert = stock_alert.c
+        ended = (
+            select(alert.alert_id)
+            .where(alert.announced, alert.end_time.is_not(None))
+            .order_by(alert.alert_id)
+            .limit(most)
+            .with_for_update(skip_locked=True)
+        )
+        forgotten = delete(stock_alert).where(alert.alert_id.in_(ended.scalar_subquery()))
+        return (await self._connection.execute(forgotten)).rowcount
 
     async def _judge(self, stock_ids: Sequence[UUID]) -> None:
         await self._connection.execute(_JUDGE, {"stock_ids": list(stock_ids)})

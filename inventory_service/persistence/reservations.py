@@ -1,7 +1,7 @@
 """Reservations with their lines, for readers."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -58,16 +58,24 @@ class SqlReservations:
         query = query.order_by(columns.create_time.desc(), columns.reservation_id.desc()).limit(size)
         return await with_lines(self._connection, (await self._connection.execute(query)).all())
 
-    async def list_holders(self, sku: str, now: datetime, most: int) -> list[Holder]:
-        """Who holds a stock's units at a time, the oldest holds first, at most `most`."""
-        query = (
-            select(reservation.c.reservation_id, reservation.c.holder)
-            .select_from(_LINES)
-            .where(stock.c.sku == sku, reservation_line.c.open, ~_due(now))
-            .order_by(reservation.c.create_time, reservation.c.reservation_id)
-            .limit(most)
+    async def list_holders(
+        self, skus: Collection[str], now: datetime, most: int
+    ) -> Mapping[str, Sequence[Holder]]:
+        """Who holds the units of stocks at a time, by sku, the oldest holds first, at most `most` of each."""
+        age = func.row_number().over(
+            partition_by=stock.c.sku, order_by=(reservation.c.create_time, reservation.c.reservation_id)
         )
-        return [Holder(row.reservation_id, row.holder) for row in await self._connection.execute(query)]
+        held = (
+            select(stock.c.sku, reservation.c.reservation_id, reservation.c.holder, age.label("age"))
+            .select_from(_LINES)
+            .where(stock.c.sku.in_(skus), reservation_line.c.open, ~_due(now))
+            .subquery()
+        )
+        query = select(held).where(held.c.age <= most).order_by(held.c.sku, held.c.age)
+        holders = defaultdict(list)
+        for row in await self._connection.execute(query):
+            holders[row.sku].append(Holder(row.reservation_id, row.holder))
+        return holders
 
     async def list_holds(self, sku: str, most: int) -> list[Hold]:
         """The open holds upon a stock that are not past their time, the oldest first, at most `most`."""

@@ -30,13 +30,13 @@ class SqlStockBooks:
         """Locks and loads every stock and reservation that the commands can touch, due holds included."""
         resolved = _reservation_ids(commands, resolving=True)
         reserved = _reservation_ids(commands, resolving=False)
-        named = {"skus": _skus(commands), "ids": sorted(resolved | reserved), "now": self._now}
-        touched = set((await self._connection.execute(statements.TOUCHED, named)).scalars())
+        wanted = {"skus": _skus(commands), "ids": sorted(resolved | reserved), "now": self._now}
+        touched = set((await self._connection.execute(statements.TOUCHED, wanted)).scalars())
         while True:
             levels = await self._lock_levels(touched)
             # The transaction's own time is its start, and starts do not follow the order of locks.
             now = (await self._connection.execute(statements.CLOCK)).scalar_one()
-            reservations = await self._lock_reservations(named | {"now": now})
+            reservations = await self._lock_reservations(wanted | {"now": now})
             lines = {
                 line.stock_id
                 for reservation in reservations
@@ -75,10 +75,10 @@ class SqlStockBooks:
             for row in rows
         ]
 
-    async def _lock_reservations(self, named: dict[str, object]) -> list[Reservation]:
-        if named["ids"]:
-            await self._connection.execute(statements.LOCK_IDS, {"ids": named["ids"]})
-        rows = (await self._connection.execute(statements.LOCK_RESERVATIONS, named)).all()
+    async def _lock_reservations(self, wanted: dict[str, object]) -> list[Reservation]:
+        if wanted["ids"]:
+            await self._connection.execute(statements.LOCK_IDS, {"ids": wanted["ids"]})
+        rows = (await self._connection.execute(statements.LOCK_RESERVATIONS, wanted)).all()
         return await with_lines(self._connection, rows)
 
     async def _save_levels(self, levels: Sequence[StockLevel], now: datetime) -> None:

@@ -3,8 +3,8 @@
 import dataclasses
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from inventory_service.persistence.tables import removed_stock, stock
 from servicekit.engines import UtcDateTime
 
 _ADD = insert(stock).on_conflict_do_nothing(index_elements=[stock.c.sku])
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DETAIL_COLUMNS = [field.name for field in dataclasses.fields(StockDetails) if field.name != "external_ids"]
 
 
@@ -36,15 +37,20 @@ class SqlStocks:
         stock_id: UUID | None = (await self._connection.execute(statement)).scalar()
         return stock_id
 
-    async def add_missing(self, details: Mapping[str, StockDetails]) -> Collection[str]:
-        """Adds a stock without units, IN_STOCK, for each sku that none bears; answers these skus."""
-        query = select(stock.c.sku).where(stock.c.sku.in_(list(details)))
+    async def add_missing(self, wanted: Mapping[str, tuple[int, StockDetails]]) -> Mapping[str, UUID]:
+        """Adds a stock, IN_STOCK, with its quantity and details for each sku that none bears; answers the ids of
+        these, by sku."""
+        query = select(stock.c.sku).where(stock.c.sku.in_(list(wanted)))
         # By sku, so that two that add the same stocks wait for each other in one order.
-        missing = sorted(details.keys() - set((await self._connection.execute(query)).scalars()))
+        missing = sorted(wanted.keys() - set((await self._connection.execute(query)).scalars()))
         if not missing:
-            return ()
-        rows = [self._new(sku, 0, StockStatus.IN_STOCK, details[sku]) for sku in missing]
-        return set((await self._connection.execute(_ADD.returning(stock.c.sku), rows)).scalars())
+            return {}
+        rows = []
+        for sku in missing:
+            quantity, details = wanted[sku]
+            rows.append(self._new(sku, quantity, StockStatus.IN_STOCK, details))
+        added = await self._connection.execute(_ADD.returning(stock.c.sku, stock.c.id), rows)
+        return {row.sku: row.id for row in added}
 
     async def update(self, stock_id: UUID, changes: Mapping[str, object], now: datetime) -> None:
         """Writes values of details, by name, into a stock that is locked."""
@@ -102,6 +108,8 @@ class SqlStocks:
             "reserved_quantity": 0,
             "status": status.value,
             "status_history": [stock_documents.status_change(StatusChange(None, status, self._now))],
+            # Beyond all versions that a removed stock of this sku ever had: their etags must not fit this one.
+            "version": (self._now - _EPOCH) // timedelta(microseconds=1),
             "created_at": self._now,
             "updated_at": self._now,
         }

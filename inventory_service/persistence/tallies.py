@@ -36,8 +36,8 @@ _LEDGER = text("""
     FROM known FULL JOIN entered ON stock_id = id ORDER BY 1
 """)
 
-# A stock can have more movements than are summed within the limit of a call's statements.
-_LONGER = text("SELECT set_config('statement_timeout', '60s', true)")
+LONGER = text("SELECT set_config('statement_timeout', '60s', true)")
+"""A stock can have more movements than are summed within the limit of a call's statements."""
 
 _HOLDS = text("""
     SELECT stock.id, stock.sku, stock.reserved_quantity AS recorded, COALESCE(
@@ -87,7 +87,7 @@ class SqlTallies:
 
     async def ledger(self, after: UUID, size: int) -> list[Tally]:
         """`quantity`, and the sum of the movements and of archived months; of removed stocks too, which have 0."""
-        await self._connection.execute(_LONGER)
+        await self._connection.execute(LONGER)
         return await self._tallies(_LEDGER, after, size)
 
     async def holds(self, after: UUID, size: int) -> list[Tally]:

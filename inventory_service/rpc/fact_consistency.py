@@ -5,13 +5,13 @@ from datetime import date
 from functools import partial
 from typing import TypeVar
 
-from inventory_service.application.fact_ports import FactKey
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.domain.daily_fact import FactDifference
 from servicekit.ops import ConsistencyCheck, Finding
 from servicekit.transactions import Transactions
 
-CHUNK = 500
+# So few that one statement can sum all their movements in its 60 s, and one answer hold all their differences.
+CHUNK = 100
 
 U = TypeVar("U", bound=UnitOfWork)
 
@@ -26,7 +26,7 @@ def daily_facts_check(transactions: Transactions[U]) -> ConsistencyCheck:
         last = ""
         while skus := await transactions.read(partial(_names, last)):
             last = skus[-1]
-            async for difference in _by_stock(transactions, skus):
+            for difference in await transactions.read(partial(_by_stock, skus)):
                 yield _finding(difference, difference.sku, "the sum of its movements")
         day = date.min
         while following := await transactions.read(partial(_next_day, day)):
@@ -37,23 +37,12 @@ def daily_facts_check(transactions: Transactions[U]) -> ConsistencyCheck:
     return check
 
 
-async def _by_stock(transactions: Transactions[U], skus: Sequence[str]) -> AsyncIterator[FactDifference]:
-    after: FactKey = ("", date.min, "")
-    while True:
-        found = await transactions.read(partial(_differences, skus, after))
-        for difference in found:
-            yield difference
-        if len(found) < CHUNK:
-            return
-        after = (found[-1].sku, found[-1].day, found[-1].column.value)
-
-
 async def _names(after: str, uow: UnitOfWork) -> Sequence[str]:
     return await uow.daily_facts.names(after, CHUNK)
 
 
-async def _differences(skus: Sequence[str], after: FactKey, uow: UnitOfWork) -> Sequence[FactDifference]:
-    return await uow.daily_facts.differences_by_stock(skus, after, CHUNK)
+async def _by_stock(skus: Sequence[str], uow: UnitOfWork) -> Sequence[FactDifference]:
+    return await uow.daily_facts.differences_by_stock(skus)
 
 
 async def _next_day(after: date, uow: UnitOfWork) -> date | None:

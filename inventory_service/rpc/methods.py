@@ -1,10 +1,31 @@
 """What the parts of InventoryService share."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
 from holdfast.inventory.v1 import inventory_pb2_grpc
 
 from inventory_service.rpc.work import Work
 from servicekit import methods
+from servicekit.mutations import Mutations
+from servicekit.transactions import Transactions
 
 
 class Methods(methods.Methods[Work], inventory_pb2_grpc.InventoryServiceServicer):
     """A part of InventoryService; the methods of the others are not its own."""
+
+    def __init__(
+        self,
+        transactions: Transactions[Work],
+        mutations: Mutations[Work],
+        refresh: Callable[[], Awaitable[datetime]],
+        draining: asyncio.Event,
+    ) -> None:
+        """Streams end once `draining` is set.
+
+        `refresh` brings the view of figures up to date, and answers the time that it then shows.
+        """
+        super().__init__(transactions, mutations)
+        self._refresh = refresh
+        self._draining = draining

@@ -1,6 +1,5 @@
 """Reports: computed figures, their sums, and low stock."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from holdfast.inventory.v1 import reports_pb2 as pb
@@ -15,12 +14,9 @@ from inventory_service.application.set_stock_threshold import set_stock_threshol
 from inventory_service.domain.low_stock import LowStock
 from inventory_service.rpc.messages import reports
 from inventory_service.rpc.methods import Methods
-from inventory_service.rpc.work import Work
 from servicekit.context import Context
-from servicekit.mutations import Mutations
 from servicekit.paging import after_text, after_time_and_uuid, one_page
 from servicekit.times import timestamp
-from servicekit.transactions import Transactions
 
 REFRESH_SECONDS = 600.0
 """How long a call of RefreshStockMetrics may last."""
@@ -28,16 +24,6 @@ REFRESH_SECONDS = 600.0
 
 class ReportMethods(Methods):
     """The part of InventoryService that reports."""
-
-    def __init__(
-        self,
-        transactions: Transactions[Work],
-        mutations: Mutations[Work],
-        refresh: Callable[[], Awaitable[datetime]],
-    ) -> None:
-        """`refresh` brings the view of figures up to date, and answers the time that it then shows."""
-        super().__init__(transactions, mutations)
-        self._refresh = refresh
 
     async def GetStockMetrics(
         self, request: pb.GetStockMetricsRequest, context: Context

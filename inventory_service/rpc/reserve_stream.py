@@ -1,6 +1,5 @@
 """ReserveStockStream: ReserveStock, many times over one stream."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -25,8 +24,6 @@ log = structlog.get_logger("reserve_stream")
 
 class ReserveStreamMethods(ReservationMethods):
     """The part of InventoryService that reserves over a stream."""
-
-    _draining: asyncio.Event
 
     async def ReserveStockStream(
         self, request: AsyncIterator[pb.ReserveStockStreamRequest], context: Context

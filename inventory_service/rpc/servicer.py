@@ -1,8 +1,6 @@
 """InventoryService, whole: the parts share one way to read and one to change."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import datetime
+import math
 
 import grpc
 from holdfast.inventory.v1 import inventory_pb2, inventory_pb2_grpc
@@ -15,15 +13,16 @@ from inventory_service.rpc.report_methods import REFRESH_SECONDS, ReportMethods
 from inventory_service.rpc.reserve_stream import ReserveStreamMethods
 from inventory_service.rpc.stock_methods import StockMethods
 from inventory_service.rpc.transfer_methods import TRANSFER_SECONDS, TransferMethods
-from inventory_service.rpc.work import Work
-from servicekit.mutations import Mutations
-from servicekit.transactions import Transactions
 
 SERVICE_NAME = inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"].full_name
 
 LONG_CALLS = {
-    f"/{SERVICE_NAME}/{method}": TRANSFER_SECONDS for method in ("ImportStocks", "ExportStocks")
-} | {f"/{SERVICE_NAME}/RefreshStockMetrics": REFRESH_SECONDS}
+    f"/{SERVICE_NAME}/ImportStocks": TRANSFER_SECONDS,
+    f"/{SERVICE_NAME}/ExportStocks": TRANSFER_SECONDS,
+    f"/{SERVICE_NAME}/RefreshStockMetrics": REFRESH_SECONDS,
+    # Its messages have deadlines of their own.
+    f"/{SERVICE_NAME}/ReserveStockStream": math.inf,
+}
 
 
 class InventoryServicer(
@@ -37,17 +36,6 @@ class InventoryServicer(
     ReportMethods,
 ):
     """Answers InventoryService."""
-
-    def __init__(
-        self,
-        transactions: Transactions[Work],
-        mutations: Mutations[Work],
-        refresh: Callable[[], Awaitable[datetime]],
-        draining: asyncio.Event,
-    ) -> None:
-        """`refresh` is that of ReportMethods; streams end once `draining` is set."""
-        super().__init__(transactions, mutations, refresh)
-        self._draining = draining
 
 
 def register(server: grpc.aio.Server, servicer: InventoryServicer) -> None:

@@ -16,9 +16,8 @@ from inventory_service.rpc.messages import transfer
 from inventory_service.rpc.messages.stock import stock_message
 from inventory_service.rpc.methods import Methods
 from inventory_service.rpc.work import current_actor
-from servicekit.calls import current_call
 from servicekit.context import Context
-from servicekit.errors import DeadlineExceeded, Draining
+from servicekit.errors import Draining
 
 TRANSFER_SECONDS = 3600.0
 """How long an import or an export may last, with a deadline or without."""
@@ -33,8 +32,6 @@ async def _stocks_after(after: str | None, wanted: StockFilter, uow: UnitOfWork)
 
 class TransferMethods(Methods):
     """The part of InventoryService that takes in and gives out whole inventories."""
-
-    _draining: asyncio.Event
 
     async def ImportStocks(
         self, request: AsyncIterator[pb.ImportStocksRequest], context: Context
@@ -65,8 +62,6 @@ class TransferMethods(Methods):
         while True:
             if self._draining.is_set():
                 raise Draining
-            if current_call().remaining() <= 0:
-                raise DeadlineExceeded
             stocks = await self._transactions.read(partial(_stocks_after, after, wanted))
             for stock in stocks:
                 yield pb.ExportStocksResponse(stock=stock_message(stock))

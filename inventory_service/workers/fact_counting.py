@@ -23,13 +23,13 @@ def fact_counting(transactions: Transactions[U], idle_seconds: float) -> Poller:
         # A look without the lock first: most of the time one replica has counted for all.
         if not await transactions.read(lambda uow: uow.daily_facts.uncounted()):
             return False
-        progress = await transactions.run(partial(count_movements, BATCH), name="facts", repeatable=True)
-        behind = progress.counted == BATCH
+        done = await transactions.run(partial(count_movements, BATCH), name="facts", repeatable=True)
+        behind = done.counted == BATCH
         if behind:
             log.info(
                 "catching up with the ledger",
-                counted=progress.counted,
-                through=progress.through_time.isoformat(),
+                counted=done.counted,
+                through=done.through_time.isoformat(),
             )
         return behind
 

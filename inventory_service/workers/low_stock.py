@@ -1,4 +1,4 @@
-"""Announces each new alert of low stock in the log, once, and applies a new default threshold to all stocks."""
+"""Announces new alerts of low stock in the log, each at least once, and applies a new default to all stocks."""
 
 from typing import TypeVar
 
@@ -32,7 +32,8 @@ def low_stock(transactions: Transactions[U], idle_seconds: float) -> Poller:
                 threshold=low.threshold,
                 low_since_time=low.low_since_time.isoformat(),
             )
-        return len(news) == NEWS
+        forgotten = await uow.low_stocks.forget_ended(NEWS)
+        return NEWS in (len(news), forgotten)
 
     async def step() -> bool:
         news, applying = await transactions.read(look)

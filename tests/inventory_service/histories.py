@@ -83,7 +83,8 @@ def reserving(books: Books, keys: st.SearchStrategy[str]) -> Calls:
 def resolving(books: Books, key: str) -> Calls:
     """Commit (whole or in part), release or extend one reservation."""
     hold = books.holds.get(key)
-    stale = st.sampled_from(_etags(hold.version if hold else 1))
+    version = hold.version if hold else 1
+    stale = st.sampled_from(_etags(f"v{version}", f"v{version + 1}"))
     # Now and then one unit more than is held.
     within = {sku: st.integers(0, most + 1) for sku, most in hold.lines.items()} if hold else {}
     parts = st.fixed_dictionaries(within).map(lambda part: {sku: n for sku, n in part.items() if n})
@@ -114,7 +115,8 @@ def changing(books: Books, sku: str) -> Calls:
     """Any change of one stock."""
     shelf = books.shelves.get(sku)
     quantity = shelf.quantity if shelf else 0
-    etags = st.sampled_from(_etags(shelf.version if shelf else 1))
+    present = shelf.etag if shelf else "1v1"
+    etags = st.sampled_from(_etags(present, f"{shelf.life}v{shelf.version + 1}" if shelf else present, "1v1"))
     listing_ids = st.sampled_from(["L1", "L2"])
 
     def adjust(delta: int, reason: movement_pb2.MovementReason.ValueType, etag: str) -> Call:
@@ -155,9 +157,9 @@ def changing(books: Books, sku: str) -> Calls:
     )
 
 
-def _etags(version: int) -> list[str]:
-    """Mostly none; the present one; one that is not."""
-    return ["", "", "", "", f"v{version}", f"v{version}", f"v{version + 1}"]
+def _etags(present: str, *others: str) -> list[str]:
+    """Mostly none; the present one; those that are not, or not for sure."""
+    return ["", "", "", "", present, present, *others]
 
 
 def _open(books: Books) -> list[str]:

@@ -61,12 +61,18 @@ class Refused(Exception):
 
 @dataclass
 class Shelf:
-    """One stock."""
+    """One stock; `life` is the how manieth of its sku."""
 
     status: str
     quantity: int
+    life: int
     version: int = 1
     listings: dict[tuple[str, str], bool] = field(default_factory=dict)
+
+    @property
+    def etag(self) -> str:
+        """Never the same again, also once another stock bears the sku."""
+        return f"{self.life}v{self.version}"
 
 
 @dataclass
@@ -103,6 +109,7 @@ class Books:
 
     def __init__(self) -> None:
         self.shelves: dict[str, Shelf] = {}
+        self.lives: Counter[str] = Counter()
         self.holds: dict[str, Hold] = {}
         self.movements: Counter[tuple[str, int, str]] = Counter()
         self._touched: set[str] = set()
@@ -135,7 +142,7 @@ class Books:
     def stock(self, sku: str) -> tuple[Any, ...]:
         """A stock as its readers see it."""
         shelf, reserved = self.shelves[sku], self.reserved(sku)
-        return (sku, shelf.status, shelf.quantity, reserved, shelf.quantity - reserved, f"v{shelf.version}")
+        return (sku, shelf.status, shelf.quantity, reserved, shelf.quantity - reserved, shelf.etag)
 
     def reservation(self, reservation_id: str) -> tuple[Any, ...]:
         """A reservation as its readers see it."""
@@ -153,7 +160,8 @@ class Books:
     def _CreateStock(self, request: Any, call: Call) -> None:
         if request.sku in self.shelves:
             raise Refused("STOCK_EXISTS", sku=request.sku)
-        self.shelves[request.sku] = Shelf("IN_STOCK", 0)
+        self.lives[request.sku] += 1
+        self.shelves[request.sku] = Shelf("IN_STOCK", 0, self.lives[request.sku])
         if request.quantity:
             self._move(request.sku, request.quantity, "OPENING")
             self._touched.clear()
@@ -260,7 +268,7 @@ class Books:
             raise Refused("RESERVATION_ALREADY_RESOLVED", state=hold.state)
         if hold.state == "HELD":
             if not hold.due:
-                self._require_etag(request, hold.version, reservation_id=request.reservation_id)
+                self._require_etag(request, f"v{hold.version}", reservation_id=request.reservation_id)
             hold.resolve("EXPIRED" if hold.due else "RELEASED")
             self._touched |= hold.lines.keys()
 
@@ -273,11 +281,11 @@ class Books:
         if request.sku not in self.shelves:
             raise Refused("STOCK_NOT_FOUND", skus=request.sku)
         shelf = self.shelves[request.sku]
-        self._require_etag(request, shelf.version, sku=request.sku)
+        self._require_etag(request, shelf.etag, sku=request.sku)
         return shelf
 
-    def _require_etag(self, request: Any, version: int, **subject: str) -> None:
-        if getattr(request, "etag", "") not in ("", f"v{version}"):
+    def _require_etag(self, request: Any, etag: str, **subject: str) -> None:
+        if getattr(request, "etag", "") not in ("", etag):
             raise Refused("ETAG_MISMATCH", **subject)
 
     def _require_unheld(self, sku: str) -> None:
@@ -305,7 +313,7 @@ class Books:
             raise Refused("RESERVATION_EXPIRED", reservation_id=request.reservation_id)
         if hold.state != "HELD":
             raise Refused("RESERVATION_ALREADY_RESOLVED", state=hold.state)
-        self._require_etag(request, hold.version, reservation_id=request.reservation_id)
+        self._require_etag(request, f"v{hold.version}", reservation_id=request.reservation_id)
 
     def _available(self, sku: str) -> int:
         return self.shelves[sku].quantity - self.reserved(sku)

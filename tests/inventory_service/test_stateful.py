@@ -35,6 +35,7 @@ from tests.inventory_service.client import Inventory, refused
 from tests.inventory_service.histories import SKUS, caller_metadata, calls, pairs
 from tests.inventory_service.history import BY_SKU
 from tests.inventory_service.model import Books, Call, Outcome, listing_key, word
+from tests.inventory_service.model_etags import Etags
 from tests.support.databases import fresh_database
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -58,9 +59,11 @@ class World:
         self.run = runner.run
         self.pair = runner.run(_two_servers(stack))
         self.transactions = Transactions(self.pair[0].engine, SqlUnitOfWork)
+        self.etags = Etags()
 
     async def empty(self) -> None:
         """Forgets everything."""
+        self.etags = Etags()
         async with self.pair[0].engine.begin() as connection:
             for table in reversed(metadata.sorted_tables):
                 await connection.execute(delete(table))
@@ -68,14 +71,14 @@ class World:
     async def perform(self, call: Call, server: int = 0) -> tuple[Outcome, Message | None, bool]:
         """What came of a call, its answer, and whether that is of an earlier one."""
         method = getattr(self.pair[server].stub, call.method)
-        sent = method(call.request, metadata=caller_metadata(call), timeout=10)
+        sent = method(self.etags.sent(call.request), metadata=caller_metadata(call), timeout=10)
         try:
             answer = await sent
         except grpc.aio.AioRpcError as error:
             refusal = await refused(_raised(error))
             return Outcome(refusal.reason, dict(refusal.metadata)), None, False
         replayed = ("idempotent-replayed", "true") in tuple(await sent.initial_metadata())
-        return Outcome("OK", seen(answer)), answer, replayed
+        return Outcome("OK", self.seen(answer)), answer, replayed
 
     async def at_once(self, first: Call, second: Call) -> list[Outcome]:
         """What came of two calls at the same time, each on its own server."""
@@ -91,11 +94,22 @@ class World:
         )
         movements = await stub.ListMovements(movement_pb2.ListMovementsRequest(page_size=1000), timeout=10)
         return (
-            {stock.sku: seen_stock(stock) for stock in stocks},
+            {stock.sku: self.seen_stock(stock) for stock in stocks},
             {stock.sku: listings(stock) for stock in stocks},
             {found.reservation_id: seen_reservation(found) for found in reservations.reservations},
             Counter((found.sku, found.delta, word(found, "reason")) for found in movements.movements),
         )
+
+    def seen(self, answer: Any) -> Any:
+        """What is compared of an answer."""
+        if hasattr(answer, "reservation"):
+            return seen_reservation(answer.reservation)
+        return self.seen_stock(answer.stock) if hasattr(answer, "stock") else None
+
+    def seen_stock(self, stock: stock_pb2.Stock) -> tuple[Any, ...]:
+        """A stock in the model's words."""
+        numbers = (stock.quantity, stock.reserved_quantity, stock.available_quantity)
+        return (stock.sku, word(stock, "status"), *numbers, self.etags.seen(stock))
 
     async def facts(self) -> dict[str, int]:
         """What the daily facts say that each stock gained in all."""
@@ -222,19 +236,6 @@ def state_of(books: Books) -> tuple[Any, ...]:
         {reservation_id: books.reservation(reservation_id) for reservation_id in books.holds},
         books.movements,
     )
-
-
-def seen(answer: Any) -> Any:
-    """What is compared of an answer."""
-    if hasattr(answer, "reservation"):
-        return seen_reservation(answer.reservation)
-    return seen_stock(answer.stock) if hasattr(answer, "stock") else None
-
-
-def seen_stock(stock: stock_pb2.Stock) -> tuple[Any, ...]:
-    """A stock in the model's words."""
-    numbers = (stock.quantity, stock.reserved_quantity, stock.available_quantity)
-    return (stock.sku, word(stock, "status"), *numbers, stock.etag)
 
 
 def listings(stock: stock_pb2.Stock) -> dict[tuple[str, str], bool]:

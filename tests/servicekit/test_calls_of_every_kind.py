@@ -1,6 +1,7 @@
 """The interceptor around streams, in either direction."""
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -20,7 +21,11 @@ async def one_to_one(request: Any, context: Context) -> Any:
 
 async def one_to_many(request: Any, context: Context) -> AsyncIterator[Any]:
     for word in request.query.split():
+        if word == "wait":
+            await asyncio.sleep(0.5)
         yield _answer(word)
+    while request.query == "endless":
+        yield _answer("more")
 
 
 async def many_to_one(requests: AsyncIterator[Any], context: Context) -> Any:
@@ -146,7 +151,7 @@ async def test_a_call_that_is_named_as_long_may_last_longer_than_others(
     monkeypatch: pytest.MonkeyPatch, seconds: float | None
 ) -> None:
     monkeypatch.setattr("servicekit.calls.CALL_CAP_SECONDS", 0.2)
-    monkeypatch.setattr("servicekit.calls.UPLOAD_CAP_SECONDS", 0.2)
+    monkeypatch.setattr("servicekit.calls.STREAM_CAP_SECONDS", 0.2)
 
     async def send() -> AsyncIterator[Any]:
         for query in ("a", "b"):
@@ -164,3 +169,41 @@ async def test_a_call_that_is_named_as_long_may_last_longer_than_others(
         with pytest.raises(grpc.aio.AioRpcError) as late:
             await ask(send(), timeout=seconds)
     assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+@pytest.mark.parametrize("query", ["a wait", "endless"])
+@pytest.mark.parametrize("seconds", [None, 30])
+async def test_a_stream_of_answers_ends_when_its_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, query: str, seconds: float | None
+) -> None:
+    monkeypatch.setattr("servicekit.calls.CALL_CAP_SECONDS", 0.2)
+    monkeypatch.setattr("servicekit.calls.STREAM_CAP_SECONDS", 0.2)
+
+    answers = []
+    async with serving(_register) as channel:
+        make: Any = channel.unary_stream
+        ask = make(f"/{SERVICE}/OneToMany", Asked.SerializeToString, Answered.FromString)
+        with pytest.raises(grpc.aio.AioRpcError) as late:
+            async with asyncio.timeout(5):
+                async for answer in ask(Asked(query=query), timeout=seconds):
+                    answers.append(answer.query)
+
+    assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert seen(late.value).reason == "DEADLINE_EXCEEDED"
+    assert answers[0] == query.split()[0] and "wait" not in answers
+
+
+@pytest.mark.parametrize("most", [8.0, math.inf])
+@pytest.mark.parametrize("seconds", [None, 30])
+async def test_a_long_stream_of_answers_may_last_longer(
+    monkeypatch: pytest.MonkeyPatch, seconds: float | None, most: float
+) -> None:
+    monkeypatch.setattr("servicekit.calls.CALL_CAP_SECONDS", 0.2)
+    monkeypatch.setattr("servicekit.calls.STREAM_CAP_SECONDS", 0.2)
+
+    async with serving(_register, long_calls={f"/{SERVICE}/OneToMany": most}) as channel:
+        make: Any = channel.unary_stream
+        ask = make(f"/{SERVICE}/OneToMany", Asked.SerializeToString, Answered.FromString)
+        answers = [answer.query async for answer in ask(Asked(query="a wait b"), timeout=seconds)]
+
+    assert answers == ["a", "wait", "b"]

@@ -130,6 +130,24 @@ async def test_work_that_is_overtaken_every_time_is_given_up_without_effect(
     assert await balances(url) == [100, 100]
 
 
+async def test_a_look_that_is_overtaken_or_kept_waiting_is_refused_as_work_is(
+    transactions: Transactions[Accounts], engine: AsyncEngine, engine_name: str
+) -> None:
+    async def overtaken(uow: Accounts) -> None:
+        await uow.connection.execute(text(SERIALIZATION[engine_name][1]))
+
+    async def impatient(uow: Accounts) -> None:
+        await uow.connection.execute(text(SHORT_LOCK_WAIT[engine_name]))
+        await uow.lock(1)
+
+    with pytest.raises(ConcurrentUpdate):
+        await transactions.read(overtaken)
+    async with engine.connect() as other:
+        await Accounts(other, None).lock(1)  # type: ignore[arg-type]
+        with pytest.raises(ConcurrentUpdate):
+            await transactions.read(impatient)
+
+
 async def test_a_statement_that_takes_too_long_is_not_run_again(
     transactions: Transactions[Accounts], engine_name: str, url: str
 ) -> None:

@@ -66,11 +66,11 @@ async def import_parts(following: NextMessage, options: ImportOptions) -> AsyncI
 
 def _row(message: pb.ImportRow, number: int, options: ImportOptions) -> ImportRow:
     v = Violations()
+    sku = v.name("sku", message.sku)
+    sku_is_sound = not v.found
     line = message.line or number
     if line < 0:
         v.add("line", "must not be negative")
-    sku = v.name("sku", message.sku)
-    sku_is_sound = not v.found
     quantity = v.quantity("quantity", message.quantity)
     if options.fields is None:
         changes = given_details(v, message.details)

@@ -152,3 +152,15 @@ async def test_more_packages_than_a_page_are_all_looked_at(delivery: Delivery) -
 
     await change(delivery, "DELETE FROM tigu_prepare_goods WHERE prepare_sn LIKE 'L%'")
     assert found == ["L0: mapping and order_ids differ", "L449: mapping and order_ids differ"]
+
+
+@pytest.mark.parametrize("seconds", [None, 30])
+async def test_a_check_may_outlast_every_other_call(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch, seconds: float | None
+) -> None:
+    monkeypatch.setattr("servicekit.calls.CALL_CAP_SECONDS", 0.0)
+    monkeypatch.setattr("servicekit.calls.STREAM_CAP_SECONDS", 0.0)
+
+    found = delivery.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(), timeout=seconds)
+
+    assert [answer.finding async for answer in found] == []

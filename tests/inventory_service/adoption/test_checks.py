@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service.adoption.expectations import TAKEN_TABLES
+from inventory_service.adoption.expectations import TAKEN_FACTS, TAKEN_TABLES
 from inventory_service.adoption.run import AdoptionRefused
 from inventory_service.adoption.sku_map import SkuMapInvalid
 from inventory_service.persistence.tables import metadata
@@ -86,6 +86,11 @@ def the_report(folder: Path) -> tuple[Path, list[str]]:
     """The file of violations and its lines."""
     (file,) = folder.iterdir()
     return file, file.read_text().splitlines()
+
+
+def dumps(folder: Path) -> list[Path]:
+    """The backups that were written."""
+    return list(folder.glob("*.dump"))
 
 
 async def test_every_violation_is_named_at_once_and_nothing_is_changed(
@@ -177,6 +182,26 @@ async def test_a_file_that_is_no_sku_map_is_refused(
 
 
 def test_every_name_that_the_service_gives_is_looked_for() -> None:
-    ours = {table.name for table in metadata.tables.values() if table.schema == "inventory"} - {"stock"}
+    ours: dict[str | None, set[str]] = {}
+    for table in metadata.tables.values():
+        ours.setdefault(table.schema, set()).add(table.name)
 
-    assert ours <= set(TAKEN_TABLES)
+    assert ours["inventory"] - {"stock"} <= set(TAKEN_TABLES)
+    assert ours["analytics"] <= set(TAKEN_FACTS)
+
+
+async def test_a_table_of_others_that_bears_the_name_of_a_fact_stops_before_anything_is_changed(
+    engine: AsyncEngine, adopt: Adopt, folder: Path
+) -> None:
+    await lay_out(engine, Legacy(stocks=3, split=0))
+    await execute(engine, "CREATE SCHEMA analytics")
+    await execute(engine, "CREATE TABLE analytics.daily_stock_fact (id integer, day text)")
+    before = await state(engine)
+
+    with pytest.raises(
+        AdoptionRefused, match=r"analytics\.daily_stock_fact.* bears a name that this service gives"
+    ):
+        await adopt()
+
+    assert await state(engine) == before
+    assert dumps(folder) == []

@@ -1,6 +1,7 @@
 """A ledger with two months of the past, and the command as an operator types it."""
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -39,6 +40,10 @@ class ArchiveCommand:
         ARCHIVE.add_arguments(parser)
         settings = Archive(database_url=self.url, archive_dir=str(self.folder))
         return await ARCHIVE.run(parser.parse_args(arguments), settings)
+
+    def described(self) -> list[str]:
+        """The files that have a manifest in the folder."""
+        return sorted(json.loads(path.read_text())["file"] for path in self.folder.glob("*.json"))
 
     def launch(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
         """Runs it as a process."""

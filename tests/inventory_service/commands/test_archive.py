@@ -93,7 +93,7 @@ async def test_a_dry_run_changes_nothing(
     assert list(archive.folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("option", [("--dry-run",), ("--drop",), ("--before", "2024-02")])
+@pytest.mark.parametrize("option", [("--dry-run",), ("--drop",), ("--before", "2024-02"), ("--keep", "5")])
 async def test_options_of_archiving_are_refused_for_restoring(
     ledger: Ledger, archive: ArchiveCommand, option: tuple[str, ...]
 ) -> None:
@@ -143,13 +143,15 @@ async def test_an_entry_that_is_being_made_while_the_month_is_written_is_archive
         archiving = asyncio.create_task(archive("--before", "2024-02"))
         for _ in range(100):
             await asyncio.sleep(0.02)
-            if any(name.endswith(".json") for name in os.listdir(archive.folder)):  # noqa: PTH208
+            if any(name.endswith(".parquet") for name in os.listdir(archive.folder)):  # noqa: PTH208
                 break
         await asyncio.sleep(0.3)
         assert not archiving.done()
     await archiving
 
-    assert await ledger.rows("SELECT row_count FROM inventory.archived_month") == [(31,)]
+    [(taken, count)] = await ledger.rows("SELECT file_name, row_count FROM inventory.archived_month")
+    assert (archive.described(), count) == ([taken], 31)
+    assert len(list(archive.folder.glob("*.parquet"))) == 2
     assert await inventory.findings() == []
 
 

@@ -3,12 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from holdfast.inventory.v1 import movement_pb2
 
+from inventory_service.application.archive_month import archive_month
+from inventory_service.application.prepare_ledger import prepare_ledger
+from inventory_service.gateways.ledger_folder import LedgerFolder
+from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.commands.conftest import ArchiveCommand
-from tests.inventory_service.ledger import Ledger
+from tests.inventory_service.ledger import JANUARY, Ledger
 
 # A call that waits for a lock is refused after twice 2 s: who waited behind the archive for so long would be.
 LOOK_SECONDS = 4.5
@@ -33,13 +38,13 @@ async def repeating(call: Callable[[int], Awaitable[object]]) -> AsyncIterator[l
         await running
 
 
-async def until_waited_for(ledger: Ledger) -> None:
-    """Waits until somebody waits for the ledger to be his alone."""
+async def until_waited_for(ledger: Ledger, mode: str = "AccessExclusiveLock") -> None:
+    """Waits until somebody waits for a lock of this mode."""
     for _ in range(500):
-        if await ledger.rows("SELECT pid FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"):
+        if await ledger.rows(f"SELECT pid FROM pg_locks WHERE mode = '{mode}' AND NOT granted"):  # noqa: S608
             return
         await asyncio.sleep(0.02)
-    raise AssertionError("nobody waits for the ledger")
+    raise AssertionError("nobody waits for such a lock")
 
 
 async def test_months_leave_and_come_back_beside_writers_readers_and_a_long_look(
@@ -68,3 +73,29 @@ async def test_months_leave_and_come_back_beside_writers_readers_and_a_long_look
     assert len(reads) > 20
     assert await inventory.levels("W") == (len(writes), 0, len(writes))
     assert await inventory.findings() == []
+
+
+async def test_a_month_that_leaves_while_partitions_are_prepared_gets_no_second_one(
+    inventory: Inventory, ledger: Ledger, archive: ArchiveCommand
+) -> None:
+    files = LedgerFolder(archive.folder)
+    file = await ledger.transactions.read(
+        lambda uow: files.write(JANUARY, uow.ledger_archive.entries(JANUARY))
+    )
+
+    async with ledger.engine.begin() as connection:
+        # Whoever looks for strays waits here, and for the archive's commit.
+        await connection.exec_driver_sql("LOCK TABLE inventory.stock_movement_default")
+        preparing = asyncio.create_task(ledger.transactions.run(partial(prepare_ledger, 0)))
+        await until_waited_for(ledger, "AccessShareLock")
+        await archive_month(file, files, SqlUnitOfWork(connection, JANUARY.plus(6).start))
+        await connection.exec_driver_sql(
+            "INSERT INTO inventory.stock_movement (create_time, stock_id, delta, reason, actor)"
+            " SELECT '2024-01-20 00:00Z', id, delta, 'CORRECTED', 'late'"
+            " FROM inventory.stock CROSS JOIN unnest(ARRAY[1, -1]) delta WHERE sku = 'P0'"
+        )
+
+    assert await preparing is None
+    assert "stock_movement_2024_01" not in await ledger.tables()
+    assert await inventory.findings() == ["2024-01: 2 movements came after their month was archived"]
+    await archive("restore", "2024-01")

@@ -42,7 +42,9 @@ async def test_archiving_that_dies_is_finished_by_the_next(
     assert len(await ledger.entries()) == 60 - 30 * left
     assert await inventory.findings() == []
     await archive()
-    assert len(await ledger.rows("SELECT month FROM inventory.archived_month")) == 2
+    files = await ledger.rows("SELECT file_name FROM inventory.archived_month ORDER BY 1")
+    assert archive.described() == [name for (name,) in files]
+    assert len(files) == 2
     assert await inventory.findings() == []
     assert await ledger.rows(quantities) == before
     assert not list(archive.folder.glob("*.unfinished"))

@@ -82,6 +82,23 @@ async def test_the_job_is_installed_when_asked_once_and_taken_back(
     assert not await scheduled(cron_engine)
 
 
+async def test_a_job_of_another_user_is_named_and_stays(
+    cron_engine: AsyncEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await schedule_refresh(cron_engine) == 0
+    async with cron_engine.begin() as connection:
+        await connection.execute(text("CREATE ROLE reports SUPERUSER LOGIN"))
+        await connection.execute(text("UPDATE cron.job SET username = 'reports'"))
+
+    assert await schedule_refresh(cron_engine, "--remove") == 1
+
+    assert "reports installed a job holdfast-refresh-stock-metrics" in capsys.readouterr().err
+    assert (len(await rows(cron_engine, JOB)), await scheduled(cron_engine)) == (1, True)
+    async with cron_engine.begin() as connection:
+        await connection.execute(text("UPDATE cron.job SET username = current_user"))
+    assert await schedule_refresh(cron_engine, "--remove") == 0
+
+
 async def test_a_schedule_that_is_none_changes_nothing(cron_engine: AsyncEngine) -> None:
     with pytest.raises(DBAPIError, match="invalid schedule"):
         await schedule_refresh(cron_engine, "--schedule", "hourly, please")

@@ -31,13 +31,18 @@ async def shape(engine: AsyncEngine, table: str) -> list[tuple[object, ...]]:
 async def test_the_steps_are_listed_with_why_not_yet(contract: Contract) -> None:
     code, printed, _ = await contract()
 
-    index, triggers, tables, backups = printed.splitlines()
+    *indexes, triggers, tables, backups = printed.splitlines()
     assert code == 0
-    assert index == "drop-idx-stock-reserved  allowed"
-    assert triggers.startswith("disable-legacy-triggers  not yet  the split tables were consolidated at ")
-    assert tables.startswith("drop-split-tables        not yet  the split tables were consolidated at ")
+    assert indexes == [
+        "drop-idx-stock-reserved        allowed",
+        "drop-idx-stock-status-history  allowed",
+    ]
+    assert triggers.startswith(
+        "disable-legacy-triggers        not yet  the split tables were consolidated at "
+    )
+    assert tables.startswith("drop-split-tables              not yet  the split tables were consolidated at ")
     assert "its 14 days end at" in tables
-    assert backups == "drop-backups             not yet  drop-split-tables comes first"
+    assert backups == "drop-backups                   not yet  drop-split-tables comes first"
 
 
 @pytest.mark.parametrize(
@@ -280,36 +285,3 @@ async def test_the_way_back_below_the_consolidation_needs_the_split_tables(
         engine, "SELECT reserved_quantity FROM inventory.stock_metrics WHERE reserved_quantity > 0"
     )
     assert held == [(3,)]
-
-
-async def test_writers_other_than_the_service_are_followed_until_there_are_none(
-    contract: Contract, engine: AsyncEngine
-) -> None:
-    enabled = "SELECT count(*) FROM pg_trigger WHERE tgname ~ '_(followed|explained)_' AND tgenabled <> 'D'"
-    await let_pass(engine, 15)
-    await execute(
-        engine,
-        "INSERT INTO inventory.stock_movement (create_time, stock_id, delta, reason, actor)"
-        " VALUES (now(), gen_random_uuid(), 1, 'OTHER', 'legacy')",
-    )
-    code, _, why = await contract("disable-legacy-triggers")
-    assert (code, await rows(engine, enabled)) == (1, [(4,)])
-    assert "another application than the service changed a quantity" in why
-    await execute(engine, "DELETE FROM inventory.stock_movement WHERE actor = 'legacy'")
-
-    assert (await contract("disable-legacy-triggers"))[0] == 0
-    assert await rows(engine, enabled) == [(0,)]
-    assert (await contract("disable-legacy-triggers"))[:2] == (0, "disable-legacy-triggers: nothing to do\n")
-
-    assert (await contract("enable-legacy-triggers"))[0] == 0
-    assert await rows(engine, enabled) == [(4,)]
-
-
-async def test_the_index_that_costs_writers_most_can_go(contract: Contract, engine: AsyncEngine) -> None:
-    there = "SELECT to_regclass('inventory.idx_stock_reserved') IS NOT NULL"
-
-    code, printed, _ = await contract("drop-idx-stock-reserved")
-
-    assert (code, await rows(engine, there)) == (0, [(False,)])
-    await execute(engine, printed.split("have it back: ")[1].replace(" CONCURRENTLY", ""))
-    assert await rows(engine, there) == [(True,)]

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -62,6 +64,9 @@ async def test_other_programs_read_it_as_parquet_with_times_in_utc(tmp_path: Pat
 
 async def test_the_manifest_says_what_the_file_must_be(tmp_path: Path) -> None:
     file = await written(tmp_path, BATCHES)
+    assert os.listdir(tmp_path) == [file.name]  # noqa: PTH208
+
+    LedgerFolder(tmp_path).describe(file)
 
     manifest = json.loads((tmp_path / file.name).with_suffix(".json").read_text())
     assert (
@@ -69,6 +74,15 @@ async def test_the_manifest_says_what_the_file_must_be(tmp_path: Path) -> None:
     )
     assert (manifest["file"], manifest["month"], manifest["rows"]) == (file.name, "2024-02", 3)
     assert manifest["delta_sum"] == -1_999_999_990
+
+
+async def test_a_file_that_is_elsewhere_gets_no_manifest_here(tmp_path: Path) -> None:
+    file = await written(tmp_path, BATCHES)
+    (tmp_path / file.name).unlink()
+
+    LedgerFolder(tmp_path).describe(file)
+
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
 
 
 async def test_a_month_without_movements_has_a_file_too(tmp_path: Path) -> None:
@@ -106,4 +120,12 @@ async def test_the_same_entries_give_the_same_file_and_others_another(tmp_path: 
     assert again == first
     assert other.name != first.name
     assert list(LedgerFolder(tmp_path).entries(first)) == BATCHES
-    assert len(os.listdir(tmp_path)) == 4  # noqa: PTH208
+    assert len(os.listdir(tmp_path)) == 2  # noqa: PTH208
+
+
+def test_a_process_that_opens_no_folder_loads_no_library_for_parquet() -> None:
+    script = "import sys, inventory_service.__main__; print('pyarrow' in sys.modules)"
+
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert loaded.stdout == "False\n"

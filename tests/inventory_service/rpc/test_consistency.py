@@ -1,6 +1,7 @@
 """CheckConsistency finds what was damaged behind the service's back."""
 
 import pytest
+from holdfast.ops.v1 import ops_pb2
 from sqlalchemy import text
 
 from tests.inventory_service.client import Inventory
@@ -85,3 +86,15 @@ async def test_the_schema_is_the_last_defence_against_overselling(inventory: Inv
             await damage(inventory, f"UPDATE inventory.stock SET {column} = {value}")  # noqa: S608
 
     assert await inventory.everything() == before
+
+
+@pytest.mark.parametrize("seconds", [None, 30])
+async def test_a_check_may_outlast_every_other_call(
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch, seconds: float | None
+) -> None:
+    monkeypatch.setattr("servicekit.calls.CALL_CAP_SECONDS", 0.0)
+    monkeypatch.setattr("servicekit.calls.STREAM_CAP_SECONDS", 0.0)
+
+    found = inventory.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(), timeout=seconds)
+
+    assert [answer.finding async for answer in found] == []

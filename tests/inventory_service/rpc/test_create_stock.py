@@ -31,7 +31,7 @@ async def test_a_stock_is_created_with_what_is_known_of_it(inventory: Inventory)
     assert (made.quantity, made.reserved_quantity, made.available_quantity) == (5, 0, 5)
     assert made.status == stock_pb2.STOCK_STATUS_PRESALE
     assert made.details == DETAILS
-    assert made.etag == "v1"
+    assert made.etag
     assert made.create_time == made.update_time
     [first] = made.status_history
     assert (first.from_status, first.to_status) == (0, stock_pb2.STOCK_STATUS_PRESALE)

@@ -87,6 +87,25 @@ async def test_a_stale_etag_is_refused(inventory: Inventory) -> None:
     await delete(inventory, "A", etag=emptied.etag)
 
 
+async def test_an_etag_is_stale_once_its_stock_was_removed_also_for_one_of_the_same_sku(
+    inventory: Inventory,
+) -> None:
+    etags = [(await inventory.create("A")).etag]
+    etags += [(await inventory.adjust("A", delta, f"q{delta}")).etag for delta in (1, -1)]
+    await delete(inventory, "A")
+    made = await inventory.create("A")
+    await inventory.adjust("A", 1, "q2")
+    emptied = await inventory.adjust("A", -1, "q3")
+    before = await inventory.everything()
+
+    for etag in etags:
+        assert (await refused(delete(inventory, "A", etag=etag))).reason == "ETAG_MISMATCH"
+
+    assert await inventory.everything() == before
+    assert len({*etags, made.etag, emptied.etag}) == 5
+    await delete(inventory, "A", etag=emptied.etag)
+
+
 async def test_a_repeat_removes_nothing_more(inventory: Inventory) -> None:
     await inventory.create("A")
     await delete(inventory, "A", request_id="q1")

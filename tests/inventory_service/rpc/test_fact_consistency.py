@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import text
 
+from inventory_service.persistence.daily_facts import SqlDailyFacts
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.history import count_all, moved
 
@@ -88,6 +89,24 @@ async def test_every_stock_of_a_day_is_looked_at_however_many_there_are(
 
     assert len([line for line in found if line.startswith("S")]) == 2468
     await change(inventory, "UPDATE analytics.daily_stock_fact SET adjusted_quantity = 1, sold_quantity = 0")
+
+
+async def test_a_stock_with_more_movements_than_a_call_may_sum_is_looked_at_all_the_same(
+    inventory: Inventory, inventory_url: str
+) -> None:
+    await inventory.create("A")
+    await change(
+        inventory,
+        "INSERT INTO inventory.stock_movement (create_time, stock_id, delta, reason, actor)"
+        " SELECT '2026-03-01 12:00Z', id, CASE n % 2 WHEN 0 THEN 1 ELSE -1 END, 'LOST', 'test'"
+        " FROM inventory.stock CROSS JOIN generate_series(1, 20000) n",
+    )
+    await count_all(inventory_url)
+    async with inventory.engine.connect() as connection:
+        await connection.execute(text("SET LOCAL statement_timeout = '5ms'"))
+        facts = SqlDailyFacts(connection)
+
+        assert await facts.differences_by_stock(["A"]) == []
 
 
 async def test_facts_of_a_month_that_left_the_ledger_stay_and_are_no_finding(

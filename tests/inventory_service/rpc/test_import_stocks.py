@@ -123,6 +123,23 @@ async def test_units_that_are_held_stay_and_their_holders_are_named(inventory: I
     assert not (await stock(inventory, "A")).details.notes
 
 
+async def test_the_oldest_holders_of_each_refused_row_are_named(inventory: Inventory) -> None:
+    await inventory.create("A", 30)
+    await inventory.create("B", 5)
+    for number in range(22):
+        await inventory.reserve(f"a{number:02}", {"A": 1})
+    await inventory.reserve("b1", {"B": 1})
+    await inventory.reserve("b2", {"A": 1, "B": 2})
+
+    done = await imported(inventory, [("A", 1), ("B", 1)])
+
+    assert counts(done) == (0, 0, 0, 2)
+    told = [problem.description.partition(" held by ")[2] for problem in done.problems]
+    assert told[0].startswith("a00 (order:1), a01 (order:1), ")
+    assert (told[0].count("order:1"), "a19 " in told[0], "a20 " in told[0]) == (20, True, False)
+    assert told[1] == "b1 (order:1), b2 (order:1)"
+
+
 async def test_a_refused_row_is_applied_by_a_repeat_once_it_can_be(inventory: Inventory) -> None:
     await inventory.create("A", 5)
     await inventory.reserve("r1", {"A": 3})

@@ -132,6 +132,16 @@ async def test_a_bad_row_takes_its_sku_for_itself(inventory: Inventory) -> None:
     assert counts(done) == (0, 0, 0, 2)
 
 
+async def test_a_row_whose_line_is_bad_takes_its_sku_for_itself(inventory: Inventory) -> None:
+    before = await inventory.everything()
+
+    done = await imported(inventory, [row("A", 1, line=-1), row("A", 2)])
+
+    assert problems(done) == [(-1, "A", "line"), (2, "A", "sku")]
+    assert counts(done) == (0, 0, 0, 2)
+    assert await inventory.everything() == before
+
+
 async def test_validating_judges_as_the_import_would_and_changes_nothing(inventory: Inventory) -> None:
     await inventory.create("A", 5)
     await inventory.create("B", 5)
@@ -212,7 +222,7 @@ async def test_an_import_may_outlast_every_other_call(
     inventory: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("servicekit.calls.CALL_CAP_SECONDS", 0.5)
-    monkeypatch.setattr("servicekit.calls.UPLOAD_CAP_SECONDS", 0.5)
+    monkeypatch.setattr("servicekit.calls.STREAM_CAP_SECONDS", 0.5)
 
     async def lasting() -> AsyncIterator[pb.ImportStocksRequest]:
         for request in messages(ROWS[:4]):

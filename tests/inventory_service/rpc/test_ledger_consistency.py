@@ -83,7 +83,8 @@ async def test_a_reader_that_is_kept_from_the_ledger_is_told_to_come_back(
 
         refusal = await refused(inventory.stub.ListMovements(movement_pb2.ListMovementsRequest(), timeout=10))
 
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.ABORTED, "CONCURRENT_UPDATE")
+    assert refusal.retry
 
 
 async def test_a_month_does_not_leave_while_a_snapshot_that_counts_it_is_read(

@@ -153,18 +153,20 @@ async def test_one_that_waits_holds_up_no_other(inventory: Inventory) -> None:
     assert await inventory.levels("A") == (100, 1, 99)
 
 
+@pytest.mark.parametrize("seconds", [None, 20])
 async def test_each_message_of_a_long_stream_has_the_time_of_a_call(
-    inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch, seconds: float | None
 ) -> None:
     await inventory.create("A", 5)
     monkeypatch.setattr("servicekit.calls.CALL_CAP_SECONDS", 0.8)
+    monkeypatch.setattr("servicekit.calls.STREAM_CAP_SECONDS", 0.8)
 
     async def wishes() -> AsyncIterator[pb.ReserveStockStreamRequest]:
         for number in range(4):
             yield wish(number)
             await asyncio.sleep(0.4)
 
-    call = inventory.stub.ReserveStockStream(wishes(), metadata=SHOP, timeout=20)
+    call = inventory.stub.ReserveStockStream(wishes(), metadata=SHOP, timeout=seconds)
 
     assert [answer.WhichOneof("outcome") async for answer in call] == ["reservation"] * 4
 

@@ -41,7 +41,8 @@ async def test_the_fields_of_the_mask_are_taken_and_no_others(inventory: Invento
     changed = await update(inventory, "notes", "location", details=pb.StockDetails(notes="new", vat_rate="7"))
 
     assert changed.details == pb.StockDetails(notes="new", ean="12345678")
-    assert (changed.quantity, changed.status, changed.etag) == (5, made.status, "v2")
+    assert (changed.quantity, changed.status) == (5, made.status)
+    assert changed.etag not in ("", made.etag)
     assert changed.update_time.ToNanoseconds() > made.update_time.ToNanoseconds()
 
 

@@ -1,4 +1,4 @@
-"""The poller of low stock: each alert is announced once, whatever happens, and ended ones are forgotten."""
+"""The poller of low stock: each alert is announced, by one replica, and ended ones are forgotten."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,10 +10,11 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from inventory_service.workers.low_stock import low_stock
+from inventory_service.workers.low_stock import NEWS, low_stock
 from servicekit.engines import create_engine
 from servicekit.transactions import Transactions
 from tests.inventory_service.client import Inventory
+from tests.inventory_service.transfers import imported
 
 Runner = Transactions[SqlUnitOfWork]
 
@@ -100,6 +101,48 @@ async def test_what_was_low_for_a_moment_is_announced_as_it_was_and_then_forgott
     assert await alerts(inventory) == 0
 
 
+async def ended_alerts(inventory: Inventory, number: int) -> None:
+    """Adds alerts of a stock that were announced and have ended."""
+    await inventory.create("A", 9)
+    add = text(
+        "INSERT INTO inventory.stock_alert"
+        " (stock_id, threshold, available_quantity, low_since_time, end_time, announced)"
+        " SELECT id, 5, 4, now(), now(), true FROM inventory.stock, generate_series(1, :number)"
+    )
+    async with inventory.engine.begin() as connection:
+        await connection.execute(add, {"number": number})
+
+
+async def test_one_transaction_forgets_so_many_ended_alerts_and_no_more(
+    inventory: Inventory, transactions: Runner
+) -> None:
+    await ended_alerts(inventory, 25)
+
+    left = []
+    for _ in range(3):
+        forgotten = await transactions.run(lambda uow: uow.low_stocks.forget_ended(10))
+        left.append((forgotten, await alerts(inventory)))
+
+    assert left == [(10, 15), (10, 5), (5, 0)]
+
+
+async def test_ended_alerts_are_forgotten_without_a_pause_between_the_parts(
+    inventory: Inventory, transactions: Runner
+) -> None:
+    await ended_alerts(inventory, 2 * NEWS + 1)
+    poller = low_stock(transactions, idle_seconds=86_400)
+
+    running = asyncio.create_task(poller.run())
+    for _ in range(250):
+        await asyncio.sleep(0.02)
+        if not await alerts(inventory):
+            break
+    poller.stop()
+    await running
+
+    assert await alerts(inventory) == 0
+
+
 async def test_many_replicas_announce_each_alert_once(inventory: Inventory, transactions: Runner) -> None:
     skus = [f"S{number}" for number in range(120)]
     await asyncio.gather(*(inventory.create(sku, 1) for sku in skus))
@@ -123,3 +166,15 @@ async def test_a_new_global_threshold_reaches_every_stock_within_a_moment(
     answer = await inventory.stub.ListLowStock(pb.ListLowStockRequest(), timeout=10)
     assert not answer.HasField("applying_since_time")
     assert len(answer.low_stocks) == 9
+
+
+async def test_a_stock_that_comes_by_an_import_is_announced_only_if_it_comes_low(
+    inventory: Inventory, transactions: Runner
+) -> None:
+    await set_threshold(inventory, "", 5)
+    await announced(transactions)
+
+    await imported(inventory, [("A", 100), ("B", 5), ("C", 0), ("D", 6)])
+
+    lines = await announced(transactions)
+    assert sorted((line["sku"], line["available_quantity"]) for line in lines) == [("B", 5), ("C", 0)]

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -16,6 +16,9 @@ from servicekit.engines import create_engine
 from tests.migrations.inventory.legacy import HEAD, REVISIONS, SCHEMA, base_rows, legacy_rows, rows
 from tests.migrations.inventory.soundness import assert_sound
 from tests.support.databases import copied_database, fresh_database
+
+# Cuts of one revision, spread evenly from its first statement to its last; HOLDFAST_LONG_TESTS cuts at each.
+CUTS = 6
 
 
 @contextmanager
@@ -47,31 +50,39 @@ async def test_a_revision_cut_at_any_statement_is_finished_by_the_next_attempt(r
         before = await base_rows(engine)
         await engine.dispose()
         async with copied_database(original) as url:
-            (uncut,) = await _upgraded(url, revision, cuts=())
-        number, cut = 0, True
-        while cut:
-            number += 1
+            (uncut,), statements = await _upgraded(url, revision)
+        assert statements > 1
+        for number in _cuts(statements):
             async with copied_database(original) as url:
-                first, then = await _upgraded(url, revision, cuts=(number,))
-                cut = first != uncut
+                (first, then), _ = await _upgraded(url, revision, cut=number)
+                assert first != uncut, number
                 assert then == uncut, number
-                if not cut:
-                    await _finish(url, before)
-    assert number > 2
+        async with copied_database(original) as url:
+            await _upgraded(url, revision, cut=statements)
+            await _finish(url, before)
 
 
-async def _upgraded(url: str, revision: str, cuts: tuple[int, ...]) -> list[list[tuple[Any, ...]]]:
-    """What is there after each attempt that is cut, and after one that is not."""
+def _cuts(statements: int) -> Sequence[int]:
+    if "HOLDFAST_LONG_TESTS" in os.environ or statements <= CUTS:
+        return range(1, statements + 1)
+    return sorted({1 + round(step * (statements - 1) / (CUTS - 1)) for step in range(CUTS)})
+
+
+async def _upgraded(
+    url: str, revision: str, cut: int | None = None
+) -> tuple[list[list[tuple[Any, ...]]], int]:
+    """What is there after an attempt that is cut, if one is, and after one that is not; and its statements."""
     engine = create_engine(url, pool_size=3, for_migrations=True)
     seen = []
-    for number in cuts:
-        with suppress(OperationalError), cut_at(engine, number):
+    if cut is not None:
+        with suppress(OperationalError), cut_at(engine, cut):
             await SCHEMA.upgrade(engine, revision)
         seen.append(await _contents(engine))
-    await SCHEMA.upgrade(engine, revision)
+    with cut_at(engine, 0) as statements:
+        await SCHEMA.upgrade(engine, revision)
     seen.append(await _contents(engine))
     await engine.dispose()
-    return seen
+    return seen, statements[0]
 
 
 async def _contents(engine: AsyncEngine) -> list[tuple[Any, ...]]:

@@ -126,6 +126,7 @@ class OpsServiceServicer:
 
     def CheckConsistency(self, request, context):
         """Streams every inconsistency it finds, in bounded memory. An empty stream that ends with OK means healthy.
+        May last an hour, with a deadline or without.
         Errors: FIELD_INVALID (an unknown check), DATABASE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -33,6 +33,7 @@ class OpsServiceStub:
     """
     CheckConsistency: _aio.UnaryStreamMultiCallable[_ops_pb2.CheckConsistencyRequest, _ops_pb2.CheckConsistencyResponse]
     """Streams every inconsistency it finds, in bounded memory. An empty stream that ends with OK means healthy.
+    May last an hour, with a deadline or without.
     Errors: FIELD_INVALID (an unknown check), DATABASE_UNAVAILABLE.
     """
     Reconcile: _aio.UnaryStreamMultiCallable[_ops_pb2.ReconcileRequest, _ops_pb2.ReconcileResponse]
@@ -99,6 +100,7 @@ class OpsServiceServicer:
         context: _aio.ServicerContext[_ops_pb2.CheckConsistencyRequest, _abc.AsyncIterator[_ops_pb2.CheckConsistencyResponse]],
     ) -> _abc.AsyncIterator[_ops_pb2.CheckConsistencyResponse]:
         """Streams every inconsistency it finds, in bounded memory. An empty stream that ends with OK means healthy.
+        May last an hour, with a deadline or without.
         Errors: FIELD_INVALID (an unknown check), DATABASE_UNAVAILABLE.
         """
 
