@@ -1,19 +1,22 @@
 """Settings → engine, gateways, use cases, servicers, workers: the only wiring."""
 
+from datetime import timedelta
+
 import grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.application.await_settlement import Settlements
 from delivery_service.application.ports import Inventory
-from delivery_service.gateways.inventory import InventoryGateway, open_channel
+from delivery_service.gateways.inventory import CALL_SECONDS, InventoryGateway, open_channel
 from delivery_service.gateways.photo_reader import PillowPhotoReader
-from delivery_service.gateways.photo_store import FilePhotoStore
+from delivery_service.gateways.photo_store import FsspecPhotoStore
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from delivery_service.rpc import servicer
-from delivery_service.rpc.consistency import consistency_checks
+from delivery_service.rpc.consistency import Reconciliation, checks_of, consistency_checks
 from delivery_service.rpc.statuses import STATUSES
 from delivery_service.rpc.work import Work
 from delivery_service.settings import Settings
+from delivery_service.workers.evidence_sweep import evidence_sweep
 from delivery_service.workers.outbox_expiry import outbox_expiry
 from delivery_service.workers.outbox_relay import OutboxRelay
 from servicekit import ops
@@ -41,6 +44,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
     transactions: Transactions[Work] = Transactions(engine, SqlUnitOfWork, at_once=settings.pool_size)
     tasks = Tasks()
     settlements = Settlements(transactions)
+    photos = FsspecPhotoStore(settings.evidence_url)
     relay = OutboxRelay(
         transactions,
         inventory,
@@ -53,12 +57,27 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         Mutations(transactions, tasks),
         settlements,
         relay.nudge,
-        FilePhotoStore(settings.evidence_dir),
+        photos,
         PillowPhotoReader(),
     )
+    sweep = evidence_sweep(
+        transactions,
+        photos,
+        unused_days=settings.evidence_unused_days,
+        idle_seconds=settings.evidence_sweep_seconds,
+    )
     history = Schema("delivery")
-    checks = consistency_checks(transactions, inventory)
-    operators = ops.OpsServicer("delivery", engine, history, shown(settings), checks)
+    checks = checks_of(transactions, inventory, photos)
+    quiet = timedelta(seconds=settings.relay_lease_seconds + CALL_SECONDS)
+    reconciliation = Reconciliation(transactions, tasks, inventory, photos, checks, quiet)
+    operators = ops.OpsServicer(
+        "delivery",
+        engine,
+        history,
+        shown(settings),
+        consistency_checks(checks),
+        reconcile=reconciliation,
+    )
 
     def register(server: grpc.aio.Server) -> None:
         servicer.register(server, delivery)
@@ -73,7 +92,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         statuses=STATUSES,
         register=register,
         tasks=tasks,
-        pollers=[relay, outbox_expiry(transactions), request_expiry(transactions)],
+        pollers=[relay, sweep, outbox_expiry(transactions), request_expiry(transactions)],
         long_calls=ops.LONG_CALLS,
         wake_waiters=settlements.drain,
         drain_pause_seconds=settings.drain_pause_seconds,

@@ -3,7 +3,27 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from servicekit.settings import Address, DatabaseSettings, database_url
+import fsspec
+from fsspec.core import split_protocol
+
+from servicekit.settings import Address, DatabaseSettings, database_url, folder
+
+
+def evidence_url(text: str) -> str:
+    """A store of photos that can be opened here; a local folder is made. Raises ValueError."""
+    protocol, path = split_protocol(text)
+    if protocol in (None, "file", "local"):
+        if not Path(path).is_absolute():
+            raise ValueError(
+                "must be an absolute path or a URL, such as file:///folder or s3://bucket/prefix"
+            )
+        folder(Path(path))
+        return text
+    try:
+        fsspec.get_filesystem_class(protocol)
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"names a store that cannot be opened here: {error}") from None
+    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +40,20 @@ class Settings(Database):
     inventory_address: Address = field(
         metadata={"help": "host:port of the inventory service", "least_port": 1}
     )
-    evidence_dir: Path = field(metadata={"help": "the folder that keeps the photos"})
+    evidence_url: str = field(
+        metadata={
+            "help": "where the photos are kept: a folder, or a URL such as s3://bucket/prefix",
+            "parse": evidence_url,
+        }
+    )
+    evidence_unused_days: float = field(
+        # More than the 30 days for which a repeated upload is given its first answer.
+        default=45.0,
+        metadata={"help": "how long a photo is kept that proves nothing", "least": 31},
+    )
+    evidence_sweep_seconds: float = field(
+        default=60.0, metadata={"help": "pause between looks into one of the 256 folders of photos"}
+    )
     listen: Address = field(default="127.0.0.1:7412", metadata={"help": "host:port to serve on"})
     pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
     relay_seconds: float = field(default=0.5, metadata={"help": "pause between looks into the outbox"})

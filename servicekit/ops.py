@@ -3,7 +3,8 @@
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,8 +26,8 @@ from servicekit.validation import Violations
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["OpsService"].full_name
 
 CHECK_SECONDS = 3600.0
-"""How long a call of CheckConsistency may last."""
-LONG_CALLS = {f"/{SERVICE_NAME}/CheckConsistency": CHECK_SECONDS}
+"""How long a call of CheckConsistency or Reconcile may last."""
+LONG_CALLS = {f"/{SERVICE_NAME}/{method}": CHECK_SECONDS for method in ("CheckConsistency", "Reconcile")}
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,19 @@ class Finding:
 
 ConsistencyCheck = Callable[[], AsyncIterator[Finding]]
 """One check: streams what it finds, in bounded memory."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What was done about a finding, or would be, or why nothing is."""
+
+    finding: Finding
+    repair: str
+    repaired: bool
+
+
+Reconcile = Callable[[pb.ReconcileRequest, Context], AsyncIterator[Repair]]
+"""Repairs what the named checks find, all of them where none is named; says itself who may have it done."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +87,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         settings: Mapping[str, str],
         checks: Mapping[str, ConsistencyCheck],
         contract_steps: Callable[[], Awaitable[Sequence[ContractStep]]] = no_contract_steps,
+        reconcile: Reconcile | None = None,
     ) -> None:
         self._service = service
         self._engine = engine
@@ -80,6 +95,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         self._settings = settings
         self._checks = checks
         self._contract_steps = contract_steps
+        self._reconcile = reconcile
         self._instance = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._start_time = datetime.now(UTC)
 
@@ -125,25 +141,32 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         self, request: pb.CheckConsistencyRequest, context: Context
     ) -> AsyncIterator[pb.CheckConsistencyResponse]:
         violations = Violations()
-        for index, name in enumerate(request.checks):
-            if name not in self._checks:
-                violations.add(f"checks[{index}]", f"must be one of {', '.join(self._checks)}")
+        self._check_names(violations, request.checks)
         violations.raise_if_any()
-        try:
+        with _database():
             for name in request.checks or self._checks:
                 async for finding in self._checks[name]():
-                    yield pb.CheckConsistencyResponse(
-                        finding=pb.Finding(
-                            check=finding.check,
-                            subject=finding.subject,
-                            description=finding.description,
-                            facts=finding.facts,
-                        )
-                    )
-        except (OSError, DBAPIError) as error:
-            if isinstance(error, DBAPIError) and not connection_lost(error):
-                raise
-            raise DatabaseUnavailable from error
+                    yield pb.CheckConsistencyResponse(finding=_finding(finding))
+
+    async def Reconcile(
+        self, request: pb.ReconcileRequest, context: Context
+    ) -> AsyncIterator[pb.ReconcileResponse]:
+        if self._reconcile is None:
+            raise NotImplementedError
+        violations = Violations()
+        violations.request_id(request.request_id)
+        self._check_names(violations, request.checks)
+        violations.raise_if_any()
+        with _database():
+            async for repair in self._reconcile(request, context):
+                yield pb.ReconcileResponse(
+                    finding=_finding(repair.finding), repair=repair.repair, repaired=repair.repaired
+                )
+
+    def _check_names(self, violations: Violations, names: Sequence[str]) -> None:
+        for index, name in enumerate(names):
+            if name not in self._checks:
+                violations.add(f"checks[{index}]", f"must be one of {', '.join(self._checks)}")
 
     async def _engine_and_version(self) -> tuple[str, str]:
         try:
@@ -154,6 +177,23 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         if found.startswith("PostgreSQL "):
             return "PostgreSQL", found.split()[1]
         return ("MariaDB" if "MariaDB" in found else "MySQL"), found
+
+
+def _finding(finding: Finding) -> pb.Finding:
+    return pb.Finding(
+        check=finding.check, subject=finding.subject, description=finding.description, facts=finding.facts
+    )
+
+
+@contextmanager
+def _database() -> Iterator[None]:
+    """Tells a database that went away from a fault of ours."""
+    try:
+        yield
+    except (OSError, DBAPIError) as error:
+        if isinstance(error, DBAPIError) and not connection_lost(error):
+            raise
+        raise DatabaseUnavailable from error
 
 
 def register(server: grpc.aio.Server, servicer: OpsServicer) -> None:

@@ -71,6 +71,8 @@ def _masked(text: str) -> str:
 
 
 def _parsed(kind: Any, setting: dataclasses.Field[Any], text: str) -> Any:
+    if "parse" in setting.metadata:
+        return setting.metadata["parse"](text)
     if get_origin(kind) is Literal:
         return _one_of(get_args(kind), text)
     if kind is int or kind is float:
@@ -78,7 +80,7 @@ def _parsed(kind: Any, setting: dataclasses.Field[Any], text: str) -> Any:
     if kind == Address:
         return _address(text, setting.metadata.get("least_port", 0))
     if kind is Path:
-        return _folder(Path(text))
+        return folder(Path(text))
     return _url(text, setting.metadata["driver"]) if "driver" in setting.metadata else text
 
 
@@ -105,7 +107,8 @@ def _address(text: str, least_port: int) -> str:
     return text
 
 
-def _folder(path: Path) -> Path:
+def folder(path: Path) -> Path:
+    """The folder, made where it is missing. Raises ValueError where it cannot be written to."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -5,33 +5,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 
 from delivery_service.application.ports import (
+    Drift,
     Hold,
     Inconsistency,
     Inventory,
     InventoryUnreachable,
+    Looked,
     Transactions,
     UnitOfWork,
 )
+from delivery_service.domain.drift import StockRepair, stock_repair
 from delivery_service.domain.package import Package
-from delivery_service.domain.workflow import StockState
 
 BATCH = 200
 AT_ONCE = 8
 OVERDUE = timedelta(minutes=5)
 """How long a command may take before it is a finding."""
-
-# The state inventory may have a hold in while the package says this; None: inventory may not know it.
-_EXPECTED: dict[StockState, frozenset[str | None]] = {
-    StockState.REQUESTED: frozenset({None, "HELD"}),
-    StockState.HELD: frozenset({"HELD"}),
-    StockState.REJECTED: frozenset({None, "RELEASED"}),
-    StockState.COMMIT_PENDING: frozenset({"HELD", "COMMITTED"}),
-    StockState.COMMITTED: frozenset({"COMMITTED"}),
-    StockState.RELEASE_PENDING: frozenset({None, "HELD", "RELEASED"}),
-    StockState.RELEASED: frozenset({"RELEASED"}),
-}
-
-Looked = tuple[int | None, list[Inconsistency]]
 
 
 async def check_mapping(transactions: Transactions) -> AsyncIterator[Inconsistency]:
@@ -54,6 +43,16 @@ async def check_events(transactions: Transactions) -> AsyncIterator[Inconsistenc
         yield found
 
 
+async def check_proofs(transactions: Transactions) -> AsyncIterator[Inconsistency]:
+    """Events whose photos are gone, or are not marked as used, so that they could prove something else too."""
+
+    async def look(uow: UnitOfWork, after: int) -> Looked:
+        return await uow.consistency.proof_differences(after, BATCH)
+
+    async for found in _all(transactions, look):
+        yield found
+
+
 async def check_outbox(transactions: Transactions) -> AsyncIterator[Inconsistency]:
     """Commands that inventory refused and that wait for people, and others that take too long."""
 
@@ -69,7 +68,8 @@ async def check_reservations(
 ) -> AsyncIterator[Inconsistency]:
     """Holds without a package that wants them, and packages without the hold they need.
 
-    Holds are read before their packages: a package is committed before its hold exists.
+    A package of which a command is under way is not compared: it is about to change, and `check_outbox` tells where
+    a command is stuck. Holds are read before their packages: a package is committed before its hold exists.
     """
     try:
         page: list[Hold] = []
@@ -85,7 +85,7 @@ async def check_reservations(
             yield found
     except InventoryUnreachable as error:
         description = "unknown: inventory could not be asked, so nothing is known about holds"
-        yield Inconsistency("inventory", description, {"error": str(error)})
+        yield Inconsistency(Drift.UNKNOWN, "inventory", description, {"error": str(error)})
 
 
 async def _all(
@@ -121,15 +121,17 @@ async def _packages_against(inventory: Inventory, transactions: Transactions) ->
     after = 0
     while True:
 
-        async def page(uow: UnitOfWork, after: int = after) -> list[Package]:
-            return await uow.consistency.tracked_packages(after, BATCH)
+        async def page(uow: UnitOfWork, after: int = after) -> tuple[list[Package], set[int]]:
+            packages = await uow.consistency.tracked_packages(after, BATCH)
+            return packages, await uow.outbox.unfinished([package.package_id for package in packages])
 
-        packages = await transactions.read(page)
+        packages, under_way = await transactions.read(page)
         if not packages:
             return
         after = packages[-1].package_id
-        for start in range(0, len(packages), AT_ONCE):
-            some = packages[start : start + AT_ONCE]
+        settled = [package for package in packages if package.package_id not in under_way]
+        for start in range(0, len(settled), AT_ONCE):
+            some = settled[start : start + AT_ONCE]
             compared = (_compare(p.reservation_id or "", p, inventory, transactions) for p in some)
             for found in await asyncio.gather(*compared):
                 if found is not None:
@@ -141,7 +143,7 @@ async def _compare(
 ) -> Inconsistency | None:
     """What is wrong between a hold, asked for now, and its package; nothing where the package moved meanwhile."""
     hold = await inventory.hold(reservation_id)
-    found = _difference(reservation_id, package, hold)
+    found = difference(reservation_id, package, hold)
     if found is None:
         return None
     now = next(iter(await _with_reservations([reservation_id], transactions)), None)
@@ -153,19 +155,32 @@ async def _with_reservations(reservation_ids: Sequence[str], transactions: Trans
     return await transactions.read(lambda uow: uow.packages.with_reservations(reservation_ids))
 
 
-def _difference(reservation_id: str, package: Package | None, hold: Hold | None) -> Inconsistency | None:
+def difference(reservation_id: str, package: Package | None, hold: Hold | None) -> Inconsistency | None:
+    """What is wrong between a hold and the package that bears its id, of which no command is under way."""
     state = hold.state if hold else None
     facts = {"reservation_id": reservation_id, "hold": state or "none"}
     if package is None:
         description = "inventory holds stock that no package wants"
-        return Inconsistency(reservation_id, description, facts) if state == "HELD" else None
-    if package.holds_nothing:
-        return None
-    same_lines = hold is None or not hold.lines or dict(hold.lines) == package.lines()
-    if state in _EXPECTED[package.stock_state] and same_lines:
+        if state != "HELD":
+            return None
+        return Inconsistency(Drift.ORPHAN_HOLD, reservation_id, description, facts)
+    same_lines = have_same_lines(package, hold)
+    if stock_repair(package, state, same_lines=same_lines) is StockRepair.FINE:
         return None
     return Inconsistency(
+        Drift.HOLD,
         package.package_sn,
         f"the package is {package.stock_state}, inventory has its hold as {state or 'unknown'}",
-        facts | {"stock_state": package.stock_state, "lines_equal": str(same_lines).lower()},
+        facts
+        | {
+            "state": package.state,
+            "stock_state": package.stock_state,
+            "lines_equal": str(same_lines).lower(),
+            "version": str(package.version),
+        },
     )
+
+
+def have_same_lines(package: Package, hold: Hold | None) -> bool:
+    """Whether a hold is of what the package contains; one without lines says nothing of them."""
+    return hold is None or not hold.lines or dict(hold.lines) == package.lines()

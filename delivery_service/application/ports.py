@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol, TypeVar
 
 from delivery_service.domain.directory import Driver, Warehouse
@@ -134,6 +135,21 @@ class EvidenceRecords(Protocol):
     async def use(self, evidence: Collection[Evidence], sequence: int) -> None:
         """Marks the photos as proof of the package's event `sequence`. Raises EvidenceAlreadyUsed."""
 
+    async def remove_unused(self, before: datetime, most: int) -> list[Evidence]:
+        """Deletes photos older than this that prove nothing, oldest first; answers what they were."""
+
+    async def remove(self, evidence_id: str) -> bool:
+        """Deletes a photo's record unless it proves a transition; False where it does, or is away."""
+
+    async def known(self, evidence_ids: Collection[str], digests: Collection[str]) -> set[str]:
+        """Those of the ids, and of the digests, that a record bears."""
+
+    async def same_bytes(self, sha256: str) -> list[Evidence]:
+        """Every record of these bytes."""
+
+    async def page(self, after: str, size: int) -> list[Evidence]:
+        """All records by evidence_id."""
+
     async def list_evidence(
         self, package_id: int, kind: EvidenceKind | None, size: int, before: tuple[datetime, str] | None
     ) -> list[Evidence]:
@@ -199,22 +215,72 @@ class Outbox(Protocol):
     async def park(self, task: Task, error: str) -> bool:
         """Sets an entry aside for people; False where the lease is no longer ours."""
 
+    async def unfinished(self, package_ids: Collection[int]) -> set[int]:
+        """Those of the packages of which a command is under way or parked."""
+
+    async def lock_stuck(self, entry_id: int, overdue: timedelta) -> "StuckCommand | None":
+        """Locks an entry that is parked or overdue still. The package's row is locked first."""
+
+    async def put_back(self, entry_id: int) -> None:
+        """Makes an entry due now, whoever has it."""
+
+    async def close(self, entry_id: int) -> None:
+        """Ends an entry that shall not be sent any more."""
+
     async def forget_done(self, age: timedelta, most: int) -> int:
         """Deletes closed entries older than `age`; answers how many."""
 
 
+@dataclass(frozen=True)
+class StuckCommand:
+    """A command that inventory refused (`parked`), or that takes too long."""
+
+    command: StockCommand
+    reservation_id: str
+    parked: bool
+
+
+class Drift(StrEnum):
+    """How two records can disagree; each has a repair of its own."""
+
+    ORDERS = "ORDERS"
+    LEGS = "LEGS"
+    STATE = "STATE"
+    TIMELINE = "TIMELINE"
+    COMMAND = "COMMAND"
+    HOLD = "HOLD"
+    ORPHAN_HOLD = "ORPHAN_HOLD"
+    PROOF = "PROOF"
+    PHOTO = "PHOTO"
+    STRAY_BYTES = "STRAY_BYTES"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True)
+class Inconsistency:
+    """Two records that must agree and do not."""
+
+    drift: Drift
+    subject: str
+    description: str
+    facts: Mapping[str, str]
+
+
+Looked = tuple[int | None, list[Inconsistency]]
+"""The id to go on after, None at the end, and what was found."""
+
+
 class Consistency(Protocol):
-    """Looks for records that must agree and do not; each answers (package_sn, description, facts)."""
+    """Looks for records that must agree and do not, a page at a time."""
 
-    async def mapping_differences(
-        self, after: int, size: int
-    ) -> tuple[int | None, list["Inconsistency"]]: ...
+    async def mapping_differences(self, after: int, size: int) -> Looked: ...
 
-    async def event_differences(self, after: int, size: int) -> tuple[int | None, list["Inconsistency"]]: ...
+    async def event_differences(self, after: int, size: int) -> Looked: ...
 
-    async def stuck_commands(
-        self, after: int, size: int, overdue: timedelta
-    ) -> tuple[int | None, list["Inconsistency"]]:
+    async def proof_differences(self, after: int, size: int) -> Looked:
+        """Photos that an event names as its proof and that are not marked as used by it."""
+
+    async def stuck_commands(self, after: int, size: int, overdue: timedelta) -> Looked:
         """Parked commands, and unfinished ones that are older than `overdue`."""
 
     async def tracked_packages(self, after: int, size: int) -> list[Package]:
@@ -222,12 +288,46 @@ class Consistency(Protocol):
 
 
 @dataclass(frozen=True)
-class Inconsistency:
-    """Two records that must agree and do not."""
+class RepairRecord:
+    """A repair that was made, of what, and for whom."""
 
-    subject: str
-    description: str
-    facts: Mapping[str, str]
+    caller: str
+    request_id: str
+    check: str
+    found: Inconsistency
+    repair: str
+    trace: str
+
+
+class Repairs(Protocol):
+    """The record of repairs, and the writes that only a repair needs."""
+
+    async def add(self, record: RepairRecord) -> None: ...
+
+    async def list_repairs(
+        self, caller: str, request_id: str, after: int, size: int
+    ) -> list[tuple[int, RepairRecord]]:
+        """What was repaired for one request, oldest first, by number."""
+
+    async def listed_orders(self, package_sn: str) -> tuple[str, tuple[int, ...]]:
+        """The projection `order_ids` as it is, and the order ids that can be read in it."""
+
+    async def list_orders_as(self, package: Package) -> None:
+        """Writes the projection `order_ids` from the mapping."""
+
+    async def map_order(self, package_id: int, order_id: int) -> None:
+        """Adds an order to a package, without its leg."""
+
+    async def legs(self, package_id: int) -> Mapping[int, int | None]:
+        """The leg that the package takes of each of its orders."""
+
+    async def free_legs(self, package_id: int) -> None: ...
+
+    async def take_leg(self, package_id: int, order_id: int, leg: int) -> bool:
+        """False where another package has it."""
+
+    async def mark_used(self, evidence_id: str, sequence: int) -> bool:
+        """Marks a photo as proof; False where its bytes prove something else."""
 
 
 class UnitOfWork(Protocol):
@@ -251,6 +351,8 @@ class UnitOfWork(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def consistency(self) -> Consistency: ...
+    @property
+    def repairs(self) -> Repairs: ...
 
 
 class Transactions(Protocol):
@@ -294,6 +396,7 @@ class Hold:
     reservation_id: str
     state: str
     lines: Mapping[str, int]
+    create_time: datetime | None = None
 
 
 class InventoryUnreachable(Exception):
@@ -316,13 +419,27 @@ class Inventory(Protocol):
         """One hold, in whatever state. Raises InventoryUnreachable."""
 
 
+@dataclass(frozen=True)
+class KeptPhoto:
+    """Bytes in the store; `write_time` is by the store's clock."""
+
+    name: str
+    write_time: datetime
+
+
 class PhotoStore(Protocol):
-    """The bytes of photos, by their SHA-256."""
+    """The bytes of photos, by name. Every method raises StorageUnavailable."""
 
-    async def put(self, sha256: str, content: bytes) -> None:
-        """Keeps the bytes for good before it returns."""
+    async def put(self, name: str, content: bytes) -> None:
+        """Keeps the bytes for good before it returns. Raises StorageFull."""
 
-    async def get(self, sha256: str) -> bytes | None: ...
+    async def get(self, name: str) -> bytes | None: ...
+
+    async def remove(self, name: str) -> None:
+        """Takes the bytes away; nothing where they are away already."""
+
+    async def list_folder(self, folder: str) -> list[KeptPhoto]:
+        """Everything in one of the folders `00` to `ff`."""
 
 
 class PhotoReader(Protocol):

@@ -314,6 +314,26 @@ class StorageFull(Refusal):
         return "there is no room for another photo; nothing was kept"
 
 
+class StorageUnavailable(Refusal):
+    """The store of photos cannot be reached, or fails."""
+
+    retry_after_seconds = 1.0
+
+    def __str__(self) -> str:
+        return "the store of photos cannot be used now; nothing was changed"
+
+
+@dataclass(eq=False)
+class CallerNotAllowed(Refusal):
+    """Only operators may do this."""
+
+    caller: str
+    allowed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"this is for the roles {' and '.join(self.allowed)}, not for {self.caller}"
+
+
 class TooManyStreams(Refusal):
     """As many photos are on their way as the service has room for in memory."""
 

@@ -1,8 +1,9 @@
 """Photos, and what makes one fit to prove a transition."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from delivery_service.domain.errors import EvidenceAlreadyUsed, EvidenceMissing, EvidenceUnfit
 from delivery_service.domain.workflow import EvidenceKind, Verb
@@ -10,7 +11,10 @@ from delivery_service.domain.workflow import EvidenceKind, Verb
 
 @dataclass(frozen=True)
 class Photo:
-    """What the bytes themselves tell. Places are degrees, as decimal text with six digits."""
+    """What the bytes themselves tell. Places are degrees, as decimal text with six digits.
+
+    Where the camera did not name its offset from UTC, `capture_time` is what its clock showed, read as UTC.
+    """
 
     sha256: str
     media_type: str
@@ -20,6 +24,7 @@ class Photo:
     capture_time: datetime | None
     latitude: str | None
     longitude: str | None
+    capture_offset_known: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,44 @@ class Evidence:
     used: bool
     uploader: str
     create_time: datetime
+
+    @property
+    def name(self) -> str:
+        """Where its bytes are kept."""
+        return photo_name(self.photo.sha256, self.evidence_id)
+
+    @property
+    def clock_skew(self) -> timedelta | None:
+        """How far the camera's time is ahead of ours when the photo was received; a photo taken before is behind."""
+        taken = self.photo.capture_time
+        return None if taken is None else taken - self.create_time
+
+
+def photo_name(sha256: str, evidence_id: str) -> str:
+    """Where the bytes of a photo are kept: by their digest, and apart for each upload.
+
+    A name is made for one upload and never again, so what no record names a day later nobody is about to name.
+    """
+    return f"{sha256[:2]}/{sha256}.{evidence_id}"
+
+
+def shared_name(sha256: str) -> str:
+    """Where earlier builds kept the bytes, once for all uploads of them."""
+    return f"{sha256[:2]}/{sha256}"
+
+
+@dataclass(frozen=True)
+class NamedPhoto:
+    """What a name in the store says; `evidence_id` is empty in names of earlier builds."""
+
+    sha256: str
+    evidence_id: str
+
+
+def parsed_name(name: str) -> NamedPhoto | None:
+    """What the name of a photo says; None for a name that is none of ours."""
+    found = re.fullmatch(r"([0-9a-f]{2})/(\1[0-9a-f]{62})(?:\.([0-9a-zA-Z-]{1,64}))?", name)
+    return NamedPhoto(found[2], found[3] or "") if found else None
 
 
 def check_proof(package_sn: str, verb: Verb, kind: EvidenceKind | None, evidence: Sequence[Evidence]) -> None:

@@ -185,6 +185,11 @@ def explain(package: Package, actor: Actor, onward: Onward) -> Iterator[Explanat
         yield Explanation(row.verb, row_now.target or package.state, row_now.evidence, refusal)
 
 
+def concerning(package: Package) -> Iterator[Transition]:
+    """The rows of the package's workflow and leg."""
+    return (row for row in TRANSITIONS if _concerns(row, package))
+
+
 def open_verbs(package: Package, onward: Onward) -> tuple[Verb, ...]:
     """The verbs that the right actor may do now."""
     rows = [row for row in TRANSITIONS if _concerns(row, package) and package.state in row.sources]

@@ -55,7 +55,7 @@ class StockState(StrEnum):
 
 
 class Verb(StrEnum):
-    """What can be done to a package; all but the first two are in the table of transitions."""
+    """What can be done to a package; all but the first two and the last are in the table of transitions."""
 
     CREATE = "CREATE"
     RETRY_RESERVATION = "RETRY_RESERVATION"
@@ -70,6 +70,7 @@ class Verb(StrEnum):
     DELIVER = "DELIVER"
     COMPLETE = "COMPLETE"
     CANCEL = "CANCEL"
+    RECONCILE = "RECONCILE"
 
 
 class ActorRole(StrEnum):

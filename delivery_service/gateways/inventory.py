@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC
 from typing import TypeVar
 
 import grpc
@@ -153,4 +154,5 @@ def _metadata(trace: str) -> tuple[tuple[str, str], ...]:
 
 def _hold(reservation: pb.Reservation) -> Hold:
     lines = {line.sku: line.quantity for line in reservation.lines}
-    return Hold(reservation.reservation_id, _STATES.get(reservation.state, ""), lines)
+    created = reservation.create_time.ToDatetime(UTC) if reservation.HasField("create_time") else None
+    return Hold(reservation.reservation_id, _STATES.get(reservation.state, ""), lines, created)

@@ -11,8 +11,11 @@ from PIL import ExifTags, Image
 
 from delivery_service.domain.errors import PhotoUnreadable
 from delivery_service.domain.evidence import Photo
+from delivery_service.gateways.picture_structure import check_structure, is_progressive
 
 MOST_PIXELS = 50_000_000
+MOST_PIXELS_IN_MEMORY = 25_000_000
+"""Of pictures that can only be decoded whole; a sequential JPEG is decoded at an eighth of its size."""
 FORMATS = ("JPEG", "PNG", "WEBP")
 # MPO is what Pillow finds out of a JPEG that holds more pictures behind the first, as phones write them.
 MEDIA_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
@@ -36,6 +39,7 @@ def _read(content: bytes) -> Photo:
         with warnings.catch_warnings():
             # Sizes are checked below; a warning that depends on the process's state would not be a check.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            check_structure(content)
             media_type, width, height = _decode(content)
             exif = _exif(content)
     except PhotoUnreadable:
@@ -44,26 +48,28 @@ def _read(content: bytes) -> Photo:
         # Decoders meet hostile bytes with all kinds of exceptions.
         raise PhotoUnreadable("the content is not a whole JPEG, PNG or WebP picture") from error
     latitude, longitude = _place(exif)
+    capture_time, offset_known = _capture_time(exif)
     return Photo(
         hashlib.sha256(content).hexdigest(),
         media_type,
         len(content),
         width,
         height,
-        _capture_time(exif),
+        capture_time,
         latitude,
         longitude,
+        offset_known,
     )
 
 
 def _decode(content: bytes) -> tuple[str, int, int]:
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         width, height = image.size
-        if width * height > MOST_PIXELS:
-            raise PhotoUnreadable(
-                f"the picture has {width} x {height} pixels; at most {MOST_PIXELS} are read"
-            )
         media_type = MEDIA_TYPES[image.format or ""]
+        small = media_type == "image/jpeg" and not is_progressive(content)
+        most = MOST_PIXELS if small else MOST_PIXELS_IN_MEMORY
+        if width * height > most:
+            raise PhotoUnreadable(f"the picture has {width} x {height} pixels; at most {most} are read")
         # For a JPEG: decode all of it, but small.
         image.draft("RGB", (256, 256))
         image.load()
@@ -79,17 +85,22 @@ def _exif(content: bytes) -> Image.Exif | None:
         return None
 
 
-def _capture_time(exif: Image.Exif | None) -> datetime | None:
+def _capture_time(exif: Image.Exif | None) -> tuple[datetime | None, bool]:
+    """When it was taken, and whether the camera said on which offset from UTC its clock was."""
     if exif is None:
-        return None
+        return None, False
     try:
         details = exif.get_ifd(ExifTags.IFD.Exif)
-        text = str(details[ExifTags.Base.DateTimeOriginal]).strip("\x00 ")
-        offset = str(details.get(ExifTags.Base.OffsetTimeOriginal, "+00:00")).strip("\x00 ")
-        taken = datetime.strptime(f"{text} {offset}", "%Y:%m:%d %H:%M:%S %z").astimezone(UTC)
+        text = _text(details[ExifTags.Base.DateTimeOriginal])
+        offset = _text(details.get(ExifTags.Base.OffsetTimeOriginal, ""))
+        taken = datetime.strptime(f"{text} {offset or '+00:00'}", "%Y:%m:%d %H:%M:%S %z").astimezone(UTC)
     except Exception:
-        return None
-    return taken if 1970 <= taken.year <= 9000 else None
+        return None, False
+    return (taken, bool(offset)) if 1970 <= taken.year <= 9000 else (None, False)
+
+
+def _text(value: object) -> str:
+    return str(value).strip("\x00 ")
 
 
 def _place(exif: Image.Exif | None) -> tuple[str | None, str | None]:

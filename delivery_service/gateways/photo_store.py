@@ -1,71 +1,109 @@
-"""Photos on disk, each named by its SHA-256. The one file to replace for object storage."""
+"""Photos in a folder, a bucket, or whatever else fsspec reaches by a URL."""
 
 import asyncio
 import errno
-import os
-import tempfile
-from pathlib import Path
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 
-from delivery_service.domain.errors import StorageFull
-from servicekit.crash_points import crash_point
+import structlog
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from delivery_service.application.ports import KeptPhoto
+from delivery_service.domain.errors import StorageFull, StorageUnavailable
+from delivery_service.gateways.durable_file import write_durably
+
+THREADS = 8
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Each kind of store has its own word for when a file was written.
+_TIMES = ("mtime", "LastModified", "last_modified", "created")
+
+T = TypeVar("T")
+log = structlog.get_logger("photo_store")
 
 
-class FilePhotoStore:
-    """Keeps each photo once, readable by this user only."""
+class FsspecPhotoStore:
+    """Photos under names of two parts, `folder/name`; every method raises StorageUnavailable."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, url: str) -> None:
+        """A path or file:// is a local folder, s3://bucket/prefix a bucket, memory:// lasts as long as the process."""
+        # Listings are of now: what another process put or removed must be seen.
+        self._files, root = url_to_fs(url, use_listings_cache=False)
+        self._root = root.rstrip("/")
+        # Of its own, so that a store that hangs holds up photos only.
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="photos")
 
-    async def put(self, sha256: str, content: bytes) -> None:
-        """Keeps the bytes for good: a crash at any moment leaves the whole file or none of that name.
+    async def put(self, name: str, content: bytes) -> None:
+        """Keeps the bytes for good: an end at any moment leaves the whole photo or none of that name.
 
         Raises StorageFull.
         """
+        await self._run(self._put, name, content)
+
+    async def get(self, name: str) -> bytes | None:
+        """The bytes under this name, whatever they are by now; None where there are none."""
+        return await self._run(self._get, name)
+
+    async def remove(self, name: str) -> None:
+        """Takes a photo away for good; nothing where it is away already."""
+        await self._run(self._remove, name)
+
+    async def list_folder(self, folder: str) -> list[KeptPhoto]:
+        """What is in one folder, unfinished files too."""
+        return await self._run(self._list, folder)
+
+    async def _run(self, work: Callable[..., T], *given: Any) -> T:
         try:
-            await asyncio.to_thread(self._put, sha256, content)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+        except Exception as error:
+            # Stores meet their troubles with all kinds of exceptions.
+            if isinstance(error, OSError) and error.errno in _FULL:
                 raise StorageFull from error
-            raise
+            log.warning("the store of photos failed", work=work.__name__, error=repr(error))
+            raise StorageUnavailable from error
 
-    async def get(self, sha256: str) -> bytes | None:
-        """The bytes under this name, whatever they are by now; None where there is no such file."""
-        return await asyncio.to_thread(self._get, sha256)
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
 
-    def _path(self, sha256: str) -> Path:
-        return self._folder / sha256[:2] / sha256
+    def _put(self, name: str, content: bytes) -> None:
+        if isinstance(self._files, LocalFileSystem):
+            write_durably(Path(self._root), name, content)
+        else:
+            # An object store answers once the whole object is safe, and shows none before.
+            self._files.pipe_file(self._path(name), content)
 
-    def _put(self, sha256: str, content: bytes) -> None:
-        path = self._path(sha256)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # mkstemp makes the file 0600, and renaming keeps that.
-        handle, temporary = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    def _get(self, name: str) -> bytes | None:
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                crash_point("evidence.after_temp")
-                os.fsync(file.fileno())
-            crash_point("evidence.after_fsync")
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        # The name is durable only once the folders are.
-        _sync(path.parent)
-        _sync(self._folder)
-        crash_point("evidence.after_rename")
-
-    def _get(self, sha256: str) -> bytes | None:
-        try:
-            return self._path(sha256).read_bytes()
+            content: bytes = self._files.cat_file(self._path(name))
         except FileNotFoundError:
             return None
+        return content
+
+    def _remove(self, name: str) -> None:
+        try:
+            self._files.rm_file(self._path(name))
+        except FileNotFoundError:
+            return
+
+    def _list(self, folder: str) -> list[KeptPhoto]:
+        try:
+            found = self._files.find(self._path(folder), detail=True)
+        except FileNotFoundError:
+            return []
+        return [
+            KeptPhoto(f"{folder}/{PurePosixPath(path).name}", _written(facts))
+            for path, facts in found.items()
+        ]
 
 
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _written(facts: dict[str, Any]) -> datetime:
+    """When a file was written last; now where the store does not say, for what has no age is never old."""
+    time = next((facts[name] for name in _TIMES if facts.get(name) is not None), None)
+    if isinstance(time, int | float):
+        return datetime.fromtimestamp(time, UTC)
+    if isinstance(time, datetime):
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return datetime.now(UTC)

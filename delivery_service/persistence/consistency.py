@@ -1,21 +1,20 @@
 """Looks for rows that must agree and do not, a page of packages at a time."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from delivery_service.application.ports import Inconsistency
+from delivery_service.application.ports import Drift, Inconsistency, Looked
 from delivery_service.domain.package import Package
 from delivery_service.domain.workflow import StockState
 from delivery_service.persistence import package_rows
 from delivery_service.persistence.codes import STATES, STOCK_STATE_CODES
 from delivery_service.persistence.outbox import INFLIGHT, PARKED, PENDING
-from delivery_service.persistence.tables import outbox, package_events, package_orders, packages
-
-Looked = tuple[int | None, list[Inconsistency]]
+from delivery_service.persistence.tables import evidence, outbox, package_events, package_orders, packages
 
 
 class SqlConsistency:
@@ -42,12 +41,16 @@ class SqlConsistency:
             listed = ",".join(str(order_id) for order_id, _ in orders)
             if listed != package.order_ids:
                 facts = {"mapping": listed[:500], "order_ids": package.order_ids[:500]}
-                found.append(Inconsistency(package.prepare_sn, "mapping and order_ids differ", facts))
+                found.append(
+                    Inconsistency(Drift.ORDERS, package.prepare_sn, "mapping and order_ids differ", facts)
+                )
             leg = package.type if STATES[package.prepare_status].active else None
             wrong = [str(order_id) for order_id, active_leg in orders if active_leg != leg]
             if wrong:
                 description = "orders whose leg is taken by a past package, or free beside an active one"
-                found.append(Inconsistency(package.prepare_sn, description, {"orders": ", ".join(wrong)}))
+                found.append(
+                    Inconsistency(Drift.LEGS, package.prepare_sn, description, {"orders": ", ".join(wrong)})
+                )
         return (page[-1].id if page else None), found
 
     async def event_differences(self, after: int, size: int) -> Looked:
@@ -75,10 +78,40 @@ class SqlConsistency:
             state, led_to = STATES[package.prepare_status], STATES[timeline.to_status]
             if state is not led_to:
                 facts = {"state": state.value, "last_event": led_to.value}
-                found.append(Inconsistency(package.prepare_sn, "state and last event differ", facts))
+                found.append(
+                    Inconsistency(Drift.STATE, package.prepare_sn, "state and last event differ", facts)
+                )
             if timeline.events != timeline.last:
                 facts = {"events": str(timeline.events), "last_sequence": str(timeline.last)}
-                found.append(Inconsistency(package.prepare_sn, "the timeline has gaps", facts))
+                found.append(
+                    Inconsistency(Drift.TIMELINE, package.prepare_sn, "the timeline has gaps", facts)
+                )
+        return (page[-1].id if page else None), found
+
+    async def proof_differences(self, after: int, size: int) -> Looked:
+        """The events that name photos, a page of packages at a time; a photo that is gone is one too."""
+        page = await self._page(after, size)
+        events = package_events.c
+        named = (
+            await self._connection.execute(
+                select(events.package_id, events.sequence, events.evidence_ids)
+                .where(events.package_id.in_([row.id for row in page]), events.evidence_ids != "[]")
+                .order_by(events.package_id, events.sequence)
+            )
+        ).all()
+        numbers = {row.id: row.prepare_sn for row in page}
+        proofs = [(row, photo) for row in named for photo in json.loads(row.evidence_ids)]
+        used = await self._used({photo for _, photo in proofs})
+        found = [
+            Inconsistency(
+                Drift.PROOF,
+                photo,
+                "the photo proves a transition and is not marked as used by it",
+                {"package_sn": numbers[row.package_id], "sequence": str(row.sequence)},
+            )
+            for row, photo in proofs
+            if used.get(photo) != row.sequence
+        ]
         return (page[-1].id if page else None), found
 
     async def stuck_commands(self, after: int, size: int, overdue: timedelta) -> Looked:
@@ -95,11 +128,14 @@ class SqlConsistency:
         ).all()
         found = [
             Inconsistency(
+                Drift.COMMAND,
                 row.package_sn,
                 f"{row.command} was refused by inventory and is parked"
                 if row.state == PARKED
                 else f"{row.command} has not been settled for more than {overdue}",
                 {
+                    "entry_id": str(row.entry_id),
+                    "reservation_id": json.loads(row.payload)["reservation_id"],
                     "command": row.command,
                     "attempts": str(row.attempts),
                     "create_time": row.create_time.isoformat(),
@@ -122,6 +158,15 @@ class SqlConsistency:
             .order_by(packages.c.id)
             .limit(size),
         )
+
+    async def _used(self, evidence_ids: Collection[str]) -> dict[str, int | None]:
+        columns = evidence.c
+        rows = await self._connection.execute(
+            select(columns.evidence_id, columns.used_sequence).where(
+                columns.evidence_id.in_(evidence_ids), columns.used_sha256.is_not(None)
+            )
+        )
+        return {row.evidence_id: row.used_sequence for row in rows}
 
     async def _page(self, after: int, size: int) -> Sequence[Any]:
         columns = packages.c

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, exists, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -47,6 +47,7 @@ class SqlEvidence:
                     width=photo.width,
                     height=photo.height,
                     capture_time=photo.capture_time,
+                    capture_offset_known=photo.capture_offset_known,
                     latitude=photo.latitude,
                     longitude=photo.longitude,
                     uploader=evidence.uploader,
@@ -79,6 +80,47 @@ class SqlEvidence:
                 raise EvidenceAlreadyUsed((item.evidence_id,)) from error
             if result.rowcount != 1:
                 raise EvidenceAlreadyUsed((item.evidence_id,))
+
+    async def remove_unused(self, before: datetime, most: int) -> list[Evidence]:
+        """By the index on what is unused; rows that a transition has in hand are left for later."""
+        old = select(table.c.evidence_id).where(table.c.used_sha256.is_(None), table.c.create_time < before)
+        locked = await self._connection.execute(
+            old.order_by(table.c.create_time).limit(most).with_for_update(skip_locked=True)
+        )
+        ids = list(locked.scalars())
+        if not ids:
+            return []
+        removed = await self.list_by_ids(ids)
+        await self._connection.execute(delete(table).where(table.c.evidence_id.in_(ids)))
+        return removed
+
+    async def remove(self, evidence_id: str) -> bool:
+        """The condition is in the statement: a transition may use the photo at this moment."""
+        unused = delete(table).where(table.c.evidence_id == evidence_id, table.c.used_sha256.is_(None))
+        return (await self._connection.execute(unused)).rowcount == 1
+
+    async def known(self, evidence_ids: Collection[str], digests: Collection[str]) -> set[str]:
+        """By the primary key and the index on digests."""
+        found: set[str] = set()
+        for column, wanted in ((table.c.evidence_id, evidence_ids), (table.c.sha256, digests)):
+            if wanted:
+                rows = await self._connection.execute(select(column).where(column.in_(wanted)).distinct())
+                found.update(rows.scalars())
+        return found
+
+    async def same_bytes(self, sha256: str) -> list[Evidence]:
+        """By the index on digests."""
+        return await self._load(table.c.sha256 == sha256)
+
+    async def page(self, after: str, size: int) -> list[Evidence]:
+        """By keyset on the primary key."""
+        rows = await self._connection.execute(
+            select(table, table.c.used_sha256.is_not(None).label("used"))
+            .where(table.c.evidence_id > after)
+            .order_by(table.c.evidence_id)
+            .limit(size)
+        )
+        return [_evidence(row) for row in rows]
 
     async def list_evidence(
         self, package_id: int, kind: EvidenceKind | None, size: int, before: tuple[datetime, str] | None
@@ -113,6 +155,7 @@ def _evidence(row: Any) -> Evidence:
         row.capture_time,
         None if row.latitude is None else str(row.latitude),
         None if row.longitude is None else str(row.longitude),
+        bool(row.capture_offset_known),
     )
     return Evidence(
         row.evidence_id,

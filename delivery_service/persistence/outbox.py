@@ -6,12 +6,13 @@ overtake its first; so what was claimed is checked once more by a plain read.
 
 import json
 import uuid
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from delivery_service.application.ports import Task
+from delivery_service.application.ports import StuckCommand, Task
 from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import StockCommand
 from delivery_service.persistence.tables import outbox
@@ -133,6 +134,37 @@ class SqlOutbox:
         """Sets the entry aside under our lease; it blocks its own package only."""
         return await self._release(task, state=PARKED, last_error=error[:500])
 
+    async def unfinished(self, package_ids: Collection[int]) -> set[int]:
+        """By the unique key on package and version."""
+        rows = await self._connection.execute(
+            select(outbox.c.package_id).where(outbox.c.package_id.in_(package_ids), outbox.c.state != DONE)
+        )
+        return set(rows.scalars())
+
+    async def lock_stuck(self, entry_id: int, overdue: timedelta) -> StuckCommand | None:
+        """By the primary key."""
+        late = or_(outbox.c.state == PARKED, outbox.c.create_time < self._now - overdue)
+        row = (
+            await self._connection.execute(
+                select(outbox)
+                .where(outbox.c.entry_id == entry_id, outbox.c.state != DONE, late)
+                .with_for_update()
+            )
+        ).one_or_none()
+        if row is None:
+            return None
+        return StuckCommand(
+            StockCommand(row.command), json.loads(row.payload)["reservation_id"], row.state == PARKED
+        )
+
+    async def put_back(self, entry_id: int) -> None:
+        """A relay that has it loses its lease; what it sends is sent twice, which inventory knows."""
+        await self._update(entry_id, state=PENDING, next_attempt_time=self._now)
+
+    async def close(self, entry_id: int) -> None:
+        """The last error stays to be read."""
+        await self._update(entry_id, state=DONE, done_time=self._now)
+
     async def forget_done(self, age: timedelta, most: int) -> int:
         """Deletes closed entries older than `age`; the newest of a package stays and keeps its count."""
         later = outbox.alias()
@@ -162,6 +194,10 @@ class SqlOutbox:
             .values(lease_token=None, lease_until_time=None, **values)
         )
         return result.rowcount == 1
+
+    async def _update(self, entry_id: int, **values: object) -> None:
+        statement = update(outbox).where(outbox.c.entry_id == entry_id)
+        await self._connection.execute(statement.values(lease_token=None, lease_until_time=None, **values))
 
     async def _close_reserves(self, package: Package) -> None:
         # A reserve in flight may still succeed; the release that follows leaves a tombstone against it.

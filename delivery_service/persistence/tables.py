@@ -174,6 +174,7 @@ evidence = Table(
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("capture_time", UtcDateTime),
+    Column("capture_offset_known", SmallInteger, nullable=False),
     Column("latitude", Numeric(9, 6)),
     Column("longitude", Numeric(9, 6)),
     Column("uploader", String(128), nullable=False),
@@ -199,6 +200,21 @@ outbox = Table(
     Column("last_error", String(500)),
     Column("create_time", UtcDateTime, nullable=False),
     Column("done_time", UtcDateTime),
+)
+
+repairs = Table(
+    "repair",
+    metadata,
+    Column("repair_id", _Id, primary_key=True, autoincrement=True),
+    Column("caller", String(128), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("check_name", String(32), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("description", String(500), nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("repair", String(500), nullable=False),
+    Column("trace", String(64), nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
 )
 
 requests = requests_table(metadata)

@@ -11,6 +11,7 @@ from delivery_service.persistence.orders import SqlOrders
 from delivery_service.persistence.outbox import SqlOutbox
 from delivery_service.persistence.package_events import SqlPackageEvents
 from delivery_service.persistence.packages import SqlPackages
+from delivery_service.persistence.repairs import SqlRepairs
 from delivery_service.persistence.tables import requests
 from servicekit.requests import RequestLog
 
@@ -28,4 +29,5 @@ class SqlUnitOfWork:
         self.warehouses = SqlWarehouses(connection)
         self.outbox = SqlOutbox(connection, now)
         self.consistency = SqlConsistency(connection, now)
+        self.repairs = SqlRepairs(connection, now)
         self.requests = RequestLog(connection, requests, now)

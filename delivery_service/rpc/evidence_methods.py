@@ -6,18 +6,18 @@ from contextlib import contextmanager
 
 from holdfast.delivery.v1 import evidence_pb2 as pb
 
-from delivery_service.application.keep_evidence import keep_evidence, keep_photo
+from delivery_service.application.keep_evidence import keep_evidence, keep_one_copy, keep_photo
 from delivery_service.application.ports import PhotoReader, PhotoStore
 from delivery_service.application.read_photo import read_photo
 from delivery_service.application.reads import get_evidence, get_package
-from delivery_service.domain.errors import PhotoUnreadable, TooManyStreams
-from delivery_service.domain.evidence import Evidence, Photo
+from delivery_service.domain.errors import PackageNotFound, PhotoUnreadable, TooManyStreams
+from delivery_service.domain.evidence import Evidence, Photo, photo_name
 from delivery_service.rpc.messages import evidence
 from delivery_service.rpc.methods import Methods
 from delivery_service.rpc.work import Work
 from servicekit.calls import current_call
 from servicekit.context import Context
-from servicekit.errors import field_invalid
+from servicekit.errors import RequestIdReused, field_invalid
 from servicekit.paging import after_time_and_text, one_page
 
 # Each may hold a whole photo, 4 MiB, in memory.
@@ -61,17 +61,24 @@ class EvidenceMethods(Methods):
         header, content = await evidence.read_upload(messages)
         command = evidence.keep_evidence(header, uuid.uuid4().hex, current_call().caller.name)
         await self._transactions.read(lambda uow: get_package(command.package_sn, uow))
-        photo = await self._keep(header, content)
+        photo = await self._keep(command.evidence_id, header, content)
         # The digest of the bytes belongs to what makes two uploads under one request_id equal.
         header.sha256 = photo.sha256
-        return await self._change(
-            header,
-            lambda uow: keep_evidence(command, photo, uow),
-            lambda kept: pb.UploadEvidenceResponse(evidence=evidence.evidence_message(kept)),
-            pb.UploadEvidenceResponse,
-            context,
-            name="evidence",
-        )
+        try:
+            reply = await self._change(
+                header,
+                lambda uow: keep_evidence(command, photo, uow),
+                lambda kept: pb.UploadEvidenceResponse(evidence=evidence.evidence_message(kept)),
+                pb.UploadEvidenceResponse,
+                context,
+                name="evidence",
+            )
+        except (PackageNotFound, RequestIdReused):
+            await self._photo_store.remove(photo_name(photo.sha256, command.evidence_id))
+            raise
+        kept_id = reply.evidence.evidence_id
+        await keep_one_copy(kept_id, command.evidence_id, photo.sha256, content, self._photo_store)
+        return reply
 
     async def GetEvidence(self, request: pb.GetEvidenceRequest, context: Context) -> pb.GetEvidenceResponse:
         wanted = evidence.evidence_id(request)
@@ -108,9 +115,10 @@ class EvidenceMethods(Methods):
         )
         return pb.ListEvidenceResponse(evidence=photos, next_page_token=token)
 
-    async def _keep(self, header: pb.EvidenceHeader, content: bytes) -> Photo:
+    async def _keep(self, evidence_id: str, header: pb.EvidenceHeader, content: bytes) -> Photo:
         try:
             return await keep_photo(
+                evidence_id,
                 content,
                 self._photo_reader,
                 self._photo_store,

@@ -89,7 +89,7 @@ class Stack:
     def _delivery_settings(self, inventory: str) -> dict[str, str]:
         return {
             "DELIVERY_INVENTORY_ADDRESS": inventory or f"127.0.0.1:{INVENTORY_PORT}",
-            "DELIVERY_EVIDENCE_DIR": str(self._local / "evidence"),
+            "DELIVERY_EVIDENCE_URL": str(self._local / "evidence"),
         }
 
 

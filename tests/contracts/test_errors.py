@@ -63,7 +63,7 @@ PROMISED: dict[StatusCode, dict[str, tuple[str, ...]]] = {
         "ORDER_NOT_SHIPPABLE": DELIVERY,
     },
     StatusCode.PERMISSION_DENIED: {
-        "CALLER_NOT_ALLOWED": INVENTORY,
+        "CALLER_NOT_ALLOWED": BOTH,
         "WRONG_ACTOR": DELIVERY,
         "NOT_YOUR_PACKAGE": DELIVERY,
     },
@@ -74,7 +74,11 @@ PROMISED: dict[StatusCode, dict[str, tuple[str, ...]]] = {
         "TOO_MANY_STREAMS": DELIVERY,
         "STORAGE_FULL": DELIVERY,
     },
-    StatusCode.UNAVAILABLE: {"DATABASE_UNAVAILABLE": BOTH, "DRAINING": BOTH},
+    StatusCode.UNAVAILABLE: {
+        "DATABASE_UNAVAILABLE": BOTH,
+        "DRAINING": BOTH,
+        "STORAGE_UNAVAILABLE": DELIVERY,
+    },
 }
 STATUSES: dict[str, ErrorStatuses] = {"inventory": INVENTORY_STATUSES, "delivery": DELIVERY_STATUSES}
 OWN = {"inventory": inventory_errors, "delivery": delivery_errors}

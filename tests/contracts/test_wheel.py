@@ -91,7 +91,7 @@ async def test_the_wheel_migrates_an_empty_delivery_database(
         "delivery",
         DELIVERY_DATABASE_URL=delivery_url,
         DELIVERY_INVENTORY_ADDRESS="127.0.0.1:9",
-        DELIVERY_EVIDENCE_DIR=str(tmp_path),
+        DELIVERY_EVIDENCE_URL=str(tmp_path),
     )
 
 

@@ -164,7 +164,7 @@ class Delivery:
             assert time.monotonic() < until, f"{package_sn} stays {name}"
             await asyncio.sleep(0.02)
 
-    async def quiet(self) -> None:
+    async def quiet(self, seconds: float = 10) -> None:
         """Waits until inventory has been told everything that can be told."""
 
         async def done() -> bool:
@@ -172,7 +172,7 @@ class Delivery:
                 left = await connection.execute(select(outbox.c.entry_id).where(outbox.c.state < 2))
                 return left.first() is None
 
-        await eventually(done)
+        await eventually(done, seconds)
 
     async def events(self, package_sn: str) -> list[str]:
         """The verbs of the timeline."""
@@ -182,7 +182,7 @@ class Delivery:
 
     async def findings(self, *checks: str) -> list[str]:
         """What CheckConsistency finds."""
-        found = self.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(checks=checks), timeout=30)
+        found = self.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(checks=checks), timeout=120)
         return [f"{answer.finding.subject}: {answer.finding.description}" async for answer in found]
 
     async def refused(self, call: Awaitable[object]) -> Refused:

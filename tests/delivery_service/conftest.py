@@ -44,7 +44,7 @@ async def running(
         settings = Settings(
             database_url=url,
             inventory_address="unused",
-            evidence_dir=photos,
+            evidence_url=str(photos),
             listen="127.0.0.1:0",
             relay_seconds=0.1,
             drain_pause_seconds=0,
@@ -61,8 +61,11 @@ async def running(
 
 @pytest.fixture
 async def delivery(running: Running) -> AsyncIterator[Delivery]:
-    """The service with empty tables and its people; after the test its records must agree."""
+    """The service with empty tables, no photos and its people; after the test its records must agree."""
     running.inventory.empty()
+    for file in running.photos.rglob("*"):
+        if file.is_file():
+            file.unlink(missing_ok=True)
     async with running.engine.begin() as connection:
         for table in reversed(metadata.sorted_tables):
             if table.name != "tigu_prepare_goods":

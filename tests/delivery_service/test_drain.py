@@ -38,7 +38,7 @@ async def start(mysql_url: str, tmp_path: Path, inventory: FakeInventory) -> Sta
     settings = Settings(
         database_url=mysql_url,
         inventory_address="unused:1",
-        evidence_dir=tmp_path,
+        evidence_url=str(tmp_path),
         listen="127.0.0.1:0",
         relay_seconds=0.1,
         drain_pause_seconds=0,

@@ -82,7 +82,7 @@ def test_what_must_last_is_in_a_volume_and_nothing_of_ours_is_root(compose: dict
         volume.split(":")[0] for part in compose["services"].values() for volume in part.get("volumes", [])
     ]
     assert sorted(mounted) == sorted(compose["volumes"])
-    evidence = compose["services"]["delivery"]["environment"]["DELIVERY_EVIDENCE_DIR"]
+    evidence = compose["services"]["delivery"]["environment"]["DELIVERY_EVIDENCE_URL"]
     assert f"evidence:{evidence}" in compose["services"]["delivery"]["volumes"]
     for part in ours(compose).values():
         assert part["read_only"] is True

@@ -62,7 +62,7 @@ def test_an_address_that_is_taken_is_told_in_one_line(service: str, tmp_path: Pa
             "serve",
             **{f"{service.upper()}_DATABASE_URL": NOWHERE[service], f"{service.upper()}_LISTEN": address},
             DELIVERY_INVENTORY_ADDRESS="127.0.0.1:9",
-            DELIVERY_EVIDENCE_DIR=str(tmp_path),
+            DELIVERY_EVIDENCE_URL=str(tmp_path),
         )
 
     assert (done.returncode, done.stdout) == (2, "")

@@ -131,7 +131,7 @@ class Pair:
         environment = {
             "DELIVERY_DATABASE_URL": self.delivery_url,
             "DELIVERY_INVENTORY_ADDRESS": inventory_address or self.inventory.address,
-            "DELIVERY_EVIDENCE_DIR": str(self._folder / "evidence"),
+            "DELIVERY_EVIDENCE_URL": str(self._folder / "evidence"),
             "DELIVERY_DRAIN_PAUSE_SECONDS": "0.2",
             "DELIVERY_RELAY_LEASE_SECONDS": "4",
         }

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
+from google.protobuf.duration_pb2 import Duration
 from holdfast.delivery.v1 import evidence_pb2 as pb
 
 from delivery_service.application.keep_evidence import KeepEvidence
@@ -105,11 +107,21 @@ def evidence_message(evidence: Evidence) -> pb.Evidence:
         width=photo.width,
         height=photo.height,
         capture_time=timestamp(photo.capture_time),
+        capture_offset_known=photo.capture_offset_known,
+        clock_skew=_duration(evidence.clock_skew),
         capture_place=place,
         used=evidence.used,
         uploader=evidence.uploader,
         create_time=timestamp(evidence.create_time),
     )
+
+
+def _duration(span: timedelta | None) -> Duration | None:
+    if span is None:
+        return None
+    duration = Duration()
+    duration.FromTimedelta(span)
+    return duration
 
 
 def _check_chunk(size: int, before: int) -> None:

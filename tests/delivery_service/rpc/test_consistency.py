@@ -75,7 +75,13 @@ async def test_a_stuck_command_is_told_with_what_inventory_said_last(delivery: D
 
     (facts,) = [dict(answer.finding.facts) async for answer in answers]
     assert facts.pop("create_time")
-    assert facts == {"command": "RESERVE", "attempts": "4", "last_error": "it is RELEASED"}
+    assert facts.pop("entry_id")
+    assert facts == {
+        "command": "RESERVE",
+        "reservation_id": "PG1:1",
+        "attempts": "4",
+        "last_error": "it is RELEASED",
+    }
 
 
 async def test_a_command_that_waits_for_a_while_is_no_finding(delivery: Delivery) -> None:

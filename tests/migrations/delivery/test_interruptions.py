@@ -110,7 +110,7 @@ async def migrate(url: str, **environment: str) -> subprocess.CompletedProcess[s
     given = {
         "DELIVERY_DATABASE_URL": url,
         "DELIVERY_INVENTORY_ADDRESS": "unused:1",
-        "DELIVERY_EVIDENCE_DIR": "/unused",
+        "DELIVERY_EVIDENCE_URL": "/unused",
     }
     return await asyncio.to_thread(
         subprocess.run,

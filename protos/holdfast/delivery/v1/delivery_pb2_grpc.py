@@ -416,7 +416,7 @@ class DeliveryServiceServicer:
     def UploadEvidence(self, request_iterator, context):
         """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
         same bytes for the same package and kind give the same evidence. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
-        PACKAGE_NOT_FOUND, STORAGE_FULL, TOO_MANY_STREAMS.
+        PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -431,7 +431,8 @@ class DeliveryServiceServicer:
 
     def DownloadEvidence(self, request, context):
         """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. Errors: FIELD_INVALID,
-        EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded), TOO_MANY_STREAMS.
+        EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded), STORAGE_UNAVAILABLE,
+        TOO_MANY_STREAMS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

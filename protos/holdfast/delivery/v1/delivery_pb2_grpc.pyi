@@ -135,13 +135,14 @@ class DeliveryServiceStub:
     UploadEvidence: _aio.StreamUnaryMultiCallable[_evidence_pb2.UploadEvidenceRequest, _evidence_pb2.UploadEvidenceResponse]
     """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
     same bytes for the same package and kind give the same evidence. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
-    PACKAGE_NOT_FOUND, STORAGE_FULL, TOO_MANY_STREAMS.
+    PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
     """
     GetEvidence: _aio.UnaryUnaryMultiCallable[_evidence_pb2.GetEvidenceRequest, _evidence_pb2.GetEvidenceResponse]
     """Returns what is known of a photo. Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND."""
     DownloadEvidence: _aio.UnaryStreamMultiCallable[_evidence_pb2.DownloadEvidenceRequest, _evidence_pb2.DownloadEvidenceResponse]
     """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. Errors: FIELD_INVALID,
-    EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded), TOO_MANY_STREAMS.
+    EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded), STORAGE_UNAVAILABLE,
+    TOO_MANY_STREAMS.
     """
     ListEvidence: _aio.UnaryUnaryMultiCallable[_evidence_pb2.ListEvidenceRequest, _evidence_pb2.ListEvidenceResponse]
     """Lists the photos of a package, newest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
@@ -396,7 +397,7 @@ class DeliveryServiceServicer:
     ) -> _abc.Awaitable[_evidence_pb2.UploadEvidenceResponse]:
         """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
         same bytes for the same package and kind give the same evidence. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
-        PACKAGE_NOT_FOUND, STORAGE_FULL, TOO_MANY_STREAMS.
+        PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
         """
 
     def GetEvidence(
@@ -412,7 +413,8 @@ class DeliveryServiceServicer:
         context: _aio.ServicerContext[_evidence_pb2.DownloadEvidenceRequest, _abc.AsyncIterator[_evidence_pb2.DownloadEvidenceResponse]],
     ) -> _abc.AsyncIterator[_evidence_pb2.DownloadEvidenceResponse]:
         """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. Errors: FIELD_INVALID,
-        EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded), TOO_MANY_STREAMS.
+        EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded), STORAGE_UNAVAILABLE,
+        TOO_MANY_STREAMS.
         """
 
     def ListEvidence(

@@ -22,37 +22,38 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from holdfast.delivery.v1 import package_pb2 as holdfast_dot_delivery_dot_v1_dot_package__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#holdfast/delivery/v1/evidence.proto\x12\x14holdfast.delivery.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"holdfast/delivery/v1/package.proto\"\x86\x03\n\x08\x45vidence\x12\x13\n\x0b\x65vidence_id\x18\x01 \x01(\t\x12\x12\n\npackage_sn\x18\x02 \x01(\t\x12\x30\n\x04kind\x18\x03 \x01(\x0e\x32\".holdfast.delivery.v1.EvidenceKind\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\x12\n\nmedia_type\x18\x05 \x01(\t\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x0e\n\x06sha256\x18\x07 \x01(\t\x12\r\n\x05width\x18\x08 \x01(\x05\x12\x0e\n\x06height\x18\t \x01(\x05\x12\x30\n\x0c\x63\x61pture_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\rcapture_place\x18\x0b \x01(\x0b\x32\x1b.holdfast.delivery.v1.Place\x12\x0c\n\x04used\x18\x0c \x01(\x08\x12\x10\n\x08uploader\x18\r \x01(\t\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\",\n\x05Place\x12\x10\n\x08latitude\x18\x01 \x01(\t\x12\x11\n\tlongitude\x18\x02 \x01(\t\"\xa1\x01\n\x0e\x45videnceHeader\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\".holdfast.delivery.v1.EvidenceKind\x12\x12\n\npackage_sn\x18\x02 \x01(\t\x12\x11\n\tfile_name\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x0e\n\x06sha256\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"h\n\x15UploadEvidenceRequest\x12\x36\n\x06header\x18\x01 \x01(\x0b\x32$.holdfast.delivery.v1.EvidenceHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"J\n\x16UploadEvidenceResponse\x12\x30\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x1e.holdfast.delivery.v1.Evidence\")\n\x12GetEvidenceRequest\x12\x13\n\x0b\x65vidence_id\x18\x01 \x01(\t\"G\n\x13GetEvidenceResponse\x12\x30\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x1e.holdfast.delivery.v1.Evidence\".\n\x17\x44ownloadEvidenceRequest\x12\x13\n\x0b\x65vidence_id\x18\x01 \x01(\t\")\n\x18\x44ownloadEvidenceResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\x82\x01\n\x13ListEvidenceRequest\x12\x12\n\npackage_sn\x18\x01 \x01(\t\x12\x30\n\x04kind\x18\x02 \x01(\x0e\x32\".holdfast.delivery.v1.EvidenceKind\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"a\n\x14ListEvidenceResponse\x12\x30\n\x08\x65vidence\x18\x01 \x03(\x0b\x32\x1e.holdfast.delivery.v1.Evidence\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#holdfast/delivery/v1/evidence.proto\x12\x14holdfast.delivery.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"holdfast/delivery/v1/package.proto\"\xd3\x03\n\x08\x45vidence\x12\x13\n\x0b\x65vidence_id\x18\x01 \x01(\t\x12\x12\n\npackage_sn\x18\x02 \x01(\t\x12\x30\n\x04kind\x18\x03 \x01(\x0e\x32\".holdfast.delivery.v1.EvidenceKind\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\x12\n\nmedia_type\x18\x05 \x01(\t\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x0e\n\x06sha256\x18\x07 \x01(\t\x12\r\n\x05width\x18\x08 \x01(\x05\x12\x0e\n\x06height\x18\t \x01(\x05\x12\x30\n\x0c\x63\x61pture_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\rcapture_place\x18\x0b \x01(\x0b\x32\x1b.holdfast.delivery.v1.Place\x12\x0c\n\x04used\x18\x0c \x01(\x08\x12\x10\n\x08uploader\x18\r \x01(\t\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x14\x63\x61pture_offset_known\x18\x0f \x01(\x08\x12-\n\nclock_skew\x18\x10 \x01(\x0b\x32\x19.google.protobuf.Duration\",\n\x05Place\x12\x10\n\x08latitude\x18\x01 \x01(\t\x12\x11\n\tlongitude\x18\x02 \x01(\t\"\xa1\x01\n\x0e\x45videnceHeader\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\".holdfast.delivery.v1.EvidenceKind\x12\x12\n\npackage_sn\x18\x02 \x01(\t\x12\x11\n\tfile_name\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x0e\n\x06sha256\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"h\n\x15UploadEvidenceRequest\x12\x36\n\x06header\x18\x01 \x01(\x0b\x32$.holdfast.delivery.v1.EvidenceHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"J\n\x16UploadEvidenceResponse\x12\x30\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x1e.holdfast.delivery.v1.Evidence\")\n\x12GetEvidenceRequest\x12\x13\n\x0b\x65vidence_id\x18\x01 \x01(\t\"G\n\x13GetEvidenceResponse\x12\x30\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x1e.holdfast.delivery.v1.Evidence\".\n\x17\x44ownloadEvidenceRequest\x12\x13\n\x0b\x65vidence_id\x18\x01 \x01(\t\")\n\x18\x44ownloadEvidenceResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\x82\x01\n\x13ListEvidenceRequest\x12\x12\n\npackage_sn\x18\x01 \x01(\t\x12\x30\n\x04kind\x18\x02 \x01(\x0e\x32\".holdfast.delivery.v1.EvidenceKind\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"a\n\x14ListEvidenceResponse\x12\x30\n\x08\x65vidence\x18\x01 \x03(\x0b\x32\x1e.holdfast.delivery.v1.Evidence\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'holdfast.delivery.v1.evidence_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVIDENCE']._serialized_start=131
-  _globals['_EVIDENCE']._serialized_end=521
-  _globals['_PLACE']._serialized_start=523
-  _globals['_PLACE']._serialized_end=567
-  _globals['_EVIDENCEHEADER']._serialized_start=570
-  _globals['_EVIDENCEHEADER']._serialized_end=731
-  _globals['_UPLOADEVIDENCEREQUEST']._serialized_start=733
-  _globals['_UPLOADEVIDENCEREQUEST']._serialized_end=837
-  _globals['_UPLOADEVIDENCERESPONSE']._serialized_start=839
-  _globals['_UPLOADEVIDENCERESPONSE']._serialized_end=913
-  _globals['_GETEVIDENCEREQUEST']._serialized_start=915
-  _globals['_GETEVIDENCEREQUEST']._serialized_end=956
-  _globals['_GETEVIDENCERESPONSE']._serialized_start=958
-  _globals['_GETEVIDENCERESPONSE']._serialized_end=1029
-  _globals['_DOWNLOADEVIDENCEREQUEST']._serialized_start=1031
-  _globals['_DOWNLOADEVIDENCEREQUEST']._serialized_end=1077
-  _globals['_DOWNLOADEVIDENCERESPONSE']._serialized_start=1079
-  _globals['_DOWNLOADEVIDENCERESPONSE']._serialized_end=1120
-  _globals['_LISTEVIDENCEREQUEST']._serialized_start=1123
-  _globals['_LISTEVIDENCEREQUEST']._serialized_end=1253
-  _globals['_LISTEVIDENCERESPONSE']._serialized_start=1255
-  _globals['_LISTEVIDENCERESPONSE']._serialized_end=1352
+  _globals['_EVIDENCE']._serialized_start=163
+  _globals['_EVIDENCE']._serialized_end=630
+  _globals['_PLACE']._serialized_start=632
+  _globals['_PLACE']._serialized_end=676
+  _globals['_EVIDENCEHEADER']._serialized_start=679
+  _globals['_EVIDENCEHEADER']._serialized_end=840
+  _globals['_UPLOADEVIDENCEREQUEST']._serialized_start=842
+  _globals['_UPLOADEVIDENCEREQUEST']._serialized_end=946
+  _globals['_UPLOADEVIDENCERESPONSE']._serialized_start=948
+  _globals['_UPLOADEVIDENCERESPONSE']._serialized_end=1022
+  _globals['_GETEVIDENCEREQUEST']._serialized_start=1024
+  _globals['_GETEVIDENCEREQUEST']._serialized_end=1065
+  _globals['_GETEVIDENCERESPONSE']._serialized_start=1067
+  _globals['_GETEVIDENCERESPONSE']._serialized_end=1138
+  _globals['_DOWNLOADEVIDENCEREQUEST']._serialized_start=1140
+  _globals['_DOWNLOADEVIDENCEREQUEST']._serialized_end=1186
+  _globals['_DOWNLOADEVIDENCERESPONSE']._serialized_start=1188
+  _globals['_DOWNLOADEVIDENCERESPONSE']._serialized_end=1229
+  _globals['_LISTEVIDENCEREQUEST']._serialized_start=1232
+  _globals['_LISTEVIDENCEREQUEST']._serialized_end=1362
+  _globals['_LISTEVIDENCERESPONSE']._serialized_start=1364
+  _globals['_LISTEVIDENCERESPONSE']._serialized_end=1461
 # @@protoc_insertion_point(module_scope)

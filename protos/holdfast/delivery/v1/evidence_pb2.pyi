@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -40,6 +41,8 @@ class Evidence(_message.Message):
     USED_FIELD_NUMBER: _builtins.int
     UPLOADER_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CAPTURE_OFFSET_KNOWN_FIELD_NUMBER: _builtins.int
+    CLOCK_SKEW_FIELD_NUMBER: _builtins.int
     evidence_id: _builtins.str
     """Made by the server."""
     package_sn: _builtins.str
@@ -62,6 +65,8 @@ class Evidence(_message.Message):
     """Whether a transition has used it. A photo proves one transition only."""
     uploader: _builtins.str
     """Who uploaded it, as role:id."""
+    capture_offset_known: _builtins.bool
+    """Whether the camera named its offset from UTC; else capture_time is only what its clock showed."""
     @_builtins.property
     def capture_time(self) -> _timestamp_pb2.Timestamp:
         """When the camera says it was taken, read as UTC where it names no offset; absent if it does not say."""
@@ -72,7 +77,13 @@ class Evidence(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was kept."""
+        """When it was received and kept."""
+
+    @_builtins.property
+    def clock_skew(self) -> _duration_pb2.Duration:
+        """How far capture_time is ahead of create_time: negative for a photo taken before it was sent, positive only by
+        a wrong clock; absent without capture_time.
+        """
 
     def __init__(
         self,
@@ -91,10 +102,12 @@ class Evidence(_message.Message):
         used: _builtins.bool = ...,
         uploader: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        capture_offset_known: _builtins.bool = ...,
+        clock_skew: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["capture_place", b"capture_place", "capture_time", b"capture_time", "create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capture_place", b"capture_place", "capture_time", b"capture_time", "clock_skew", b"clock_skew", "create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capture_place", b"capture_place", "capture_time", b"capture_time", "create_time", b"create_time", "evidence_id", b"evidence_id", "file_name", b"file_name", "height", b"height", "kind", b"kind", "media_type", b"media_type", "package_sn", b"package_sn", "sha256", b"sha256", "size_bytes", b"size_bytes", "uploader", b"uploader", "used", b"used", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capture_offset_known", b"capture_offset_known", "capture_place", b"capture_place", "capture_time", b"capture_time", "clock_skew", b"clock_skew", "create_time", b"create_time", "evidence_id", b"evidence_id", "file_name", b"file_name", "height", b"height", "kind", b"kind", "media_type", b"media_type", "package_sn", b"package_sn", "sha256", b"sha256", "size_bytes", b"size_bytes", "uploader", b"uploader", "used", b"used", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

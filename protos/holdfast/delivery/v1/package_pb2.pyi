@@ -234,6 +234,8 @@ class _VerbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verb.ValueType],
     """CompletePackage."""
     VERB_CANCEL: _Verb.ValueType  # 13
     """CancelPackage."""
+    VERB_RECONCILE: _Verb.ValueType  # 14
+    """OpsService.Reconcile: a repair of the package's records, told in the note."""
 
 class Verb(_Verb, metaclass=_VerbEnumTypeWrapper):
     """What can be done to a package. One RPC each."""
@@ -266,6 +268,8 @@ VERB_COMPLETE: Verb.ValueType  # 12
 """CompletePackage."""
 VERB_CANCEL: Verb.ValueType  # 13
 """CancelPackage."""
+VERB_RECONCILE: Verb.ValueType  # 14
+"""OpsService.Reconcile: a repair of the package's records, told in the note."""
 Global___Verb: _TypeAlias = Verb  # noqa: Y015
 
 class _EvidenceKind:

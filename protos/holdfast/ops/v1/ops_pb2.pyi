@@ -616,7 +616,9 @@ class ReconcileRequest(_message.Message):
     validate_only: _builtins.bool
     """False repairs; absent or true only says what would be repaired."""
     request_id: _builtins.str
-    """Makes a repeat of this call harmless; at most 64 ASCII characters."""
+    """A repeat of a call that ended is answered with its repairs and makes none; one that was cut short goes on. At
+    most 64 ASCII characters.
+    """
     @_builtins.property
     def checks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of checks; empty means all of the service's."""
@@ -648,9 +650,9 @@ class ReconcileResponse(_message.Message):
     REPAIR_FIELD_NUMBER: _builtins.int
     REPAIRED_FIELD_NUMBER: _builtins.int
     repair: _builtins.str
-    """What was or would be done about it."""
+    """What was or would be done about it, or why nothing is: "left to people: …", "not yet: …", "not now: …"."""
     repaired: _builtins.bool
-    """Whether it was done."""
+    """Whether it was done and recorded."""
     @_builtins.property
     def finding(self) -> Global___Finding:
         """What was found."""

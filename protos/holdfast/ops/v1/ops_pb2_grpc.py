@@ -134,8 +134,9 @@ class OpsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Reconcile(self, request, context):
-        """Repairs what CheckConsistency found and streams each repair. Changes nothing unless asked to.
-        Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, DATABASE_UNAVAILABLE.
+        """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
+        its locks. Changes nothing unless asked to. For the roles system and dispatcher.
+        Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, DATABASE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

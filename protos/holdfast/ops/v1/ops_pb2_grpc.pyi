@@ -37,8 +37,9 @@ class OpsServiceStub:
     Errors: FIELD_INVALID (an unknown check), DATABASE_UNAVAILABLE.
     """
     Reconcile: _aio.UnaryStreamMultiCallable[_ops_pb2.ReconcileRequest, _ops_pb2.ReconcileResponse]
-    """Repairs what CheckConsistency found and streams each repair. Changes nothing unless asked to.
-    Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, DATABASE_UNAVAILABLE.
+    """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
+    its locks. Changes nothing unless asked to. For the roles system and dispatcher.
+    Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, DATABASE_UNAVAILABLE.
     """
     ListOutbox: _aio.UnaryUnaryMultiCallable[_ops_pb2.ListOutboxRequest, _ops_pb2.ListOutboxResponse]
     """Lists the commands that still have to reach the other service, oldest first.
@@ -108,8 +109,9 @@ class OpsServiceServicer:
         request: _ops_pb2.ReconcileRequest,
         context: _aio.ServicerContext[_ops_pb2.ReconcileRequest, _abc.AsyncIterator[_ops_pb2.ReconcileResponse]],
     ) -> _abc.AsyncIterator[_ops_pb2.ReconcileResponse]:
-        """Repairs what CheckConsistency found and streams each repair. Changes nothing unless asked to.
-        Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, DATABASE_UNAVAILABLE.
+        """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
+        its locks. Changes nothing unless asked to. For the roles system and dispatcher.
+        Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, DATABASE_UNAVAILABLE.
         """
 
     def ListOutbox(

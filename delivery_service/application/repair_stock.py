@@ -1,0 +1,107 @@
+"""Repairs between packages and inventory. What inventory has is asked before the transaction; commands go out by the
+outbox, in their order, like those of any other change.
+"""
+
+from datetime import timedelta
+
+from delivery_service.application.check_consistency import OVERDUE, have_same_lines
+from delivery_service.application.ports import Done, Hold, Inconsistency, Inventory, Transactions, UnitOfWork
+from delivery_service.application.repairing import (
+    NothingToRepair,
+    Operator,
+    RepairByHand,
+    RepairLater,
+    tell,
+)
+from delivery_service.domain.drift import WORDS, StockRepair, stock_repair, stock_repaired
+from delivery_service.domain.package import Package
+from delivery_service.domain.reservation import StockCommand
+from delivery_service.domain.workflow import StockState
+
+_BY_HAND = (
+    "inventory has booked the goods out; where they are back, AdjustStock with the reason RETURNED says so"
+)
+
+
+async def repair_hold(
+    found: Inconsistency, by: Operator, hold: Hold | None, quiet: timedelta, uow: UnitOfWork
+) -> str:
+    """Decides anew by the package as it is under its lock."""
+    package = await uow.packages.lock(found.subject)
+    if package is None or str(package.version) != found.facts["version"]:
+        raise NothingToRepair
+    if await uow.outbox.unfinished([package.package_id]):
+        raise NothingToRepair
+    if package.update_time > uow.now - quiet:
+        # A command that was sent in that time may still be on its way.
+        raise RepairLater(f"the package changed within the last {quiet.total_seconds():.0f} s")
+    repair = stock_repair(package, hold.state if hold else None, same_lines=have_same_lines(package, hold))
+    if repair is StockRepair.FINE:
+        raise NothingToRepair
+    if repair is StockRepair.BY_HAND:
+        raise RepairByHand(_BY_HAND)
+    await _apply(package, repair, by, uow)
+    return WORDS[repair]
+
+
+async def repair_command(found: Inconsistency, by: Operator, hold: Hold | None, uow: UnitOfWork) -> str:
+    """A command that is stuck is sent again; a refused commit by holding the goods again under the next attempt."""
+    entry_id = int(found.facts["entry_id"])
+    package = await uow.packages.lock(found.subject)
+    stuck = await uow.outbox.lock_stuck(entry_id, OVERDUE)
+    if stuck is None:
+        raise NothingToRepair
+    if package is None:
+        raise RepairByHand("the package is gone")
+    ours = stuck.reservation_id == package.reservation_id
+    if stuck.parked and stuck.command is StockCommand.RELEASE and hold and hold.state == "COMMITTED":
+        raise RepairByHand(_BY_HAND)
+    if not (stuck.parked and stuck.command is StockCommand.COMMIT):
+        await uow.outbox.put_back(entry_id)
+        what = f"{stuck.command} is sent again"
+        await tell(package, what, by, uow)
+        return what
+    await uow.outbox.close(entry_id)
+    if not ours or package.stock_state is not StockState.COMMIT_PENDING:
+        what = "the commit of an earlier attempt is closed"
+        await tell(package, what, by, uow)
+        return what
+    repair = stock_repair(package, hold.state if hold else None, same_lines=have_same_lines(package, hold))
+    if repair is StockRepair.BY_HAND:
+        raise RepairByHand(_BY_HAND)
+    await _apply(package, repair, by, uow)
+    return WORDS[repair]
+
+
+async def release_orphan(
+    found: Inconsistency,
+    hold: Hold | None,
+    quiet: timedelta,
+    by: Operator,
+    inventory: Inventory,
+    transactions: Transactions,
+    *,
+    validate_only: bool,
+) -> str:
+    """Looks once more whether no package bears the id, and releases what inventory holds under it."""
+
+    async def wanted(uow: UnitOfWork) -> bool:
+        if hold is not None and hold.create_time is not None and hold.create_time > uow.now - quiet:
+            raise RepairLater(f"the hold was made within the last {quiet.total_seconds():.0f} s")
+        return bool(await uow.packages.with_reservations([found.subject]))
+
+    if hold is None or hold.state != "HELD" or await transactions.read(wanted):
+        raise NothingToRepair
+    if not validate_only:
+        answer = await inventory.release(found.subject, by.trace)
+        if not isinstance(answer, Done):
+            raise RepairLater(f"inventory did not release it: {answer}")
+    return "the hold is released"
+
+
+async def _apply(package: Package, repair: StockRepair, by: Operator, uow: UnitOfWork) -> None:
+    changed, commands = stock_repaired(package, repair, uow.now)
+    await uow.packages.save(changed)
+    for at, command in commands:
+        await uow.outbox.add(at, command, by.trace)
+    await tell(changed, WORDS[repair], by, uow)

@@ -1,0 +1,154 @@
+"""What to do where two records of a package disagree. Pure decisions; what people must look at says so."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from enum import Enum, auto
+
+from delivery_service.domain.package import Package
+from delivery_service.domain.package_event import PackageEvent
+from delivery_service.domain.reservation import StockCommand
+from delivery_service.domain.settlement import requested
+from delivery_service.domain.transitions import concerning
+from delivery_service.domain.workflow import PackageState, StockState
+
+MOST_LOST_EVENTS = 500
+ON_SHELF = (PackageState.PENDING, PackageState.PREPARED)
+
+
+class StockRepair(Enum):
+    """What brings a package and its hold together again."""
+
+    FINE = auto()
+    ASK_AGAIN = auto()
+    """Ask for the present hold once more."""
+    ASK_ANEW = auto()
+    """The hold is gone: ask under the next attempt."""
+    EXCHANGE = auto()
+    """It holds something else: release it, ask under the next attempt."""
+    COMMIT = auto()
+    RESERVE_AND_COMMIT = auto()
+    """The goods are gone from the shelf and nothing was booked: do so under the next attempt."""
+    EXCHANGE_AND_COMMIT = auto()
+    RELEASE = auto()
+    CLOSE = auto()
+    """A rejected package holds stock after all: release it and stay rejected."""
+    BY_HAND = auto()
+    """Goods were booked out that should not be; only people know where they are."""
+
+
+WORDS = {
+    StockRepair.ASK_AGAIN: "inventory is asked for the hold again",
+    StockRepair.ASK_ANEW: "inventory is asked for a new hold",
+    StockRepair.EXCHANGE: "the hold is released, inventory is asked for a new one",
+    StockRepair.COMMIT: "inventory is told to commit the hold",
+    StockRepair.RESERVE_AND_COMMIT: "the goods are held and committed under a new id",
+    StockRepair.EXCHANGE_AND_COMMIT: "the hold is released, the goods are held and committed under a new id",
+    StockRepair.RELEASE: "inventory is told to release the hold",
+    StockRepair.CLOSE: "inventory is told to release the hold",
+}
+
+_GONE = (None, "RELEASED", "EXPIRED")
+
+
+def stock_repair(package: Package, hold: str | None, *, same_lines: bool) -> StockRepair:
+    """Compares a package of which no command is under way with its hold's state in inventory, None for none."""
+    if package.holds_nothing:
+        return StockRepair.FINE
+    if package.state is PackageState.CANCELLED:
+        return _of_cancelled(package.stock_state, hold)
+    if package.state in ON_SHELF:
+        return _on_shelf(package.stock_state, hold, same_lines)
+    return _off_shelf(package.stock_state, hold, same_lines)
+
+
+def _on_shelf(stock: StockState, hold: str | None, same_lines: bool) -> StockRepair:
+    if stock is StockState.REJECTED:
+        return StockRepair.FINE if hold in _GONE else _closed(hold)
+    if hold == "COMMITTED":
+        return StockRepair.BY_HAND
+    if hold == "HELD":
+        if not same_lines:
+            return StockRepair.EXCHANGE
+        return StockRepair.FINE if stock is StockState.HELD else StockRepair.ASK_AGAIN
+    if stock is StockState.REQUESTED and hold is None:
+        return StockRepair.ASK_AGAIN
+    return StockRepair.ASK_ANEW
+
+
+def _off_shelf(stock: StockState, hold: str | None, same_lines: bool) -> StockRepair:
+    if hold in _GONE:
+        return StockRepair.RESERVE_AND_COMMIT
+    if same_lines:
+        settled = hold == "COMMITTED" and stock is StockState.COMMITTED
+        return StockRepair.FINE if settled else StockRepair.COMMIT
+    return StockRepair.BY_HAND if hold == "COMMITTED" else StockRepair.EXCHANGE_AND_COMMIT
+
+
+def _of_cancelled(stock: StockState, hold: str | None) -> StockRepair:
+    if hold == "COMMITTED":
+        return StockRepair.BY_HAND
+    if stock is StockState.REJECTED:
+        return StockRepair.FINE if hold in _GONE else _closed(hold)
+    if stock is StockState.RELEASED and hold in ("RELEASED", "EXPIRED"):
+        return StockRepair.FINE
+    return StockRepair.RELEASE
+
+
+def _closed(hold: str | None) -> StockRepair:
+    return StockRepair.BY_HAND if hold == "COMMITTED" else StockRepair.CLOSE
+
+
+def stock_repaired(
+    package: Package, repair: StockRepair, now: datetime
+) -> tuple[Package, list[tuple[Package, StockCommand]]]:
+    """The package under the repair, and the commands that go out for it, in their order."""
+    if repair in (StockRepair.COMMIT, StockRepair.RELEASE):
+        pending = {
+            StockRepair.COMMIT: (StockState.COMMIT_PENDING, StockCommand.COMMIT),
+            StockRepair.RELEASE: (StockState.RELEASE_PENDING, StockCommand.RELEASE),
+        }
+        stock_state, command = pending[repair]
+        changed = _changed(package, now, stock_state)
+        return changed, [(changed, command)]
+    if repair is StockRepair.CLOSE:
+        changed = _changed(package, now, package.stock_state)
+        return changed, [(changed, StockCommand.RELEASE)]
+    if repair is StockRepair.ASK_AGAIN:
+        changed = replace(_changed(package, now, StockState.REQUESTED), rejection_reason=None, shortages=())
+        return changed, [(changed, StockCommand.RESERVE)]
+    changed = requested(package, now)
+    first = []
+    if repair in (StockRepair.EXCHANGE, StockRepair.EXCHANGE_AND_COMMIT):
+        first = [(package, StockCommand.RELEASE)]
+    if repair in (StockRepair.ASK_ANEW, StockRepair.EXCHANGE):
+        return changed, [*first, (changed, StockCommand.RESERVE)]
+    changed = replace(changed, stock_state=StockState.COMMIT_PENDING)
+    return changed, [*first, (changed, StockCommand.RESERVE), (changed, StockCommand.COMMIT)]
+
+
+def _changed(package: Package, now: datetime, stock_state: StockState) -> Package:
+    return replace(package, stock_state=stock_state, version=package.version + 1, update_time=now)
+
+
+def leads_to(package: Package, source: PackageState, target: PackageState) -> bool:
+    """Whether the package's own way leads, by any number of steps, from one state to the other."""
+    reached, found = {source}, {source}
+    while found:
+        rows = [row for row in concerning(package) if row.target and found & row.sources]
+        found = {row.target for row in rows if row.target} - reached
+        reached |= found
+    return target in reached
+
+
+def lost_events(events: Sequence[PackageEvent]) -> list[tuple[int, PackageState | None, PackageState]]:
+    """(sequence, from, to) for each number that is missing before the last event."""
+    lost: list[tuple[int, PackageState | None, PackageState]] = []
+    sequence, state = 1, None
+    for event in events:
+        after = event.from_state or event.to_state
+        while sequence < event.sequence and len(lost) <= MOST_LOST_EVENTS:
+            lost.append((sequence, state, after))
+            sequence, state = sequence + 1, after
+        sequence, state = event.sequence + 1, event.to_state
+    return lost

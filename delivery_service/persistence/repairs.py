@@ -1,0 +1,129 @@
+"""The record of repairs, and the writes that only a repair needs; the package's row is locked by whoever writes."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from delivery_service.application.ports import Drift, Inconsistency, RepairRecord
+from delivery_service.domain.package import Package
+from delivery_service.persistence.tables import evidence, package_orders, packages
+from delivery_service.persistence.tables import repairs as table
+from servicekit.conflicts import duplicate_key
+
+MOST_ORDER_ID = 2**64
+
+
+class SqlRepairs:
+    """Repairs over one connection."""
+
+    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    async def add(self, record: RepairRecord) -> None:
+        """One row a repair."""
+        found = record.found
+        await self._connection.execute(
+            insert(table).values(
+                caller=record.caller,
+                request_id=record.request_id,
+                check_name=record.check,
+                subject=found.subject,
+                description=found.description[:500],
+                facts=json.dumps({"drift": found.drift, **found.facts}),
+                repair=record.repair[:500],
+                trace=record.trace,
+                create_time=self._now,
+            )
+        )
+
+    async def list_repairs(
+        self, caller: str, request_id: str, after: int, size: int
+    ) -> list[tuple[int, RepairRecord]]:
+        """By keyset on the index of requests."""
+        columns = table.c
+        rows = await self._connection.execute(
+            select(table)
+            .where(columns.caller == caller, columns.request_id == request_id, columns.repair_id > after)
+            .order_by(columns.repair_id)
+            .limit(size)
+        )
+        made = []
+        for row in rows:
+            facts = json.loads(row.facts)
+            found = Inconsistency(Drift(facts.pop("drift")), row.subject, row.description, facts)
+            record = RepairRecord(row.caller, row.request_id, row.check_name, found, row.repair, row.trace)
+            made.append((row.repair_id, record))
+        return made
+
+    async def listed_orders(self, package_sn: str) -> tuple[str, tuple[int, ...]]:
+        """The old application wrote blanks, doubles and words too; what is no order id is passed over."""
+        statement = select(packages.c.order_ids).where(packages.c.prepare_sn == package_sn)
+        listed = (await self._connection.execute(statement)).scalar_one_or_none() or ""
+        parts = (part.strip() for part in listed.split(","))
+        ids = {int(part) for part in parts if part.isascii() and part.isdigit() and int(part) < MOST_ORDER_ID}
+        return listed, tuple(sorted(ids))
+
+    async def list_orders_as(self, package: Package) -> None:
+        """As a new package has it."""
+        listed = ",".join(map(str, package.order_ids))
+        await self._connection.execute(
+            update(packages).where(packages.c.id == package.package_id).values(order_ids=listed)
+        )
+
+    async def map_order(self, package_id: int, order_id: int) -> None:
+        """The leg is taken afterwards, where it is free."""
+        await self._connection.execute(
+            insert(package_orders).values(prepare_goods_id=package_id, order_id=order_id, active_leg=None)
+        )
+
+    async def legs(self, package_id: int) -> Mapping[int, int | None]:
+        """By the primary key."""
+        columns = package_orders.c
+        rows = await self._connection.execute(
+            select(columns.order_id, columns.active_leg)
+            .where(columns.prepare_goods_id == package_id)
+            .order_by(columns.order_id)
+        )
+        return {row.order_id: row.active_leg for row in rows}
+
+    async def free_legs(self, package_id: int) -> None:
+        """All of them."""
+        await self._connection.execute(
+            update(package_orders)
+            .where(package_orders.c.prepare_goods_id == package_id)
+            .values(active_leg=None)
+        )
+
+    async def take_leg(self, package_id: int, order_id: int, leg: int) -> bool:
+        """The unique key on order and leg decides."""
+        columns = package_orders.c
+        statement = update(package_orders).where(
+            columns.prepare_goods_id == package_id, columns.order_id == order_id
+        )
+        try:
+            await self._connection.execute(statement.values(active_leg=leg))
+        except IntegrityError as error:
+            if duplicate_key(error) is None:
+                raise
+            return False
+        return True
+
+    async def mark_used(self, evidence_id: str, sequence: int) -> bool:
+        """The unique key on the used digest decides; a mark that is there already stays."""
+        statement = update(evidence).where(
+            evidence.c.evidence_id == evidence_id, evidence.c.used_sha256.is_(None)
+        )
+        try:
+            result = await self._connection.execute(
+                statement.values(used_sha256=evidence.c.sha256, used_sequence=sequence)
+            )
+        except IntegrityError as error:
+            if duplicate_key(error) is None:
+                raise
+            return False
+        return result.rowcount == 1

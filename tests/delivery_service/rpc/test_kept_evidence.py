@@ -1,0 +1,192 @@
+"""Photos that are kept: found damaged where they are, mended, used once, swept once nothing needs them."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+from holdfast.delivery.v1 import evidence_pb2 as pb
+from holdfast.delivery.v1 import package_pb2
+from sqlalchemy import text
+
+from delivery_service.application.sweep_evidence import FOLDERS, sweep_strays, sweep_unused
+from delivery_service.domain.evidence import photo_name, shared_name
+from delivery_service.gateways.photo_store import FsspecPhotoStore
+from delivery_service.persistence.unit_of_work import SqlUnitOfWork
+from servicekit.transactions import Transactions
+from tests.delivery_service.client import MERCHANT, Delivery, refused
+from tests.delivery_service.conftest import Running
+from tests.delivery_service.rpc.test_evidence import picture
+
+DAY = 86_400
+
+
+def files(folder: Path) -> set[str]:
+    """Every file, by its name in the store."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def grown_old(file: Path, days: float = 1.1) -> None:
+    """As if it had been written so long ago."""
+    then = time.time() - days * DAY
+    os.utime(file, (then, then))
+
+
+@pytest.mark.parametrize("damage", ["flipped", "gone"])
+async def test_damaged_bytes_are_found_when_they_are_sent(
+    delivery: Delivery, running: Running, damage: str
+) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    evidence = await delivery.upload(package.package_sn, "PREPARATION")
+    file = running.photos / photo_name(evidence.sha256, evidence.evidence_id)
+    if damage == "gone":
+        file.unlink()
+    else:
+        content = bytearray(file.read_bytes())
+        content[100] ^= 1
+        file.write_bytes(content)
+
+    refusal = await refused(delivery.download(evidence.evidence_id))
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.DATA_LOSS, "EVIDENCE_DAMAGED")
+
+
+async def test_the_same_photo_again_mends_a_damaged_one_and_leaves_no_second_copy(
+    delivery: Delivery, running: Running
+) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    content = picture()
+    evidence = await delivery.upload(package.package_sn, "PREPARATION", content)
+    before = files(running.photos)
+    (running.photos / photo_name(evidence.sha256, evidence.evidence_id)).write_bytes(b"damaged")
+
+    again = await delivery.upload(package.package_sn, "PREPARATION", content)
+
+    assert again == evidence
+    assert await delivery.download(evidence.evidence_id) == content
+    assert files(running.photos) == before
+
+
+async def test_a_photo_that_an_earlier_build_kept_is_found(delivery: Delivery, running: Running) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    content = picture()
+    evidence = await delivery.upload(package.package_sn, "PREPARATION", content)
+    kept = running.photos / photo_name(evidence.sha256, evidence.evidence_id)
+    kept.rename(running.photos / shared_name(evidence.sha256))
+    grown_old(running.photos / shared_name(evidence.sha256))
+
+    await sweep_strays(transactions(running), store(running), evidence.sha256[:2])
+
+    assert await delivery.download(evidence.evidence_id) == content
+
+
+async def test_one_photo_proves_one_of_many_transitions_at_once(delivery: Delivery) -> None:
+    content = picture()
+    moves = []
+    for _ in range(6):
+        package = await delivery.create("DRIVER_TO_USER")
+        photo = await delivery.upload(package.package_sn, "PREPARATION", content)
+        moves.append((package.package_sn, photo.evidence_id))
+    begun = time.monotonic()
+
+    async def prepare(package_sn: str, evidence_id: str) -> str:
+        try:
+            await delivery.move("PreparePackage", package_sn, by=MERCHANT, evidence_ids=[evidence_id])
+        except grpc.aio.AioRpcError as error:
+            return error.details() or ""
+        return "OK"
+
+    answers = await asyncio.gather(*(prepare(*move) for move in moves))
+
+    assert time.monotonic() - begun < 9
+    assert sorted(answer[:29] for answer in answers) == ["OK"] + ["a photo proves one transition"] * 5
+
+
+async def test_an_upload_that_is_broken_off_leaves_nothing(delivery: Delivery, running: Running) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    await delivery.quiet()
+    before, rows = files(running.photos), await delivery.everything()
+
+    async def halves() -> AsyncIterator[pb.UploadEvidenceRequest]:
+        header = pb.EvidenceHeader(package_sn=package.package_sn, kind=package_pb2.EVIDENCE_KIND_PREPARATION)
+        yield pb.UploadEvidenceRequest(header=header)
+        yield pb.UploadEvidenceRequest(chunk=picture()[:400])
+        await asyncio.sleep(60)
+
+    call = delivery.stub.UploadEvidence(halves(), timeout=30)
+    await asyncio.sleep(0.3)
+    call.cancel()
+    await asyncio.sleep(0.3)
+
+    assert files(running.photos) == before
+    assert await delivery.everything() == rows
+
+
+async def test_an_upload_that_is_refused_after_its_bytes_were_written_leaves_none(
+    delivery: Delivery, running: Running
+) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    await delivery.upload(package.package_sn, "PREPARATION", request_id="u1")
+    before = files(running.photos)
+
+    refusal = await refused(delivery.upload(package.package_sn, "PREPARATION", request_id="u1"))
+
+    assert refusal.reason == "REQUEST_ID_REUSED"
+    assert files(running.photos) == before
+
+
+async def test_only_old_bytes_without_a_record_are_swept(delivery: Delivery, running: Running) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    evidence = await delivery.upload(package.package_sn, "PREPARATION")
+    kept = photo_name(evidence.sha256, evidence.evidence_id)
+    digest = "ab" * 32
+    strays = {photo_name(digest, "old"): True, photo_name(digest, "young"): False, "ab/.new-old": True}
+    strays |= {"ab/.new-young": False, shared_name(digest): True, "ab/somebody-elses.txt": False}
+    for name in strays:
+        (running.photos / name).parent.mkdir(exist_ok=True)
+        (running.photos / name).write_bytes(b"x")
+        if "young" not in name:
+            grown_old(running.photos / name)
+    grown_old(running.photos / kept)
+
+    for folder in FOLDERS:
+        await sweep_strays(transactions(running), store(running), folder)
+
+    left = files(running.photos)
+    assert {name for name in strays if name not in left} == {name for name, swept in strays.items() if swept}
+    assert kept in left
+
+
+async def test_photos_that_prove_nothing_are_swept_when_they_are_old(
+    delivery: Delivery, running: Running
+) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    used, unused, young = [await delivery.upload(package.package_sn, "PREPARATION") for _ in range(3)]
+    await delivery.move("PreparePackage", package.package_sn, by=MERCHANT, evidence_ids=[used.evidence_id])
+    async with running.engine.begin() as connection:
+        old = text("UPDATE evidence SET create_time = NOW(6) - INTERVAL 50 DAY WHERE evidence_id <> :young")
+        await connection.execute(old, {"young": young.evidence_id})
+
+    swept = await sweep_unused(transactions(running), store(running), timedelta(days=45))
+
+    assert swept == 1
+    left = files(running.photos)
+    assert photo_name(unused.sha256, unused.evidence_id) not in left
+    for kept in (used, young):
+        assert photo_name(kept.sha256, kept.evidence_id) in left
+        await delivery.download(kept.evidence_id)
+    assert (await refused(delivery.download(unused.evidence_id))).reason == "EVIDENCE_NOT_FOUND"
+
+
+def store(running: Running) -> FsspecPhotoStore:
+    """The server's photos, as another replica opens them."""
+    return FsspecPhotoStore(str(running.photos))
+
+
+def transactions(running: Running) -> Transactions[SqlUnitOfWork]:
+    """Another replica's way to the database."""
+    return Transactions(running.engine, SqlUnitOfWork)

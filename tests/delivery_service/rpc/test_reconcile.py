@@ -1,0 +1,170 @@
+"""Reconcile: who may, what it tells, what it leaves alone, and how it goes along with live traffic."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from holdfast.delivery.v1 import package_pb2 as pb
+from holdfast.ops.v1 import ops_pb2
+
+from delivery_service.application.ports import Hold
+from tests.delivery_service.client import DISPATCHER, MERCHANT, Delivery, Metadata, refused
+from tests.delivery_service.rpc.reconciling import LONG_AGO, execute, reconcile
+
+
+@pytest.mark.parametrize("by", [MERCHANT, ()], ids=["merchant", "nobody"])
+async def test_only_operators_reconcile(delivery: Delivery, by: Metadata) -> None:
+    async def call() -> None:
+        await reconcile(delivery, by=by)
+
+    refusal = await delivery.refused(call())
+
+    assert refusal.reason == "CALLER_NOT_ALLOWED"
+
+
+async def test_a_repair_is_told_with_who_asked_for_it(delivery: Delivery) -> None:
+    package = await delivery.create("DRIVER_TO_USER", package_sn="PG1")
+    await execute(delivery, "UPDATE tigu_prepare_goods SET order_ids = '1,2'")
+
+    (answer,) = await reconcile(delivery, "mapping", by=DISPATCHER, validate_only=False)
+
+    assert answer.repaired
+    reply = await delivery.stub.ListPackageEvents(pb.ListPackageEventsRequest(package_sn="PG1"), timeout=10)
+    event = reply.events[-1]
+    assert (pb.Verb.Name(event.verb), event.actor_id, event.note) == (
+        "VERB_RECONCILE",
+        "control",
+        "order_ids was '1,2' and is written from the mapping",
+    )
+    assert event.from_state == event.to_state == package.state
+
+
+async def test_a_request_that_is_repeated_answers_its_repairs_and_makes_none(delivery: Delivery) -> None:
+    await delivery.create("DRIVER_TO_USER", package_sn="PG1")
+    damage = "UPDATE tigu_prepare_goods SET order_ids = '1,2'"
+    await execute(delivery, damage)
+    first = await reconcile(delivery, "mapping", validate_only=False, request_id="r1")
+    await execute(delivery, damage)
+
+    again = await reconcile(delivery, "mapping", validate_only=False, request_id="r1")
+
+    assert again == first
+    assert await delivery.findings("mapping") == ["PG1: mapping and order_ids differ"]
+
+    async def other() -> None:
+        await reconcile(delivery, "events", validate_only=False, request_id="r1")
+
+    assert (await refused(other())).reason == "REQUEST_ID_REUSED"
+    assert len(await reconcile(delivery, "mapping", validate_only=False, request_id="r2")) == 1
+
+
+async def test_a_hold_that_changed_a_moment_ago_is_left_for_later(delivery: Delivery) -> None:
+    package = await delivery.create("DRIVER_TO_USER", package_sn="PG1")
+    del delivery.inventory.known[package.reservation_id]
+
+    (answer,) = await reconcile(delivery, "reservations", validate_only=False)
+
+    assert (answer.repaired, answer.repair) == (False, "not yet: the package changed within the last 33 s")
+    assert await delivery.get("PG1") == package
+
+
+@pytest.mark.parametrize("state", ["HELD", "RELEASED"])
+async def test_goods_that_were_booked_out_too_early_are_left_to_people(
+    delivery: Delivery, state: str
+) -> None:
+    package = await delivery.create("MERCHANT_TO_USER", package_sn="PG1")
+    if state == "RELEASED":
+        await delivery.move("CancelPackage", "PG1", by=MERCHANT, reason="no")
+    await delivery.stock_state("PG1", state)
+    delivery.inventory.known[package.reservation_id] = Hold("PG1:1", "COMMITTED", {"A": 2})
+    await execute(delivery, LONG_AGO)
+    before = await delivery.everything()
+
+    (answer,) = await reconcile(delivery, "reservations", validate_only=False)
+
+    assert not answer.repaired
+    assert answer.repair.startswith("left to people: inventory has booked")
+    assert await delivery.everything() == before
+
+
+async def test_without_inventory_only_what_needs_none_is_repaired(delivery: Delivery) -> None:
+    await delivery.create("DRIVER_TO_USER", package_sn="PG1")
+    await execute(delivery, "UPDATE tigu_prepare_goods SET order_ids = '1,2'")
+    delivery.inventory.down = True
+
+    answers = await reconcile(delivery, validate_only=False)
+
+    assert [(answer.finding.subject, answer.repaired) for answer in answers] == [
+        ("PG1", True),
+        ("inventory", False),
+    ]
+
+
+async def test_stock_that_is_short_leaves_a_refused_commit_named_until_there_is_room(
+    delivery: Delivery,
+) -> None:
+    package = await delivery.create("MERCHANT_TO_USER", package_sn="PG1")
+    delivery.inventory.known[package.reservation_id] = Hold("PG1:1", "RELEASED", {"A": 2})
+    await delivery.drive(await delivery.get("PG1"), until="DeliverPackage")
+    await delivery.quiet()
+    delivery.inventory.stock["A"] = 1
+    assert await delivery.findings("outbox") == ["PG1: COMMIT was refused by inventory and is parked"]
+
+    await reconcile(delivery, validate_only=False)
+    await delivery.quiet()
+    assert await delivery.findings("outbox") == ["PG1: COMMIT was refused by inventory and is parked"]
+    delivery.inventory.stock["A"] = 7
+    await reconcile(delivery, validate_only=False)
+
+    await delivery.stock_state("PG1", "COMMITTED")
+    assert delivery.inventory.stock["A"] == 5
+    assert await delivery.findings() == []
+
+
+async def test_repairs_in_the_midst_of_live_traffic_touch_nothing_that_moves(delivery: Delivery) -> None:
+    delivery.inventory.stock["A"] = 1_000
+    delivery.inventory.before_answer = lambda: asyncio.sleep(0.02)
+    ended = asyncio.Event()
+
+    async def repair() -> AsyncIterator[ops_pb2.ReconcileResponse]:
+        while not ended.is_set():
+            for answer in await reconcile(delivery, validate_only=False):
+                yield answer
+
+    async def journey(number: int) -> str:
+        package = await delivery.create("MERCHANT_TO_USER")
+        if number % 3 == 0:
+            await delivery.move("CancelPackage", package.package_sn, by=MERCHANT, reason="no")
+        else:
+            await delivery.drive(package)
+        return str(package.package_sn)
+
+    async def traffic() -> list[str]:
+        try:
+            return list(await asyncio.gather(*(journey(number) for number in range(30))))
+        finally:
+            ended.set()
+
+    async def repaired() -> list[ops_pb2.ReconcileResponse]:
+        return [answer async for answer in repair()]
+
+    sns, one, other = await asyncio.gather(traffic(), repaired(), repaired())
+
+    assert [answer for answer in (*one, *other) if answer.repaired] == []
+    await delivery.quiet()
+    assert await delivery.findings() == []
+    for package_sn in sns:
+        assert "RECONCILE" not in await delivery.events(package_sn)
+    assert delivery.inventory.stock["A"] == 1_000 - 20 * 2
+
+
+async def test_two_that_repair_the_same_at_once_repair_it_once(delivery: Delivery) -> None:
+    for number in range(1, 11):
+        await delivery.create("DRIVER_TO_USER", package_sn=f"PG{number}")
+    await execute(delivery, "UPDATE tigu_prepare_goods SET order_ids = '1,2', prepare_status = 0")
+
+    both = await asyncio.gather(*(reconcile(delivery, validate_only=False) for _ in range(4)))
+
+    made = [answer.finding.subject for answers in both for answer in answers if answer.repaired]
+    assert len(made) == 20
+    assert await delivery.findings() == []
