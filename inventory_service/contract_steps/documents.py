@@ -25,14 +25,15 @@ async def stocks_without_their_documents(
     convert = cast(Conversion, load_python_file(Schema("inventory").location, "legacy_documents.py"))
     adopted = (await connection.execute(_ADOPTED)).scalar()
     zone = ZoneInfo((await connection.execute(_ZONE)).scalar_one() if adopted else "UTC")
-    select = (
-        "SELECT s.id, l.listed_on_platforms::text AS listings, l.status_history::text AS history,"  # noqa: S608
+    # A cursor of its own: the driver's stays open until the transaction ends, and keeps the table from being dropped.
+    declare = (
+        "DECLARE documents NO SCROLL CURSOR FOR SELECT s.id, l.listed_on_platforms::text AS listings,"  # noqa: S608
+        " l.status_history::text AS history,"
         " s.listed_on_platforms::text AS listings_now, s.status_history::text AS history_now"
         f" FROM inventory.{table} l JOIN inventory.stock s ON s.id = l.stock_id"
         " WHERE l.listed_on_platforms IS NOT NULL OR l.status_history IS NOT NULL"
     )
-    # A cursor of its own: the driver's stays open until the transaction ends, and keeps the table from being dropped.
-    await connection.execute(text(f"DECLARE documents NO SCROLL CURSOR FOR {select}"))
+    await connection.execute(text(declare))
     first: list[str] = []
     count = 0
     while rows := (await connection.execute(_NEXT)).all():
