@@ -6,7 +6,7 @@ import grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.application.await_settlement import Settlements
-from delivery_service.application.ports import Inventory
+from delivery_service.application.stock_ports import Inventory
 from delivery_service.gateways.inventory import CALL_SECONDS, InventoryGateway, open_channel
 from delivery_service.gateways.photo_reader import PillowPhotoReader
 from delivery_service.gateways.photo_store import FsspecPhotoStore

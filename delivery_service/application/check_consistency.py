@@ -4,16 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 
-from delivery_service.application.ports import (
-    Drift,
-    Hold,
-    Inconsistency,
-    Inventory,
-    InventoryUnreachable,
-    Looked,
-    Transactions,
-    UnitOfWork,
-)
+from delivery_service.application.consistency_ports import Drift, Inconsistency, Looked
+from delivery_service.application.ports import Transactions, UnitOfWork
+from delivery_service.application.stock_ports import Hold, Inventory, InventoryUnreachable
 from delivery_service.domain.drift import StockRepair, stock_repair
 from delivery_service.domain.package import Package
 

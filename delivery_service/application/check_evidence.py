@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from delivery_service.application.ports import Drift, Inconsistency, PhotoStore, Transactions, UnitOfWork
+from delivery_service.application.consistency_ports import Drift, Inconsistency
+from delivery_service.application.photo_ports import PhotoStore
+from delivery_service.application.ports import Transactions, UnitOfWork
 from delivery_service.application.read_photo import is_sound
 from delivery_service.application.sweep_evidence import FOLDERS, strays_of
 from delivery_service.domain.errors import StorageUnavailable

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from delivery_service.application.ports import PhotoReader, PhotoStore, UnitOfWork
+from delivery_service.application.photo_ports import PhotoReader, PhotoStore
+from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.read_photo import is_sound
 from delivery_service.domain.errors import PackageNotFound
 from delivery_service.domain.evidence import Evidence, Photo, photo_name

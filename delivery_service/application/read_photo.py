@@ -2,7 +2,7 @@
 
 import hashlib
 
-from delivery_service.application.ports import PhotoStore
+from delivery_service.application.photo_ports import PhotoStore
 from delivery_service.domain.errors import EvidenceDamaged
 from delivery_service.domain.evidence import Evidence, photo_name, shared_name
 

@@ -8,16 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 
-from delivery_service.application.ports import (
-    Drift,
-    Inconsistency,
-    Inventory,
-    InventoryUnreachable,
-    PhotoStore,
-    RepairRecord,
-    Transactions,
-    UnitOfWork,
-)
+from delivery_service.application.consistency_ports import Drift, Inconsistency, RepairRecord
+from delivery_service.application.photo_ports import PhotoStore
+from delivery_service.application.ports import Transactions, UnitOfWork
 from delivery_service.application.repair_evidence import (
     find_copy,
     remove_stray,
@@ -32,6 +25,7 @@ from delivery_service.application.repair_package import (
 )
 from delivery_service.application.repair_stock import release_orphan, repair_command, repair_hold
 from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, RepairLater
+from delivery_service.application.stock_ports import Inventory, InventoryUnreachable
 from delivery_service.domain.errors import StorageFull, StorageUnavailable
 
 T = TypeVar("T")

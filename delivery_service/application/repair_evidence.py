@@ -1,6 +1,8 @@
 """Repairs between the records of photos, their bytes, and the events that they prove."""
 
-from delivery_service.application.ports import Inconsistency, PhotoStore, Transactions, UnitOfWork
+from delivery_service.application.consistency_ports import Inconsistency
+from delivery_service.application.photo_ports import PhotoStore
+from delivery_service.application.ports import Transactions, UnitOfWork
 from delivery_service.application.read_photo import is_sound, sound_bytes
 from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, tell
 from delivery_service.application.sweep_evidence import is_stray

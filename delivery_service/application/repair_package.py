@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from delivery_service.application.ports import Inconsistency, UnitOfWork
+from delivery_service.application.consistency_ports import Inconsistency
+from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.projections import project_orders
 from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, tell
 from delivery_service.domain.drift import MOST_LOST_EVENTS, ON_SHELF, leads_to, lost_events

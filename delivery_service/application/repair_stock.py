@@ -5,7 +5,8 @@ outbox, in their order, like those of any other change.
 from datetime import timedelta
 
 from delivery_service.application.check_consistency import OVERDUE, have_same_lines
-from delivery_service.application.ports import Done, Hold, Inconsistency, Inventory, Transactions, UnitOfWork
+from delivery_service.application.consistency_ports import Inconsistency
+from delivery_service.application.ports import Transactions, UnitOfWork
 from delivery_service.application.repairing import (
     NothingToRepair,
     Operator,
@@ -13,6 +14,7 @@ from delivery_service.application.repairing import (
     RepairLater,
     tell,
 )
+from delivery_service.application.stock_ports import Done, Hold, Inventory
 from delivery_service.domain.drift import WORDS, StockRepair, stock_repair, stock_repaired
 from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import StockCommand

@@ -9,16 +9,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 
-from delivery_service.application.ports import (
-    Answer,
-    Done,
-    Inventory,
-    Refused,
-    Task,
-    Transactions,
-    TryLater,
-    UnitOfWork,
-)
+from delivery_service.application.ports import Transactions, UnitOfWork
+from delivery_service.application.stock_ports import Answer, Done, Inventory, Refused, Task, TryLater
 from delivery_service.domain.reservation import StockCommand
 from delivery_service.domain.settlement import rejected, settled
 from servicekit.crash_points import crash_point

@@ -7,7 +7,8 @@ are therefore those of an upload that never came to its end, and nobody is about
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from delivery_service.application.ports import KeptPhoto, PhotoStore, Transactions, UnitOfWork
+from delivery_service.application.photo_ports import KeptPhoto, PhotoStore
+from delivery_service.application.ports import Transactions, UnitOfWork
 from delivery_service.domain.evidence import parsed_name
 
 STRAY_AGE = timedelta(days=1)

@@ -9,7 +9,7 @@ import grpc
 from holdfast.inventory.v1 import inventory_pb2_grpc
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
-from delivery_service.application.ports import (
+from delivery_service.application.stock_ports import (
     Answer,
     Done,
     Hold,

@@ -6,7 +6,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 from holdfast.inventory.v1 import reservation_pb2
 
-from delivery_service.application.ports import Refused
+from delivery_service.application.stock_ports import Refused
 from delivery_service.domain.reservation import Shortage
 
 

@@ -12,7 +12,7 @@ import structlog
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from delivery_service.application.ports import KeptPhoto
+from delivery_service.application.photo_ports import KeptPhoto
 from delivery_service.domain.errors import StorageFull, StorageUnavailable
 from delivery_service.gateways.durable_file import write_durably
 

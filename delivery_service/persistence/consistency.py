@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from delivery_service.application.ports import Drift, Inconsistency, Looked
+from delivery_service.application.consistency_ports import Drift, Inconsistency, Looked
 from delivery_service.domain.package import Package
 from delivery_service.domain.workflow import StockState
 from delivery_service.persistence import package_rows

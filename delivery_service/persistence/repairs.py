@@ -8,7 +8,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from delivery_service.application.ports import Drift, Inconsistency, RepairRecord
+from delivery_service.application.consistency_ports import Drift, Inconsistency, RepairRecord
 from delivery_service.domain.package import Package
 from delivery_service.persistence.tables import evidence, package_orders, packages
 from delivery_service.persistence.tables import repairs as table

@@ -13,9 +13,11 @@ from delivery_service.application.check_consistency import (
     check_reservations,
 )
 from delivery_service.application.check_evidence import check_photos
-from delivery_service.application.ports import Inconsistency, Inventory, PhotoStore, RepairRecord
+from delivery_service.application.consistency_ports import Inconsistency, RepairRecord
+from delivery_service.application.photo_ports import PhotoStore
 from delivery_service.application.reconcile import Reconciler
 from delivery_service.application.repairing import Operator
+from delivery_service.application.stock_ports import Inventory
 from delivery_service.domain.errors import CallerNotAllowed
 from delivery_service.rpc.work import Work, current_actor, current_trace
 from servicekit.calls import current_call

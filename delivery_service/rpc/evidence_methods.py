@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from holdfast.delivery.v1 import evidence_pb2 as pb
 
 from delivery_service.application.keep_evidence import keep_evidence, keep_one_copy, keep_photo
-from delivery_service.application.ports import PhotoReader, PhotoStore
+from delivery_service.application.photo_ports import PhotoReader, PhotoStore
 from delivery_service.application.read_photo import read_photo
 from delivery_service.application.reads import get_evidence, get_package
 from delivery_service.domain.errors import PackageNotFound, PhotoUnreadable, TooManyStreams

@@ -6,7 +6,7 @@ import grpc
 from holdfast.delivery.v1 import delivery_pb2, delivery_pb2_grpc
 
 from delivery_service.application.await_settlement import Settlements
-from delivery_service.application.ports import PhotoReader, PhotoStore
+from delivery_service.application.photo_ports import PhotoReader, PhotoStore
 from delivery_service.rpc.directory_methods import DirectoryMethods
 from delivery_service.rpc.evidence_methods import EvidenceMethods, PhotoStreams
 from delivery_service.rpc.move_methods import MoveMethods

@@ -4,7 +4,8 @@ import itertools
 import random
 from datetime import timedelta
 
-from delivery_service.application.ports import PhotoStore, Transactions
+from delivery_service.application.photo_ports import PhotoStore
+from delivery_service.application.ports import Transactions
 from delivery_service.application.sweep_evidence import BATCH, FOLDERS, sweep_strays, sweep_unused
 from servicekit.polling import Poller
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import structlog
 
-from delivery_service.application.ports import Inventory, Task, Transactions
+from delivery_service.application.ports import Transactions
 from delivery_service.application.settle_stock import Ending, Settlement, claim_due, settle
+from delivery_service.application.stock_ports import Inventory, Task
 from servicekit.polling import Poller
 
 AT_ONCE = 16

@@ -4,7 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
-from delivery_service.application.ports import Answer, Done, Hold, InventoryUnreachable, Refused, TryLater
+from delivery_service.application.stock_ports import (
+    Answer,
+    Done,
+    Hold,
+    InventoryUnreachable,
+    Refused,
+    TryLater,
+)
 from delivery_service.domain.reservation import Shortage
 
 

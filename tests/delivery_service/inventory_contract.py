@@ -6,7 +6,7 @@ shelf and answers the sku. Reservation ids are the caller's, so that the suite c
 
 from collections.abc import Awaitable, Callable
 
-from delivery_service.application.ports import Done, Inventory, Refused
+from delivery_service.application.stock_ports import Done, Inventory, Refused
 
 MakeStock = Callable[[int], Awaitable[str]]
 Check = Callable[[Inventory, MakeStock, str], Awaitable[None]]

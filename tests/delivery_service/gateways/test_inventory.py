@@ -7,7 +7,7 @@ import grpc
 import pytest
 from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
 
-from delivery_service.application.ports import InventoryUnreachable, TryLater
+from delivery_service.application.stock_ports import InventoryUnreachable, TryLater
 from delivery_service.gateways.inventory import InventoryGateway, open_channel
 from inventory_service import bootstrap
 from inventory_service.settings import Settings

@@ -4,7 +4,7 @@ import pytest
 from holdfast.ops.v1 import ops_pb2
 from sqlalchemy import text
 
-from delivery_service.application.ports import Hold
+from delivery_service.application.stock_ports import Hold
 from tests.delivery_service.client import Delivery
 
 

@@ -11,7 +11,7 @@ from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.ops.v1 import ops_pb2
 from sqlalchemy import select
 
-from delivery_service.application.ports import Hold
+from delivery_service.application.stock_ports import Hold
 from delivery_service.domain.evidence import photo_name
 from delivery_service.persistence.tables import metadata, repairs
 from tests.delivery_service.client import MERCHANT, Delivery

@@ -7,7 +7,7 @@ import pytest
 from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.ops.v1 import ops_pb2
 
-from delivery_service.application.ports import Hold
+from delivery_service.application.stock_ports import Hold
 from tests.delivery_service.client import DISPATCHER, MERCHANT, Delivery, Metadata, refused
 from tests.delivery_service.rpc.reconciling import LONG_AGO, execute, reconcile
 

@@ -8,7 +8,7 @@ import grpc
 from holdfast.delivery.v1 import package_pb2 as pb
 from sqlalchemy import select, text
 
-from delivery_service.application.ports import Hold, Refused
+from delivery_service.application.stock_ports import Hold, Refused
 from delivery_service.persistence.tables import outbox
 from devtools.journey import PREPARE
 from tests.delivery_service.client import DRIVER, MERCHANT, Delivery, eventually

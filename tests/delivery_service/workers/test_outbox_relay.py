@@ -6,7 +6,7 @@ from holdfast.delivery.v1 import package_pb2 as pb
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from delivery_service.application.ports import Refused
+from delivery_service.application.stock_ports import Refused
 from delivery_service.persistence.outbox import INFLIGHT
 from delivery_service.persistence.tables import outbox
 from delivery_service.workers.outbox_relay import AT_ONCE
