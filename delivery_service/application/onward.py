@@ -1,4 +1,4 @@
-"""The way on from a warehouse: what leg 0 brought there for orders, and what leg 1 has taken on."""
+"""What a package's orders say about its way on: were they cancelled, what has leg 1 taken on from the warehouse?"""
 
 from collections.abc import Collection, Sequence
 
@@ -12,7 +12,9 @@ _ARRIVED = (PackageState.DELIVERED, PackageState.COMPLETED)
 
 
 async def onward_of(package: Package, uow: UnitOfWork) -> Onward:
-    """What leg 1 does with the package's orders; asked only of a leg-0 package that waits in a warehouse."""
+    """Cancelled orders matter to a package that has not left; leg 1 to one of leg 0 that waits in a warehouse."""
+    if package.state in (PackageState.PENDING, PackageState.PREPARED):
+        return Onward(called_off=await uow.orders.called_off(package.order_ids))
     if package.leg != 0 or package.state is not PackageState.WAREHOUSE_RECEIVED:
         return Onward()
     of_orders = await uow.packages.of_orders(package.order_ids)

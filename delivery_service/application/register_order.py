@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.domain.errors import OrderExists
-from delivery_service.domain.order import Order, OrderItem, Receiver
+from delivery_service.domain.order import Order, OrderItem, Receiver, may_become
 from delivery_service.domain.workflow import OrderStatus
 
 
@@ -22,7 +22,7 @@ class RegisterOrder:
 
 
 async def register_order(command: RegisterOrder, uow: UnitOfWork) -> Order:
-    """Registers an order once; the same order again changes nothing but a payment that has come in since.
+    """Registers an order once; the same order again changes nothing but a payment or a cancellation told since.
 
     Raises OrderExists.
     """
@@ -45,8 +45,7 @@ async def register_order(command: RegisterOrder, uow: UnitOfWork) -> Order:
     if known is not None:
         if not known.same_content(order):
             raise OrderExists(command.order_id)
-        paid = (known.status, order.status) == (OrderStatus.PENDING_PAYMENT, OrderStatus.PENDING_SHIPMENT)
-        if paid:
+        if may_become(known.status, order.status):
             await uow.orders.save_status(command.order_id, order.status)
     stored = await uow.orders.get(command.order_id)
     if stored is None:

@@ -86,6 +86,13 @@ def status_with(status: OrderStatus, *, left_shelf: bool, fulfilled: bool) -> Or
     return OrderStatus.PENDING_RECEIPT if left_shelf else status
 
 
+def may_become(status: OrderStatus, told: OrderStatus) -> bool:
+    """Whether what the order system tells of a known order moves it: it was paid, or cancelled before goods left."""
+    if told is OrderStatus.CANCELLED:
+        return status in (OrderStatus.PENDING_PAYMENT, OrderStatus.PENDING_SHIPMENT)
+    return (status, told) == (OrderStatus.PENDING_PAYMENT, OrderStatus.PENDING_SHIPMENT)
+
+
 def furthest(packages: Collection[PackageState]) -> PackageState | None:
     """How far the order has come: its furthest active package, else COMPLETED if one is, else None."""
     order = list(PackageState)

@@ -30,10 +30,14 @@ from delivery_service.domain.workflow import (
 
 @dataclass(frozen=True)
 class Onward:
-    """What the rest of the orders' way says: is a leg-1 package active, have all leg-1 packages arrived?"""
+    """What the package's orders say: is a leg-1 package active, have all leg-1 packages arrived with everything?
+
+    `called_off` are the orders that were cancelled; told of a package that has not left yet.
+    """
 
     active: bool = False
     arrived: bool = False
+    called_off: tuple[int, ...] = ()
 
 
 class Condition(Enum):
@@ -57,6 +61,11 @@ class Transition:
     stock: StockEffect = StockEffect.NONE
     leg: int | None = None
     condition: Condition | None = None
+
+    @property
+    def sends(self) -> bool:
+        """Whether it packs goods, or takes them away: the stock must be held, and the orders must stand."""
+        return self.stock in (StockEffect.NEEDS_HOLD, StockEffect.COMMIT)
 
 
 _MW, _MU, _DW, _DU = Workflow
@@ -123,8 +132,7 @@ def permit(package: Package, verb: Verb, actor: Actor, onward: Onward) -> Transi
             raise PackageClaimed(package.package_sn)
     else:
         check_owner(package, actor)
-    needs_hold = row.stock in (StockEffect.NEEDS_HOLD, StockEffect.COMMIT)
-    if needs_hold and package.stock_state not in (StockState.HELD, StockState.NOT_TRACKED):
+    if row.sends and package.stock_state not in (StockState.HELD, StockState.NOT_TRACKED):
         raise StockNotHeld(package.package_sn, verb, package.stock_state)
     return row
 
@@ -210,10 +218,15 @@ def _row(package: Package, verb: Verb) -> Transition | None:
 def _unmet(row: Transition, package: Package, onward: Onward) -> str | None:
     if row.condition is Condition.CLAIMED and package.driver_id is None:
         return "nobody has claimed it"
-    if row.condition is Condition.NOTHING_ONWARD and package.leg == 0 and onward.active:
-        return "a leg-1 package of its orders is active"
+    if row.condition is Condition.NOTHING_ONWARD and package.leg == 0:
+        if onward.active:
+            return "a leg-1 package of its orders is active"
+        if onward.arrived:
+            return "everything in it went on with leg 1"
     if row.condition is Condition.ONWARD_ARRIVED and not onward.arrived:
         return "its orders' leg-1 packages are not all delivered"
+    if row.sends and onward.called_off:
+        return f"order {', '.join(map(str, onward.called_off))} is CANCELLED"
     return None
 
 

@@ -42,6 +42,13 @@ class SqlOrders:
         chosen = select(orders).where(orders.c.id.in_(sorted(order_ids))).order_by(orders.c.id)
         return await self._load(chosen.with_for_update())
 
+    async def called_off(self, order_ids: Collection[int]) -> tuple[int, ...]:
+        """By the primary key."""
+        cancelled = select(orders.c.id).where(
+            orders.c.id.in_(order_ids), orders.c.order_status == ORDER_STATUS_CODES[OrderStatus.CANCELLED]
+        )
+        return tuple((await self._connection.execute(cancelled.order_by(orders.c.id))).scalars())
+
     async def add(self, order: Order) -> bool:
         """Inserts first: a look before would not stop anyone else from inserting meanwhile."""
         values = {

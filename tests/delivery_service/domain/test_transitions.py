@@ -244,6 +244,32 @@ def test_an_onward_package_stops_shipping_and_its_arrival_closes_the_first_leg(w
     assert open_verbs(package, Onward(active=True, arrived=True)) == (Verb.COMPLETE,)
 
 
+def test_what_went_on_with_leg_one_whole_is_not_shipped_again() -> None:
+    package = a_package(workflow=Workflow.MERCHANT_TO_WAREHOUSE, state=PackageState.WAREHOUSE_RECEIVED, leg=0)
+
+    with pytest.raises(IllegalTransition) as refusal:
+        permit(package, Verb.SHIP, owner(ActorRole.WAREHOUSE), Onward(arrived=True))
+
+    assert refusal.value.allowed == (Verb.COMPLETE,)
+
+
+@pytest.mark.parametrize(("workflow", "leg"), LEGS)
+def test_of_a_cancelled_order_nothing_is_packed_and_nothing_leaves(workflow: Workflow, leg: int) -> None:
+    for state, verb, role in itertools.product(PackageState, VERBS, ActorRole):
+        row = TABLE.get((workflow, leg, state, verb))
+        if row is None or role not in row[1]:
+            continue
+        package = a_package(workflow=workflow, leg=leg, state=state, driver_id=DRIVER)
+        if verb is Verb.PREPARE or row[3] == "COMMIT_PENDING":
+            with pytest.raises(IllegalTransition) as refusal:
+                permit(package, verb, owner(role), Onward(called_off=(1,)))
+            assert refusal.value.why == "order 1 is CANCELLED"
+            assert verb not in refusal.value.allowed
+            assert Verb.CANCEL in refusal.value.allowed
+        else:
+            permit(package, verb, owner(role), Onward(called_off=(1,)))
+
+
 def test_nobody_gives_back_what_nobody_has_claimed() -> None:
     package = a_package(state=PackageState.PREPARED)
 

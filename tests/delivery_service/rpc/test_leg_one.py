@@ -85,6 +85,21 @@ async def test_the_first_leg_waits_for_the_second_and_is_closed_after_it(
     assert delivery.inventory.stock == {"A": 98, "B": 99}
 
 
+async def test_what_the_second_leg_has_brought_is_not_shipped_by_the_first(delivery: Delivery) -> None:
+    order, first = await received(delivery)
+    second = await onward(delivery, order)
+    await deliver_onward(delivery, second.package_sn)
+    await delivery.move("CompletePackage", second.package_sn, by=MERCHANT)
+    photo = await delivery.upload(first.package_sn, "SHIPPING", by=WAREHOUSE)
+
+    refusal = await delivery.refused(
+        delivery.move("ShipPackage", first.package_sn, by=WAREHOUSE, evidence_ids=[photo.evidence_id])
+    )
+
+    assert (refusal.code, refusal.reason) == (FAILED, "ILLEGAL_TRANSITION")
+    assert refusal.metadata["allowed"] == "COMPLETE"
+
+
 async def test_a_cancelled_second_leg_lets_the_first_one_ship(delivery: Delivery) -> None:
     order, first = await received(delivery)
     second = await onward(delivery, order)

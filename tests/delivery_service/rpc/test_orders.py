@@ -105,6 +105,47 @@ async def test_a_payment_that_came_in_makes_the_order_shippable_and_nothing_goes
     assert statuses == [unpaid, paid, paid]
 
 
+async def test_an_order_is_cancelled_until_its_goods_have_left(delivery: Delivery) -> None:
+    called_off, paid = pb.ORDER_STATUS_CANCELLED, pb.ORDER_STATUS_PENDING_SHIPMENT
+    delivery.inventory.stock.update({"A": 9, "B": 9})
+    for order_id in ("77", "78"):
+        await delivery.stub.RegisterOrder(request(order_id=order_id), timeout=10)
+    await delivery.drive(await delivery.create("MERCHANT_TO_USER", ["78"]), until="DeliverPackage")
+
+    statuses = [
+        (
+            await delivery.stub.RegisterOrder(request(order_id=order_id, status=status), timeout=10)
+        ).order.status
+        for order_id, status in (("77", called_off), ("77", paid), ("78", called_off))
+    ]
+
+    assert statuses == [called_off, called_off, pb.ORDER_STATUS_PENDING_RECEIPT]
+
+
+async def test_a_package_of_a_cancelled_order_can_only_be_cancelled(delivery: Delivery) -> None:
+    delivery.inventory.stock.update({"A": 9, "B": 9})
+    await delivery.stub.RegisterOrder(request(), timeout=10)
+    package = await delivery.create("DRIVER_TO_USER", ["77"])
+    photo = await delivery.upload(package.package_sn, "PREPARATION")
+    await delivery.stub.RegisterOrder(request(status=pb.ORDER_STATUS_CANCELLED), timeout=10)
+
+    prepare = delivery.move(
+        "PreparePackage", package.package_sn, by=MERCHANT, evidence_ids=[photo.evidence_id]
+    )
+    refusal = await delivery.refused(prepare)
+    asked = package_pb2.ListAllowedTransitionsRequest(package_sn=package.package_sn)
+    told = await delivery.stub.ListAllowedTransitions(asked, metadata=MERCHANT, timeout=10)
+    cancelled = await delivery.move("CancelPackage", package.package_sn, by=MERCHANT, reason="called off")
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ILLEGAL_TRANSITION")
+    assert refusal.metadata["why"] == "order 77 is CANCELLED"
+    assert refusal.metadata["allowed"] == "CANCEL"
+    assert [package_pb2.Verb.Name(each.verb) for each in told.transitions if each.allowed] == ["VERB_CANCEL"]
+    assert cancelled.state == package_pb2.PACKAGE_STATE_CANCELLED
+    await delivery.stock_state(package.package_sn, "RELEASED")
+    assert (delivery.inventory.held("A"), delivery.inventory.held("B")) == (0, 0)
+
+
 async def test_every_violation_of_an_order_is_named_at_once(delivery: Delivery) -> None:
     bad = pb.RegisterOrderRequest(
         order_id="0",

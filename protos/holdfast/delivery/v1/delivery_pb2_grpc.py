@@ -214,7 +214,8 @@ class DeliveryServiceServicer:
 
     def RegisterOrder(self, request, context):
         """Registers an order of the order system. The same order again is answered as it is; a payment registered later
-        moves PENDING_PAYMENT to PENDING_SHIPMENT. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ORDER_EXISTS (other content).
+        moves PENDING_PAYMENT to PENDING_SHIPMENT, a cancellation moves both to CANCELLED. Packages of a cancelled order
+        that have not left can only be cancelled. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ORDER_EXISTS (other content).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -350,7 +351,7 @@ class DeliveryServiceServicer:
 
     def ShipPackage(self, request, context):
         """WAREHOUSE_RECEIVED to OUT_FOR_DELIVERY, by the warehouse, with a SHIPPING photo; not while a leg-1 package of its
-        orders is active. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
+        orders is active, nor once leg 1 has brought everything to the user. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
         EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
         """

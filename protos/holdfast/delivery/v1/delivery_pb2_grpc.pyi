@@ -25,7 +25,8 @@ class DeliveryServiceStub:
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.RegisterOrderRequest, _order_pb2.RegisterOrderResponse]
     """Registers an order of the order system. The same order again is answered as it is; a payment registered later
-    moves PENDING_PAYMENT to PENDING_SHIPMENT. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ORDER_EXISTS (other content).
+    moves PENDING_PAYMENT to PENDING_SHIPMENT, a cancellation moves both to CANCELLED. Packages of a cancelled order
+    that have not left can only be cancelled. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ORDER_EXISTS (other content).
     """
     GetOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.GetOrderRequest, _order_pb2.GetOrderResponse]
     """Returns an order with its active packages; an order that is not packed has none. Errors: FIELD_INVALID,
@@ -98,7 +99,7 @@ class DeliveryServiceStub:
     """
     ShipPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.ShipPackageRequest, _package_pb2.ShipPackageResponse]
     """WAREHOUSE_RECEIVED to OUT_FOR_DELIVERY, by the warehouse, with a SHIPPING photo; not while a leg-1 package of its
-    orders is active. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
+    orders is active, nor once leg 1 has brought everything to the user. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
     EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
     """
@@ -177,7 +178,8 @@ class DeliveryServiceServicer:
         context: _aio.ServicerContext[_order_pb2.RegisterOrderRequest, _abc.Awaitable[_order_pb2.RegisterOrderResponse]],
     ) -> _abc.Awaitable[_order_pb2.RegisterOrderResponse]:
         """Registers an order of the order system. The same order again is answered as it is; a payment registered later
-        moves PENDING_PAYMENT to PENDING_SHIPMENT. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ORDER_EXISTS (other content).
+        moves PENDING_PAYMENT to PENDING_SHIPMENT, a cancellation moves both to CANCELLED. Packages of a cancelled order
+        that have not left can only be cancelled. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ORDER_EXISTS (other content).
         """
 
     def GetOrder(
@@ -325,7 +327,7 @@ class DeliveryServiceServicer:
         context: _aio.ServicerContext[_package_pb2.ShipPackageRequest, _abc.Awaitable[_package_pb2.ShipPackageResponse]],
     ) -> _abc.Awaitable[_package_pb2.ShipPackageResponse]:
         """WAREHOUSE_RECEIVED to OUT_FOR_DELIVERY, by the warehouse, with a SHIPPING photo; not while a leg-1 package of its
-        orders is active. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
+        orders is active, nor once leg 1 has brought everything to the user. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
         EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
         """

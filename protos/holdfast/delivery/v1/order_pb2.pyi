@@ -38,7 +38,7 @@ class _OrderStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderStat
     ORDER_STATUS_COMPLETED: _OrderStatus.ValueType  # 4
     """Every package of it is COMPLETED."""
     ORDER_STATUS_CANCELLED: _OrderStatus.ValueType  # 5
-    """Called off; cannot be packed."""
+    """Called off; cannot be packed, and what is packed cannot leave."""
     ORDER_STATUS_AFTER_SALES: _OrderStatus.ValueType  # 6
     """Returned or disputed; cannot be packed."""
 
@@ -56,7 +56,7 @@ ORDER_STATUS_PENDING_RECEIPT: OrderStatus.ValueType  # 3
 ORDER_STATUS_COMPLETED: OrderStatus.ValueType  # 4
 """Every package of it is COMPLETED."""
 ORDER_STATUS_CANCELLED: OrderStatus.ValueType  # 5
-"""Called off; cannot be packed."""
+"""Called off; cannot be packed, and what is packed cannot leave."""
 ORDER_STATUS_AFTER_SALES: OrderStatus.ValueType  # 6
 """Returned or disputed; cannot be packed."""
 Global___OrderStatus: _TypeAlias = OrderStatus  # noqa: Y015
