@@ -55,7 +55,7 @@ class StockState(StrEnum):
 
 
 class Verb(StrEnum):
-    """What can be done to a package; all but the first two and the last are in the table of transitions."""
+    """What can be done to a package; all but the first two and the last two are in the table of transitions."""
 
     CREATE = "CREATE"
     RETRY_RESERVATION = "RETRY_RESERVATION"
@@ -71,6 +71,7 @@ class Verb(StrEnum):
     COMPLETE = "COMPLETE"
     CANCEL = "CANCEL"
     RECONCILE = "RECONCILE"
+    ADOPT = "ADOPT"
 
 
 class ActorRole(StrEnum):

@@ -236,6 +236,8 @@ class _VerbEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Verb.ValueType],
     """CancelPackage."""
     VERB_RECONCILE: _Verb.ValueType  # 14
     """OpsService.Reconcile: a repair of the package's records, told in the note."""
+    VERB_ADOPT: _Verb.ValueType  # 15
+    """migrate adopt: the package was taken over as the old system left it; the note has what else that said of it."""
 
 class Verb(_Verb, metaclass=_VerbEnumTypeWrapper):
     """What can be done to a package. One RPC each."""
@@ -270,6 +272,8 @@ VERB_CANCEL: Verb.ValueType  # 13
 """CancelPackage."""
 VERB_RECONCILE: Verb.ValueType  # 14
 """OpsService.Reconcile: a repair of the package's records, told in the note."""
+VERB_ADOPT: Verb.ValueType  # 15
+"""migrate adopt: the package was taken over as the old system left it; the note has what else that said of it."""
 Global___Verb: _TypeAlias = Verb  # noqa: Y015
 
 class _EvidenceKind:
@@ -593,7 +597,7 @@ class PackageEvent(_message.Message):
     verb: Global___Verb.ValueType
     """What was done."""
     from_state: Global___PackageState.ValueType
-    """Where the package was; UNSPECIFIED for CREATE."""
+    """Where the package was; UNSPECIFIED for CREATE, and for the first event of a package of the old system."""
     to_state: Global___PackageState.ValueType
     """Where it went; the same for a verb that only changes the driver."""
     actor_role: Global___ActorRole.ValueType
