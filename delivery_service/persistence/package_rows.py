@@ -58,8 +58,14 @@ def changed_values(package: Package) -> dict[str, Any]:
         "shortages": json.dumps(shortages) if shortages else None,
         "version": package.version,
         "update_time": package.update_time,
-        "actual_arrival_time": package.step_times.get(Verb.ARRIVE),
-    } | {column: package.step_times.get(verb) for verb, column in STEP_COLUMNS.items()}
+    } | _step_values(package)
+
+
+def _step_values(package: Package) -> dict[str, Any]:
+    times: dict[str, Any] = {column: package.step_times.get(verb) for verb, column in STEP_COLUMNS.items()}
+    # What the old application wrote there stays, where no step of ours says more.
+    arrived = package.step_times.get(Verb.ARRIVE)
+    return times if arrived is None else times | {"actual_arrival_time": arrived}
 
 
 def item_values(package: Package) -> list[dict[str, Any]]:
