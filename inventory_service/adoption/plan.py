@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.adoption.catalogue import Tables
 from inventory_service.adoption.checks import LEGACY_STATUSES, OPEN, flags_of, status_of_reservation
-from inventory_service.adoption.documents import Counted
+from inventory_service.adoption.document_checks import Counted
 from inventory_service.domain.legacy import BACKUPS, SPLIT_TABLES
 
 

@@ -39,7 +39,7 @@ def totals(tables: Tables, zone: str) -> str:
         for name in MONEY
     )
     return (
-        f"WITH rows AS (SELECT * FROM inventory.stock), held AS ({_held(tables, zone)})"
+        f"WITH rows AS (SELECT * FROM inventory.stock), held AS ({held(tables, zone)})"
         " SELECT 'stocks' AS name, count(*)::text AS value FROM rows s"
         " UNION ALL SELECT 'units', COALESCE(sum(s.quantity), 0)::text FROM rows s"
         f" UNION ALL SELECT 'reserved units', COALESCE(sum(units), 0)::text FROM held{sums}"
@@ -129,12 +129,12 @@ def _stocks(tables: Tables, zone: str) -> str:
     finance = _FINANCE if "stock_financial" in tables else ""
     return (
         f"SELECT s.id, md5(ROW({values})::text) AS kept, s.status::text AS status, h.units AS reserved, {documents}"
-        f" FROM inventory.stock s{finance} JOIN ({_held(tables, zone)}) h ON h.id = s.id"
+        f" FROM inventory.stock s{finance} JOIN ({held(tables, zone)}) h ON h.id = s.id"
     )
 
 
-def _held(tables: Tables, zone: str) -> str:
-    """The units that each stock will hold: what is counted, else what open reservations say."""
+def held(tables: Tables, zone: str) -> str:
+    """SQL: the units that each stock will hold: what is counted, else what open reservations say."""
     counted = reserved(tables)
     if "stock_reservation" not in tables:
         return f"SELECT s.id, {counted} AS units FROM {with_metrics(tables)}"

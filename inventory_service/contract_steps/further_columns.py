@@ -27,11 +27,11 @@ async def values_that_stock_has_not(connection: AsyncConnection, tables: Sequenc
             if column.attname in _ACCOUNTED_FOR:
                 continue
             differs = f" AND t.{column.quoted}::text IS DISTINCT FROM s.{column.quoted}::text"
-            # The engine's own name of a column: a colon in it is none of a parameter.
-            values = await connection.exec_driver_sql(
+            select = (
                 f"SELECT count(*) FROM inventory.{table} t LEFT JOIN inventory.stock s ON s.id = t.stock_id"  # noqa: S608
                 f" WHERE t.{column.quoted} IS NOT NULL{differs if column.in_stock else ''}"
             )
-            if count := values.scalar_one():
+            # The engine's own name of a column: a colon in it is none of a parameter.
+            if count := (await connection.exec_driver_sql(select)).scalar_one():
                 found.append(f"{table}.{column.attname} ({count} values)")
     return found

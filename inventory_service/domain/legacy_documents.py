@@ -17,6 +17,9 @@ class Conversion(Protocol):
 
     WrongShape: type[ValueError]
 
+    def together(self, column: str) -> str:
+        """SQL: what a stock `s` and its row `l` of stock_lifecycle say together; both columns are jsonb."""
+
     def listings(self, text: str | None, stock_id: str, zone: tzinfo) -> list[Entry] | None:
         """The listings of a document."""
 

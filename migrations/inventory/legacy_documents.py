@@ -3,7 +3,7 @@
 Writers left lists of names, lists of objects with keys of their own, objects by platform, by time or by status,
 JSON inside of texts, and nothing in several ways. Words with the same meaning become ours; what has no place in
 an entry stays in its `metadata` (listings) or its `reason` (history). Doing it twice changes nothing more.
-Belongs to revision 0003, and is as frozen as that is.
+Belongs to the revisions 0002 and 0003, and is as frozen as these are.
 """
 
 import json
@@ -41,6 +41,21 @@ HISTORY_WORDS = {
 
 class WrongShape(ValueError):
     """A document holds something that is neither a listing nor a change of status; the message quotes it."""
+
+
+def together(column: str) -> str:
+    """SQL: what a stock `s` and its lifecycle `l` say together; entries that only the split table has come first."""
+    ours, theirs = f"s.{column}", f"l.{column}"
+    nothing = """IN ('null', '[]', '{}', '""')"""
+    return (
+        f"CASE WHEN {theirs} IS NULL OR {theirs} {nothing} THEN {ours}"  # noqa: S608
+        f" WHEN {ours} IS NULL OR {ours} {nothing} THEN {theirs}"
+        f" WHEN {ours} @> {theirs} OR {ours} @> jsonb_build_array({theirs}) THEN {ours}"
+        f" WHEN jsonb_typeof({ours}) = 'array' AND jsonb_typeof({theirs}) = 'array' THEN"
+        f" (SELECT jsonb_agg(entry ORDER BY number) FROM jsonb_array_elements({theirs})"
+        f" WITH ORDINALITY x (entry, number) WHERE NOT {ours} @> jsonb_build_array(entry)) || {ours}"
+        f" ELSE jsonb_build_array({theirs}, {ours}) END"
+    )
 
 
 def listings(text: str | None, stock_id: str, zone: tzinfo = UTC) -> list[Entry] | None:

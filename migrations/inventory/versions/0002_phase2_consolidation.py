@@ -24,6 +24,7 @@ down_revision = "0001"
 log = logging.getLogger("migrations.inventory.0002")
 
 online: Any = load_python_file(Path(__file__).parents[1], "online.py")
+documents: Any = load_python_file(Path(__file__).parents[1], "legacy_documents.py")
 
 SPLIT_TABLES = ("stock_financial", "stock_lifecycle", "stock_metrics")
 MONEY = (
@@ -174,7 +175,7 @@ def _back_up(table: str) -> None:
 def _differs() -> str:
     """Whether a split table knows of a stock `s` what its row does not say yet."""
     money = " OR ".join(f"(s.{column} IS NULL AND f.{column} IS NOT NULL)" for column in MONEY)
-    documents = " OR ".join(f"{_both_documents(column)} IS DISTINCT FROM s.{column}" for column in DOCUMENTS)
+    told = " OR ".join(f"{documents.together(column)} IS DISTINCT FROM s.{column}" for column in DOCUMENTS)
     held = "COALESCE(s.reserved_quantity, 0) = 0 AND m.reserved_quantity <> 0"
     # Scalar subqueries: one look into an index for each stock, and never a join of whole tables for each batch.
     return " OR ".join(
@@ -182,7 +183,7 @@ def _differs() -> str:
         f" WHERE {alias}.stock_id = s.id LIMIT 1), false)"
         for what, table, alias in (
             (money, "stock_financial", "f"),
-            (documents, "stock_lifecycle", "l"),
+            (told, "stock_lifecycle", "l"),
             (held, "stock_metrics", "m"),
         )
     )
@@ -190,7 +191,7 @@ def _differs() -> str:
 
 def _take_over() -> str:
     taken = [f"{column} = COALESCE(s.{column}, f.{column})" for column in MONEY]
-    taken += [f"{column} = {_both_documents(column)}" for column in DOCUMENTS]
+    taken += [f"{column} = {documents.together(column)}" for column in DOCUMENTS]
     taken.append("reserved_quantity = COALESCE(NULLIF(s.reserved_quantity, 0), m.reserved_quantity, 0)")
     return (
         f"UPDATE inventory.stock s SET {', '.join(taken)} FROM batch"  # noqa: S608
@@ -198,21 +199,6 @@ def _take_over() -> str:
         " LEFT JOIN inventory.stock_lifecycle l ON l.stock_id = batch.id"
         " LEFT JOIN inventory.stock_metrics m ON m.stock_id = batch.id"
         " WHERE s.id = batch.id RETURNING 1"
-    )
-
-
-def _both_documents(column: str) -> str:
-    """What stock and its lifecycle say together; entries that only the split table has come first."""
-    ours, theirs = f"s.{column}", f"l.{column}"
-    nothing = """IN ('null', '[]', '{}', '""')"""
-    return (
-        f"CASE WHEN {theirs} IS NULL OR {theirs} {nothing} THEN {ours}"  # noqa: S608
-        f" WHEN {ours} IS NULL OR {ours} {nothing} THEN {theirs}"
-        f" WHEN {ours} @> {theirs} OR {ours} @> jsonb_build_array({theirs}) THEN {ours}"
-        f" WHEN jsonb_typeof({ours}) = 'array' AND jsonb_typeof({theirs}) = 'array' THEN"
-        f" (SELECT jsonb_agg(entry ORDER BY number) FROM jsonb_array_elements({theirs})"
-        f" WITH ORDINALITY x (entry, number) WHERE NOT {ours} @> jsonb_build_array(entry)) || {ours}"
-        f" ELSE jsonb_build_array({theirs}, {ours}) END"
     )
 
 

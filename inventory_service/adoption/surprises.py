@@ -1,0 +1,22 @@
+"""What rows say that this service says otherwise, or not at all: told in the report, and no reason to refuse."""
+
+from collections.abc import Iterator
+
+from inventory_service.adoption.catalogue import Tables
+from inventory_service.adoption.checks import Check
+from inventory_service.adoption.snapshot import held
+
+
+def surprises(tables: Tables, zone: str) -> Iterator[Check]:
+    """Each kind, as a check that refuses nothing; those of documents are noted with them."""
+    yield Check(
+        "stocks with the status reserved, which become in_stock: what nothing holds of them can be sold",
+        "SELECT s.id::text AS row, (s.quantity - h.units) || ' of ' || s.quantity AS problem FROM inventory.stock s"
+        f" JOIN ({held(tables, zone)}) h ON h.id = s.id WHERE s.status::text = 'reserved' AND s.quantity > h.units",
+    )
+    yield Check(
+        "external_ids that are no object, which stay in their stock and are not shown",
+        "SELECT id::text AS row, left(external_ids::text, 60) AS problem FROM inventory.stock"
+        " WHERE jsonb_typeof(external_ids::jsonb) <> 'object'"
+        """ AND external_ids::jsonb NOT IN ('null', '[]', '""')""",
+    )
