@@ -13,10 +13,10 @@ from inventory_service.adoption.findings import Findings
 from inventory_service.adoption.programs import BackupFailed, find_programs
 from inventory_service.adoption.run import AdoptionRefused, AdoptionUnfinished, Request, Run
 from inventory_service.adoption.sku_map import SkuMapInvalid
-from inventory_service.commands.progress import progress
 from servicekit.engines import create_engine
 from servicekit.migrate_command import Action
 from servicekit.migrations import Schema
+from servicekit.progress import progress
 
 NO_BACKUP = "I have a backup of my own"
 

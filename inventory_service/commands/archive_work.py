@@ -8,9 +8,9 @@ from inventory_service.application import archive_month as use_cases
 from inventory_service.application.errors import LedgerFileDiffers
 from inventory_service.application.ledger_ports import LedgerFiles
 from inventory_service.application.ports import UnitOfWork
-from inventory_service.commands.progress import progress
 from inventory_service.domain.ledger import LedgerEntry, LedgerFile, LedgerMonth
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
+from servicekit.progress import progress
 from servicekit.transactions import Transactions
 
 EXPORTS = 3

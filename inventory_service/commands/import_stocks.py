@@ -16,9 +16,9 @@ from holdfast.inventory.v1 import transfer_pb2 as pb
 from inventory_service.commands import connection, stock_csv
 from inventory_service.commands.connection import FAILED, MOST_SECONDS, Connection
 from inventory_service.commands.import_problems import UnreadableRows
-from inventory_service.commands.progress import progress
 from inventory_service.settings import Client
 from servicekit.command_line import Command
+from servicekit.progress import progress
 
 MOST_TOLD = 100
 

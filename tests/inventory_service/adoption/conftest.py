@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from inventory_service.adoption.adopt import adopt as adopt_database
 from inventory_service.adoption.findings import Findings
 from inventory_service.adoption.run import Request, Run
-from inventory_service.commands.progress import progress
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
+from servicekit.progress import progress
 from tests.inventory_service.adoption.command import Command, Done, migrate
 
 Adopt = Callable[..., Awaitable[str]]
