@@ -82,7 +82,9 @@ def to_utc(column: str, zone: ZoneInfo) -> str:
     """SQL: the time of a column as UTC; NULL stays NULL."""
     if is_utc(zone):
         return column
-    first = changes(zone)[0].before if changes(zone) else _offset(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), zone)
+    first = (
+        changes(zone)[0].before if changes(zone) else _offset(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), zone)
+    )
     return f"({column} - INTERVAL {_seconds(column, first, changes(zone))} SECOND)"
 
 
@@ -93,7 +95,9 @@ def _seconds(column: str, first: timedelta, later: Sequence[Change]) -> str:
     middle = len(later) // 2
     change = later[middle]
     earlier = _seconds(column, first, later[:middle])
-    return f"IF({column} < '{change.until}', {earlier}, {_seconds(column, change.after, later[middle + 1 :])})"
+    return (
+        f"IF({column} < '{change.until}', {earlier}, {_seconds(column, change.after, later[middle + 1 :])})"
+    )
 
 
 def unclear(column: str, zone: ZoneInfo, *, skipped: bool) -> str:
