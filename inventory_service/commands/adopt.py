@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inventory_service.adoption.adopt import adopt
-from inventory_service.adoption.backup import check_backup, put_back
+from inventory_service.adoption.backup import check_backup
 from inventory_service.adoption.findings import Findings
 from inventory_service.adoption.programs import BackupFailed, find_programs
+from inventory_service.adoption.restore import put_back, stop_if_in_use
 from inventory_service.adoption.run import AdoptionRefused, AdoptionUnfinished, Request, Run
 from inventory_service.adoption.sku_map import SkuMapInvalid
 from servicekit.engines import create_engine
@@ -93,7 +94,7 @@ async def _adopt(arguments: argparse.Namespace, schema: Schema, engine: AsyncEng
 
 async def _restore(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngine) -> int:
     try:
-        async with engine.connect() as connection, schema.locked(engine):
+        async with engine.connect() as connection:
             programs = await find_programs(connection, arguments.pg_dump)
             await check_backup(programs, arguments.backup)
             if not arguments.discard_data:
@@ -102,9 +103,11 @@ async def _restore(arguments: argparse.Namespace, schema: Schema, engine: AsyncE
                     file=sys.stderr,
                 )
                 return 1
-            with progress("restoring", 1) as advance:
-                await put_back(connection, programs, engine.url, arguments.backup)
-                advance(1)
+            await stop_if_in_use(connection)
+            async with schema.locked(engine):
+                with progress("restoring", 1) as advance:
+                    await put_back(connection, programs, engine.url, arguments.backup)
+                    advance(1)
     except BackupFailed as error:
         print(error, file=sys.stderr)
         return 1

@@ -47,10 +47,11 @@ def adopt(engine: AsyncEngine, folder: Path) -> Adopt:
 
 
 @pytest.fixture
-def command(postgres_url: str) -> Command:
+def command(engine: AsyncEngine, postgres_url: str) -> Command:
     """Runs `migrate …` on the database, as a process; keyword arguments are variables of its environment."""
 
     async def run(*words: str, **environment: str) -> Done:
+        await engine.dispose()  # sessions that a restore would take for those of a service
         return await migrate(postgres_url, *words, **environment)
 
     return run

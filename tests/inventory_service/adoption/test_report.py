@@ -1,4 +1,4 @@
-"""What an adoption tells before it begins is what there is afterwards; what may surprise is named, and refuses nothing."""
+"""What an adoption tells before it begins is what comes out; what may surprise is named, and stops nothing."""
 
 import re
 

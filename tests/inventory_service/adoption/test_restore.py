@@ -1,16 +1,22 @@
 """The backup of an adoption, and the way back to it."""
 
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from inventory_service import bootstrap
 from inventory_service.adoption.programs import BackupFailed
+from inventory_service.settings import Settings
+from servicekit.server import Server
 from tests.inventory_service.adoption.command import Command
-from tests.inventory_service.adoption.conftest import Adopt
+from tests.inventory_service.adoption.conftest import SCHEMA, Adopt
 from tests.inventory_service.adoption.legacy_database import PHASE_2, Legacy, lay_out, state
+from tests.inventory_service.client import Inventory
 from tests.migrations.inventory.legacy import execute
 
 Stand = Callable[[str], Path]
@@ -76,6 +82,32 @@ async def test_views_of_others_stop_a_restore_by_name(
         "views of other schemas read from inventory; drop them first: shelf",
     )
     assert await state(engine) == adopted
+
+
+async def test_a_database_that_is_served_is_not_taken_from_under_the_service(
+    engine: AsyncEngine, adopt: Adopt, command: Command, folder: Path, postgres_url: str
+) -> None:
+    await lay_out(engine, Legacy(stocks=3, split=0))
+    before = await state(engine)
+    await adopt()
+    server = Server(bootstrap.build(Settings(database_url=postgres_url, listen="127.0.0.1:0")))
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{await server.start()}") as channel:
+        inventory = Inventory(channel, engine)
+        await inventory.create("NEW", quantity=4)
+
+        refused = await command("restore", str(backups(folder)[0]), "--discard-data")
+
+        assert refused.code == 1
+        assert re.search(
+            r"nothing was put back: inventory-service has \d+ sessions in this database, .* stop the servers",
+            refused.errors,
+        )
+        assert await SCHEMA.applied(engine) == SCHEMA.expected
+        assert await inventory.levels("NEW") == (4, 0, 4)
+    await server.stop()
+    done = await command("restore", str(backups(folder)[0]), "--discard-data")
+    assert done.code == 0, done.errors
+    assert await state(engine) == before
 
 
 @pytest.fixture

@@ -1,0 +1,133 @@
+"""The way back to a backup: the schema `inventory` as it was, all of it or nothing."""
+
+import asyncio
+from pathlib import Path
+
+from sqlalchemy import URL, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory_service.adoption.journal import JOURNAL
+from inventory_service.adoption.programs import BackupFailed, Programs, connection_options, environment
+from servicekit.migrations import VERSION_TABLE
+from servicekit.schema_history import HISTORY_TABLE
+
+# Keys of other schemas that point here go before the schema, and come back after it.
+_KEYS_FROM_OUTSIDE = text("""
+SELECT format('%I.%I', n.nspname, there.relname) AS table, conname AS name, pg_get_constraintdef(con.oid) AS definition
+FROM pg_constraint con JOIN pg_class here ON here.oid = con.confrelid JOIN pg_class there ON there.oid = con.conrelid
+JOIN pg_namespace n ON n.oid = there.relnamespace
+WHERE contype = 'f' AND here.relnamespace = to_regnamespace('inventory')
+AND there.relnamespace <> here.relnamespace AND con.conparentid = 0
+""")
+_VIEWS_FROM_OUTSIDE = text("""
+SELECT DISTINCT v.oid::regclass::text FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
+JOIN pg_class v ON v.oid = r.ev_class JOIN pg_class t ON t.oid = d.refobjid
+WHERE d.classid = 'pg_rewrite'::regclass AND t.relnamespace = to_regnamespace('inventory')
+AND v.relnamespace <> t.relnamespace
+""")
+_FACTS = text(
+    "SELECT quote_ident(relname) FROM pg_class WHERE relnamespace = to_regnamespace('analytics')"
+    " AND relkind IN ('r', 'p') AND relname <> ALL (COALESCE((SELECT analytics FROM inventory.adoption), '{}'))"
+)
+_OTHER_SESSIONS = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()"
+)
+
+
+async def stop_if_in_use(connection: AsyncConnection) -> None:
+    """Raises BackupFailed while a service or another command of it is connected; it has to be the first to look."""
+    sessions = (await connection.execute(_OTHER_SESSIONS)).scalar_one()
+    await connection.rollback()
+    if sessions:
+        raise BackupFailed(
+            f"nothing was put back: inventory-service has {sessions} sessions in this database, and what it"
+            " acknowledges meanwhile would be lost; stop the servers and its other commands first"
+        )
+
+
+async def put_back(connection: AsyncConnection, programs: Programs, url: URL, file: Path) -> None:
+    """Replaces the schema `inventory` by the backup, in one transaction. Raises BackupFailed; then nothing changed."""
+    views = (await connection.execute(_VIEWS_FROM_OUTSIDE)).scalars().all()
+    if views:
+        raise BackupFailed(f"views of other schemas read from inventory; drop them first: {', '.join(views)}")
+    before, after = await _around(connection)
+    await connection.rollback()
+    psql = programs.pg_dump.with_name("psql")
+    options = [
+        "--no-psqlrc",
+        "--quiet",
+        "--single-transaction",
+        "--set=ON_ERROR_STOP=1",
+        "--output=/dev/null",
+    ]
+    writing = await asyncio.create_subprocess_exec(
+        *(str(psql), *connection_options(url), *options, "--file=-"),
+        env=environment(psql, url),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert writing.stdin is not None and writing.stderr is not None
+    complaint = asyncio.create_task(writing.stderr.read())
+    try:
+        await _feed(writing.stdin, programs, file, before, after)
+        code = await writing.wait()
+    except (BrokenPipeError, ConnectionResetError):
+        code = await writing.wait()  # it has stopped listening, and says why
+    except BaseException:
+        # Without an end of its input there is no commit.
+        writing.kill()
+        await writing.wait()
+        raise
+    if code:
+        raise BackupFailed(f"nothing was put back: {(await complaint).decode(errors='replace').strip()}")
+
+
+async def _feed(into: asyncio.StreamWriter, programs: Programs, file: Path, before: str, after: str) -> None:
+    into.write(before.encode())
+    pg_restore = programs.pg_dump.with_name("pg_restore")
+    reading = await asyncio.create_subprocess_exec(
+        *(str(pg_restore), "--file=-", str(file)),
+        env=environment(pg_restore, None),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert reading.stdout is not None
+    try:
+        while chunk := await reading.stdout.read(1 << 20):
+            into.write(chunk)
+            await into.drain()
+        if await reading.wait():
+            raise BackupFailed(f"nothing was put back: {file} cannot be read to its end")
+    except BaseException:
+        if reading.returncode is None:
+            reading.kill()
+            await reading.wait()
+        raise
+    into.write(after.encode())
+    await into.drain()
+    into.close()
+
+
+async def _around(connection: AsyncConnection) -> tuple[str, str]:
+    keys = (await connection.execute(_KEYS_FROM_OUTSIDE)).all()
+    facts: list[str] = []
+    if (await connection.execute(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": JOURNAL})).scalar():
+        facts = list((await connection.execute(_FACTS)).scalars())
+    dropped = [f"ALTER TABLE {key.table} DROP CONSTRAINT {_quoted(key.name)};" for key in keys]
+    dropped += [f"DROP TABLE analytics.{table};" for table in facts]
+    dropped += [f"DROP TABLE IF EXISTS {table};" for table in (VERSION_TABLE, HISTORY_TABLE)]
+    again = [f"ALTER TABLE {key.table} ADD CONSTRAINT {_quoted(key.name)} {key.definition};" for key in keys]
+    if facts:
+        dropped.append(
+            "DO $$ BEGIN DROP SCHEMA analytics; EXCEPTION WHEN dependent_objects_still_exist THEN END $$;"
+        )
+    first = "SET client_min_messages = warning; SET lock_timeout = '10s';"
+    drop = "DROP SCHEMA IF EXISTS inventory CASCADE;"
+    return "\n".join([first, *dropped, drop, ""]), "\n".join(["", *again, ""])
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
