@@ -153,13 +153,24 @@ class Traffic:
 
         await self.call("service", "receive", work)
 
+    async def stand_by(self, dice: random.Random) -> None:
+        """A transaction upon a row that no migration knows: what it waits for is the machine."""
+        statement = text("UPDATE public.bystander SET looks = :looks")
+
+        async def work(connection: AsyncConnection) -> None:
+            await connection.execute(statement, {"looks": dice.randint(1, 1_000_000)})
+
+        await self.call("bystander", "look", work)
+
 
 @asynccontextmanager
 async def traffic(url: str, rows: int) -> AsyncIterator[Traffic]:
-    """Lets two writers, a reader and the service work until the block ends."""
+    """Lets two writers, a reader, the service and a bystander work until the block ends."""
     engine = create_async_engine(
-        url, pool_size=6, connect_args={"server_settings": {"application_name": "old-application"}}
+        url, pool_size=7, connect_args={"server_settings": {"application_name": "old-application"}}
     )
+    async with engine.begin() as connection:
+        await connection.execute(text("CREATE TABLE public.bystander AS SELECT 0 AS looks"))
     clients = Traffic(engine, rows)
     stop = asyncio.Event()
 
@@ -169,7 +180,7 @@ async def traffic(url: str, rows: int) -> AsyncIterator[Traffic]:
             await step(dice)
             await asyncio.sleep(PAUSE_SECONDS)
 
-    steps = (clients.change, clients.move_three, clients.read, clients.serve)
+    steps = (clients.change, clients.move_three, clients.read, clients.serve, clients.stand_by)
     tasks = [asyncio.create_task(go_on(step, seed)) for seed, step in enumerate(steps)]
     try:
         yield clients
