@@ -147,13 +147,14 @@ PHASE_6 = {
 # Names that this service gives; nothing of another meaning may bear them.
 TAKEN_TABLES = (
     *("tigu_prepare_goods_order", "package_event", "evidence", "outbox", "request", "repair"),
-    *("adoption", "adoption_step", "adoption_row", "adoption_restore"),
+    *("adoption", "adoption_step", "adoption_row", "adoption_restore", "legacy_write_day"),
 )
 TAKEN_COLUMNS = {
     "tigu_prepare_goods": (
         *("version", "stock_state", "attempt", "reservation_id", "rejection_reason", "shortages"),
         *("content_digest", "prepare_time", "claim_time", "pick_up_time", "arrive_time", "receive_time"),
         *("ship_time", "deliver_time", "complete_time", "cancel_time"),
+        "legacy_write_time",
     ),
     "tigu_prepare_goods_item": ("sku",),
     "tigu_order_item": ("sku",),

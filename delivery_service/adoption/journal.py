@@ -6,20 +6,24 @@ says of each step how far it came, in the transaction of the rows themselves: no
 `adoption_row` (a digest of each row as it was) is there while the adoption is under way.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from delivery_service.adoption.run import Run
+from delivery_service.adoption.run import Dialect, Run
 from servicekit.crash_points import crash_point
 
 JOURNAL = "adoption"
 STEPS = "adoption_step"
 ROWS = "adoption_row"
+RESTORE = "adoption_restore"
+"""Which backup is being put back; it is there only while that lasts."""
 
 Batch = Callable[[AsyncConnection, int], Awaitable[tuple[int | None, int]]]
 
@@ -40,22 +44,96 @@ class Step:
 
 @dataclass(frozen=True)
 class Entry:
-    """An adoption: what was found and asked for, and `totals`, what there must be at the end, by name."""
+    """An adoption: what was found and asked for.
+
+    `kept` are the columns of each table whose values must not change, `totals` what there must be at the end, by name.
+    """
 
     begin_time: datetime
     shape: str
     revision: str
-    dialect: str
-    time_zone: str
+    dialect: Dialect
+    zone: ZoneInfo
     backup: str | None
-    kept: Mapping[str, list[str]]
+    kept: Mapping[str, Sequence[str]]
     totals: Mapping[str, str]
     finish_time: datetime | None
 
 
+_TABLE = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+_CREATE = (
+    "CREATE TABLE adoption (begin_time DATETIME(6) NOT NULL, shape VARCHAR(64) NOT NULL,"
+    " revision VARCHAR(32) NOT NULL, dialect VARCHAR(16) NOT NULL, time_zone VARCHAR(64) NOT NULL,"
+    " backup VARCHAR(1000) NULL, kept LONGTEXT NOT NULL, totals LONGTEXT NOT NULL,"
+    f" finish_time DATETIME(6) NULL) {_TABLE}",
+    "CREATE TABLE adoption_step (name VARCHAR(64) NOT NULL PRIMARY KEY,"
+    f" after_key DECIMAL(20) NOT NULL, done TINYINT NOT NULL) {_TABLE}",
+    "CREATE TABLE adoption_row (table_name VARCHAR(64) NOT NULL, id DECIMAL(20) NOT NULL,"
+    f" digest BINARY(16) NOT NULL, PRIMARY KEY (table_name, id)) {_TABLE}",
+)
+_DROP = "DROP TABLE IF EXISTS adoption, adoption_step, adoption_row"
+_DROP_ROWS = "DROP TABLE IF EXISTS adoption_row"
+_BEGIN = text(
+    "INSERT INTO adoption (begin_time, shape, revision, dialect, time_zone, backup, kept, totals)"
+    " VALUES (UTC_TIMESTAMP(6), :shape, :revision, :dialect, :time_zone, :backup, :kept, :totals)"
+)
+_READ = text(
+    "SELECT begin_time, shape, revision, dialect, time_zone, backup, kept, totals, finish_time FROM adoption"
+)
+_FINISH = text("UPDATE adoption SET finish_time = UTC_TIMESTAMP(6)")
+_FINISHED = text("SELECT finish_time IS NOT NULL FROM adoption")
 _ADVANCE = text("UPDATE adoption_step SET after_key = :after, done = :done WHERE name = :name")
 _LOCK = text("SELECT after_key, done FROM adoption_step WHERE name = :name FOR UPDATE")
 _FIRST = text("INSERT INTO adoption_step (name, after_key, done) VALUES (:name, -1, 0)")
+
+
+async def prepare(connection: AsyncConnection) -> None:
+    """Makes the tables anew, empty: nothing is begun yet."""
+    for statement in (_DROP, *_CREATE):
+        await connection.exec_driver_sql(statement)
+
+
+async def begin(
+    connection: AsyncConnection,
+    *,
+    shape: str,
+    revision: str,
+    dialect: Dialect,
+    time_zone: str,
+    backup: str | None,
+    kept: Mapping[str, Sequence[str]],
+    totals: Mapping[str, str],
+) -> None:
+    """Writes the first entry, in the transaction of the caller."""
+    values = {"shape": shape, "revision": revision, "dialect": dialect.value, "time_zone": time_zone}
+    lists = {"kept": json.dumps(dict(kept)), "totals": json.dumps(dict(totals))}
+    await connection.execute(_BEGIN, values | {"backup": backup} | lists)
+
+
+async def read(connection: AsyncConnection) -> Entry:
+    """The adoption that was begun in this database."""
+    row = (await connection.execute(_READ)).one()
+    kept, totals = json.loads(row.kept), json.loads(row.totals)
+    began = (
+        row.begin_time,
+        row.shape,
+        row.revision,
+        Dialect(row.dialect),
+        ZoneInfo(row.time_zone),
+        row.backup,
+    )
+    return Entry(*began, kept, totals, row.finish_time)
+
+
+async def finish(connection: AsyncConnection) -> None:
+    """Says that all is done, in the transaction of the caller."""
+    await connection.execute(_FINISH)
+
+
+async def tidy(connection: AsyncConnection) -> None:
+    """Drops what was needed until the end, where the end was reached."""
+    if (await connection.execute(_FINISHED)).scalar():
+        await connection.exec_driver_sql(_DROP_ROWS)
 
 
 async def run_step(run: Run, step: Step) -> None:

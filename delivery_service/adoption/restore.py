@@ -1,0 +1,64 @@
+"""The way back: the database as a backup has it, and nothing of this service's in it."""
+
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from delivery_service.adoption.backup import MIB, in_mib, opened
+from delivery_service.adoption.expectations import TAKEN_TABLES
+from delivery_service.adoption.journal import RESTORE
+from delivery_service.adoption.programs import BackupFailed, Programs, option_file, running
+from delivery_service.adoption.run import Progress
+from servicekit.crash_points import crash_point
+from servicekit.migrations import VERSION_TABLE
+from servicekit.schema_history import HISTORY_TABLE
+
+_MARK = "CREATE TABLE IF NOT EXISTS adoption_restore (backup VARCHAR(1000) NOT NULL) ENGINE=InnoDB"
+_NAME = text("INSERT INTO adoption_restore (backup) VALUES (:backup)")
+_UNMARK = "DROP TABLE adoption_restore"
+
+
+async def put_back(
+    connection: AsyncConnection, programs: Programs, engine: AsyncEngine, file: Path, progress: Progress
+) -> None:
+    """Replaces the database's tables by those of the backup. Raises BackupFailed.
+
+    Engines of this make commit table by table. So a mark stands in the database until all is put back: a restore
+    that was cut short is run again, and until then nobody takes the database for a whole one.
+    """
+    await connection.exec_driver_sql(_MARK)
+    await connection.execute(_NAME, {"backup": str(file)})
+    await connection.commit()
+    crash_point("restore.after_mark")
+    await _drop_ours(connection)
+    with progress("putting back, MiB", None) as advance, option_file(engine.url) as options:
+        command = [
+            *(
+                str(programs.client),
+                f"--defaults-file={options}",
+                "--batch",
+                "--default-character-set=utf8mb4",
+            ),
+            *("--max-allowed-packet=1G", "--init-command=SET SESSION lock_wait_timeout = 10"),
+            str(engine.url.database),
+        ]
+        tell = in_mib(advance)
+        async with running(command, fed=True) as process:
+            with opened(file) as rows:
+                while (chunk := rows.read(MIB)) and await process.feed(chunk):
+                    tell(len(chunk))
+            if complaint := await process.complaint():
+                raise BackupFailed(f"{complaint}\nthe database is half put back; run migrate restore again")
+    crash_point("restore.before_end")
+    await connection.exec_driver_sql(_UNMARK)
+    await connection.commit()
+
+
+async def _drop_ours(connection: AsyncConnection) -> None:
+    """Without looking at keys: those of the legacy tables come back with the backup."""
+    await connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
+    for table in (VERSION_TABLE, HISTORY_TABLE, *TAKEN_TABLES):
+        if table != RESTORE:
+            await connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
+    await connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
