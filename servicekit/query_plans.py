@@ -1,0 +1,110 @@
+"""What an engine would do with the statements of a piece of work. They are taken as the code sends them."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_EXPLAIN = {"postgresql": "EXPLAIN (FORMAT JSON)", "mysql": "EXPLAIN FORMAT=TRADITIONAL"}
+_LOCK = re.compile(r"\s+FOR (UPDATE|NO KEY UPDATE|SHARE)( OF \w+)?( SKIP LOCKED| NOWAIT)?\s*$")
+_READ = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a plan reads one table: by which index (None: the whole table), and how many rows it expects."""
+
+    table: str
+    index: str | None
+    rows: int
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One statement with placeholders, its parameters, and its plan, also as the engine prints it."""
+
+    statement: str
+    parameters: Any
+    accesses: tuple[Access, ...]
+    plan: str
+
+
+class _NothingIsWritten(Exception):
+    """The work came to its first write."""
+
+
+async def explain(connection: AsyncConnection, work: Callable[[], Awaitable[object]]) -> list[Explained]:
+    """Runs `work` over the connection and answers each statement's plan.
+
+    Nothing is locked or written: a lock is left out of the statement that runs, and the work ends at its first
+    write, which is explained only. What a read finds decides which statements follow it, as ever.
+    """
+    found: list[Explained] = []
+
+    def look(
+        connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
+    ) -> tuple[str, Any]:
+        found.append(_explained(connection, statement, parameters))
+        if not _READ.match(statement):
+            raise _NothingIsWritten
+        return _LOCK.sub("", statement), parameters
+
+    async with _without_notes(connection):
+        listened = connection.sync_connection
+        event.listen(listened, "before_cursor_execute", look, retval=True)
+        try:
+            await work()
+        except _NothingIsWritten:
+            pass
+        finally:
+            event.remove(listened, "before_cursor_execute", look)
+    return found
+
+
+@asynccontextmanager
+async def _without_notes(connection: AsyncConnection) -> AsyncIterator[None]:
+    """MySQL sends the rewritten statement as a note with each plan, which its driver takes for a warning and logs."""
+    if connection.dialect.name == "postgresql":
+        yield
+        return
+    await connection.exec_driver_sql("SET SESSION sql_notes = 0")
+    try:
+        yield
+    finally:
+        await connection.exec_driver_sql("SET SESSION sql_notes = 1")
+
+
+def _explained(connection: Connection, statement: str, parameters: Any) -> Explained:
+    engine = connection.dialect.name
+    with closing(connection.connection.cursor()) as cursor:
+        cursor.execute(f"{_EXPLAIN[engine]} {statement}", parameters)
+        names = [column[0] for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    if engine == "postgresql":
+        [[document]] = [row.values() for row in rows]
+        root = (json.loads(document) if isinstance(document, str) else document)[0]["Plan"]
+        return Explained(statement, parameters, tuple(_of_postgres(root)), json.dumps(root, indent=1))
+    accesses = tuple(Access(row["table"], row["key"], int(row["rows"])) for row in rows if row["rows"])
+    plan = "\n".join(" ".join(f"{name}={value}" for name, value in row.items() if value) for row in rows)
+    return Explained(statement, parameters, accesses, plan)
+
+
+def _of_postgres(node: dict[str, Any]) -> Iterator[Access]:
+    children = node.get("Plans", ())
+    if "Relation Name" in node:
+        index = node.get("Index Name") or ",".join(_bitmaps(children)) or None
+        yield Access(node["Relation Name"], index, int(node["Plan Rows"]))
+    for child in children:
+        yield from _of_postgres(child)
+
+
+def _bitmaps(nodes: list[dict[str, Any]]) -> Iterator[str]:
+    for node in nodes:
+        if node["Node Type"] == "Bitmap Index Scan":
+            yield node["Index Name"]
+        yield from _bitmaps(node.get("Plans", []))
