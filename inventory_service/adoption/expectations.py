@@ -98,7 +98,7 @@ TAKEN_TABLES = (
     *("reservation", "reservation_line", "removed_stock", "request", "imported_row", "import_stream_line"),
     *("stock_movement", "uncounted_movement", "archived_month", "stock_movement_balance"),
     *("stock_metrics_refresh", "stock_threshold", "stock_threshold_default", "stock_alert"),
-    *("adoption", "adoption_stock", "adoption_sku"),
+    *("adoption", "adoption_stock", "adoption_sku", "dropped_foreign_key"),
 )
 TAKEN_FACTS = ("daily_stock_fact", "daily_status_fact", "first_fill")
 """Of the schema analytics, which the database may have for other ends."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from inventory_service.contract_steps import changes
+from inventory_service.contract_steps.foreign_keys import missing_keys
 from inventory_service.contract_steps.further_columns import values_that_stock_has_not
 from inventory_service.contract_steps.standing import (
     CONTRACT,
@@ -47,6 +48,8 @@ class _Run:
     refusal: Callable[[Standing], str]
     idle: Callable[[Standing], bool]
     discards: bool = False
+    afterwards: Callable[[AsyncConnection], Awaitable[list[str]]] | None = None
+    """What comes in a transaction of its own, so that nobody waits for it; it answers what is to be told."""
 
 
 def _why_not_restore(standing: Standing) -> str:
@@ -107,9 +110,10 @@ _RUNS = {
     ),
     RESTORE_SPLIT_TABLES: _Run(
         changes.restore_split_tables,
-        "the split tables are back, as their backups were, but without foreign keys to stock: these went with the drop",
+        "the split tables are back, as their backups were",
         _why_not_restore,
         lambda standing: len(standing.split_tables) == len(SPLIT_TABLES),
+        afterwards=missing_keys,
     ),
     RENEW_BACKUPS: _Run(
         changes.renew_backups,
@@ -155,6 +159,10 @@ async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngin
         await connection.run_sync(schema_history.record, CONTRACT, arguments.step)
         crash_point("contract.before_commit")
     print(f"{arguments.step}: done; {run.done}" + (f"; gone with them: {lost}" if lost else ""))
+    if run.afterwards is not None:
+        async with engine.begin() as connection:
+            for told in await run.afterwards(connection):
+                print(f"a foreign key {told}")
     return 0
 
 

@@ -94,7 +94,7 @@ async def test_a_long_reader_of_stock_is_waited_for_in_turns_that_hold_no_writer
 async def test_a_reader_that_never_ends_leaves_everything_as_it_is(
     contract: Contract, engine: AsyncEngine, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("inventory_service.contract_steps.changes.TRIES", 2)
+    monkeypatch.setattr("inventory_service.contract_steps.turns.TRIES", 2)
     await let_pass(engine, 15)
     await execute(engine, KEY.format("stock_financial"))
     before = await picture(engine)
