@@ -12,14 +12,21 @@ from delivery_service.domain.package import Package
 class Drift(StrEnum):
     """How two records can disagree; each has a repair of its own."""
 
+    CODES = "CODES"
+    TIMELINE = "TIMELINE"
+    STATE = "STATE"
+    DRIVER = "DRIVER"
+    STEPS = "STEPS"
     ORDERS = "ORDERS"
     LEGS = "LEGS"
-    STATE = "STATE"
-    TIMELINE = "TIMELINE"
+    GONE = "GONE"
+    PROJECTION = "PROJECTION"
     COMMAND = "COMMAND"
+    HOLD_ID = "HOLD_ID"
     HOLD = "HOLD"
     ORPHAN_HOLD = "ORPHAN_HOLD"
     PROOF = "PROOF"
+    MARK = "MARK"
     PHOTO = "PHOTO"
     STRAY_BYTES = "STRAY_BYTES"
     UNKNOWN = "UNKNOWN"
@@ -42,18 +49,26 @@ Looked = tuple[int | None, list[Inconsistency]]
 class Consistency(Protocol):
     """Looks for records that must agree and do not, a page at a time."""
 
-    async def mapping_differences(self, after: int, size: int) -> Looked: ...
+    async def event_differences(self, after: int, size: int) -> Looked:
+        """Packages that are not what their events made of them, or that cannot be read."""
 
-    async def event_differences(self, after: int, size: int) -> Looked: ...
+    async def mapping_differences(self, after: int, size: int) -> Looked:
+        """Packages whose orders, or legs, are not those of the mapping."""
+
+    async def vanished_packages(self, after: int, size: int) -> Looked:
+        """Packages that the mapping has and that are gone."""
+
+    async def followed_orders(self, after: int, size: int) -> tuple[int | None, list[int]]:
+        """The id to go on after, None at the end, and the orders of whose packages this service moved one."""
 
     async def proof_differences(self, after: int, size: int) -> Looked:
-        """Photos that an event names as its proof and that are not marked as used by it."""
+        """Photos that an event names and that are not marked as used by it, and the reverse."""
 
     async def stuck_commands(self, after: int, size: int, overdue: timedelta) -> Looked:
         """Parked commands, and unfinished ones that are older than `overdue`."""
 
     async def tracked_packages(self, after: int, size: int) -> list[Package]:
-        """Packages that have, or had, a hold, by package_id."""
+        """Packages that have, or had, a hold, or an id of one, by package_id."""
 
 
 @dataclass(frozen=True)
@@ -95,5 +110,14 @@ class Repairs(Protocol):
     async def take_leg(self, package_id: int, order_id: int, leg: int) -> bool:
         """False where another package has it."""
 
+    async def forget_mapping(self, package_id: int) -> list[int]:
+        """Removes the orders of a package that is gone; answers them, none where it is there."""
+
+    async def write_steps(self, package_id: int) -> list[str]:
+        """Writes the times of the steps of which events tell; answers the columns that said something else."""
+
+    async def marked(self, package_id: int) -> Mapping[int, list[str]]:
+        """The photos that are marked as proof, by the number of the event."""
+
     async def mark_used(self, evidence_id: str, sequence: int) -> bool:
-        """Marks a photo as proof; False where its bytes prove something else."""
+        """Marks a photo as proof of an event, whatever it was marked for; False where its bytes prove another."""

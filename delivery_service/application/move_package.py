@@ -77,9 +77,7 @@ async def _driver(move: Move, uow: UnitOfWork) -> Driver | None:
 
 
 async def _project(orders: list[Order], before: Package, after: Package, uow: UnitOfWork) -> None:
-    on_shelf = (PackageState.PENDING, PackageState.PREPARED)
-    left = before.state in on_shelf and after.state not in (*on_shelf, PackageState.CANCELLED)
-    await project_orders(orders, uow, left_shelf=left)
+    await project_orders(orders, uow, left_shelf=before.state.on_shelf and after.state.off_shelf)
 
 
 def _crash_after_state(moved: Package, before: Package) -> None:

@@ -59,8 +59,14 @@ class Orders(Protocol):
     async def project(self, order_id: int, status: OrderStatus, furthest: PackageState | None) -> None:
         """Writes what old readers see: the order's status and how far its packages are."""
 
+    async def seen_as(self, order_ids: Collection[int]) -> Mapping[int, PackageState | None]:
+        """How far old readers see these orders; None where they see nothing that is known."""
+
     async def add_action(self, order_ids: Sequence[int], event: PackageEvent) -> None:
         """Writes the old audit rows of a step; none for a verb that the old system did not know."""
+
+    async def list_by_ids(self, order_ids: Collection[int]) -> list[Order]:
+        """Those that exist, not locked."""
 
     async def list_orders(self, which: OrderFilter, size: int, before: int | None) -> list[Order]:
         """Newest id first."""
@@ -95,8 +101,8 @@ class Packages(Protocol):
     async def list_packages(self, which: PackageFilter, size: int, before: int | None) -> list[Package]:
         """Newest first, by package_id."""
 
-    async def with_reservations(self, reservation_ids: Collection[str]) -> list[Package]:
-        """The packages whose present hold is one of these."""
+    async def versions_by_hold(self, reservation_ids: Collection[str]) -> Mapping[str, int]:
+        """Those of the ids that are a package's present hold, with the package's version."""
 
     async def distribution(self) -> list[tuple[Workflow, PackageState, int]]:
         """Packages by workflow and state."""
@@ -174,5 +180,5 @@ class Transactions(Protocol):
     async def run(self, work: Callable[[UnitOfWork], Awaitable[T]], *, name: str = "") -> T:
         """Commits; runs the work again where other work was in the way."""
 
-    async def read(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
-        """Never commits."""
+    async def read(self, work: Callable[[UnitOfWork], Awaitable[T]], *, one_snapshot: bool = False) -> T:
+        """Never commits. With `one_snapshot` all its statements see the data as of one instant."""

@@ -1,22 +1,63 @@
 """What old readers see of an order, written in the transaction of the package that changed it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.domain.order import Order, all_completed, furthest, status_with
+from delivery_service.domain.workflow import OrderStatus, PackageState
+
+
+@dataclass(frozen=True)
+class Projection:
+    """An order's status, and how far its packages are."""
+
+    status: OrderStatus
+    furthest: PackageState | None
 
 
 async def project_orders(orders: Sequence[Order], uow: UnitOfWork, *, left_shelf: bool = False) -> None:
     """Writes each order's status and how far its packages are. The orders are locked, the packages saved."""
-    of_orders = await uow.packages.of_orders([order.order_id for order in orders])
+    states = await _states(orders, uow)
+    whole = await _packed_whole(orders, states, uow)
     for order in orders:
-        states = [package.state for package in of_orders if package.order_id == order.order_id]
-        fulfilled = all_completed(states) and await _packed_whole(order, uow)
-        status = status_with(order.status, left_shelf=left_shelf, fulfilled=fulfilled)
-        await uow.orders.project(order.order_id, status, furthest(states))
+        status = status_with(order.status, left_shelf=left_shelf, fulfilled=order.order_id in whole)
+        await uow.orders.project(order.order_id, status, furthest(states[order.order_id]))
 
 
-async def _packed_whole(order: Order, uow: UnitOfWork) -> bool:
-    """Whether nothing of the order is left for another package."""
-    packed = await uow.packages.packed_units([item.order_item_id for item in order.items], leg=0)
-    return all(packed.get(item.order_item_id, 0) >= item.quantity for item in order.items)
+async def projections_of(orders: Sequence[Order], uow: UnitOfWork) -> Mapping[int, Projection]:
+    """What old readers should see of these orders, by all that became of their packages."""
+    states = await _states(orders, uow)
+    whole = await _packed_whole(orders, states, uow)
+    return {
+        order.order_id: Projection(
+            status_with(
+                order.status,
+                left_shelf=any(state.off_shelf for state in states[order.order_id]),
+                fulfilled=order.order_id in whole,
+            ),
+            furthest(states[order.order_id]),
+        )
+        for order in orders
+    }
+
+
+async def _states(orders: Sequence[Order], uow: UnitOfWork) -> dict[int, list[PackageState]]:
+    states: dict[int, list[PackageState]] = {order.order_id: [] for order in orders}
+    for package in await uow.packages.of_orders(states):
+        states[package.order_id].append(package.state)
+    return states
+
+
+async def _packed_whole(
+    orders: Sequence[Order], states: Mapping[int, Collection[PackageState]], uow: UnitOfWork
+) -> set[int]:
+    """The orders whose packages are all completed and of which nothing is left for another package."""
+    completed = [order for order in orders if all_completed(states[order.order_id])]
+    items = [item.order_item_id for order in completed for item in order.items]
+    packed = await uow.packages.packed_units(items, leg=0) if items else {}
+    return {
+        order.order_id
+        for order in completed
+        if all(packed.get(item.order_item_id, 0) >= item.quantity for item in order.items)
+    }

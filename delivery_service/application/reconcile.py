@@ -1,34 +1,63 @@
 """Repairs what the checks find, one finding a transaction; a dry run does the same and commits nothing.
 
-What lies outside the database (a hold, bytes) is changed first and recorded after: a repeat finds nothing left.
+What lies outside the database (a hold, bytes) is changed once its repair is on record: a death between the two leaves
+a record too many and the finding, never a change that nobody knows of.
 """
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from functools import partial
 
 from delivery_service.application.consistency_ports import Drift, Inconsistency, RepairRecord
 from delivery_service.application.photo_ports import PhotoStore
 from delivery_service.application.ports import Transactions, UnitOfWork
 from delivery_service.application.repair_evidence import (
     find_copy,
+    put_copy,
     remove_stray,
+    repair_mark,
     repair_photo,
     repair_proof,
 )
 from delivery_service.application.repair_package import (
+    forget_gone,
     repair_legs,
     repair_orders,
+    repair_projection,
+)
+from delivery_service.application.repair_stock import (
+    release_hold,
+    release_orphan,
+    repair_command,
+    repair_hold,
+    repair_hold_id,
+)
+from delivery_service.application.repair_timeline import (
+    leave_unreadable,
+    repair_driver,
     repair_state,
+    repair_steps,
     repair_timeline,
 )
-from delivery_service.application.repair_stock import release_orphan, repair_command, repair_hold
 from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, RepairLater
 from delivery_service.application.stock_ports import Inventory, InventoryUnreachable
 from delivery_service.domain.errors import StorageFull, StorageUnavailable
 
-T = TypeVar("T")
+_OWN: dict[Drift, Callable[[Inconsistency, Operator, UnitOfWork], Awaitable[str]]] = {
+    Drift.CODES: leave_unreadable,
+    Drift.TIMELINE: repair_timeline,
+    Drift.STATE: repair_state,
+    Drift.DRIVER: repair_driver,
+    Drift.STEPS: repair_steps,
+    Drift.ORDERS: repair_orders,
+    Drift.LEGS: repair_legs,
+    Drift.GONE: forget_gone,
+    Drift.PROJECTION: repair_projection,
+    Drift.PROOF: repair_proof,
+    Drift.MARK: repair_mark,
+    Drift.HOLD_ID: repair_hold_id,
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +66,14 @@ class Repaired:
 
     what: str
     done: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a transaction decides and changes, and what is done outside of the database after it."""
+
+    decide: Callable[[UnitOfWork], Awaitable[str]]
+    outside: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +90,7 @@ class Reconciler:
     async def repair(self, check: str, found: Inconsistency) -> Repaired | None:
         """None where the records agree by now."""
         try:
-            what = await self._repair(check, found)
+            what = await self._carry_out(await self._plan(found), check, found)
         except NothingToRepair:
             return None
         except RepairByHand as why:
@@ -64,81 +101,37 @@ class Reconciler:
             return Repaired(f"not now: {why}", done=False)
         return Repaired(what, done=not self.validate_only)
 
-    async def _repair(self, check: str, found: Inconsistency) -> str:
-        if found.drift is Drift.UNKNOWN:
-            raise RepairByHand("nothing is repaired while nothing is known")
-        if found.drift in _OWN:
-            own = _OWN[found.drift]
-            return await self._recorded(check, found, lambda uow: own(found, self.by, uow), lambda what: what)
-        if found.drift is Drift.PHOTO:
-            return await self._photo(check, found)
-        if found.drift is Drift.STRAY_BYTES:
-            what = await remove_stray(found, self.photos, self.transactions, validate_only=self.validate_only)
-            return await self._told(check, found, what)
-        hold = await self.inventory.hold(found.facts["reservation_id"])
-        if found.drift is Drift.COMMAND:
-            return await self._recorded(
-                check, found, lambda uow: repair_command(found, self.by, hold, uow), lambda what: what
-            )
-        if found.drift is Drift.HOLD:
-            return await self._recorded(
-                check,
-                found,
-                lambda uow: repair_hold(found, self.by, hold, self.quiet, uow),
-                lambda what: what,
-            )
-        what = await release_orphan(
-            found,
-            hold,
-            self.quiet,
-            self.by,
-            self.inventory,
-            self.transactions,
-            validate_only=self.validate_only,
-        )
-        return await self._told(check, found, what)
-
-    async def _photo(self, check: str, found: Inconsistency) -> str:
-        copy = await find_copy(found, self.photos, self.transactions)
-        photo, what = await self._recorded(
-            check,
-            found,
-            lambda uow: repair_photo(found, copy, self.photos, self.by, uow),
-            lambda repaired: repaired[1],
-        )
-        if copy is not None and not self.validate_only:
-            await self.photos.put(photo.name, copy)
-        return what
-
-    async def _told(self, check: str, found: Inconsistency, what: str) -> str:
-        async def nothing_else(uow: UnitOfWork) -> str:
-            return what
-
-        return await self._recorded(check, found, nothing_else, lambda told: told)
-
-    async def _recorded(
-        self,
-        check: str,
-        found: Inconsistency,
-        work: Callable[[UnitOfWork], Awaitable[T]],
-        told: Callable[[T], str],
-    ) -> T:
-        async def unit(uow: UnitOfWork) -> T:
-            result = await work(uow)
+    async def _carry_out(self, plan: Plan, check: str, found: Inconsistency) -> str:
+        async def unit(uow: UnitOfWork) -> str:
+            what = await plan.decide(uow)
             by = self.by
-            record = RepairRecord(str(by.actor), by.request_id, check, found, told(result), by.trace)
-            await uow.repairs.add(record)
-            return result
+            await uow.repairs.add(RepairRecord(str(by.actor), by.request_id, check, found, what, by.trace))
+            return what
 
         if self.validate_only:
             return await self.transactions.read(unit)
-        return await self.transactions.run(unit, name="reconcile")
+        what = await self.transactions.run(unit, name="reconcile")
+        if plan.outside is not None:
+            await plan.outside()
+        return what
 
-
-_OWN: dict[Drift, Callable[[Inconsistency, Operator, UnitOfWork], Awaitable[str]]] = {
-    Drift.ORDERS: repair_orders,
-    Drift.LEGS: repair_legs,
-    Drift.STATE: repair_state,
-    Drift.TIMELINE: repair_timeline,
-    Drift.PROOF: repair_proof,
-}
+    async def _plan(self, found: Inconsistency) -> Plan:
+        if found.drift in _OWN:
+            return Plan(partial(_OWN[found.drift], found, self.by))
+        if found.drift is Drift.PHOTO:
+            copy = await find_copy(found, self.photos, self.transactions)
+            outside = None if copy is None else partial(put_copy, found, copy, self.photos)
+            return Plan(partial(repair_photo, found, self.by, copy is not None), outside)
+        if found.drift is Drift.STRAY_BYTES:
+            return Plan(partial(remove_stray, found), partial(self.photos.remove, found.subject))
+        if found.drift is Drift.UNKNOWN:
+            raise RepairByHand("nothing is repaired while nothing is known")
+        hold = await self.inventory.hold(found.facts["reservation_id"])
+        if found.drift is Drift.COMMAND:
+            return Plan(partial(repair_command, found, self.by, hold))
+        if found.drift is Drift.HOLD:
+            return Plan(partial(repair_hold, found, self.by, hold, self.quiet))
+        return Plan(
+            partial(release_orphan, found, hold, self.quiet),
+            partial(release_hold, found, self.inventory, self.by),
+        )

@@ -5,23 +5,57 @@ from delivery_service.application.photo_ports import PhotoStore
 from delivery_service.application.ports import Transactions, UnitOfWork
 from delivery_service.application.read_photo import is_sound, sound_bytes
 from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, tell
-from delivery_service.application.sweep_evidence import is_stray
-from delivery_service.domain.evidence import Evidence
+from delivery_service.application.sweep_evidence import unnamed
+from delivery_service.domain.evidence import Evidence, photo_name
+from delivery_service.domain.package import Package
 
 
 async def repair_proof(found: Inconsistency, by: Operator, uow: UnitOfWork) -> str:
     """Marks the photo as used by the event that names it."""
-    package = await uow.packages.lock(found.facts["package_sn"])
+    package, sequence = await uow.packages.lock(found.facts["package_sn"]), int(found.facts["sequence"])
     if package is None:
         raise NothingToRepair
     photo = await uow.evidence.get(found.subject)
     if photo is None:
         raise RepairByHand("the record of the photo is gone; upload it again for a record of the dispute")
-    if not await uow.repairs.mark_used(found.subject, int(found.facts["sequence"])):
+    marks = await _marks(package, photo, uow)
+    if sequence in marks:
+        raise NothingToRepair
+    if marks and await _is_named(package, marks[0], photo, uow):
+        raise RepairByHand(f"events {marks[0]} and {sequence} both name the photo")
+    if not await uow.repairs.mark_used(found.subject, sequence):
         raise RepairByHand("the same bytes are marked as proof of another event")
-    what = f"photo {found.subject} is marked as proof of event {found.facts['sequence']}"
+    what = f"photo {found.subject} is marked as proof of event {sequence}"
     await tell(package, what, by, uow)
     return what
+
+
+async def repair_mark(found: Inconsistency, by: Operator, uow: UnitOfWork) -> str:
+    """The mark stays, as a photo that was proof may not prove anything else; the event of the repair names it."""
+    package = await uow.packages.lock(found.facts["package_sn"])
+    photo = await uow.evidence.get(found.subject)
+    if package is None or photo is None:
+        raise NothingToRepair
+    marks = await _marks(package, photo, uow)
+    if not marks or await _is_named(package, marks[0], photo, uow):
+        raise NothingToRepair
+    last = await uow.events.last(package.package_id)
+    sequence = (last.sequence if last else 0) + 1
+    await uow.repairs.mark_used(found.subject, sequence)
+    what = f"photo {found.subject} was marked as proof of event {marks[0]}, which does not name it, and stays used"
+    await tell(package, what, by, uow)
+    return what
+
+
+async def _marks(package: Package, photo: Evidence, uow: UnitOfWork) -> list[int]:
+    """The number of the event whose proof the photo is marked as, if it is."""
+    marked = await uow.repairs.marked(package.package_id)
+    return [sequence for sequence, photos in marked.items() if photo.evidence_id in photos]
+
+
+async def _is_named(package: Package, sequence: int, photo: Evidence, uow: UnitOfWork) -> bool:
+    events = await uow.events.list_events(package.package_id, 1, sequence - 1)
+    return any(event.sequence == sequence and photo.evidence_id in event.evidence_ids for event in events)
 
 
 async def find_copy(found: Inconsistency, store: PhotoStore, transactions: Transactions) -> bytes | None:
@@ -36,18 +70,13 @@ async def find_copy(found: Inconsistency, store: PhotoStore, transactions: Trans
     return None
 
 
-async def repair_photo(
-    found: Inconsistency, copy: bytes | None, store: PhotoStore, by: Operator, uow: UnitOfWork
-) -> tuple[Evidence, str]:
-    """Tells of the copy that is put in its place, or removes the record of a photo that proves nothing.
-
-    The bytes themselves are put afterwards, by whoever calls.
-    """
+async def repair_photo(found: Inconsistency, by: Operator, copy_is_there: bool, uow: UnitOfWork) -> str:
+    """Tells of the copy that will be put in its place, or removes the record of a photo that proves nothing."""
     photo = await uow.evidence.get(found.subject)
     if photo is None:
         raise NothingToRepair
     package = await uow.packages.lock(photo.package_sn)
-    if copy is not None:
+    if copy_is_there:
         what = f"the bytes of photo {photo.evidence_id} are put back from another upload of them"
     elif await uow.evidence.remove(photo.evidence_id):
         what = f"the record of photo {photo.evidence_id}, which proved nothing, is removed"
@@ -57,15 +86,16 @@ async def repair_photo(
         )
     if package is not None:
         await tell(package, what, by, uow)
-    return photo, what
+    return what
 
 
-async def remove_stray(
-    found: Inconsistency, store: PhotoStore, transactions: Transactions, *, validate_only: bool
-) -> str:
-    """Looks once more whether no record names the bytes."""
-    if not await is_stray(found.subject, transactions):
+async def put_copy(found: Inconsistency, copy: bytes, store: PhotoStore) -> None:
+    """Stores the bytes where the photo's own should be."""
+    await store.put(photo_name(found.facts["sha256"], found.subject), copy)
+
+
+async def remove_stray(found: Inconsistency, uow: UnitOfWork) -> str:
+    """Looks once more whether no record names the bytes, which are removed afterwards."""
+    if not await unnamed([found.subject], uow):
         raise NothingToRepair
-    if not validate_only:
-        await store.remove(found.subject)
     return "the bytes are removed"

@@ -2,11 +2,13 @@
 outbox, in their order, like those of any other change.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
-from delivery_service.application.check_consistency import OVERDUE, have_same_lines
+from delivery_service.application.check_consistency import OVERDUE
+from delivery_service.application.check_reservations import have_same_lines
 from delivery_service.application.consistency_ports import Inconsistency
-from delivery_service.application.ports import Transactions, UnitOfWork
+from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.repairing import (
     NothingToRepair,
     Operator,
@@ -17,7 +19,7 @@ from delivery_service.application.repairing import (
 from delivery_service.application.stock_ports import Done, Hold, Inventory
 from delivery_service.domain.drift import WORDS, StockRepair, stock_repair, stock_repaired
 from delivery_service.domain.package import Package
-from delivery_service.domain.reservation import StockCommand
+from delivery_service.domain.reservation import StockCommand, reservation_id
 from delivery_service.domain.workflow import StockState
 
 _BY_HAND = (
@@ -75,30 +77,41 @@ async def repair_command(found: Inconsistency, by: Operator, hold: Hold | None, 
     return WORDS[repair]
 
 
-async def release_orphan(
-    found: Inconsistency,
-    hold: Hold | None,
-    quiet: timedelta,
-    by: Operator,
-    inventory: Inventory,
-    transactions: Transactions,
-    *,
-    validate_only: bool,
-) -> str:
-    """Looks once more whether no package bears the id, and releases what inventory holds under it."""
-
-    async def wanted(uow: UnitOfWork) -> bool:
-        if hold is not None and hold.create_time is not None and hold.create_time > uow.now - quiet:
-            raise RepairLater(f"the hold was made within the last {quiet.total_seconds():.0f} s")
-        return bool(await uow.packages.with_reservations([found.subject]))
-
-    if hold is None or hold.state != "HELD" or await transactions.read(wanted):
+async def repair_hold_id(found: Inconsistency, by: Operator, uow: UnitOfWork) -> str:
+    """The id follows from the package's number and attempt; a package that never asked for a hold tracks none."""
+    package = await uow.packages.lock(found.subject)
+    if package is None or package.has_right_hold_id:
         raise NothingToRepair
-    if not validate_only:
-        answer = await inventory.release(found.subject, by.trace)
-        if not isinstance(answer, Done):
-            raise RepairLater(f"inventory did not release it: {answer}")
-    return "the hold is released"
+    if package.attempt:
+        right = reservation_id(package.package_sn, package.attempt)
+        changed = replace(package, reservation_id=right)
+        what = f"the id of the hold was {package.reservation_id or 'none'} and is {right}"
+    elif package.reservation_id is not None:
+        raise RepairByHand(
+            "the package has an id of a hold and counts no attempt: set its attempt by its commands"
+        )
+    else:
+        changed = replace(package, stock_state=StockState.NOT_TRACKED)
+        what = f"the package never asked for a hold; its stock was {package.stock_state} and is NOT_TRACKED"
+    await uow.packages.save(replace(changed, version=package.version + 1, update_time=uow.now))
+    await tell(package, what, by, uow)
+    return what
+
+
+async def release_orphan(found: Inconsistency, hold: Hold | None, quiet: timedelta, uow: UnitOfWork) -> str:
+    """Looks once more whether no package bears the id; the hold is released afterwards."""
+    if hold is None or hold.state != "HELD" or await uow.packages.versions_by_hold([found.subject]):
+        raise NothingToRepair
+    if hold.create_time is not None and hold.create_time > uow.now - quiet:
+        raise RepairLater(f"the hold was made within the last {quiet.total_seconds():.0f} s")
+    return "inventory is told to release the hold"
+
+
+async def release_hold(found: Inconsistency, inventory: Inventory, by: Operator) -> None:
+    """Raises RepairLater where inventory did not do so."""
+    answer = await inventory.release(found.subject, by.trace)
+    if not isinstance(answer, Done):
+        raise RepairLater(f"inventory did not release it: {answer}")
 
 
 async def _apply(package: Package, repair: StockRepair, by: Operator, uow: UnitOfWork) -> None:

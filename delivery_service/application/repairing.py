@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.domain.package import Package
 from delivery_service.domain.package_event import Actor, PackageEvent
-from delivery_service.domain.workflow import PackageState, Verb
+from delivery_service.domain.workflow import Verb
 
 
 @dataclass(frozen=True)
@@ -30,25 +30,28 @@ class RepairLater(Exception):
 
 
 async def tell(
-    package: Package, what: str, by: Operator, uow: UnitOfWork, *, from_state: PackageState | None = None
+    package: Package, what: str, by: Operator, uow: UnitOfWork, *, now_is: Package | None = None
 ) -> None:
     """Adds the repair to the package's timeline. The package's row is locked.
 
-    Only a repair of the state says `from_state`; any other leaves the timeline where it led, so that it does not
-    hide that the state disagrees.
+    Only a repair of the state or the driver says `now_is`; any other leaves the timeline where it led, so that it
+    does not hide that they disagree. Photos that are marked as proof of an event of this number, which was lost,
+    are named.
     """
     last = await uow.events.last(package.package_id)
-    stays = last.to_state if last else package.state
+    state, driver_id = (last.to_state, last.driver_id) if last else (package.state, package.driver_id)
+    sequence = (last.sequence if last else 0) + 1
+    marked = await uow.repairs.marked(package.package_id)
     await uow.events.add(
         package.package_id,
         PackageEvent(
-            sequence=(last.sequence if last else 0) + 1,
+            sequence=sequence,
             verb=Verb.RECONCILE,
-            from_state=from_state or stays,
-            to_state=package.state if from_state else stays,
+            from_state=state,
+            to_state=now_is.state if now_is else state,
             actor=by.actor,
-            driver_id=package.driver_id,
-            evidence_ids=(),
+            driver_id=now_is.driver_id if now_is else driver_id,
+            evidence_ids=tuple(marked.get(sequence, ())),
             note=what[:1000],
             create_time=uow.now,
         ),

@@ -48,22 +48,18 @@ async def strays_of(transactions: Transactions, store: PhotoStore, folder: str) 
         some = listed[start : start + BATCH]
 
         async def look(uow: UnitOfWork, some: Sequence[KeptPhoto] = some) -> list[str]:
-            return await _unnamed(_old(some, uow.now), uow)
+            return await unnamed(_old(some, uow.now), uow)
 
         strays += await transactions.read(look)
     return strays
-
-
-async def is_stray(name: str, transactions: Transactions) -> bool:
-    """Whether still no record bears this name."""
-    return bool(await transactions.read(lambda uow: _unnamed([name], uow)))
 
 
 def _old(listed: Sequence[KeptPhoto], now: datetime) -> list[str]:
     return [photo.name for photo in listed if photo.write_time < now - STRAY_AGE]
 
 
-async def _unnamed(names: Sequence[str], uow: UnitOfWork) -> list[str]:
+async def unnamed(names: Sequence[str], uow: UnitOfWork) -> list[str]:
+    """Those of the names that no record bears; others' files are none."""
     parsed = {name: parsed_name(name) for name in names}
     ids = {photo.evidence_id for photo in parsed.values() if photo and photo.evidence_id}
     digests = {photo.sha256 for photo in parsed.values() if photo and not photo.evidence_id}

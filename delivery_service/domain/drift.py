@@ -5,15 +5,15 @@ from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
 
+from delivery_service.domain.directory import Driver
 from delivery_service.domain.package import Package
 from delivery_service.domain.package_event import PackageEvent
 from delivery_service.domain.reservation import StockCommand
 from delivery_service.domain.settlement import requested
 from delivery_service.domain.transitions import concerning
-from delivery_service.domain.workflow import PackageState, StockState
+from delivery_service.domain.workflow import PackageState, StockState, Verb
 
 MOST_LOST_EVENTS = 500
-ON_SHELF = (PackageState.PENDING, PackageState.PREPARED)
 
 
 class StockRepair(Enum):
@@ -57,7 +57,7 @@ def stock_repair(package: Package, hold: str | None, *, same_lines: bool) -> Sto
         return StockRepair.FINE
     if package.state is PackageState.CANCELLED:
         return _of_cancelled(package.stock_state, hold)
-    if package.state in ON_SHELF:
+    if package.state.on_shelf:
         return _on_shelf(package.stock_state, hold, same_lines)
     return _off_shelf(package.stock_state, hold, same_lines)
 
@@ -141,14 +141,27 @@ def leads_to(package: Package, source: PackageState, target: PackageState) -> bo
     return target in reached
 
 
-def lost_events(events: Sequence[PackageEvent]) -> list[tuple[int, PackageState | None, PackageState]]:
-    """(sequence, from, to) for each number that is missing before the last event."""
+def may_have_claimed(package: Package, driver_before: int | None, driver: Driver | None) -> bool:
+    """Whether somebody can have given the package to this driver without an event: nobody had it, he may have it."""
+    claims = [row for row in concerning(package) if row.verb is Verb.CLAIM and package.state in row.sources]
+    return bool(claims) and driver_before is None and driver is not None and driver.active
+
+
+def lost_events(
+    events: Sequence[PackageEvent], state: PackageState, least: int
+) -> list[tuple[int, PackageState | None, PackageState]]:
+    """(sequence, from, to) for each number that is missing before the last event.
+
+    Where all are lost, there were `least` at least, and they led to `state`.
+    """
     lost: list[tuple[int, PackageState | None, PackageState]] = []
-    sequence, state = 1, None
+    sequence, at = 1, None
     for event in events:
         after = event.from_state or event.to_state
         while sequence < event.sequence and len(lost) <= MOST_LOST_EVENTS:
-            lost.append((sequence, state, after))
-            sequence, state = sequence + 1, after
-        sequence, state = event.sequence + 1, event.to_state
+            lost.append((sequence, at, after))
+            sequence, at = sequence + 1, after
+        sequence, at = event.sequence + 1, event.to_state
+    if not events:
+        lost = [(number, state if number > 1 else None, state) for number in range(1, least + 1)]
     return lost

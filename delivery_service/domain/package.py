@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from delivery_service.domain.errors import EtagMismatch
-from delivery_service.domain.reservation import TAKEN, Shortage
+from delivery_service.domain.reservation import TAKEN, Shortage, reservation_id
 from delivery_service.domain.workflow import PackageState, StockState, Verb, Workflow
 
 
@@ -53,6 +53,13 @@ class Package:
         for item in self.items:
             units[item.sku] = units.get(item.sku, 0) + item.quantity
         return dict(sorted(units.items()))
+
+    @property
+    def has_right_hold_id(self) -> bool:
+        """Whether its hold has the id that its number and attempt make; without an attempt there is none."""
+        if not self.attempt:
+            return self.reservation_id is None and self.stock_state is StockState.NOT_TRACKED
+        return self.reservation_id == reservation_id(self.package_sn, self.attempt)
 
     @property
     def holds_nothing(self) -> bool:

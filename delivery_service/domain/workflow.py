@@ -40,6 +40,16 @@ class PackageState(StrEnum):
         """Whether something may still happen to the package."""
         return self not in (PackageState.COMPLETED, PackageState.CANCELLED)
 
+    @property
+    def on_shelf(self) -> bool:
+        """Whether its goods are still where they were sold from."""
+        return self in (PackageState.PENDING, PackageState.PREPARED)
+
+    @property
+    def off_shelf(self) -> bool:
+        """Whether its goods have left the shelf for good."""
+        return not self.on_shelf and self is not PackageState.CANCELLED
+
 
 class StockState(StrEnum):
     """What inventory holds for a package."""

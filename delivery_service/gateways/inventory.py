@@ -116,7 +116,8 @@ class InventoryGateway:
                 metadata=_metadata("check"),
             )
         except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.NOT_FOUND:
+            # Under an id that inventory refuses to read there is nothing either.
+            if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
                 return None
             raise InventoryUnreachable(said(error)) from error
         return _hold(reply.reservation)

@@ -1,20 +1,38 @@
 """Looks for rows that must agree and do not, a page of packages at a time."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.application.consistency_ports import Drift, Inconsistency, Looked
 from delivery_service.domain.package import Package
-from delivery_service.domain.workflow import StockState
+from delivery_service.domain.workflow import StockState, Verb
 from delivery_service.persistence import package_rows
-from delivery_service.persistence.codes import STATES, STOCK_STATE_CODES
+from delivery_service.persistence.codes import (
+    ORDER_STATUSES,
+    STATE_CODES,
+    STATES,
+    STEP_COLUMNS,
+    STOCK_STATE_CODES,
+    STOCK_STATES,
+    WORKFLOWS,
+)
 from delivery_service.persistence.outbox import INFLIGHT, PARKED, PENDING
-from delivery_service.persistence.tables import evidence, outbox, package_events, package_orders, packages
+from delivery_service.persistence.proof_differences import proof_differences
+from delivery_service.persistence.tables import orders, outbox, package_events, package_orders, packages
+from delivery_service.persistence.timeline_differences import timeline_differences
+
+_CODES = (packages.c.delivery_type, packages.c.shipping_type, packages.c.type, packages.c.stock_state)
+_readable_row = and_(
+    or_(packages.c.prepare_status.is_(None), packages.c.prepare_status.in_(STATE_CODES.values())),
+    tuple_(packages.c.delivery_type, packages.c.shipping_type).in_(list(WORKFLOWS)),
+    packages.c.type.in_((0, 1)),
+    packages.c.stock_state.in_(list(STOCK_STATES)),
+)
 
 
 class SqlConsistency:
@@ -27,7 +45,8 @@ class SqlConsistency:
     async def mapping_differences(self, after: int, size: int) -> Looked:
         """The mapping is the truth; `order_ids` must list the same orders, and only active packages take legs."""
         found = []
-        page = await self._page(after, size)
+        whole_page = await self._page(after, size, packages.c.order_ids)
+        page = [row for row in whole_page if _readable(row)]
         rows = await self._connection.execute(
             select(package_orders)
             .where(package_orders.c.prepare_goods_id.in_([row.id for row in page]))
@@ -37,81 +56,92 @@ class SqlConsistency:
         for row in rows:
             mapped.setdefault(row.prepare_goods_id, []).append((row.order_id, row.active_leg))
         for package in page:
-            orders = mapped.get(package.id, [])
-            listed = ",".join(str(order_id) for order_id, _ in orders)
+            taken = mapped.get(package.id, [])
+            listed = ",".join(str(order_id) for order_id, _ in taken)
             if listed != package.order_ids:
                 facts = {"mapping": listed[:500], "order_ids": package.order_ids[:500]}
                 found.append(
                     Inconsistency(Drift.ORDERS, package.prepare_sn, "mapping and order_ids differ", facts)
                 )
             leg = package.type if STATES[package.prepare_status].active else None
-            wrong = [str(order_id) for order_id, active_leg in orders if active_leg != leg]
+            wrong = [str(order_id) for order_id, active_leg in taken if active_leg != leg]
             if wrong:
                 description = "orders whose leg is taken by a past package, or free beside an active one"
                 found.append(
                     Inconsistency(Drift.LEGS, package.prepare_sn, description, {"orders": ", ".join(wrong)})
                 )
-        return (page[-1].id if page else None), found
+        return (whole_page[-1].id if whole_page else None), found
 
-    async def event_differences(self, after: int, size: int) -> Looked:
-        """A package of the old system has no events; any other is where its last event led."""
-        found = []
-        page = await self._page(after, size)
-        columns = package_events.c
-        newest = (
-            select(columns.package_id, func.max(columns.sequence).label("last"), func.count().label("events"))
-            .where(columns.package_id.in_([row.id for row in page]))
-            .group_by(columns.package_id)
-            .subquery()
+    async def vanished_packages(self, after: int, size: int) -> Looked:
+        """By the primary key of the mapping: it may go on with packages that somebody deleted."""
+        columns = package_orders.c
+        mapped = list(
+            (
+                await self._connection.execute(
+                    select(columns.prepare_goods_id)
+                    .where(columns.prepare_goods_id > after)
+                    .distinct()
+                    .order_by(columns.prepare_goods_id)
+                    .limit(size)
+                )
+            ).scalars()
         )
-        rows = await self._connection.execute(
-            select(newest.c.package_id, newest.c.last, newest.c.events, columns.to_status).join(
-                package_events,
-                (columns.package_id == newest.c.package_id) & (columns.sequence == newest.c.last),
+        there = set(
+            (await self._connection.execute(select(packages.c.id).where(packages.c.id.in_(mapped)))).scalars()
+        )
+        found = [
+            Inconsistency(
+                Drift.GONE, str(gone), "the mapping has orders of a package that is gone", {"id": str(gone)}
+            )
+            for gone in mapped
+            if gone not in there
+        ]
+        return (mapped[-1] if mapped else None), found
+
+    async def followed_orders(self, after: int, size: int) -> tuple[int | None, list[int]]:
+        """By the primary key of orders; those of packages that cannot be read are left out."""
+        columns = orders.c
+        page = list(
+            await self._connection.execute(
+                select(columns.id, columns.order_status)
+                .where(columns.id > after)
+                .order_by(columns.id)
+                .limit(size)
             )
         )
-        timelines = {row.package_id: row for row in rows}
-        for package in page:
-            timeline = timelines.get(package.id)
-            if timeline is None:
-                continue
-            state, led_to = STATES[package.prepare_status], STATES[timeline.to_status]
-            if state is not led_to:
-                facts = {"state": state.value, "last_event": led_to.value}
-                found.append(
-                    Inconsistency(Drift.STATE, package.prepare_sn, "state and last event differ", facts)
-                )
-            if timeline.events != timeline.last:
-                facts = {"events": str(timeline.events), "last_sequence": str(timeline.last)}
-                found.append(
-                    Inconsistency(Drift.TIMELINE, package.prepare_sn, "the timeline has gaps", facts)
-                )
+        mapped = package_orders.c
+        ours = exists().where(
+            package_events.c.package_id == mapped.prepare_goods_id, package_events.c.verb != Verb.ADOPT.value
+        )
+        rows = await self._connection.execute(
+            select(mapped.order_id, packages.c.prepare_status, *_CODES, ours.label("ours"))
+            .join(packages, packages.c.id == mapped.prepare_goods_id)
+            .where(mapped.order_id.in_([row.id for row in page]))
+        )
+        followed: set[int] = set()
+        unreadable: set[int] = set()
+        for row in rows:
+            if row.ours:
+                followed.add(row.order_id)
+            if not _readable(row):
+                unreadable.add(row.order_id)
+        known = [row.id for row in page if row.order_status in ORDER_STATUSES]
+        chosen = [order_id for order_id in known if order_id in followed - unreadable]
+        return (page[-1].id if page else None), chosen
+
+    async def event_differences(self, after: int, size: int) -> Looked:
+        """Also packages whose codes nobody knows: no other comparison can read those."""
+        columns = packages.c
+        steps = [columns[name] for name in STEP_COLUMNS.values()]
+        page = await self._page(after, size, columns.content_digest, columns.driver_id, *steps)
+        found = [_unreadable(row) for row in page if not _readable(row)]
+        found += await timeline_differences(self._connection, [row for row in page if _readable(row)])
         return (page[-1].id if page else None), found
 
     async def proof_differences(self, after: int, size: int) -> Looked:
-        """The events that name photos, a page of packages at a time; a photo that is gone is one too."""
+        """What the events say that photos prove, against what the photos' records say of it, both ways."""
         page = await self._page(after, size)
-        events = package_events.c
-        named = (
-            await self._connection.execute(
-                select(events.package_id, events.sequence, events.evidence_ids)
-                .where(events.package_id.in_([row.id for row in page]), events.evidence_ids != "[]")
-                .order_by(events.package_id, events.sequence)
-            )
-        ).all()
-        numbers = {row.id: row.prepare_sn for row in page}
-        proofs = [(row, photo) for row in named for photo in json.loads(row.evidence_ids)]
-        used = await self._used({photo for _, photo in proofs})
-        found = [
-            Inconsistency(
-                Drift.PROOF,
-                photo,
-                "the photo proves a transition and is not marked as used by it",
-                {"package_sn": numbers[row.package_id], "sequence": str(row.sequence)},
-            )
-            for row, photo in proofs
-            if used.get(photo) != row.sequence
-        ]
+        found = await proof_differences(self._connection, {row.id: row.prepare_sn for row in page})
         return (page[-1].id if page else None), found
 
     async def stuck_commands(self, after: int, size: int, overdue: timedelta) -> Looked:
@@ -153,27 +183,36 @@ class SqlConsistency:
             select(packages)
             .where(
                 packages.c.id > after,
-                packages.c.stock_state != STOCK_STATE_CODES[StockState.NOT_TRACKED],
+                or_(
+                    packages.c.stock_state != STOCK_STATE_CODES[StockState.NOT_TRACKED],
+                    packages.c.reservation_id.is_not(None),
+                ),
+                _readable_row,
             )
             .order_by(packages.c.id)
             .limit(size),
         )
 
-    async def _used(self, evidence_ids: Collection[str]) -> dict[str, int | None]:
-        columns = evidence.c
-        rows = await self._connection.execute(
-            select(columns.evidence_id, columns.used_sequence).where(
-                columns.evidence_id.in_(evidence_ids), columns.used_sha256.is_not(None)
-            )
-        )
-        return {row.evidence_id: row.used_sequence for row in rows}
-
-    async def _page(self, after: int, size: int) -> Sequence[Any]:
+    async def _page(self, after: int, size: int, *more: ColumnElement[Any]) -> Sequence[Any]:
         columns = packages.c
         rows = await self._connection.execute(
-            select(columns.id, columns.prepare_sn, columns.order_ids, columns.prepare_status, columns.type)
+            select(columns.id, columns.prepare_sn, columns.prepare_status, *_CODES, *more)
             .where(columns.id > after)
             .order_by(columns.id)
             .limit(size)
         )
         return rows.all()
+
+
+def _readable(row: Any) -> bool:
+    return (
+        row.prepare_status in STATES
+        and (row.delivery_type, row.shipping_type) in WORKFLOWS
+        and row.type in (0, 1)
+        and row.stock_state in STOCK_STATES
+    )
+
+
+def _unreadable(row: Any) -> Inconsistency:
+    facts = {name: str(getattr(row, name)) for name in ("prepare_status", *(code.name for code in _CODES))}
+    return Inconsistency(Drift.CODES, row.prepare_sn, "the package has codes that nobody knows", facts)

@@ -1,7 +1,7 @@
 """Orders in `tigu_order` and `tigu_order_item`, and what old readers see of them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from delivery_service.persistence.codes import (
     ORDER_STATUS_CODES,
     ORDER_STATUSES,
     STATE_CODES,
+    STATES,
 )
 from delivery_service.persistence.tables import RECEIVER_COLUMNS, order_actions, order_items, orders
 from servicekit.conflicts import duplicate_key
@@ -92,6 +93,12 @@ class SqlOrders:
         shipping_status = 0 if furthest is None else STATE_CODES[furthest] + 1
         await self._update(order_id, order_status=ORDER_STATUS_CODES[status], shipping_status=shipping_status)
 
+    async def seen_as(self, order_ids: Collection[int]) -> Mapping[int, PackageState | None]:
+        """The legacy scale once more; an order without a package looks like one whose package is PENDING."""
+        chosen = select(orders.c.id, orders.c.shipping_status).where(orders.c.id.in_(sorted(order_ids)))
+        rows = await self._connection.execute(chosen)
+        return {row.id: STATES.get(row.shipping_status - 1) for row in rows}
+
     async def add_action(self, order_ids: Sequence[int], event: PackageEvent) -> None:
         """One row an order, with the statuses as they are after the step."""
         action_type = ACTION_TYPES.get(event.verb)
@@ -122,6 +129,10 @@ class SqlOrders:
                     for row in rows
                 ],
             )
+
+    async def list_by_ids(self, order_ids: Collection[int]) -> list[Order]:
+        """By the primary key."""
+        return await self._load(select(orders).where(orders.c.id.in_(sorted(order_ids))))
 
     async def list_orders(self, which: OrderFilter, size: int, before: int | None) -> list[Order]:
         """By keyset on the id, newest first."""

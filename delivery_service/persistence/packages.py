@@ -157,9 +157,13 @@ class SqlPackages:
             statement = statement.where(packages.c.id < before)
         return await self._many(statement)
 
-    async def with_reservations(self, reservation_ids: Collection[str]) -> list[Package]:
-        """By the unique key on the present hold."""
-        return await self._many(select(packages).where(packages.c.reservation_id.in_(reservation_ids)))
+    async def versions_by_hold(self, reservation_ids: Collection[str]) -> Mapping[str, int]:
+        """By the unique key on the present hold; whether the rest of the row can be read does not matter."""
+        columns = packages.c
+        rows = await self._connection.execute(
+            select(columns.reservation_id, columns.version).where(columns.reservation_id.in_(reservation_ids))
+        )
+        return {row.reservation_id: row.version for row in rows}
 
     async def distribution(self) -> list[tuple[Workflow, PackageState, int]]:
         """Counted by the stored pair and status."""

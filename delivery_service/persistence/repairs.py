@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,6 +12,7 @@ from delivery_service.application.consistency_ports import Drift, Inconsistency,
 from delivery_service.domain.package import Package
 from delivery_service.persistence.tables import evidence, package_orders, packages
 from delivery_service.persistence.tables import repairs as table
+from delivery_service.persistence.timeline_differences import step_times
 from servicekit.conflicts import duplicate_key
 
 MOST_ORDER_ID = 2**64
@@ -113,11 +114,46 @@ class SqlRepairs:
             return False
         return True
 
-    async def mark_used(self, evidence_id: str, sequence: int) -> bool:
-        """The unique key on the used digest decides; a mark that is there already stays."""
-        statement = update(evidence).where(
-            evidence.c.evidence_id == evidence_id, evidence.c.used_sha256.is_(None)
+    async def forget_mapping(self, package_id: int) -> list[int]:
+        """The condition is in the statement: the rows of a package that is there are never removed."""
+        columns = package_orders.c
+        of_package = columns.prepare_goods_id == package_id
+        orders = await self._connection.execute(
+            select(columns.order_id).where(of_package).order_by(columns.order_id).with_for_update()
         )
+        there = exists().where(packages.c.id == package_id)
+        removed = await self._connection.execute(delete(package_orders).where(of_package, ~there))
+        return list(orders.scalars()) if removed.rowcount else []
+
+    async def write_steps(self, package_id: int) -> list[str]:
+        """Answers the columns that said something else."""
+        times = (await step_times(self._connection, [package_id])).get(package_id, {})
+        of_package = packages.c.id == package_id
+        row = (await self._connection.execute(select(packages).where(of_package))).one()
+        wrong = {name: time for name, time in times.items() if getattr(row, name) != time}
+        if wrong:
+            statement = update(packages).where(of_package)
+            await self._connection.execute(
+                statement.values(**wrong, version=row.version + 1, update_time=self._now)
+            )
+        return sorted(wrong)
+
+    async def marked(self, package_id: int) -> Mapping[int, list[str]]:
+        """By the index on packages."""
+        columns = evidence.c
+        rows = await self._connection.execute(
+            select(columns.evidence_id, columns.used_sequence)
+            .where(columns.package_id == package_id, columns.used_sha256.is_not(None))
+            .order_by(columns.evidence_id)
+        )
+        marked: dict[int, list[str]] = {}
+        for row in rows:
+            marked.setdefault(row.used_sequence or 0, []).append(row.evidence_id)
+        return marked
+
+    async def mark_used(self, evidence_id: str, sequence: int) -> bool:
+        """The unique key on the used digest decides."""
+        statement = update(evidence).where(evidence.c.evidence_id == evidence_id)
         try:
             result = await self._connection.execute(
                 statement.values(used_sha256=evidence.c.sha256, used_sequence=sequence)

@@ -8,11 +8,12 @@ from holdfast.ops.v1 import ops_pb2 as pb
 from delivery_service.application.check_consistency import (
     check_events,
     check_mapping,
+    check_orders,
     check_outbox,
     check_proofs,
-    check_reservations,
 )
 from delivery_service.application.check_evidence import check_photos
+from delivery_service.application.check_reservations import check_reservations
 from delivery_service.application.consistency_ports import Inconsistency, RepairRecord
 from delivery_service.application.photo_ports import PhotoStore
 from delivery_service.application.reconcile import Reconciler
@@ -42,6 +43,7 @@ def checks_of(transactions: Transactions[Work], inventory: Inventory, photos: Ph
     return {
         "events": lambda: check_events(transactions),
         "mapping": lambda: check_mapping(transactions),
+        "orders": lambda: check_orders(transactions),
         "proofs": lambda: check_proofs(transactions),
         "outbox": lambda: check_outbox(transactions),
         "reservations": lambda: check_reservations(transactions, inventory),
