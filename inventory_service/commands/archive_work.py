@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import partial
 
 from inventory_service.application import archive_month as use_cases
-from inventory_service.application.errors import LedgerFileDiffers
+from inventory_service.application.errors import ArchiveStopped, LedgerFileDiffers
 from inventory_service.application.ledger_ports import LedgerFiles
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.domain.ledger import LedgerEntry, LedgerFile, LedgerMonth
@@ -55,10 +55,20 @@ class ArchiveWork:
         print(f"{month}: its entries are part of the ledger again")
 
     async def drop_kept(self) -> None:
-        """Drops the tables that archived months left. Raises ArchiveStopped."""
+        """Drops the tables that archived months left.
+
+        Raises ArchiveStopped, once all that can go are gone, with every month whose file is not to be trusted.
+        """
+        stopped = []
         for file in await self.transactions.read(_archived):
-            if await self.transactions.run(partial(use_cases.drop_kept_month, file, self.files), name="drop"):
-                print(f"{file.month}: {file.name} verified again, the table is dropped")
+            drop = partial(use_cases.drop_kept_month, file, self.files)
+            try:
+                if await self.transactions.run(drop, name="drop"):
+                    print(f"{file.month}: {file.name} verified again, the table is dropped")
+            except ArchiveStopped as error:
+                stopped.append(f"{file.month}: its table stays; {error}")
+        if stopped:
+            raise ArchiveStopped("\n".join(stopped))
 
     async def list_archived(self) -> None:
         """Prints every archived month."""
