@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.engines import create_engine
 from servicekit.migrations import MigrationLocked, Schema, SchemaAhead, UnknownRevision
+from servicekit.progress import progress
 
 log = structlog.get_logger("migrations")
 
@@ -92,7 +93,7 @@ async def _run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
                 print(f"{revision.id}  {revision.description}")
             return 0
         if arguments.action == "upgrade":
-            await schema.upgrade(engine, arguments.revision)
+            await schema.upgrade(engine, arguments.revision, progress)
         elif arguments.discard_data:
             await schema.downgrade(engine, arguments.revision)
         else:

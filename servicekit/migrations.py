@@ -7,7 +7,7 @@ Servers never migrate by themselves.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ _GIVE_ON_POSTGRES = text("SELECT pg_advisory_unlock(hashtext(:name))")
 # Named locks of MySQL and MariaDB belong to the whole server: services of other databases are not waited for.
 _TAKE_ON_MYSQL = text("SELECT GET_LOCK(CONCAT(:name, '.', LEFT(SHA2(DATABASE(), 256), 32)), 0)")
 _GIVE_ON_MYSQL = text("SELECT RELEASE_LOCK(CONCAT(:name, '.', LEFT(SHA2(DATABASE(), 256), 32)))")
+
+Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
+"""Given a title and how much there is to do; gives a function that is told how much more is done."""
 
 log = structlog.get_logger("migrations")
 
@@ -90,11 +93,15 @@ class Schema:
         async with engine.connect() as connection:
             return await connection.run_sync(applied_revision)
 
-    async def upgrade(self, engine: AsyncEngine, target: str = "head") -> None:
+    async def upgrade(
+        self, engine: AsyncEngine, target: str = "head", progress: Progress | None = None
+    ) -> None:
         """Applies what is pending, one transaction a revision. Safe when several run at once, and to run again.
 
-        Raises MigrationLocked, UnknownRevision, SchemaAhead, and the error that a revision ended with.
+        A revision that takes long shows `progress`. Raises MigrationLocked, UnknownRevision, SchemaAhead, and the
+        error that a revision ended with.
         """
+        self._config.attributes["progress"] = progress or _unseen
         await self._move(engine, command.upgrade, self._known(target))
 
     async def downgrade(self, engine: AsyncEngine, target: str) -> None:
@@ -190,6 +197,11 @@ def run_in_env(config: Any, context: Any) -> None:
     with context.begin_transaction():
         context.run_migrations()
     connection.commit()
+
+
+@contextmanager
+def _unseen(_title: str, _total: int | None) -> Iterator[Callable[[int], None]]:
+    yield lambda done: None
 
 
 def _tell(*, ctx: Any, step: Any, **_: Any) -> None:

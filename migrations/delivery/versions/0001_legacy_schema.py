@@ -6,15 +6,15 @@ Previous release: it is this schema.
 Locks: none that anybody could wait for; a table is made only where it is missing.
 """
 
-import logging
+from pathlib import Path
+from typing import Any
 
-import sqlalchemy as sa
-from alembic import op
+from alembic.util import load_python_file
 
 revision = "0001"
 down_revision = None
 
-log = logging.getLogger("migrations.delivery")
+changes: Any = load_python_file(Path(__file__).parents[1], "changes.py")
 
 _RECEIVER = """
     receiver_name VARCHAR(64) NULL,
@@ -26,7 +26,6 @@ _RECEIVER = """
     receiver_postal_code VARCHAR(16) NULL,
 """
 _NAME = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-_TABLE = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 
 TABLES = {
     "tigu_prepare_goods": f"""
@@ -148,19 +147,10 @@ TABLES = {
 def upgrade() -> None:
     """Makes the missing tables, parents first."""
     for table, definition in TABLES.items():
-        if _exists(table):
-            log.info("table %s is there already", table)
-        else:
-            op.execute(sa.text(f"CREATE TABLE {table} ({definition}) {_TABLE}"))
-            log.info("table %s is made", table)
+        changes.create_table(table, definition)
 
 
 def downgrade() -> None:
     """Drops the tables with everything in them, children first."""
     for table in reversed(TABLES):
-        if _exists(table):
-            op.execute(sa.text(f"DROP TABLE {table}"))
-
-
-def _exists(table: str) -> bool:
-    return sa.inspect(op.get_bind()).has_table(table)
+        changes.drop_table(table)

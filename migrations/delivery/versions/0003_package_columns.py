@@ -7,11 +7,15 @@ Locks: columns are added in an instant, indexes are built online. There is no CH
 would copy the table.
 """
 
-import sqlalchemy as sa
-from alembic import op
+from pathlib import Path
+from typing import Any
+
+from alembic.util import load_python_file
 
 revision = "0003"
 down_revision = "0002"
+
+changes: Any = load_python_file(Path(__file__).parents[1], "changes.py")
 
 TABLE = "tigu_prepare_goods"
 COLUMNS = {
@@ -32,41 +36,25 @@ COLUMNS = {
     "complete_time": "DATETIME(6) NULL",
     "cancel_time": "DATETIME(6) NULL",
 }
-INDEXES = {
-    "uq_prepare_goods_reservation": "UNIQUE INDEX uq_prepare_goods_reservation (reservation_id)",
-    "idx_prepare_goods_shop": "INDEX idx_prepare_goods_shop (shop_id)",
-    "idx_prepare_goods_driver": "INDEX idx_prepare_goods_driver (driver_id)",
-    "idx_prepare_goods_warehouse": "INDEX idx_prepare_goods_warehouse (warehouse_id)",
-    "idx_prepare_goods_status": "INDEX idx_prepare_goods_status (prepare_status)",
-    "idx_prepare_goods_stock": "INDEX idx_prepare_goods_stock (stock_state)",
-}
+INDEXES = (
+    changes.Index("uq_prepare_goods_reservation", ("reservation_id",), unique=True),
+    changes.Index("idx_prepare_goods_shop", ("shop_id",)),
+    changes.Index("idx_prepare_goods_driver", ("driver_id",)),
+    changes.Index("idx_prepare_goods_warehouse", ("warehouse_id",)),
+    changes.Index("idx_prepare_goods_status", ("prepare_status",)),
+    changes.Index("idx_prepare_goods_stock", ("stock_state",)),
+)
 
 
 def upgrade() -> None:
     """One statement for the missing columns, then one for each missing index."""
-    there = _columns()
-    missing = [f"ADD COLUMN {name} {kind}" for name, kind in COLUMNS.items() if name not in there]
-    if missing:
-        op.execute(sa.text(f"ALTER TABLE {TABLE} {', '.join(missing)}, ALGORITHM=INSTANT"))
-    for name, definition in INDEXES.items():
-        if name not in _indexes():
-            op.execute(sa.text(f"ALTER TABLE {TABLE} ADD {definition}, ALGORITHM=INPLACE, LOCK=NONE"))
+    changes.add_columns(TABLE, COLUMNS)
+    for index in INDEXES:
+        changes.add_index(TABLE, index)
 
 
 def downgrade() -> None:
     """Drops indexes and columns; what they said is lost."""
-    for name in INDEXES:
-        if name in _indexes():
-            op.execute(sa.text(f"ALTER TABLE {TABLE} DROP INDEX {name}, ALGORITHM=INPLACE, LOCK=NONE"))
-    there = _columns()
-    dropped = [f"DROP COLUMN {name}" for name in COLUMNS if name in there]
-    if dropped:
-        op.execute(sa.text(f"ALTER TABLE {TABLE} {', '.join(dropped)}, ALGORITHM=INPLACE, LOCK=NONE"))
-
-
-def _columns() -> set[str]:
-    return {column["name"] for column in sa.inspect(op.get_bind()).get_columns(TABLE)}
-
-
-def _indexes() -> set[str | None]:
-    return {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(TABLE)}
+    for index in INDEXES:
+        changes.drop_index(TABLE, index)
+    changes.drop_columns(TABLE, list(COLUMNS))

@@ -6,45 +6,33 @@ Previous release: its INSERTs go on, as the new column has a default.
 Locks: the column is added in an instant, the indexes are built online.
 """
 
-import sqlalchemy as sa
-from alembic import op
+from pathlib import Path
+from typing import Any
+
+from alembic.util import load_python_file
 
 revision = "0010"
 down_revision = "0009"
 
+changes: Any = load_python_file(Path(__file__).parents[1], "changes.py")
+
 TABLE = "evidence"
-COLUMN = "capture_offset_known"
-INDEXES = {
-    "idx_evidence_sha256": "(sha256)",
-    "idx_evidence_unused": "(used_sha256, create_time)",
-}
+COLUMNS = {"capture_offset_known": "TINYINT NOT NULL DEFAULT 0"}
+INDEXES = (
+    changes.Index("idx_evidence_sha256", ("sha256",)),
+    changes.Index("idx_evidence_unused", ("used_sha256", "create_time")),
+)
 
 
 def upgrade() -> None:
     """One statement for the column, then one for each missing index."""
-    if COLUMN not in _columns():
-        op.execute(
-            sa.text(f"ALTER TABLE {TABLE} ADD COLUMN {COLUMN} TINYINT NOT NULL DEFAULT 0, ALGORITHM=INSTANT")
-        )
-    for name, columns in INDEXES.items():
-        if name not in _indexes():
-            op.execute(
-                sa.text(f"ALTER TABLE {TABLE} ADD INDEX {name} {columns}, ALGORITHM=INPLACE, LOCK=NONE")
-            )
+    changes.add_columns(TABLE, COLUMNS)
+    for index in INDEXES:
+        changes.add_index(TABLE, index)
 
 
 def downgrade() -> None:
     """Drops the indexes and the column; what it said is lost."""
-    for name in INDEXES:
-        if name in _indexes():
-            op.execute(sa.text(f"ALTER TABLE {TABLE} DROP INDEX {name}, ALGORITHM=INPLACE, LOCK=NONE"))
-    if COLUMN in _columns():
-        op.execute(sa.text(f"ALTER TABLE {TABLE} DROP COLUMN {COLUMN}, ALGORITHM=INPLACE, LOCK=NONE"))
-
-
-def _columns() -> set[str]:
-    return {column["name"] for column in sa.inspect(op.get_bind()).get_columns(TABLE)}
-
-
-def _indexes() -> set[str | None]:
-    return {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(TABLE)}
+    for index in INDEXES:
+        changes.drop_index(TABLE, index)
+    changes.drop_columns(TABLE, list(COLUMNS))

@@ -1,4 +1,4 @@
-"""0005: the orders of existing packages become rows, and every list that is not clean is reported."""
+"""0012: the orders of existing packages become rows, and every list that is not clean is reported."""
 
 import logging
 
@@ -54,15 +54,15 @@ async def test_each_list_that_is_not_clean_is_reported_and_what_is_meant_is_kept
         ]
     said = [record.getMessage() for record in caplog.records if record.name == "migrations.delivery"]
     assert [line for line in said if line.startswith("package PG1:")] == [
-        "package PG1: order_ids has spaces around 1; taken without",
-        "package PG1: order_ids has a blank part; left out",
-        "package PG1: order_ids has spaces around 2; taken without",
-        "package PG1: order_ids has 2 twice; taken once",
-        "package PG1: order_ids has 'x1', which is no order id; left out",
+        "package PG1: order_ids: spaces or zeros around an order id; taken without ( 1)",
+        "package PG1: order_ids: a blank part; left out ()",
+        "package PG1: order_ids: spaces or zeros around an order id; taken without ( 2 )",
+        "package PG1: order_ids: an order id twice; taken once (2)",
+        "package PG1: order_ids: a part that is no order id; left out (x1)",
         "package PG1: there is no order 404; left out",
     ]
     assert "package PG3: order 1 is in another active package of leg 0" in said
-    assert "package PG4: order_ids has 119 characters, more than idx_order_ids covers" in said
+    assert "package PG4: order_ids: longer than 100 characters (119 characters)" in said
 
 
 async def test_more_packages_than_a_batch_are_all_filled_in(delivery_url: str) -> None:
