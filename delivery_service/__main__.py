@@ -1,15 +1,20 @@
 """`delivery-service serve` and `delivery-service migrate …`."""
 
 import sys
+from collections.abc import Sequence
 
 from delivery_service.bootstrap import build
+from delivery_service.commands.adopt import ADOPT, RESTORE
 from delivery_service.settings import Database, Settings
 from servicekit import command_line
+from servicekit.migrate_command import Action
+
+ACTIONS: Sequence[Action] = (ADOPT, RESTORE)
 
 
 def main() -> int:
     """Runs one command and answers the exit code."""
-    return command_line.run("delivery", Database, Settings, build)
+    return command_line.run("delivery", Database, Settings, build, actions=ACTIONS)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ says of each step how far it came, in the transaction of the rows themselves: no
 `adoption_row` (a digest of each row as it was) is there while the adoption is under way.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.adoption.run import Dialect, Run
+from servicekit.conflicts import may_run_again
 from servicekit.crash_points import crash_point
 
 JOURNAL = "adoption"
@@ -24,6 +27,8 @@ STEPS = "adoption_step"
 ROWS = "adoption_row"
 RESTORE = "adoption_restore"
 """Which backup is being put back; it is there only while that lasts."""
+
+TRIES = 30
 
 Batch = Callable[[AsyncConnection, int], Awaitable[tuple[int | None, int]]]
 
@@ -139,16 +144,33 @@ async def tidy(connection: AsyncConnection) -> None:
 async def run_step(run: Run, step: Step) -> None:
     """Runs a step to its end, from where it stands; each batch and the place it came to are one transaction."""
     with run.progress(step.says, step.total) as advance:
-        while True:
-            async with run.engine.begin() as connection:
-                place = (await connection.execute(_LOCK, {"name": step.name})).first()
-                if place is None:
-                    await connection.execute(_FIRST, {"name": step.name})
-                elif place.done:
-                    return
-                after = -1 if place is None else int(place.after_key)
-                last, rows = await step.batch(connection, after)
-                now: dict[str, Any] = {"after": after if last is None else last, "done": last is None}
-                await connection.execute(_ADVANCE, now | {"name": step.name})
-                crash_point("adopt.between_batches")
+        while (rows := await _patiently(run, step)) is not None:
             advance(rows)
+
+
+async def _patiently(run: Run, step: Step) -> int | None:
+    for attempt in range(TRIES):
+        try:
+            return await _run_batch(run, step)
+        except DBAPIError as error:
+            if not may_run_again(error) or attempt == TRIES - 1:
+                raise
+            await asyncio.sleep(1)
+    raise AssertionError("the last try raises")
+
+
+async def _run_batch(run: Run, step: Step) -> int | None:
+    """How many rows were done; None where none were left."""
+    async with run.engine.begin() as connection:
+        place = (await connection.execute(_LOCK, {"name": step.name})).first()
+        if place is not None and place.done:
+            return None
+        if place is None:
+            await connection.execute(_FIRST, {"name": step.name})
+        after = -1 if place is None else int(place.after_key)
+        last, rows = await step.batch(connection, after)
+        now: dict[str, Any] = {"after": after if last is None else last, "done": last is None}
+        await connection.execute(_ADVANCE, now | {"name": step.name})
+        crash_point("adopt.in_batch")
+    crash_point("adopt.after_batch")
+    return None if last is None else rows

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import URL, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.adoption.backup import MIB, in_mib, opened
 from delivery_service.adoption.expectations import TAKEN_TABLES
@@ -20,7 +20,7 @@ _UNMARK = "DROP TABLE adoption_restore"
 
 
 async def put_back(
-    connection: AsyncConnection, programs: Programs, engine: AsyncEngine, file: Path, progress: Progress
+    connection: AsyncConnection, programs: Programs, url: URL, file: Path, progress: Progress
 ) -> None:
     """Replaces the database's tables by those of the backup. Raises BackupFailed.
 
@@ -32,7 +32,7 @@ async def put_back(
     await connection.commit()
     crash_point("restore.after_mark")
     await _drop_ours(connection)
-    with progress("putting back, MiB", None) as advance, option_file(engine.url) as options:
+    with progress("putting back, MiB", None) as advance, option_file(url) as options:
         command = [
             *(
                 str(programs.client),
@@ -41,7 +41,7 @@ async def put_back(
                 "--default-character-set=utf8mb4",
             ),
             *("--max-allowed-packet=1G", "--init-command=SET SESSION lock_wait_timeout = 10"),
-            str(engine.url.database),
+            str(url.database),
         ]
         tell = in_mib(advance)
         async with running(command, fed=True) as process:
