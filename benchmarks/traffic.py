@@ -5,7 +5,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -161,6 +161,12 @@ class Traffic:
             await connection.execute(statement, {"looks": dice.randint(1, 1_000_000)})
 
         await self.call("bystander", "look", work)
+
+
+def held_up_seconds(seen: Mapping[str, Seen]) -> float:
+    """The longest that anybody waited, beyond the longest wait of the bystander, whom no migration can hold up."""
+    longest = max((what.longest_seconds for who, what in seen.items() if who != "bystander"), default=0.0)
+    return longest - seen.get("bystander", Seen()).longest_seconds
 
 
 @asynccontextmanager
