@@ -15,7 +15,7 @@ from delivery_service.domain.errors import (
 from delivery_service.domain.evidence import Evidence
 from delivery_service.domain.order import Order, OrderPackage
 from delivery_service.domain.package import Package
-from delivery_service.domain.package_event import Actor
+from delivery_service.domain.package_event import Actor, PackageEvent
 from delivery_service.domain.transitions import Explanation, explain
 
 
@@ -55,6 +55,16 @@ async def explain_package(
     """Every verb of the package's way, as far as this actor is concerned. Raises PackageNotFound."""
     package = await get_package(package_sn, uow)
     return package, list(explain(package, actor, await onward_of(package, uow)))
+
+
+async def list_package_events(
+    package_sn: str, size: int, after: int | None, uow: UnitOfWork
+) -> tuple[list[PackageEvent], dict[str, Evidence]]:
+    """A part of the timeline, and what is known of its photos. Raises PackageNotFound."""
+    package = await get_package(package_sn, uow)
+    events = await uow.events.list_events(package.package_id, size, after)
+    photos = await uow.evidence.list_by_ids({photo for event in events for photo in event.evidence_ids})
+    return events, {photo.evidence_id: photo for photo in photos}
 
 
 async def get_evidence(evidence_id: str, uow: UnitOfWork) -> Evidence:

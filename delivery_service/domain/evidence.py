@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from delivery_service.domain.errors import EvidenceAlreadyUsed, EvidenceMissing, EvidenceUnfit
 from delivery_service.domain.workflow import EvidenceKind, Verb
@@ -25,6 +26,15 @@ class Photo:
     latitude: str | None
     longitude: str | None
     capture_offset_known: bool = False
+
+
+class PhotoCondition(StrEnum):
+    """Whether the stored bytes of a photo are those that were uploaded."""
+
+    INTACT = "INTACT"
+    DAMAGED = "DAMAGED"
+    MISSING = "MISSING"
+    UNKNOWN = "UNKNOWN"
 
 
 @dataclass(frozen=True)

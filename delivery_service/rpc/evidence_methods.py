@@ -8,7 +8,7 @@ from holdfast.delivery.v1 import evidence_pb2 as pb
 
 from delivery_service.application.keep_evidence import keep_evidence, keep_one_copy, keep_photo
 from delivery_service.application.photo_ports import PhotoReader, PhotoStore
-from delivery_service.application.read_photo import read_photo
+from delivery_service.application.read_photo import condition_of, read_photo
 from delivery_service.application.reads import get_evidence, get_package
 from delivery_service.domain.errors import PackageNotFound, PhotoUnreadable, TooManyStreams
 from delivery_service.domain.evidence import Evidence, Photo, photo_name
@@ -83,7 +83,9 @@ class EvidenceMethods(Methods):
     async def GetEvidence(self, request: pb.GetEvidenceRequest, context: Context) -> pb.GetEvidenceResponse:
         wanted = evidence.evidence_id(request)
         found = await self._transactions.read(lambda uow: get_evidence(wanted, uow))
-        return pb.GetEvidenceResponse(evidence=evidence.evidence_message(found))
+        with self._streams.one_more():
+            condition = await condition_of(found, self._photo_store)
+        return evidence.get_evidence_message(found, condition)
 
     async def DownloadEvidence(
         self, request: pb.DownloadEvidenceRequest, context: Context

@@ -6,9 +6,8 @@ from holdfast.delivery.v1 import package_pb2 as pb
 
 from delivery_service.application.await_settlement import Settlements
 from delivery_service.application.create_package import create_package
-from delivery_service.application.reads import explain_package, get_package
+from delivery_service.application.reads import explain_package, get_package, list_package_events
 from delivery_service.application.retry_reservation import retry_reservation
-from delivery_service.domain.package_event import PackageEvent
 from delivery_service.domain.package_sn import new_package_sn
 from delivery_service.rpc.messages import move, package
 from delivery_service.rpc.messages.distribution import distribution_message
@@ -95,12 +94,16 @@ class PackageMethods(Methods):
         wanted, page = move.list_package_events(request)
         after = after_number(page)
 
-        async def work(uow: Work) -> list[PackageEvent]:
-            found = await get_package(wanted, uow)
-            return await uow.events.list_events(found.package_id, page.size + 1, after)
-
-        found = await self._transactions.read(work)
-        events, token = one_page(request, page, found, lambda row: (str(row.sequence),), move.event_message)
+        found, photos = await self._transactions.read(
+            lambda uow: list_package_events(wanted, page.size + 1, after, uow)
+        )
+        events, token = one_page(
+            request,
+            page,
+            found,
+            lambda event: (str(event.sequence),),
+            lambda event: move.event_message(event, photos),
+        )
         return pb.ListPackageEventsResponse(events=events, next_page_token=token)
 
     async def GetWorkflowDistribution(

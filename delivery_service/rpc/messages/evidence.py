@@ -6,11 +6,12 @@ from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
 from holdfast.delivery.v1 import evidence_pb2 as pb
+from holdfast.delivery.v1 import package_pb2
 
 from delivery_service.application.keep_evidence import KeepEvidence
-from delivery_service.domain.evidence import Evidence, Photo
+from delivery_service.domain.evidence import Evidence, Photo, PhotoCondition
 from delivery_service.domain.workflow import EvidenceKind
-from delivery_service.rpc.messages.words import EVIDENCE_KINDS, number
+from delivery_service.rpc.messages.words import EVIDENCE_KINDS, PHOTO_CONDITIONS, number
 from servicekit.errors import field_invalid
 from servicekit.paging import Page, requested_page
 from servicekit.times import timestamp
@@ -111,6 +112,31 @@ def evidence_message(evidence: Evidence) -> pb.Evidence:
         clock_skew=_duration(evidence.clock_skew),
         capture_place=place,
         used=evidence.used,
+        uploader=evidence.uploader,
+        create_time=timestamp(evidence.create_time),
+    )
+
+
+def get_evidence_message(evidence: Evidence, condition: PhotoCondition) -> pb.GetEvidenceResponse:
+    """A photo's record, and what its bytes are like."""
+    return pb.GetEvidenceResponse(
+        evidence=evidence_message(evidence), condition=number(PHOTO_CONDITIONS, condition)
+    )
+
+
+def proof_message(evidence: Evidence) -> package_pb2.Proof:
+    """A photo's record as a timeline shows it."""
+    photo = evidence.photo
+    return package_pb2.Proof(
+        evidence_id=evidence.evidence_id,
+        sha256=photo.sha256,
+        width=photo.width,
+        height=photo.height,
+        capture_time=timestamp(photo.capture_time),
+        capture_offset_known=photo.capture_offset_known,
+        clock_skew=_duration(evidence.clock_skew),
+        latitude=photo.latitude or "",
+        longitude=photo.longitude or "",
         uploader=evidence.uploader,
         create_time=timestamp(evidence.create_time),
     )

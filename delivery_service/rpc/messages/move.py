@@ -1,16 +1,18 @@
 """Verbs and the timeline on the wire."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from delivery_service.application.move_package import MovePackage
 from delivery_service.application.retry_reservation import RetryReservation
+from delivery_service.domain.evidence import Evidence
 from delivery_service.domain.move import Move
 from delivery_service.domain.package import Package
 from delivery_service.domain.package_event import Actor, PackageEvent
 from delivery_service.domain.transitions import Explanation
 from delivery_service.domain.workflow import ActorRole, Verb
+from delivery_service.rpc.messages.evidence import proof_message
 from delivery_service.rpc.messages.words import (
     EVIDENCE_KINDS,
     ROLES,
@@ -113,8 +115,8 @@ def transitions_message(
     )
 
 
-def event_message(event: PackageEvent) -> pb.PackageEvent:
-    """One event on the wire."""
+def event_message(event: PackageEvent, photos: Mapping[str, Evidence]) -> pb.PackageEvent:
+    """One event on the wire, with those of its photos that are known."""
     return pb.PackageEvent(
         sequence=event.sequence,
         verb=number(VERBS, event.verb),
@@ -126,6 +128,7 @@ def event_message(event: PackageEvent) -> pb.PackageEvent:
         evidence_ids=event.evidence_ids,
         note=event.note,
         create_time=timestamp(event.create_time),
+        proofs=[proof_message(photos[photo]) for photo in event.evidence_ids if photo in photos],
     )
 
 

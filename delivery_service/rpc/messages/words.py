@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from holdfast.delivery.v1 import order_pb2, package_pb2
+from holdfast.delivery.v1 import evidence_pb2, order_pb2, package_pb2
 
+from delivery_service.domain.evidence import PhotoCondition
 from delivery_service.domain.workflow import (
     ActorRole,
     EvidenceKind,
@@ -27,6 +28,7 @@ WORKFLOWS = _values(package_pb2.Workflow, "WORKFLOW", Workflow)
 STATES = _values(package_pb2.PackageState, "PACKAGE_STATE", PackageState)
 STOCK_STATES = _values(package_pb2.StockState, "STOCK_STATE", StockState)
 VERBS = _values(package_pb2.Verb, "VERB", Verb)
+PHOTO_CONDITIONS = _values(evidence_pb2.PhotoCondition, "PHOTO_CONDITION", PhotoCondition)
 EVIDENCE_KINDS = _values(package_pb2.EvidenceKind, "EVIDENCE_KIND", EvidenceKind)
 ROLES = _values(package_pb2.ActorRole, "ACTOR_ROLE", ActorRole)
 ORDER_STATUSES = _values(order_pb2.OrderStatus, "ORDER_STATUS", OrderStatus)

@@ -113,6 +113,22 @@ async def test_a_photo_that_was_used_says_so(delivery: Delivery) -> None:
     assert reply.evidence.used
 
 
+async def test_the_timeline_shows_what_is_known_of_each_photo(delivery: Delivery) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    photo = await delivery.upload(package.package_sn, "PREPARATION", with_exif())
+    await delivery.move("PreparePackage", package.package_sn, by=MERCHANT, evidence_ids=[photo.evidence_id])
+    request = package_pb2.ListPackageEventsRequest(package_sn=package.package_sn)
+
+    created, prepared = (await delivery.stub.ListPackageEvents(request, timeout=10)).events
+
+    assert list(created.proofs) == []
+    (proof,) = prepared.proofs
+    same = ("evidence_id", "sha256", "width", "height", "capture_time", "capture_offset_known")
+    for name in (*same, "clock_skew", "uploader", "create_time"):
+        assert getattr(proof, name) == getattr(photo, name), name
+    assert (proof.latitude, proof.longitude) == ("52.500000", "-13.260000")
+
+
 @pytest.mark.parametrize(
     ("content", "header", "field"),
     [

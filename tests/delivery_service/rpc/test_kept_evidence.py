@@ -30,6 +30,11 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+async def condition_of(delivery: Delivery, evidence_id: str) -> int:
+    request = pb.GetEvidenceRequest(evidence_id=evidence_id)
+    return (await delivery.stub.GetEvidence(request, timeout=10)).condition
+
+
 def grown_old(file: Path, days: float = 1.1) -> None:
     """As if it had been written so long ago."""
     then = time.time() - days * DAY
@@ -53,6 +58,23 @@ async def test_damaged_bytes_are_found_when_they_are_sent(
     refusal = await refused(delivery.download(evidence.evidence_id))
 
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.DATA_LOSS, "EVIDENCE_DAMAGED")
+    condition = pb.PHOTO_CONDITION_MISSING if damage == "gone" else pb.PHOTO_CONDITION_DAMAGED
+    assert await condition_of(delivery, evidence.evidence_id) == condition
+
+
+async def test_a_photo_that_is_asked_for_tells_whether_its_bytes_are_as_they_were(
+    delivery: Delivery, running: Running
+) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    evidence = await delivery.upload(package.package_sn, "PREPARATION")
+
+    assert await condition_of(delivery, evidence.evidence_id) == pb.PHOTO_CONDITION_INTACT
+
+    file = running.photos / photo_name(evidence.sha256, evidence.evidence_id)
+    file.unlink()
+    file.mkdir()
+    assert await condition_of(delivery, evidence.evidence_id) == pb.PHOTO_CONDITION_UNKNOWN
+    file.rmdir()
 
 
 async def test_the_same_photo_again_mends_a_damaged_one_and_leaves_no_second_copy(

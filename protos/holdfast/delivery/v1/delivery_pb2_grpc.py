@@ -424,7 +424,8 @@ class DeliveryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetEvidence(self, request, context):
-        """Returns what is known of a photo. Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND.
+        """Returns what is known of a photo, and whether its bytes, read for this answer, are those that were uploaded.
+        Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND, TOO_MANY_STREAMS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

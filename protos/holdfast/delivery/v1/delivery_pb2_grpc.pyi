@@ -139,7 +139,9 @@ class DeliveryServiceStub:
     PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
     """
     GetEvidence: _aio.UnaryUnaryMultiCallable[_evidence_pb2.GetEvidenceRequest, _evidence_pb2.GetEvidenceResponse]
-    """Returns what is known of a photo. Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND."""
+    """Returns what is known of a photo, and whether its bytes, read for this answer, are those that were uploaded.
+    Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND, TOO_MANY_STREAMS.
+    """
     DownloadEvidence: _aio.UnaryStreamMultiCallable[_evidence_pb2.DownloadEvidenceRequest, _evidence_pb2.DownloadEvidenceResponse]
     """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. Errors: FIELD_INVALID,
     EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded), STORAGE_UNAVAILABLE,
@@ -407,7 +409,9 @@ class DeliveryServiceServicer:
         request: _evidence_pb2.GetEvidenceRequest,
         context: _aio.ServicerContext[_evidence_pb2.GetEvidenceRequest, _abc.Awaitable[_evidence_pb2.GetEvidenceResponse]],
     ) -> _abc.Awaitable[_evidence_pb2.GetEvidenceResponse]:
-        """Returns what is known of a photo. Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND."""
+        """Returns what is known of a photo, and whether its bytes, read for this answer, are those that were uploaded.
+        Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND, TOO_MANY_STREAMS.
+        """
 
     def DownloadEvidence(
         self,

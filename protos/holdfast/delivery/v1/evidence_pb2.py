@@ -27,13 +27,15 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from holdfast.delivery.v1 import package_pb2 as holdfast_dot_delivery_dot_v1_dot_package__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#holdfast/delivery/v1/evidence.proto\x12\x14holdfast.delivery.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"holdfast/delivery/v1/package.proto\"\xd3\x03\n\x08\x45vidence\x12\x13\n\x0b\x65vidence_id\x18\x01 \x01(\t\x12\x12\n\npackage_sn\x18\x02 \x01(\t\x12\x30\n\x04kind\x18\x03 \x01(\x0e\x32\".holdfast.delivery.v1.EvidenceKind\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\x12\n\nmedia_type\x18\x05 \x01(\t\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x0e\n\x06sha256\x18\x07 \x01(\t\x12\r\n\x05width\x18\x08 \x01(\x05\x12\x0e\n\x06height\x18\t \x01(\x05\x12\x30\n\x0c\x63\x61pture_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\rcapture_place\x18\x0b \x01(\x0b\x32\x1b.holdfast.delivery.v1.Place\x12\x0c\n\x04used\x18\x0c \x01(\x08\x12\x10\n\x08uploader\x18\r \x01(\t\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x14\x63\x61pture_offset_known\x18\x0f \x01(\x08\x12-\n\nclock_skew\x18\x10 \x01(\x0b\x32\x19.google.protobuf.Duration\",\n\x05Place\x12\x10\n\x08latitude\x18\x01 \x01(\t\x12\x11\n\tlongitude\x18\x02 \x01(\t\"\xa1\x01\n\x0e\x45videnceHeader\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\".holdfast.delivery.v1.EvidenceKind\x12\x12\n\npackage_sn\x18\x02 \x01(\t\x12\x11\n\tfile_name\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x0e\n\x06sha256\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"h\n\x15UploadEvidenceRequest\x12\x36\n\x06header\x18\x01 \x01(\x0b\x32$.holdfast.delivery.v1.EvidenceHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"J\n\x16UploadEvidenceResponse\x12\x30\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x1e.holdfast.delivery.v1.Evidence\")\n\x12GetEvidenceRequest\x12\x13\n\x0b\x65vidence_id\x18\x01 \x01(\t\"G\n\x13GetEvidenceResponse\x12\x30\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x1e.holdfast.delivery.v1.Evidence\".\n\x17\x44ownloadEvidenceRequest\x12\x13\n\x0b\x65vidence_id\x18\x01 \x01(\t\")\n\x18\x44ownloadEvidenceResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\x82\x01\n\x13ListEvidenceRequest\x12\x12\n\npackage_sn\x18\x01 \x01(\t\x12\x30\n\x04kind\x18\x02 \x01(\x0e\x32\".holdfast.delivery.v1.EvidenceKind\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"a\n\x14ListEvidenceResponse\x12\x30\n\x08\x65vidence\x18\x01 \x03(\x0b\x32\x1e.holdfast.delivery.v1.Evidence\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#holdfast/delivery/v1/evidence.proto\x12\x14holdfast.delivery.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"holdfast/delivery/v1/package.proto\"\xd3\x03\n\x08\x45vidence\x12\x13\n\x0b\x65vidence_id\x18\x01 \x01(\t\x12\x12\n\npackage_sn\x18\x02 \x01(\t\x12\x30\n\x04kind\x18\x03 \x01(\x0e\x32\".holdfast.delivery.v1.EvidenceKind\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\x12\n\nmedia_type\x18\x05 \x01(\t\x12\x12\n\nsize_bytes\x18\x06 \x01(\x03\x12\x0e\n\x06sha256\x18\x07 \x01(\t\x12\r\n\x05width\x18\x08 \x01(\x05\x12\x0e\n\x06height\x18\t \x01(\x05\x12\x30\n\x0c\x63\x61pture_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\rcapture_place\x18\x0b \x01(\x0b\x32\x1b.holdfast.delivery.v1.Place\x12\x0c\n\x04used\x18\x0c \x01(\x08\x12\x10\n\x08uploader\x18\r \x01(\t\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\x14\x63\x61pture_offset_known\x18\x0f \x01(\x08\x12-\n\nclock_skew\x18\x10 \x01(\x0b\x32\x19.google.protobuf.Duration\",\n\x05Place\x12\x10\n\x08latitude\x18\x01 \x01(\t\x12\x11\n\tlongitude\x18\x02 \x01(\t\"\xa1\x01\n\x0e\x45videnceHeader\x12\x30\n\x04kind\x18\x01 \x01(\x0e\x32\".holdfast.delivery.v1.EvidenceKind\x12\x12\n\npackage_sn\x18\x02 \x01(\t\x12\x11\n\tfile_name\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x0e\n\x06sha256\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"h\n\x15UploadEvidenceRequest\x12\x36\n\x06header\x18\x01 \x01(\x0b\x32$.holdfast.delivery.v1.EvidenceHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"J\n\x16UploadEvidenceResponse\x12\x30\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x1e.holdfast.delivery.v1.Evidence\")\n\x12GetEvidenceRequest\x12\x13\n\x0b\x65vidence_id\x18\x01 \x01(\t\"\x80\x01\n\x13GetEvidenceResponse\x12\x30\n\x08\x65vidence\x18\x01 \x01(\x0b\x32\x1e.holdfast.delivery.v1.Evidence\x12\x37\n\tcondition\x18\x02 \x01(\x0e\x32$.holdfast.delivery.v1.PhotoCondition\".\n\x17\x44ownloadEvidenceRequest\x12\x13\n\x0b\x65vidence_id\x18\x01 \x01(\t\")\n\x18\x44ownloadEvidenceResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"\x82\x01\n\x13ListEvidenceRequest\x12\x12\n\npackage_sn\x18\x01 \x01(\t\x12\x30\n\x04kind\x18\x02 \x01(\x0e\x32\".holdfast.delivery.v1.EvidenceKind\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"a\n\x14ListEvidenceResponse\x12\x30\n\x08\x65vidence\x18\x01 \x03(\x0b\x32\x1e.holdfast.delivery.v1.Evidence\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xa4\x01\n\x0ePhotoCondition\x12\x1f\n\x1bPHOTO_CONDITION_UNSPECIFIED\x10\x00\x12\x1a\n\x16PHOTO_CONDITION_INTACT\x10\x01\x12\x1b\n\x17PHOTO_CONDITION_DAMAGED\x10\x02\x12\x1b\n\x17PHOTO_CONDITION_MISSING\x10\x03\x12\x1b\n\x17PHOTO_CONDITION_UNKNOWN\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'holdfast.delivery.v1.evidence_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PHOTOCONDITION']._serialized_start=1522
+  _globals['_PHOTOCONDITION']._serialized_end=1686
   _globals['_EVIDENCE']._serialized_start=163
   _globals['_EVIDENCE']._serialized_end=630
   _globals['_PLACE']._serialized_start=632
@@ -46,14 +48,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPLOADEVIDENCERESPONSE']._serialized_end=1022
   _globals['_GETEVIDENCEREQUEST']._serialized_start=1024
   _globals['_GETEVIDENCEREQUEST']._serialized_end=1065
-  _globals['_GETEVIDENCERESPONSE']._serialized_start=1067
-  _globals['_GETEVIDENCERESPONSE']._serialized_end=1138
-  _globals['_DOWNLOADEVIDENCEREQUEST']._serialized_start=1140
-  _globals['_DOWNLOADEVIDENCEREQUEST']._serialized_end=1186
-  _globals['_DOWNLOADEVIDENCERESPONSE']._serialized_start=1188
-  _globals['_DOWNLOADEVIDENCERESPONSE']._serialized_end=1229
-  _globals['_LISTEVIDENCEREQUEST']._serialized_start=1232
-  _globals['_LISTEVIDENCEREQUEST']._serialized_end=1362
-  _globals['_LISTEVIDENCERESPONSE']._serialized_start=1364
-  _globals['_LISTEVIDENCERESPONSE']._serialized_end=1461
+  _globals['_GETEVIDENCERESPONSE']._serialized_start=1068
+  _globals['_GETEVIDENCERESPONSE']._serialized_end=1196
+  _globals['_DOWNLOADEVIDENCEREQUEST']._serialized_start=1198
+  _globals['_DOWNLOADEVIDENCEREQUEST']._serialized_end=1244
+  _globals['_DOWNLOADEVIDENCERESPONSE']._serialized_start=1246
+  _globals['_DOWNLOADEVIDENCERESPONSE']._serialized_end=1287
+  _globals['_LISTEVIDENCEREQUEST']._serialized_start=1290
+  _globals['_LISTEVIDENCEREQUEST']._serialized_end=1420
+  _globals['_LISTEVIDENCERESPONSE']._serialized_start=1422
+  _globals['_LISTEVIDENCERESPONSE']._serialized_end=1519
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from holdfast.delivery.v1 import package_pb2 as _package_pb2
 import builtins as _builtins
 import sys
@@ -20,6 +21,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PhotoCondition:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PhotoConditionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PhotoCondition.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PHOTO_CONDITION_UNSPECIFIED: _PhotoCondition.ValueType  # 0
+    """Never answered."""
+    PHOTO_CONDITION_INTACT: _PhotoCondition.ValueType  # 1
+    """They were read just now and have the digest that they had."""
+    PHOTO_CONDITION_DAMAGED: _PhotoCondition.ValueType  # 2
+    """They are there and are others. Another upload of the same photo for the same package and kind mends it."""
+    PHOTO_CONDITION_MISSING: _PhotoCondition.ValueType  # 3
+    """There are none. Another upload of the same photo for the same package and kind mends it."""
+    PHOTO_CONDITION_UNKNOWN: _PhotoCondition.ValueType  # 4
+    """The store of photos cannot be read now."""
+
+class PhotoCondition(_PhotoCondition, metaclass=_PhotoConditionEnumTypeWrapper):
+    """Whether the stored bytes of a photo are those that were uploaded."""
+
+PHOTO_CONDITION_UNSPECIFIED: PhotoCondition.ValueType  # 0
+"""Never answered."""
+PHOTO_CONDITION_INTACT: PhotoCondition.ValueType  # 1
+"""They were read just now and have the digest that they had."""
+PHOTO_CONDITION_DAMAGED: PhotoCondition.ValueType  # 2
+"""They are there and are others. Another upload of the same photo for the same package and kind mends it."""
+PHOTO_CONDITION_MISSING: PhotoCondition.ValueType  # 3
+"""There are none. Another upload of the same photo for the same package and kind mends it."""
+PHOTO_CONDITION_UNKNOWN: PhotoCondition.ValueType  # 4
+"""The store of photos cannot be read now."""
+Global___PhotoCondition: _TypeAlias = PhotoCondition  # noqa: Y015
 
 @_typing.final
 class Evidence(_message.Message):
@@ -264,6 +297,9 @@ class GetEvidenceResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    condition: Global___PhotoCondition.ValueType
+    """Whether its bytes are as they were, looked at for this answer."""
     @_builtins.property
     def evidence(self) -> Global___Evidence:
         """The evidence, without its bytes."""
@@ -272,10 +308,11 @@ class GetEvidenceResponse(_message.Message):
         self,
         *,
         evidence: Global___Evidence | None = ...,
+        condition: Global___PhotoCondition.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "evidence", b"evidence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

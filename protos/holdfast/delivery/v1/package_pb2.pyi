@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -592,6 +593,7 @@ class PackageEvent(_message.Message):
     EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    PROOFS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1 for the first event of the package, without gaps."""
     verb: Global___Verb.ValueType
@@ -616,6 +618,10 @@ class PackageEvent(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened."""
 
+    @_builtins.property
+    def proofs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Proof]:
+        """What is known of the photos of evidence_ids; one whose record is gone is left out."""
+
     def __init__(
         self,
         *,
@@ -629,14 +635,83 @@ class PackageEvent(_message.Message):
         evidence_ids: _abc.Iterable[_builtins.str] | None = ...,
         note: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        proofs: _abc.Iterable[Global___Proof] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor_id", b"actor_id", "actor_role", b"actor_role", "create_time", b"create_time", "driver_id", b"driver_id", "evidence_ids", b"evidence_ids", "from_state", b"from_state", "note", b"note", "sequence", b"sequence", "to_state", b"to_state", "verb", b"verb"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor_id", b"actor_id", "actor_role", b"actor_role", "create_time", b"create_time", "driver_id", b"driver_id", "evidence_ids", b"evidence_ids", "from_state", b"from_state", "note", b"note", "proofs", b"proofs", "sequence", b"sequence", "to_state", b"to_state", "verb", b"verb"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PackageEvent: _TypeAlias = PackageEvent  # noqa: Y015
+
+@_typing.final
+class Proof(_message.Message):
+    """A photo as a timeline shows it; GetEvidence tells the rest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVIDENCE_ID_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    CAPTURE_TIME_FIELD_NUMBER: _builtins.int
+    CAPTURE_OFFSET_KNOWN_FIELD_NUMBER: _builtins.int
+    CLOCK_SKEW_FIELD_NUMBER: _builtins.int
+    LATITUDE_FIELD_NUMBER: _builtins.int
+    LONGITUDE_FIELD_NUMBER: _builtins.int
+    UPLOADER_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    evidence_id: _builtins.str
+    """As in evidence_ids."""
+    sha256: _builtins.str
+    """Lower-case hexadecimal SHA-256 of the bytes."""
+    width: _builtins.int
+    """Pixels."""
+    height: _builtins.int
+    """Pixels."""
+    capture_offset_known: _builtins.bool
+    """Whether the camera named its offset from UTC."""
+    latitude: _builtins.str
+    """Degrees north as a decimal string, WGS 84; empty if the camera does not say."""
+    longitude: _builtins.str
+    """Degrees east as a decimal string, WGS 84; empty if the camera does not say."""
+    uploader: _builtins.str
+    """Who uploaded it, as role:id."""
+    @_builtins.property
+    def capture_time(self) -> _timestamp_pb2.Timestamp:
+        """When the camera says it was taken, read as UTC where it names no offset; absent if it does not say."""
+
+    @_builtins.property
+    def clock_skew(self) -> _duration_pb2.Duration:
+        """How far capture_time is ahead of the time when the photo was received; absent without capture_time."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was received and kept."""
+
+    def __init__(
+        self,
+        *,
+        evidence_id: _builtins.str = ...,
+        sha256: _builtins.str = ...,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+        capture_time: _timestamp_pb2.Timestamp | None = ...,
+        capture_offset_known: _builtins.bool = ...,
+        clock_skew: _duration_pb2.Duration | None = ...,
+        latitude: _builtins.str = ...,
+        longitude: _builtins.str = ...,
+        uploader: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capture_time", b"capture_time", "clock_skew", b"clock_skew", "create_time", b"create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capture_offset_known", b"capture_offset_known", "capture_time", b"capture_time", "clock_skew", b"clock_skew", "create_time", b"create_time", "evidence_id", b"evidence_id", "height", b"height", "latitude", b"latitude", "longitude", b"longitude", "sha256", b"sha256", "uploader", b"uploader", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Proof: _TypeAlias = Proof  # noqa: Y015
 
 @_typing.final
 class AllowedTransition(_message.Message):
