@@ -48,6 +48,11 @@ class Column:
         """Whether it keeps times without saying of which zone they are."""
         return self.type.startswith("datetime")
 
+    @property
+    def is_computed(self) -> bool:
+        """Whether the engine makes its values from those of other columns."""
+        return self.extra.startswith(("virtual", "stored"))
+
 
 class Written(Enum):
     """How this service writes a column, and so what the column must allow."""
@@ -113,7 +118,7 @@ def compare(table: str, expected: Sequence[Expected], found: Mapping[str, Column
 
 
 def _of_type(wanted: Expected, column: Column) -> Iterator[tuple[Verdict, str]]:
-    if "generated" in column.extra:
+    if column.is_computed:
         yield Verdict.STOPS, "is computed by the engine; this service writes it"
     if not takes(column.type, wanted.type):
         yield Verdict.STOPS, f"is {column.type}, {wanted.type} is expected"
@@ -154,7 +159,7 @@ _MUST_BE_GIVEN = (
 
 
 def _must_be_given(column: Column) -> bool:
-    makes_its_own = "auto_increment" in column.extra or "generated" in column.extra
+    makes_its_own = column.is_computed or "auto_increment" in column.extra
     return not (column.nullable or column.default is not None or makes_its_own)
 
 

@@ -23,7 +23,7 @@ def kept_columns(tables: Tables, converted: Mapping[str, Sequence[str]]) -> Mapp
         table: [
             column.name
             for column in tables[table].values()
-            if column.name not in converted.get(table, ()) and "generated" not in column.extra
+            if column.name not in converted.get(table, ()) and not column.is_computed
         ]
         for table in TABLES
     }
