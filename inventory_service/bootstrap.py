@@ -38,7 +38,7 @@ def build(settings: Settings) -> Service:
     tasks = Tasks()
     # A refresh takes seconds: over a connection of its own it takes none from the calls.
     refreshing = create_engine(settings.database_url, pool_size=1)
-    refresher: MetricsRefresher[Work] = MetricsRefresher(Transactions(refreshing, SqlUnitOfWork, at_once=1))
+    refresher = MetricsRefresher(Transactions(refreshing, SqlUnitOfWork, at_once=1))
     draining = asyncio.Event()
     inventory = servicer.InventoryServicer(
         transactions, Mutations(transactions, tasks), refresher.refresh, draining

@@ -22,17 +22,18 @@ TRIES = 5
 MOST_WAITING = 1000
 
 T = TypeVar("T")
-U = TypeVar("U")
+U_co = TypeVar("U_co", covariant=True)
+"""A unit of work; work that wants less of it can be run by transactions that give more."""
 log = structlog.get_logger("transactions")
 
 
-class Transactions(Generic[U]):
+class Transactions(Generic[U_co]):
     """Runs work in transactions on one engine, each over a fresh unit of work."""
 
     def __init__(
         self,
         engine: AsyncEngine,
-        unit_of_work: Callable[[AsyncConnection, datetime], U],
+        unit_of_work: Callable[[AsyncConnection, datetime], U_co],
         *,
         at_once: int = 10,
         before_snapshot: Executable | None = None,
@@ -47,7 +48,9 @@ class Transactions(Generic[U]):
         self.reruns: Counter[str | int | None] = Counter()
         """How often work was run again, by the engine's error code."""
 
-    async def run(self, work: Callable[[U], Awaitable[T]], *, name: str = "", repeatable: bool = False) -> T:
+    async def run(
+        self, work: Callable[[U_co], Awaitable[T]], *, name: str = "", repeatable: bool = False
+    ) -> T:
         """Runs `work` and commits; runs it again, whole, when the engine says that other work was in the way.
 
         A connection lost while committing leaves the outcome unknown: the work is run again only if it is
@@ -86,7 +89,7 @@ class Transactions(Generic[U]):
                 return result
         raise refusal()
 
-    async def read(self, work: Callable[[U], Awaitable[T]], *, one_snapshot: bool = False) -> T:
+    async def read(self, work: Callable[[U_co], Awaitable[T]], *, one_snapshot: bool = False) -> T:
         """Runs `work` in a transaction that is never committed.
 
         With `one_snapshot` all its statements see the data as of one instant, else each as of its own. It is

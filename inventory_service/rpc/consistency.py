@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
-from typing import TypeVar
 from uuid import UUID
 
 from inventory_service.application.ports import Tally, UnitOfWork
@@ -13,11 +12,10 @@ from servicekit.transactions import Transactions
 
 CHUNK = 5000
 
-U = TypeVar("U", bound=UnitOfWork)
-Chunks = Callable[[U], Callable[[UUID, int], Awaitable[list[Tally]]]]
+Chunks = Callable[[UnitOfWork], Callable[[UUID, int], Awaitable[list[Tally]]]]
 
 
-def consistency_checks(transactions: Transactions[U]) -> Mapping[str, ConsistencyCheck]:
+def consistency_checks(transactions: Transactions[UnitOfWork]) -> Mapping[str, ConsistencyCheck]:
     """Each walks all stocks, a chunk a transaction, so that a slow reader of findings holds nothing open."""
     check = partial(_check, transactions)
     return {
@@ -37,7 +35,7 @@ def consistency_checks(transactions: Transactions[U]) -> Mapping[str, Consistenc
 
 
 def _check(
-    transactions: Transactions[U], name: str, chunks: Chunks[U], recorded: str, counted: str
+    transactions: Transactions[UnitOfWork], name: str, chunks: Chunks, recorded: str, counted: str
 ) -> ConsistencyCheck:
     async def check() -> AsyncIterator[Finding]:
         async for tally in _differences(transactions, chunks):
@@ -51,11 +49,11 @@ def _check(
     return check
 
 
-async def _differences(transactions: Transactions[U], chunks: Chunks[U]) -> AsyncIterator[Tally]:
+async def _differences(transactions: Transactions[UnitOfWork], chunks: Chunks) -> AsyncIterator[Tally]:
     after = UUID(int=0)
     while True:
 
-        async def chunk(uow: U, after: UUID = after) -> list[Tally]:
+        async def chunk(uow: UnitOfWork, after: UUID = after) -> list[Tally]:
             return await chunks(uow)(after, CHUNK)
 
         tallies = await transactions.read(chunk)

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from functools import partial
-from typing import TypeVar
 
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.domain.daily_fact import FactDifference
@@ -13,10 +12,8 @@ from servicekit.transactions import Transactions
 # So few that one statement can sum all their movements in its 60 s, and one answer hold all their differences.
 CHUNK = 100
 
-U = TypeVar("U", bound=UnitOfWork)
 
-
-def daily_facts_check(transactions: Transactions[U]) -> ConsistencyCheck:
+def daily_facts_check(transactions: Transactions[UnitOfWork]) -> ConsistencyCheck:
     """Walks all stocks against the ledger, then all days; each look is a transaction of its own.
 
     Facts of archived months, which the ledger does not have any more, are left alone.

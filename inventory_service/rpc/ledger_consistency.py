@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
-from typing import TypeVar
 
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.prepare_ledger import missing_ledger_months
@@ -10,10 +9,8 @@ from inventory_service.domain.ledger import LedgerMonth
 from servicekit.ops import ConsistencyCheck, Finding
 from servicekit.transactions import Transactions
 
-U = TypeVar("U", bound=UnitOfWork)
 
-
-def partitions_check(transactions: Transactions[U]) -> ConsistencyCheck:
+def partitions_check(transactions: Transactions[UnitOfWork]) -> ConsistencyCheck:
     """Looks at the ledger's partitions. Nothing that it finds makes a quantity wrong."""
 
     async def check() -> AsyncIterator[Finding]:

@@ -1,7 +1,6 @@
 """Keeps the daily facts up to the ledger. No command waits for it, and it catches up after any pause."""
 
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
@@ -12,11 +11,10 @@ from servicekit.transactions import Transactions
 
 BATCH = 2000
 
-U = TypeVar("U", bound=UnitOfWork)
 log = structlog.get_logger("fact_counting")
 
 
-def fact_counting(transactions: Transactions[U], idle_seconds: float) -> Poller:
+def fact_counting(transactions: Transactions[UnitOfWork], idle_seconds: float) -> Poller:
     """A poller that counts at least every `idle_seconds`; safe with any number of replicas."""
 
     async def step() -> bool:

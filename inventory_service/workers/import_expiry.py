@@ -1,7 +1,6 @@
 """Forgets which rows of old imports were applied, and what streams left behind that never ended."""
 
 from datetime import timedelta
-from typing import TypeVar
 
 from inventory_service.application.ports import UnitOfWork
 from servicekit.polling import Poller
@@ -13,10 +12,8 @@ ROWS_KEPT = timedelta(days=KEPT_DAYS)
 LINES_KEPT = timedelta(days=1)
 """Longer than any stream may last."""
 
-U = TypeVar("U", bound=UnitOfWork)
 
-
-def import_expiry(transactions: Transactions[U], idle_seconds: float = 3600.0) -> Poller:
+def import_expiry(transactions: Transactions[UnitOfWork], idle_seconds: float = 3600.0) -> Poller:
     """A poller that deletes, in small batches, what no repeat of an import needs; safe with many replicas."""
 
     async def step() -> bool:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TypeVar
 
 import structlog
 
@@ -14,12 +13,11 @@ from servicekit.transactions import Transactions
 
 DAY_SECONDS = 86_400.0
 
-U = TypeVar("U", bound=UnitOfWork)
 log = structlog.get_logger("ledger_preparation")
 
 
 def ledger_preparation(
-    transactions: Transactions[U], months_ahead: int, idle_seconds: float = DAY_SECONDS
+    transactions: Transactions[UnitOfWork], months_ahead: int, idle_seconds: float = DAY_SECONDS
 ) -> Poller:
     """A poller that looks once a day; safe with any number of replicas."""
 

@@ -1,7 +1,5 @@
 """Announces new alerts of low stock in the log, each at least once, and applies a new default to all stocks."""
 
-from typing import TypeVar
-
 import structlog
 
 from inventory_service.application.ports import UnitOfWork
@@ -11,17 +9,16 @@ from servicekit.transactions import Transactions
 NEWS = 100
 STOCKS = 5000
 
-U = TypeVar("U", bound=UnitOfWork)
 log = structlog.get_logger("low_stock")
 
 
-def low_stock(transactions: Transactions[U], idle_seconds: float) -> Poller:
+def low_stock(transactions: Transactions[UnitOfWork], idle_seconds: float) -> Poller:
     """A poller that looks at least every `idle_seconds`; safe with any number of replicas."""
 
-    async def look(uow: U) -> tuple[bool, bool]:
+    async def look(uow: UnitOfWork) -> tuple[bool, bool]:
         return await uow.low_stocks.has_news(), await uow.low_stocks.applying_since() is not None
 
-    async def announce(uow: U) -> bool:
+    async def announce(uow: UnitOfWork) -> bool:
         news = await uow.low_stocks.take_news(NEWS)
         # Before the commit: a process that dies between the two says it again rather than never.
         for low in news:

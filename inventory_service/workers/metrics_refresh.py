@@ -4,7 +4,6 @@ import asyncio
 import time
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Generic, TypeVar
 
 import structlog
 
@@ -20,14 +19,13 @@ SCHEDULED_PATIENCE = 2
 """The service waits for so many intervals where the database refreshes by itself, then does it all the same."""
 TURN_SECONDS = 0.2
 
-U = TypeVar("U", bound=UnitOfWork)
 log = structlog.get_logger("metrics_refresh")
 
 
-class MetricsRefresher(Generic[U]):
+class MetricsRefresher:
     """Refreshes the view over a connection of its own, so that a long refresh takes none from the calls."""
 
-    def __init__(self, transactions: Transactions[U]) -> None:
+    def __init__(self, transactions: Transactions[UnitOfWork]) -> None:
         self._transactions = transactions
         self._under_way: asyncio.Task[datetime] | None = None
         self._stopped = False
@@ -76,12 +74,12 @@ class MetricsRefresher(Generic[U]):
 
 
 def metrics_refresh(
-    transactions: Transactions[U], refresher: MetricsRefresher[U], every_seconds: float
+    transactions: Transactions[UnitOfWork], refresher: MetricsRefresher, every_seconds: float
 ) -> Poller:
     """A poller that refreshes the view once it is `every_seconds` old; safe with any number of replicas."""
     interval = timedelta(seconds=every_seconds)
 
-    async def due(uow: U) -> bool:
+    async def due(uow: UnitOfWork) -> bool:
         refreshed = await uow.metrics.refresh_time()
         if refreshed is None:
             return True

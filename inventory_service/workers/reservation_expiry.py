@@ -1,7 +1,6 @@
 """Gives units back whose holds are past their time. A tidy-up: no sale ever waits for it."""
 
 from functools import partial
-from typing import TypeVar
 
 from inventory_service.application.decide_reservations import expire_due_reservations
 from inventory_service.application.ports import UnitOfWork
@@ -10,10 +9,8 @@ from servicekit.transactions import Transactions
 
 BATCH = 100
 
-U = TypeVar("U", bound=UnitOfWork)
 
-
-def reservation_expiry(transactions: Transactions[U], idle_seconds: float) -> Poller:
+def reservation_expiry(transactions: Transactions[UnitOfWork], idle_seconds: float) -> Poller:
     """A poller that sweeps at least every `idle_seconds`; safe with any number of replicas."""
 
     async def step() -> bool:
