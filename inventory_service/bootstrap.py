@@ -9,8 +9,8 @@ from inventory_service.persistence.ledger_partitions import LEDGER_STAYS
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.rpc import servicer
 from inventory_service.rpc.consistency import consistency_checks
+from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
 from inventory_service.rpc.statuses import STATUSES
-from inventory_service.rpc.work import Work
 from inventory_service.settings import Settings
 from inventory_service.workers.fact_counting import fact_counting
 from inventory_service.workers.import_expiry import import_expiry
@@ -32,7 +32,7 @@ from servicekit.transactions import Transactions
 def build(settings: Settings) -> Service:
     """The service, ready to be served."""
     engine = create_engine(settings.database_url, pool_size=settings.pool_size)
-    transactions: Transactions[Work] = Transactions(
+    transactions: Transactions[RequestUnitOfWork] = Transactions(
         engine, SqlUnitOfWork, at_once=settings.pool_size, before_snapshot=LEDGER_STAYS
     )
     tasks = Tasks()

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from inventory_service.application.errors import ArchiveStopped
 from inventory_service.commands.archive_reading import print_month
-from inventory_service.commands.archive_work import ArchiveWork
+from inventory_service.commands.archiver import Archiver
 from inventory_service.domain.ledger import LedgerMonth
 from inventory_service.persistence.ledger_archive import only_archiver
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
@@ -60,19 +60,19 @@ async def run(arguments: argparse.Namespace, settings: Archive) -> int:
         )
     keep = LEAST_KEPT if arguments.keep is None else arguments.keep
     try:
-        async with _work(arguments, settings) as work:
+        async with _archiver(arguments, settings) as archiver:
             if arguments.archive_action == "list":
-                await work.list_archived()
+                await archiver.list_archived()
             elif arguments.archive_action == "read":
-                await print_month(work, arguments.month, arguments.sku, as_csv=arguments.csv)
+                await print_month(archiver, arguments.month, arguments.sku, as_csv=arguments.csv)
             elif arguments.archive_action == "restore":
-                await work.restore(arguments.month)
+                await archiver.restore(arguments.month)
             elif arguments.dry_run:
-                await work.announce(arguments.before, keep, drop=arguments.drop)
+                await archiver.announce(arguments.before, keep, drop=arguments.drop)
             else:
-                await work.archive(arguments.before, keep)
+                await archiver.archive(arguments.before, keep)
                 if arguments.drop:
-                    await work.drop_kept()
+                    await archiver.drop_kept()
     except (ArchiveStopped, OSError) as error:
         raise CommandFailed(str(error)) from error
     except DBAPIError as error:
@@ -90,7 +90,7 @@ ARCHIVE = Command(
 
 
 @asynccontextmanager
-async def _work(arguments: argparse.Namespace, settings: Archive) -> AsyncIterator[ArchiveWork]:
+async def _archiver(arguments: argparse.Namespace, settings: Archive) -> AsyncIterator[Archiver]:
     # Here, for it loads Arrow, which no server should carry.
     from inventory_service.gateways.ledger_folder import LedgerFolder
 
@@ -104,16 +104,16 @@ async def _work(arguments: argparse.Namespace, settings: Archive) -> AsyncIterat
             raise CommandFailed(
                 f"the schema is at {applied or 'nothing'}, this build expects {schema.expected}: migrate first"
             )
-        work = ArchiveWork(Transactions(engine, SqlUnitOfWork), LedgerFolder(folder))
+        archiver = Archiver(Transactions(engine, SqlUnitOfWork), LedgerFolder(folder))
         if looks_only:
-            yield work
+            yield archiver
             return
         async with only_archiver(engine) as alone:
             if not alone:
                 raise CommandFailed(
                     "another archive command is at work on this database; try again when it ended"
                 )
-            yield work
+            yield archiver
     finally:
         await engine.dispose()
 

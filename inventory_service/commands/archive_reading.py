@@ -6,18 +6,18 @@ import sys
 from functools import partial
 
 from inventory_service.application.archive_month import archived_file
-from inventory_service.commands.archive_work import ArchiveWork
+from inventory_service.commands.archiver import Archiver
 from inventory_service.domain.ledger import LedgerEntry, LedgerMonth
 
 
-async def print_month(work: ArchiveWork, month: LedgerMonth, sku: str | None, *, as_csv: bool) -> None:
+async def print_month(archiver: Archiver, month: LedgerMonth, sku: str | None, *, as_csv: bool) -> None:
     """Prints what the month's file has, the oldest first. Raises MonthNotArchived, LedgerFileDamaged."""
-    file = await work.transactions.read(partial(archived_file, month))
+    file = await archiver.transactions.read(partial(archived_file, month))
     table = csv.writer(sys.stdout, lineterminator="\n")
     try:
         if as_csv:
             table.writerow(LedgerEntry._fields)
-        for entries in work.files.entries(file):
+        for entries in archiver.files.entries(file):
             wanted = [entry for entry in entries if sku is None or entry.sku == sku]
             if as_csv:
                 table.writerows(wanted)

@@ -8,7 +8,7 @@ from holdfast.inventory.v1 import reports_pb2 as pb
 from inventory_service.domain.daily_fact import DailyFact
 from inventory_service.rpc.messages import daily_fact
 from inventory_service.rpc.methods import Methods
-from inventory_service.rpc.work import Work
+from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
 from servicekit.context import Context
 from servicekit.paging import one_page
 from servicekit.times import timestamp
@@ -24,7 +24,7 @@ class HistoryMethods(Methods):
         after_stock = daily_fact.after_stock(page) if by_stock else None
         after_status = None if by_stock else daily_fact.after_status(page)
 
-        async def work(uow: Work) -> tuple[datetime, Sequence[DailyFact]]:
+        async def work(uow: RequestUnitOfWork) -> tuple[datetime, Sequence[DailyFact]]:
             # The time first: facts that are read after it can only be fresher.
             through = await uow.daily_facts.through_time()
             if by_stock:

@@ -6,19 +6,19 @@ from datetime import datetime
 
 from holdfast.inventory.v1 import inventory_pb2_grpc
 
-from inventory_service.rpc.work import Work
+from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
 from servicekit import methods
 from servicekit.mutations import Mutations
 from servicekit.transactions import Transactions
 
 
-class Methods(methods.Methods[Work], inventory_pb2_grpc.InventoryServiceServicer):
+class Methods(methods.Methods[RequestUnitOfWork], inventory_pb2_grpc.InventoryServiceServicer):
     """A part of InventoryService; the methods of the others are not its own."""
 
     def __init__(
         self,
-        transactions: Transactions[Work],
-        mutations: Mutations[Work],
+        transactions: Transactions[RequestUnitOfWork],
+        mutations: Mutations[RequestUnitOfWork],
         refresh: Callable[[], Awaitable[datetime]],
         draining: asyncio.Event,
     ) -> None:

@@ -6,10 +6,10 @@ from inventory_service.application.adjust_stock import adjust_stock
 from inventory_service.application.batch_adjust_stocks import batch_adjust_stocks
 from inventory_service.application.list_movements import list_movements
 from inventory_service.application.set_stock_quantity import set_stock_quantity
+from inventory_service.rpc.caller import current_actor
 from inventory_service.rpc.messages import movement
 from inventory_service.rpc.messages.stock import stock_message, stock_numbers
 from inventory_service.rpc.methods import Methods
-from inventory_service.rpc.work import current_actor
 from servicekit.context import Context
 from servicekit.paging import after_time_and_number, one_page
 from servicekit.times import timestamp

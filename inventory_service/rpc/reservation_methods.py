@@ -7,9 +7,10 @@ from inventory_service.application.decide_reservations import decide_reservation
 from inventory_service.application.reads import get_reservation
 from inventory_service.domain.commands import ReservationCommand
 from inventory_service.domain.reservation import Reservation
+from inventory_service.rpc.caller import current_actor
 from inventory_service.rpc.messages import reservation
 from inventory_service.rpc.methods import Methods
-from inventory_service.rpc.work import Work, current_actor
+from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
 from servicekit.context import Context
 from servicekit.methods import Reply
 from servicekit.paging import after_time_and_text, one_page
@@ -55,7 +56,7 @@ class ReservationMethods(Methods):
         wanted, page = reservation.list_reservations(request)
         after = after_time_and_text(page)
 
-        async def work(uow: Work) -> list[Reservation]:
+        async def work(uow: RequestUnitOfWork) -> list[Reservation]:
             found = await uow.reservations.list_reservations(wanted, page.size + 1, after)
             return [row.at(uow.now) for row in found]
 

@@ -8,11 +8,12 @@ from grpc import StatusCode
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
 from inventory_service.application.decide_reservations import decide_reservation
+from inventory_service.rpc.caller import current_actor
 from inventory_service.rpc.in_flight import answers, until
 from inventory_service.rpc.messages import reservation
+from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
 from inventory_service.rpc.reservation_methods import ReservationMethods
 from inventory_service.rpc.statuses import STATUSES
-from inventory_service.rpc.work import Work, current_actor
 from servicekit.calls import begin_message, current_call
 from servicekit.context import Context
 from servicekit.errors import DeadlineExceeded, Draining
@@ -56,7 +57,7 @@ class ReserveStreamMethods(ReservationMethods):
         """What ReserveStock does, but for the metadata: a stream has that only once."""
         command = reservation.reserve_stock(request, current_actor())
 
-        async def work(uow: Work) -> pb.ReserveStockResponse:
+        async def work(uow: RequestUnitOfWork) -> pb.ReserveStockResponse:
             held = await decide_reservation(command, uow)
             return pb.ReserveStockResponse(reservation=reservation.reservation_message(held))
 

@@ -7,9 +7,9 @@ from inventory_service.application.create_stock import create_stock
 from inventory_service.application.delete_stock import delete_stock
 from inventory_service.application.reads import get_stock
 from inventory_service.application.update_stock import update_stock
+from inventory_service.rpc.caller import current_actor
 from inventory_service.rpc.messages import stock
 from inventory_service.rpc.methods import Methods
-from inventory_service.rpc.work import current_actor
 from servicekit.context import Context
 from servicekit.paging import first_that_fit, one_page
 

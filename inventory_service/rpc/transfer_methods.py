@@ -11,11 +11,11 @@ from holdfast.inventory.v1 import transfer_pb2 as pb
 from inventory_service.application.import_stocks import import_stocks
 from inventory_service.application.ports import StockFilter, UnitOfWork
 from inventory_service.domain.stock import Stock
+from inventory_service.rpc.caller import current_actor
 from inventory_service.rpc.import_stream import import_messages
 from inventory_service.rpc.messages import transfer
 from inventory_service.rpc.messages.stock import stock_message
 from inventory_service.rpc.methods import Methods
-from inventory_service.rpc.work import current_actor
 from servicekit.context import Context
 from servicekit.errors import Draining
 

@@ -17,7 +17,7 @@ EXPORTS = 3
 NOTHING_OLD_ENOUGH = "nothing to archive: the ledger has no month that is old enough"
 
 
-class ArchiveWork:
+class Archiver:
     """What the sub-commands do, over one database and one folder."""
 
     def __init__(self, transactions: Transactions[SqlUnitOfWork], files: LedgerFiles) -> None:

@@ -1,17 +1,9 @@
-"""What a servicer's method works with, and for whom."""
+"""For whom a call is made."""
 
-from typing import Protocol
-
-from inventory_service.application.ports import UnitOfWork
 from inventory_service.domain.commands import Actor
 from servicekit.calls import current_call
-from servicekit.mutations import WithRequests
 
 OPERATORS = ("system", "dispatcher")
-
-
-class Work(UnitOfWork, WithRequests, Protocol):
-    """A unit of work that knows the request log too."""
 
 
 def current_actor() -> Actor:
