@@ -13,8 +13,8 @@ from delivery_service.gateways.photo_store import FsspecPhotoStore
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from delivery_service.rpc import servicer
 from delivery_service.rpc.consistency import Reconciliation, checks_of, consistency_checks
+from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
 from delivery_service.rpc.statuses import STATUSES
-from delivery_service.rpc.work import Work
 from delivery_service.settings import Settings
 from delivery_service.workers.evidence_sweep import evidence_sweep
 from delivery_service.workers.outbox_expiry import outbox_expiry
@@ -41,7 +41,9 @@ def build(settings: Settings) -> Service:
 
 def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> Service:
     """The service over an engine and an inventory that are there already."""
-    transactions: Transactions[Work] = Transactions(engine, SqlUnitOfWork, at_once=settings.pool_size)
+    transactions: Transactions[RequestUnitOfWork] = Transactions(
+        engine, SqlUnitOfWork, at_once=settings.pool_size
+    )
     tasks = Tasks()
     settlements = Settlements(transactions)
     photos = FsspecPhotoStore(settings.evidence_url)

@@ -20,7 +20,8 @@ from delivery_service.application.reconcile import Reconciler
 from delivery_service.application.repairing import Operator
 from delivery_service.application.stock_ports import Inventory
 from delivery_service.domain.errors import CallerNotAllowed
-from delivery_service.rpc.work import Work, current_actor, current_trace
+from delivery_service.rpc.caller import current_actor, current_trace
+from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
 from servicekit.calls import current_call
 from servicekit.context import Context
 from servicekit.mutations import REPLAYED, digest
@@ -35,7 +36,9 @@ BATCH = 200
 Checks = Mapping[str, Callable[[], AsyncIterator[Inconsistency]]]
 
 
-def checks_of(transactions: Transactions[Work], inventory: Inventory, photos: PhotoStore) -> Checks:
+def checks_of(
+    transactions: Transactions[RequestUnitOfWork], inventory: Inventory, photos: PhotoStore
+) -> Checks:
     """`reservations` asks inventory too, `photos` reads every photo; the others look at this database.
 
     In this order they are repaired: where a package is decides which legs it takes and what its stock should be.
@@ -69,7 +72,7 @@ class Reconciliation:
 
     def __init__(
         self,
-        transactions: Transactions[Work],
+        transactions: Transactions[RequestUnitOfWork],
         tasks: Tasks,
         inventory: Inventory,
         photos: PhotoStore,
@@ -118,13 +121,13 @@ class Reconciliation:
     async def _claim(self, key: RequestKey) -> bool:
         """Whether the request ran to its end before; one that did not is taken up again."""
 
-        async def work(uow: Work) -> bytes | None:
+        async def work(uow: RequestUnitOfWork) -> bytes | None:
             return await uow.requests.claim(key)
 
         return await self._transactions.run(work, repeatable=True) is not None
 
     async def _end(self, key: RequestKey) -> None:
-        async def work(uow: Work) -> None:
+        async def work(uow: RequestUnitOfWork) -> None:
             await uow.requests.answer(key, b"ended")
 
         await self._transactions.run(work, repeatable=True)
@@ -134,7 +137,7 @@ class Reconciliation:
         after = 0
         while True:
 
-            async def page(uow: Work, after: int = after) -> list[tuple[int, RepairRecord]]:
+            async def page(uow: RequestUnitOfWork, after: int = after) -> list[tuple[int, RepairRecord]]:
                 return await uow.repairs.list_repairs(str(by.actor), by.request_id, after, BATCH)
 
             records = await self._transactions.read(page)

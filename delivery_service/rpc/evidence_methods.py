@@ -1,53 +1,26 @@
 """Photos: keeping them, finding them, sending them back."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 
 from holdfast.delivery.v1 import evidence_pb2 as pb
 
 from delivery_service.application.keep_evidence import keep_evidence, keep_one_copy, keep_photo
-from delivery_service.application.photo_ports import PhotoReader, PhotoStore
 from delivery_service.application.read_photo import condition_of, read_photo
 from delivery_service.application.reads import get_evidence, get_package
-from delivery_service.domain.errors import PackageNotFound, PhotoUnreadable, TooManyStreams
+from delivery_service.domain.errors import PackageNotFound, PhotoUnreadable
 from delivery_service.domain.evidence import Evidence, Photo, photo_name
 from delivery_service.rpc.messages import evidence
 from delivery_service.rpc.methods import Methods
-from delivery_service.rpc.work import Work
+from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
 from servicekit.calls import current_call
 from servicekit.context import Context
 from servicekit.errors import RequestIdReused, field_invalid
 from servicekit.paging import after_time_and_text, one_page
 
-# Each may hold a whole photo, 4 MiB, in memory.
-MOST_STREAMS = 64
-
-
-class PhotoStreams:
-    """Counts the photos on their way and refuses more than there is room for."""
-
-    def __init__(self) -> None:
-        self._open = 0
-
-    @contextmanager
-    def one_more(self) -> Iterator[None]:
-        """Raises TooManyStreams."""
-        if self._open >= MOST_STREAMS:
-            raise TooManyStreams
-        self._open += 1
-        try:
-            yield
-        finally:
-            self._open -= 1
-
 
 class EvidenceMethods(Methods):
     """The part of DeliveryService that speaks of photos."""
-
-    _photo_store: PhotoStore
-    _photo_reader: PhotoReader
-    _streams: PhotoStreams
 
     async def UploadEvidence(
         self, request_iterator: AsyncIterator[pb.UploadEvidenceRequest], context: Context
@@ -103,7 +76,7 @@ class EvidenceMethods(Methods):
         wanted, kind, page = evidence.list_evidence(request)
         before = after_time_and_text(page)
 
-        async def work(uow: Work) -> list[Evidence]:
+        async def work(uow: RequestUnitOfWork) -> list[Evidence]:
             package = await get_package(wanted, uow)
             return await uow.evidence.list_evidence(package.package_id, kind, page.size + 1, before)
 

@@ -1,12 +1,36 @@
 """What the parts of DeliveryService share."""
 
+from collections.abc import Callable
+
 from holdfast.delivery.v1 import delivery_pb2_grpc
 
-from delivery_service.rpc.work import Work
+from delivery_service.application.await_settlement import Settlements
+from delivery_service.application.photo_ports import PhotoReader, PhotoStore
+from delivery_service.rpc.photo_streams import PhotoStreams
+from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
 from servicekit import methods
+from servicekit.mutations import Mutations
+from servicekit.transactions import Transactions
 
 
-class Methods(methods.Methods[Work], delivery_pb2_grpc.DeliveryServiceServicer):
+class Methods(methods.Methods[RequestUnitOfWork], delivery_pb2_grpc.DeliveryServiceServicer):
     """A part of DeliveryService; the methods of the others are not its own."""
 
     know_their_effect = True
+
+    def __init__(
+        self,
+        transactions: Transactions[RequestUnitOfWork],
+        mutations: Mutations[RequestUnitOfWork],
+        settlements: Settlements,
+        nudge_relay: Callable[[], None],
+        photo_store: PhotoStore,
+        photo_reader: PhotoReader,
+    ) -> None:
+        """`nudge_relay` tells the relay that a command waits in the outbox."""
+        super().__init__(transactions, mutations)
+        self._settlements = settlements
+        self._nudge_relay = nudge_relay
+        self._photo_store = photo_store
+        self._photo_reader = photo_reader
+        self._streams = PhotoStreams()

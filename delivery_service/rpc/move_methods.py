@@ -1,15 +1,13 @@
 """One method a verb; all of them do the same with another row of the table."""
 
-from collections.abc import Callable
-
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from delivery_service.application.move_package import move_package
 from delivery_service.domain.workflow import Verb
+from delivery_service.rpc.caller import current_actor, current_trace
 from delivery_service.rpc.messages import move
 from delivery_service.rpc.messages.package import package_message
 from delivery_service.rpc.methods import Methods
-from delivery_service.rpc.work import current_actor, current_trace
 from servicekit.context import Context
 from servicekit.methods import Reply
 
@@ -24,8 +22,6 @@ _TRANSACTION_NAMES = {
 
 class MoveMethods(Methods):
     """The part of DeliveryService that moves packages on."""
-
-    _nudge_relay: Callable[[], None]
 
     async def PreparePackage(
         self, request: pb.PreparePackageRequest, context: Context

@@ -10,7 +10,7 @@ from delivery_service.domain.package import Package
 from delivery_service.rpc.messages import order
 from delivery_service.rpc.messages.package import package_message
 from delivery_service.rpc.methods import Methods
-from delivery_service.rpc.work import Work
+from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
 from servicekit.context import Context
 from servicekit.paging import after_number, one_page
 
@@ -23,7 +23,7 @@ class OrderMethods(Methods):
     ) -> pb.RegisterOrderResponse:
         command = order.register_order(request)
 
-        async def registered(uow: Work) -> tuple[Order, list[OrderPackage]]:
+        async def registered(uow: RequestUnitOfWork) -> tuple[Order, list[OrderPackage]]:
             await register_order(command, uow)
             return await get_order(command.order_id, uow)
 
@@ -68,7 +68,7 @@ class OrderMethods(Methods):
         wanted, page = order.list_order_packages(request)
         before = after_number(page)
 
-        async def work(uow: Work) -> list[Package]:
+        async def work(uow: RequestUnitOfWork) -> list[Package]:
             await get_order(wanted, uow)
             return await uow.packages.list_packages(PackageFilter(order_id=wanted), page.size + 1, before)
 

@@ -1,18 +1,16 @@
 """Packages: making them, finding them, explaining them. The verbs are in `move_methods`."""
 
-from collections.abc import Callable
-
 from holdfast.delivery.v1 import package_pb2 as pb
 
-from delivery_service.application.await_settlement import Settlements
 from delivery_service.application.create_package import create_package
 from delivery_service.application.reads import explain_package, get_package, list_package_events
 from delivery_service.application.retry_reservation import retry_reservation
 from delivery_service.domain.package_sn import new_package_sn
+from delivery_service.rpc.caller import current_actor, current_trace
 from delivery_service.rpc.messages import move, package
 from delivery_service.rpc.messages.distribution import distribution_message
 from delivery_service.rpc.methods import Methods
-from delivery_service.rpc.work import Work, current_actor, current_trace
+from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
 from servicekit.calls import current_call
 from servicekit.context import Context
 from servicekit.crash_points import crash_point
@@ -25,9 +23,6 @@ ANSWERING_SECONDS = 0.1
 
 class PackageMethods(Methods):
     """The part of DeliveryService that speaks of packages."""
-
-    _settlements: Settlements
-    _nudge_relay: Callable[[], None]
 
     async def CreatePackage(
         self, request: pb.CreatePackageRequest, context: Context
@@ -109,7 +104,7 @@ class PackageMethods(Methods):
     async def GetWorkflowDistribution(
         self, request: pb.GetWorkflowDistributionRequest, context: Context
     ) -> pb.GetWorkflowDistributionResponse:
-        async def work(uow: Work) -> pb.GetWorkflowDistributionResponse:
+        async def work(uow: RequestUnitOfWork) -> pb.GetWorkflowDistributionResponse:
             return distribution_message(await uow.packages.distribution(), await uow.packages.order_counts())
 
         return await self._transactions.read(work)

@@ -1,17 +1,9 @@
-"""What a servicer's method works with, and for whom."""
+"""For whom a call is made."""
 
-from typing import Protocol
-
-from delivery_service.application.ports import UnitOfWork
 from delivery_service.domain.package_event import Actor
 from delivery_service.domain.workflow import ActorRole
 from servicekit.calls import current_call
 from servicekit.errors import ActorMissing
-from servicekit.mutations import WithRequests
-
-
-class Work(UnitOfWork, WithRequests, Protocol):
-    """A unit of work that knows the request log too."""
 
 
 def current_actor() -> Actor:

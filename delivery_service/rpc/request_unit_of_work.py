@@ -1,0 +1,10 @@
+"""What a request of a caller works with."""
+
+from typing import Protocol
+
+from delivery_service.application.ports import UnitOfWork
+from servicekit.mutations import WithRequests
+
+
+class RequestUnitOfWork(UnitOfWork, WithRequests, Protocol):
+    """The unit of work, and the log of requests that were answered."""
