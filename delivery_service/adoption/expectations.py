@@ -163,6 +163,7 @@ TAKEN_INDEXES = {
     "tigu_prepare_goods": (
         *("uq_prepare_goods_reservation", "idx_prepare_goods_shop", "idx_prepare_goods_driver"),
         *("idx_prepare_goods_warehouse", "idx_prepare_goods_status", "idx_prepare_goods_stock"),
+        "idx_prepare_goods_legacy_write",
     ),
     "tigu_prepare_goods_item": ("idx_prepare_goods_item_order_item",),
     "tigu_order_item": ("idx_order_item_order",),

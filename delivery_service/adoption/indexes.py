@@ -13,7 +13,7 @@ Columns = tuple[tuple[str | None, int | None], ...]
 
 _INDEXES = """
 SELECT CAST(table_name AS CHAR) AS table_name, CAST(index_name AS CHAR) AS name, non_unique = 0 AS is_unique,
-    CAST(LOWER(column_name) AS CHAR) AS column_name, sub_part, CAST(index_type AS CHAR) AS type,
+    CAST(LOWER(column_name) AS CHAR) AS column_name, sub_part AS sub_part, CAST(index_type AS CHAR) AS type,
     collation = 'D' AS descends, {hidden} AS is_hidden
 FROM information_schema.statistics WHERE table_schema = DATABASE()
 ORDER BY table_name, index_name, seq_in_index
