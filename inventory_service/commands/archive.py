@@ -11,7 +11,7 @@ from inventory_service.application.errors import ArchiveStopped
 from inventory_service.commands.archive_reading import print_month
 from inventory_service.commands.archiver import Archiver
 from inventory_service.domain.ledger import LedgerMonth
-from inventory_service.persistence.ledger_archive import only_archiver
+from inventory_service.persistence.locks import Lock, lock_of_process
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.settings import Archive
 from servicekit.command_line import Command, CommandFailed
@@ -108,7 +108,7 @@ async def _archiver(arguments: argparse.Namespace, settings: Archive) -> AsyncIt
         if looks_only:
             yield archiver
             return
-        async with only_archiver(engine) as alone:
+        async with lock_of_process(engine, Lock.ARCHIVE) as alone:
             if not alone:
                 raise CommandFailed(
                     "another archive command is at work on this database; try again when it ended"

@@ -6,8 +6,6 @@ build knows is adjusted.
 
 from sqlalchemy import text
 
-BEGIN_COUNT = text("SELECT pg_try_advisory_xact_lock(hashtext('holdfast.inventory.facts'))")
-
 UNCOUNTED = text("SELECT EXISTS (SELECT FROM inventory.uncounted_movement)")
 
 # A note is there from the commit of its movement until it is counted: what was made before the oldest one, or

@@ -11,6 +11,7 @@ from inventory_service.application.fact_ports import FactFilter
 from inventory_service.domain.daily_fact import FACT_COLUMNS, DailyFact, FactColumn, FactDifference
 from inventory_service.domain.stock import Platform, StockStatus
 from inventory_service.persistence import daily_fact_statements as statements
+from inventory_service.persistence.locks import Lock, try_lock
 from inventory_service.persistence.tables import daily_status_fact, daily_stock_fact
 from inventory_service.persistence.tallies import LONGER
 
@@ -28,7 +29,7 @@ class SqlDailyFacts:
 
     async def begin_count(self) -> bool:
         """Whether this transaction is the only one that counts."""
-        return bool((await self._connection.execute(statements.BEGIN_COUNT)).scalar())
+        return await try_lock(self._connection, Lock.FACTS)
 
     async def uncounted(self) -> bool:
         """Whether there are movements that were not counted yet."""

@@ -1,20 +1,16 @@
 """Months of the ledger on their way into the archive and back: their entries, balances and records."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import date, datetime
 
-from sqlalchemy import MetaData, Row, Table, and_, delete, exists, func, insert, literal, select, text, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import MetaData, Row, Table, and_, delete, exists, func, insert, literal, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ledger_ports import ENTRIES_AT_ONCE
 from inventory_service.domain.ledger import LedgerEntry, LedgerFile, LedgerMonth
 from inventory_service.persistence.ledger_partitions import kept_table_of, table_of
 from inventory_service.persistence.names import NAME, with_names
 from inventory_service.persistence.tables import archived_month, stock_movement, stock_movement_balance
-
-_TAKE_ARCHIVE = text("SELECT pg_try_advisory_lock(hashtext('holdfast.inventory.archive'))")
-_GIVE_ARCHIVE = text("SELECT pg_advisory_unlock(hashtext('holdfast.inventory.archive'))")
 
 
 class SqlLedgerArchive:
@@ -109,22 +105,6 @@ class SqlLedgerArchive:
         balance = stock_movement_balance
         await self._connection.execute(delete(balance).where(balance.c.month == _key(month)))
         await self._connection.execute(delete(archived_month).where(archived_month.c.month == _key(month)))
-
-
-@asynccontextmanager
-async def only_archiver(engine: AsyncEngine) -> AsyncIterator[bool]:
-    """Whether the caller is the only one that archives in this database, for as long as it stays in here.
-
-    The engine gives the lock back when its holder dies.
-    """
-    async with engine.connect() as guard:
-        await guard.execution_options(isolation_level="AUTOCOMMIT")
-        alone = (await guard.execute(_TAKE_ARCHIVE)).scalar_one()
-        try:
-            yield alone
-        finally:
-            if alone:
-                await guard.execute(_GIVE_ARCHIVE)
 
 
 def _table(name: str) -> Table:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.domain.ledger import LedgerMonth
+from inventory_service.persistence.locks import Lock, try_lock
 from inventory_service.persistence.tables import stock_movement
 from servicekit.conflicts import lock_wait_ended
 
@@ -33,7 +34,6 @@ _STRAYS = text("""
     SELECT date_trunc('month', create_time, 'UTC') AS month, count(*) AS entries
     FROM ONLY inventory.stock_movement_default GROUP BY 1 ORDER BY 1
 """)
-_BEGIN_CHANGE = text("SELECT pg_try_advisory_xact_lock(hashtext('holdfast.inventory.partitions'))")
 _LIMITS = text("""
     SELECT set_config('lock_timeout', :wait, true), set_config('statement_timeout',
         CASE current_setting('statement_timeout') WHEN '0' THEN '0' ELSE '60s' END, true)
@@ -93,7 +93,7 @@ class SqlLedgerPartitions:
 
     async def begin_change(self) -> bool:
         """Whether this transaction is the only one that makes partitions."""
-        return bool((await self._connection.execute(_BEGIN_CHANGE)).scalar())
+        return await try_lock(self._connection, Lock.PARTITIONS)
 
     async def make(self, month: LedgerMonth) -> None:
         """Makes a month's table with all indexes; it is not part of the ledger yet."""

@@ -10,12 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.domain.low_stock import LowStock
 from inventory_service.domain.stock import SELLABLE
+from inventory_service.persistence.locks import Lock, wait_for_lock
 from inventory_service.persistence.tables import stock, stock_alert, stock_threshold, stock_threshold_default
 
 _JUDGE = text("SELECT inventory.judge_low_stock(CAST(:stock_ids AS uuid[]))")
-
-# Waits for judgements by the old default to be committed; those that come later wait for the new one.
-_CLOSE_OLD_DEFAULT = text("SELECT pg_advisory_xact_lock(hashtext('holdfast.inventory.low_stock'))")
 
 _APPLYING = (
     select(stock_threshold_default.c.applied_to)
@@ -70,7 +68,8 @@ class SqlLowStocks:
         values = {"threshold": threshold, "change_time": now, "applied_to": UUID(int=0)}
         given = insert(stock_threshold_default).values(only_row=True, **values)
         await self._connection.execute(given.on_conflict_do_update(index_elements=["only_row"], set_=values))
-        await self._connection.execute(_CLOSE_OLD_DEFAULT)
+        # Judgements by the old default are waited for; those that come later wait for the new one.
+        await wait_for_lock(self._connection, Lock.LOW_STOCK)
 
     async def get_default(self) -> int | None:
         """The threshold of stocks without one of their own."""

@@ -82,5 +82,3 @@ SAVE_LINES = text("""
         CAST(:open AS boolean[])) AS changed (reservation_id, stock_id, committed, open)
     WHERE line.reservation_id = changed.reservation_id AND line.stock_id = changed.stock_id
 """)
-
-BEGIN_SWEEP = text("SELECT pg_try_advisory_xact_lock(hashtext('holdfast.inventory.sweep'))")

@@ -13,6 +13,7 @@ from inventory_service.domain.stock import StockStatus
 from inventory_service.domain.stock_book import StockBook
 from inventory_service.domain.stock_level import StockLevel
 from inventory_service.persistence import stock_book_statements as statements
+from inventory_service.persistence.locks import Lock, try_lock
 from inventory_service.persistence.movements import SqlMovements
 from inventory_service.persistence.reservations import with_lines
 from servicekit.crash_points import crash_point
@@ -64,7 +65,7 @@ class SqlStockBooks:
 
     async def begin_sweep(self) -> bool:
         """Whether this transaction is the only one that sweeps."""
-        return bool((await self._connection.execute(statements.BEGIN_SWEEP)).scalar())
+        return await try_lock(self._connection, Lock.SWEEP)
 
     async def _lock_levels(self, stock_ids: Iterable[UUID]) -> list[StockLevel]:
         rows = await self._connection.execute(statements.LOCK_STOCK, {"stock_ids": list(stock_ids)})

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.domain.stock import StockStatus
 from inventory_service.domain.stock_metrics import StatusSummary, StockMetrics
+from inventory_service.persistence.locks import Lock, try_lock
 from inventory_service.persistence.tables import stock, stock_metrics_refresh
 
 REFRESH_LIMIT_SECONDS = 600
@@ -38,7 +39,6 @@ _POPULATED = text(
 )
 
 # A session's own limits are for calls, and a lock is waited for no longer than they say.
-_BEGIN_REFRESH = text("SELECT pg_try_advisory_xact_lock(hashtext('holdfast.inventory.metrics'))")
 _LIMIT_REFRESH = text("SELECT set_config('statement_timeout', :limit, true)")
 _REFRESH = text("SELECT inventory.refresh_stock_metrics()")
 
@@ -63,7 +63,7 @@ class SqlMetrics:
 
     async def begin_refresh(self) -> bool:
         """Whether this transaction is the only one that refreshes."""
-        return bool((await self._connection.execute(_BEGIN_REFRESH)).scalar())
+        return await try_lock(self._connection, Lock.METRICS)
 
     async def refresh(self) -> None:
         """Refreshes the view beside its readers, as of this transaction's time."""
