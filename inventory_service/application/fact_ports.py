@@ -47,13 +47,13 @@ class DailyFacts(Protocol):
     async def list_by_stock(
         self, wanted: FactFilter, size: int, after: tuple[date, str] | None
     ) -> Sequence[DailyFact]:
-        """At most `size` facts that come after the one with this day and sku."""
+        """At most `size` facts, the newest day first, that come after the one with this day and sku."""
         ...
 
     async def list_by_status(
         self, wanted: FactFilter, size: int, after: tuple[date, str, str] | None
     ) -> Sequence[DailyFact]:
-        """At most `size` facts that come after the one with this day, status and platform."""
+        """At most `size` facts, the newest day first, that come after the one with this day, status and platform."""
         ...
 
     async def names(self, after: str, size: int) -> Sequence[str]:

@@ -14,7 +14,7 @@ class LedgerPartitions(Protocol):
     """The partitions of the ledger. What changes them waits for locks in short turns, so that writers go on."""
 
     async def attached(self) -> list[LedgerMonth]:
-        """The months that have a partition, in order."""
+        """The months that have a partition with exactly their bounds, in order."""
         ...
 
     async def strays(self) -> Mapping[LedgerMonth, int]:
@@ -97,13 +97,19 @@ class LedgerFiles(Protocol):
     """The archive's folder."""
 
     async def write(self, month: LedgerMonth, entries: AsyncIterator[list[LedgerEntry]]) -> LedgerFile:
-        """Writes a month, durably; the same entries again give the same file."""
+        """Writes a month, durably; the same entries again give the same file. Raises OSError."""
         ...
 
     def describe(self, file: LedgerFile) -> None:
-        """Writes the manifest of an archived month beside its file, durably, unless it is there."""
+        """Writes the manifest of an archived month beside its file, durably. Raises OSError.
+
+        Does nothing where the file is not in the folder, or has its manifest.
+        """
         ...
 
     def entries(self, file: LedgerFile) -> Iterator[list[LedgerEntry]]:
-        """The entries of a file, in their order. Raises LedgerFileDamaged."""
+        """The entries of a file, in their order, in the lists in which they were written.
+
+        Raises LedgerFileDamaged before the first entry where the file is not what was written.
+        """
         ...

@@ -152,7 +152,7 @@ class Reservations(Protocol):
     async def list_reservations(
         self, wanted: ReservationFilter, size: int, after: tuple[datetime, str] | None
     ) -> list[Reservation]:
-        """At most `size` reservations that come after the one with this create_time and id."""
+        """At most `size` reservations, the newest first, after the one with this create_time and id."""
         ...
 
     async def list_holders(
@@ -192,7 +192,7 @@ class Movements(Protocol):
     async def list_movements(
         self, wanted: MovementFilter, size: int, after: tuple[datetime, int] | None
     ) -> list[RecordedMovement]:
-        """At most `size` movements that come after the one with this create_time and number."""
+        """At most `size` movements, the newest first, after the one with this create_time and number."""
         ...
 
 

@@ -43,7 +43,6 @@ class LedgerFolder:
         self._folder = folder
 
     async def write(self, month: LedgerMonth, entries: AsyncIterator[list[LedgerEntry]]) -> LedgerFile:
-        """Writes a month, durably; the same entries again give the same file. Raises OSError."""
         unfinished = self._folder / f"{_stem(month)}.unfinished"
         row_count = delta_sum = 0
         with pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
@@ -61,10 +60,6 @@ class LedgerFolder:
         return file
 
     def describe(self, file: LedgerFile) -> None:
-        """Writes the manifest of an archived month beside its file, durably. Raises OSError.
-
-        Does nothing where the file is not in the folder, or has its manifest.
-        """
         path = self._folder / file.name
         manifest = path.with_suffix(".json")
         if manifest.exists() or not path.exists():
@@ -76,10 +71,6 @@ class LedgerFolder:
         _make_durable(self._folder)
 
     def entries(self, file: LedgerFile) -> Iterator[list[LedgerEntry]]:
-        """The entries of a file, in their order, in the lists in which they were written.
-
-        Raises LedgerFileDamaged before the first entry where the file is not what was written.
-        """
         path = self._folder / file.name
         try:
             sha256 = _sha256(path)

@@ -28,27 +28,22 @@ class SqlDailyFacts:
         self._connection = connection
 
     async def begin_count(self) -> bool:
-        """Whether this transaction is the only one that counts."""
         return await try_lock(self._connection, Lock.FACTS)
 
     async def uncounted(self) -> bool:
-        """Whether there are movements that were not counted yet."""
         return bool((await self._connection.execute(statements.UNCOUNTED)).scalar())
 
     async def count(self, most: int) -> int:
-        """Counts at most `most` movements, the oldest first; answers how many there were."""
         counted = await self._connection.execute(statements.COUNT, _MEANING | {"most": most})
         return int(counted.scalar_one())
 
     async def through_time(self) -> datetime:
-        """Every movement that was committed before this time has been counted."""
         time: datetime = (await self._connection.execute(statements.THROUGH_TIME)).scalar_one()
         return time
 
     async def list_by_stock(
         self, wanted: FactFilter, size: int, after: tuple[date, str] | None
     ) -> list[DailyFact]:
-        """At most `size` facts, the newest day first; `after` is (day, sku)."""
         columns = daily_stock_fact.c
         query = _of_days(daily_stock_fact, wanted)
         if wanted.sku is not None:
@@ -61,7 +56,6 @@ class SqlDailyFacts:
     async def list_by_status(
         self, wanted: FactFilter, size: int, after: tuple[date, str, str] | None
     ) -> list[DailyFact]:
-        """At most `size` facts, the newest day first; `after` is (day, status, platform)."""
         columns = daily_status_fact.c
         query = _of_days(daily_status_fact, wanted)
         if after is not None:
@@ -77,23 +71,19 @@ class SqlDailyFacts:
         ]
 
     async def names(self, after: str, size: int) -> list[str]:
-        """At most `size` skus that come after this one, of stocks that are there and of those that were."""
         found = await self._connection.execute(statements.NAMES, {"after": after, "size": size})
         return list(found.scalars())
 
     async def differences_by_stock(self, skus: Sequence[str]) -> list[FactDifference]:
-        """All differences between facts and ledger of these stocks."""
         await self._connection.execute(LONGER)
         rows = await self._connection.execute(statements.DIFFERENCES_BY_STOCK, _MEANING | {"skus": skus})
         return [_difference(row.day, row.sku, row) for row in rows]
 
     async def next_day(self, after: date) -> date | None:
-        """The first day after this one of which there are facts."""
         day: date | None = (await self._connection.execute(statements.NEXT_DAY, {"after": after})).scalar()
         return day
 
     async def differences_by_status(self, day: date) -> Sequence[FactDifference]:
-        """Where the facts of a day by status and platform come to something else than those by stock."""
         rows = await self._connection.execute(statements.DIFFERENCES_BY_STATUS, {"day": day})
         return [_difference(day, "", row) for row in rows]
 

@@ -48,25 +48,21 @@ class SqlImports:
         self._now = now
 
     async def claim(self, import_id: str, skus: Sequence[str]) -> Collection[str]:
-        """Notes rows as applied by this transaction; answers those that no other one has applied before."""
         values = {"import_id": import_id, "skus": list(skus), "now": self._now}
         return set((await self._connection.execute(_CLAIM, values)).scalars())
 
     async def list_new(self, import_id: str, skus: Sequence[str]) -> Collection[str]:
-        """The rows that were not applied so far."""
         columns = imported_row.c
         query = select(columns.sku).where(columns.import_id == import_id, columns.sku.in_(skus))
         return set(skus) - set((await self._connection.execute(query)).scalars())
 
     async def give_back(self, import_id: str, skus: Sequence[str]) -> None:
-        """Takes claims of this transaction back: the rows were refused."""
         columns = imported_row.c
         await self._connection.execute(
             delete(imported_row).where(columns.import_id == import_id, columns.sku.in_(skus))
         )
 
     async def note_lines(self, stream_id: UUID, lines: Mapping[str, int]) -> Mapping[str, int]:
-        """Notes the line of each sku; answers the lines noted earlier for skus that the stream has named before."""
         values = {
             "stream_id": stream_id,
             "skus": list(lines),
@@ -83,13 +79,11 @@ class SqlImports:
         return {row.sku: row.line for row in await self._connection.execute(query)}
 
     async def end_stream(self, stream_id: UUID) -> None:
-        """Forgets what the stream has named."""
         await self._connection.execute(
             delete(import_stream_line).where(import_stream_line.c.stream_id == stream_id)
         )
 
     async def forget(self, rows_older_than: timedelta, lines_older_than: timedelta, most: int) -> int:
-        """Forgets at most `most` rows, and as many lines of streams that never ended; answers how many in all."""
         rows = await self._connection.execute(
             _FORGET_ROWS, {"before": self._now - rows_older_than, "most": most}
         )

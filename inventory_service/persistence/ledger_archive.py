@@ -21,24 +21,20 @@ class SqlLedgerArchive:
         self._now = now
 
     async def list_archived(self) -> list[LedgerFile]:
-        """The files of all archived months, in order."""
         rows = await self._connection.execute(select(archived_month).order_by(archived_month.c.month))
         return [_file(row) for row in rows]
 
     async def archived_before(self) -> datetime | None:
-        """When the last archived month ended; None while nothing is archived."""
         last: date | None = (
             await self._connection.execute(select(func.max(archived_month.c.month)))
         ).scalar()
         return None if last is None else LedgerMonth(last.year, last.month).end
 
     async def count(self, month: LedgerMonth) -> int:
-        """The entries in the month's table."""
         query = select(func.count()).select_from(_table(table_of(month)))
         return int((await self._connection.execute(query)).scalar_one())
 
     async def entries(self, month: LedgerMonth, *, kept: bool = False) -> AsyncIterator[list[LedgerEntry]]:
-        """The entries of the month's table, or of the one `kept` of it, in the order of time and number."""
         entry = _table(kept_table_of(month) if kept else table_of(month))
         columns = [NAME if name == "sku" else entry.c[name] for name in LedgerEntry._fields]
         key = tuple_(entry.c.create_time, entry.c.movement_id)
@@ -55,14 +51,12 @@ class SqlLedgerArchive:
             page = query.where(key > (rows[-1].create_time, rows[-1].movement_id))
 
     async def add_entries(self, month: LedgerMonth, entries: Sequence[LedgerEntry]) -> None:
-        """Writes entries into a table that is not part of the ledger yet."""
         table = _table(table_of(month))
         columns = [name for name in LedgerEntry._fields if name in table.c]
         values = [{name: getattr(entry, name) for name in columns} for entry in entries]
         await self._connection.execute(insert(table), values)
 
     async def leave_balances(self, file: LedgerFile) -> None:
-        """Enters what the month brought to each stock, and the file that it is in."""
         entry = _table(table_of(file.month))
         brought = (
             select(entry.c.stock_id, literal(_key(file.month)), func.sum(entry.c.delta))
@@ -84,7 +78,6 @@ class SqlLedgerArchive:
         await self._connection.execute(insert(archived_month).values(record))
 
     async def agrees(self, file: LedgerFile) -> bool:
-        """Whether the month's table has as many entries as the file, and brings what the balances say."""
         entry, balance = _table(table_of(file.month)), stock_movement_balance
         found = (
             select(entry.c.stock_id, func.sum(entry.c.delta).label("quantity"))
@@ -101,7 +94,6 @@ class SqlLedgerArchive:
         return not differs and await self.count(file.month) == file.row_count
 
     async def forget(self, month: LedgerMonth) -> None:
-        """Removes the balances of a month and the name of its file."""
         balance = stock_movement_balance
         await self._connection.execute(delete(balance).where(balance.c.month == _key(month)))
         await self._connection.execute(delete(archived_month).where(archived_month.c.month == _key(month)))

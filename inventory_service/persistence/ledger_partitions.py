@@ -80,29 +80,25 @@ class SqlLedgerPartitions:
         self._connection = connection
 
     async def attached(self) -> list[LedgerMonth]:
-        """The months that have a partition with exactly their bounds, in order."""
         bounds = {row.name: row.bounds for row in await self._connection.execute(_ATTACHED)}
         return sorted(
             month for name in bounds if (month := _month_of(name)) and bounds[name] == _bounds(month)
         )
 
     async def strays(self) -> Mapping[LedgerMonth, int]:
-        """The entries in the default partition, by month."""
+        """Those of the default partition."""
         rows = await self._connection.execute(_STRAYS)
         return {LedgerMonth.of(row.month): row.entries for row in rows}
 
     async def begin_change(self) -> bool:
-        """Whether this transaction is the only one that makes partitions."""
         return await try_lock(self._connection, Lock.PARTITIONS)
 
     async def make(self, month: LedgerMonth) -> None:
-        """Makes a month's table with all indexes; it is not part of the ledger yet."""
+        """With all its indexes."""
         await self._change(month, _MAKE)
 
     async def attach(self, month: LedgerMonth) -> None:
-        """Makes the month's table part of the ledger, and moves strays of the month into it.
-
-        Meanwhile the default partition is closed to writers, and to readers from the last instant to the end of
+        """Meanwhile the default partition is closed to writers, and to readers from the last instant to the end of
         the transaction: commit at once, as after `detach`.
         """
         await self._change(month, _BOUND)
@@ -110,11 +106,10 @@ class SqlLedgerPartitions:
         await self._change(month, _CLOSE_DEFAULT, _TAKE_STRAYS, _ATTACH, _UNBOUND)
 
     async def close(self, month: LedgerMonth) -> None:
-        """Keeps late entries out of the month until the transaction ends; readers go on."""
         await self._change(month, _CLOSE, wait=CLOSE_WAIT)
 
     async def detach(self, month: LedgerMonth) -> None:
-        """Takes the month's table out of the ledger; it stays as stock_movement_archived_….
+        """The table stays as stock_movement_archived_….
 
         From here to the end of the transaction nobody reads or writes the ledger: commit at once. After 1.5 s
         without a commit the engine ends the session, and the month stays.
@@ -123,15 +118,12 @@ class SqlLedgerPartitions:
         await self._change(month, _DETACH, _KEEP)
 
     async def keeps(self, month: LedgerMonth) -> bool:
-        """Whether the table of a month that was detached is still there."""
         return bool((await self._connection.execute(_THERE, {"table": kept_table_of(month)})).scalar())
 
     async def take_back(self, month: LedgerMonth) -> None:
-        """Gives the table of a month that was detached its name again."""
         await self._change(month, _TAKE_BACK)
 
     async def drop_kept(self, month: LedgerMonth) -> None:
-        """Drops the table of a month that was detached."""
         await self._change(month, _DROP_KEPT)
 
     async def _change(self, month: LedgerMonth, *templates: str, wait: str = LOCK_WAIT) -> None:

@@ -46,13 +46,11 @@ class SqlLowStocks:
         self._connection = connection
 
     async def lock_stock(self, sku: str) -> UUID | None:
-        """The id of a stock, which is locked."""
         query = select(stock.c.id).where(stock.c.sku == sku).with_for_update()
         stock_id: UUID | None = (await self._connection.execute(query)).scalar()
         return stock_id
 
     async def set_threshold(self, stock_id: UUID, threshold: int | None) -> None:
-        """Gives a stock that is locked its own threshold, or none, and judges it."""
         if threshold is None:
             own = delete(stock_threshold).where(stock_threshold.c.stock_id == stock_id)
             await self._connection.execute(own)
@@ -64,7 +62,6 @@ class SqlLowStocks:
         await self._judge([stock_id])
 
     async def set_default(self, threshold: int | None, now: datetime) -> None:
-        """Changes the threshold of stocks without one of their own; these are still to be judged by it."""
         values = {"threshold": threshold, "change_time": now, "applied_to": UUID(int=0)}
         given = insert(stock_threshold_default).values(only_row=True, **values)
         await self._connection.execute(given.on_conflict_do_update(index_elements=["only_row"], set_=values))
@@ -72,20 +69,17 @@ class SqlLowStocks:
         await wait_for_lock(self._connection, Lock.LOW_STOCK)
 
     async def get_default(self) -> int | None:
-        """The threshold of stocks without one of their own."""
         query = select(stock_threshold_default.c.threshold)
         threshold: int | None = (await self._connection.execute(query)).scalar()
         return threshold
 
     async def applying_since(self) -> datetime | None:
-        """When the default was set, while stocks are still to be judged by it."""
         applying = stock_threshold_default.c.applied_to.is_not(None)
         query = select(stock_threshold_default.c.change_time).where(applying)
         time: datetime | None = (await self._connection.execute(query)).scalar()
         return time
 
     async def apply_default(self, size: int) -> bool:
-        """Judges some of the stocks that the default is still to be applied to; whether there are more."""
         after = (await self._connection.execute(_APPLYING)).scalar()
         if after is None:
             return False
@@ -102,7 +96,6 @@ class SqlLowStocks:
         return bool(more)
 
     async def list_low(self, size: int, after: tuple[datetime, UUID] | None) -> list[LowStock]:
-        """At most `size` low stocks, the longest first, that come after the one with this time and id."""
         key = (stock_alert.c.low_since_time, stock_alert.c.stock_id)
         query = (
             select(
@@ -122,12 +115,10 @@ class SqlLowStocks:
         return [LowStock(*row) for row in await self._connection.execute(query)]
 
     async def has_news(self) -> bool:
-        """Whether there are alerts to announce, or ended ones to forget; takes no lock."""
         news = exists().where(or_(~stock_alert.c.announced, stock_alert.c.end_time.is_not(None)))
         return bool((await self._connection.execute(select(news))).scalar())
 
     async def take_news(self, most: int) -> Sequence[LowStock]:
-        """Marks at most `most` alerts as announced, each in one transaction only, as they were when they began."""
         alert = stock_alert.c
         waiting = select(alert.alert_id).where(~alert.announced).order_by(alert.alert_id).limit(most)
         taken = (
@@ -143,7 +134,6 @@ class SqlLowStocks:
         return sorted(news, key=lambda low: low.low_since_time)
 
     async def forget_ended(self, most: int) -> int:
-        """Forgets at most `most` alerts that were announced and have ended; answers how many."""
         alert = stock_alert.c
         ended = (
             select(alert.alert_id)

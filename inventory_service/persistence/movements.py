@@ -34,7 +34,6 @@ class SqlMovements:
         self._connection = connection
 
     async def add(self, movements: Sequence[Movement], now: datetime) -> list[RecordedMovement]:
-        """Enters movements of one time; answers the entries in their order."""
         values = {
             "stock_ids": [m.stock_id for m in movements],
             "deltas": [m.delta for m in movements],
@@ -52,21 +51,16 @@ class SqlMovements:
         ]
 
     async def total(self, stock_id: UUID) -> int:
-        """The sum of all movements of a stock, those of archived months included.
-
-        One statement: a month that leaves at the same time is counted once.
-        """
+        """One statement: a month that leaves at the same time is counted once."""
         listed = _total(stock_movement.c.delta, stock_movement.c.stock_id == stock_id)
         return int((await self._connection.execute(select(listed + _archived(stock_id)))).scalar_one())
 
     async def archived_total(self, stock_id: UUID) -> int:
-        """The part of it that archived months brought."""
         return int((await self._connection.execute(select(_archived(stock_id)))).scalar_one())
 
     async def list_movements(
         self, wanted: MovementFilter, size: int, after: tuple[datetime, int] | None
     ) -> list[RecordedMovement]:
-        """At most `size` movements, the newest first; `after` is (create_time, movement_id)."""
         columns = stock_movement.c
         key = tuple_(columns.create_time, columns.movement_id)
         query = select(*_COLUMNS).select_from(with_names(stock_movement, columns.stock_id))

@@ -28,7 +28,6 @@ class SqlReservations:
         self._now = now
 
     async def get(self, reservation_id: str) -> Reservation | None:
-        """The reservation as it is stored."""
         query = select(reservation).where(reservation.c.reservation_id == reservation_id)
         found = await with_lines(self._connection, (await self._connection.execute(query)).all())
         return found[0] if found else None
@@ -36,7 +35,6 @@ class SqlReservations:
     async def list_reservations(
         self, wanted: ReservationFilter, size: int, after: tuple[datetime, str] | None
     ) -> list[Reservation]:
-        """At most `size` reservations, the newest first; `after` is (create_time, reservation_id)."""
         columns = reservation.c
         query = select(reservation)
         if wanted.holder is not None:
@@ -61,7 +59,6 @@ class SqlReservations:
     async def list_holders(
         self, skus: Collection[str], now: datetime, most: int
     ) -> Mapping[str, Sequence[Holder]]:
-        """Who holds the units of stocks at a time, by sku, the oldest holds first, at most `most` of each."""
         age = func.row_number().over(
             partition_by=stock.c.sku, order_by=(reservation.c.create_time, reservation.c.reservation_id)
         )
@@ -78,7 +75,6 @@ class SqlReservations:
         return holders
 
     async def list_holds(self, sku: str, most: int) -> list[Hold]:
-        """The open holds upon a stock that are not past their time, the oldest first, at most `most`."""
         query = (
             select(reservation_line.c.quantity, *reservation.c)
             .select_from(_LINES)
@@ -99,7 +95,6 @@ class SqlReservations:
         ]
 
     async def due_quantities(self, skus: Sequence[str]) -> Mapping[str, int]:
-        """Units, by sku, that are stored as held although their time has come."""
         query = (
             select(stock.c.sku, func.sum(reservation_line.c.quantity).label("units"))
             .select_from(_LINES)
@@ -109,7 +104,6 @@ class SqlReservations:
         return {row.sku: int(row.units) for row in await self._connection.execute(query)}
 
     async def list_due(self, most: int) -> list[str]:
-        """The ids of holds that are past their time, the longest first, at most `most`."""
         query = (
             select(reservation.c.reservation_id)
             .where(_due(self._now))

@@ -28,7 +28,6 @@ class SqlStockBooks:
         self._movements = movements
 
     async def open(self, commands: Sequence[verbs.ReservationCommand | verbs.StockCommand]) -> StockBook:
-        """Locks and loads every stock and reservation that the commands can touch, due holds included."""
         resolved = _reservation_ids(commands, resolving=True)
         reserved = _reservation_ids(commands, resolving=False)
         wanted = {"skus": _skus(commands), "ids": sorted(resolved | reserved), "now": self._now}
@@ -53,7 +52,7 @@ class SqlStockBooks:
             touched |= lines
 
     async def save(self, book: StockBook) -> list[RecordedMovement]:
-        """Writes back what the book's commands changed; the ledger first, whose entries it answers."""
+        """The ledger comes first."""
         recorded: list[RecordedMovement] = []
         if book.movements:
             recorded = await self._movements.add(book.movements, book.now)
@@ -64,7 +63,6 @@ class SqlStockBooks:
         return recorded
 
     async def begin_sweep(self) -> bool:
-        """Whether this transaction is the only one that sweeps."""
         return await try_lock(self._connection, Lock.SWEEP)
 
     async def _lock_levels(self, stock_ids: Iterable[UUID]) -> list[StockLevel]:

@@ -50,7 +50,6 @@ class SqlMetrics:
         self._connection = connection
 
     async def refresh_time(self) -> datetime | None:
-        """The time of the snapshot that the view shows; None where it was never filled."""
         if not (await self._connection.execute(_POPULATED)).scalar():
             return None
         query = select(stock_metrics_refresh.c.refresh_time)
@@ -58,26 +57,21 @@ class SqlMetrics:
         return time
 
     async def scheduled(self) -> bool:
-        """Whether the database itself was told to refresh the view."""
         return bool((await self._connection.execute(select(stock_metrics_refresh.c.scheduled))).scalar())
 
     async def begin_refresh(self) -> bool:
-        """Whether this transaction is the only one that refreshes."""
         return await try_lock(self._connection, Lock.METRICS)
 
     async def refresh(self) -> None:
-        """Refreshes the view beside its readers, as of this transaction's time."""
         await self._connection.execute(_LIMIT_REFRESH, {"limit": f"{REFRESH_LIMIT_SECONDS}s"})
         await self._connection.execute(_REFRESH)
 
     async def get(self, sku: str, *, live: bool) -> StockMetrics | None:
-        """The figures of one stock."""
         source = _source(live)
         row = (await self._connection.execute(_figures(source).where(source.c.sku == sku))).one_or_none()
         return None if row is None else _metrics(row)
 
     async def list_metrics(self, size: int, after: str | None, *, live: bool) -> list[StockMetrics]:
-        """The figures of at most `size` stocks that come after the one with this sku."""
         source = _source(live)
         query = _figures(source).order_by(source.c.sku).limit(size)
         if after is not None:
@@ -85,7 +79,6 @@ class SqlMetrics:
         return [_metrics(row) for row in await self._connection.execute(query)]
 
     async def summary(self, *, live: bool) -> list[StatusSummary]:
-        """The sums of each status that has stocks."""
         source = _source(live)
         units = source.c.total_quantity
         query = select(

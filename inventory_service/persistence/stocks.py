@@ -32,14 +32,11 @@ class SqlStocks:
         self._now = now
 
     async def add(self, sku: str, quantity: int, status: StockStatus, details: StockDetails) -> UUID | None:
-        """Adds a stock and answers its id; None if another one bears the sku."""
         statement = _ADD.values(self._new(sku, quantity, status, details)).returning(stock.c.id)
         stock_id: UUID | None = (await self._connection.execute(statement)).scalar()
         return stock_id
 
     async def add_missing(self, wanted: Mapping[str, tuple[int, StockDetails]]) -> Mapping[str, UUID]:
-        """Adds a stock, IN_STOCK, with its quantity and details for each sku that none bears; answers the ids of
-        these, by sku."""
         query = select(stock.c.sku).where(stock.c.sku.in_(list(wanted)))
         # By sku, so that two that add the same stocks wait for each other in one order.
         missing = sorted(wanted.keys() - set((await self._connection.execute(query)).scalars()))
@@ -53,11 +50,9 @@ class SqlStocks:
         return {row.sku: row.id for row in added}
 
     async def update(self, stock_id: UUID, changes: Mapping[str, object], now: datetime) -> None:
-        """Writes values of details, by name, into a stock that is locked."""
         await self._connection.execute(_changed(stock_id, now).values(_stored(changes)))
 
     async def update_many(self, changes: Mapping[UUID, Mapping[str, object]], now: datetime) -> None:
-        """Writes values of details, by id and name, into stocks that are locked."""
         alike: dict[tuple[str, ...], list[dict[str, object]]] = defaultdict(list)
         for stock_id, values in changes.items():
             new = {f"new_{name}": value for name, value in _stored(values).items()}
@@ -72,13 +67,11 @@ class SqlStocks:
             await self._connection.execute(statement, rows)
 
     async def enter_status(self, stock_id: UUID, change: StatusChange, now: datetime) -> None:
-        """Moves a stock that is locked to another status and appends the change to its history."""
         entry = stock_documents.status_change(change)
         values = {"stock_id": stock_id, "now": now, "status": entry["to_status"], "entry": json.dumps(entry)}
         await self._connection.execute(statements.ENTER_STATUS, values)
 
     async def add_listing(self, stock_id: UUID, listing: Listing, now: datetime) -> None:
-        """Appends an offer to a stock that is locked."""
         entry = json.dumps(stock_documents.listing(listing))
         values = {"stock_id": stock_id, "now": now, "entry": entry}
         await self._connection.execute(statements.ADD_LISTING, values)
@@ -86,7 +79,6 @@ class SqlStocks:
     async def change_listing(
         self, stock_id: UUID, listing: Listing, changes: Mapping[str, object], now: datetime
     ) -> None:
-        """Writes values, by name, into an open offer of a stock that is locked."""
         values = {
             "stock_id": stock_id,
             "now": now,
@@ -97,7 +89,6 @@ class SqlStocks:
         await self._connection.execute(statements.CHANGE_LISTING, values)
 
     async def end_listing(self, stock_id: UUID, listing: Listing, now: datetime) -> None:
-        """Ends an open offer of a stock that is locked."""
         ended = {"status": "ended", "ended_at": now.isoformat()}
         await self.change_listing(stock_id, listing, ended, now)
 
@@ -115,7 +106,6 @@ class SqlStocks:
         }
 
     async def remove(self, stock_id: UUID, now: datetime) -> None:
-        """Removes a stock that is locked; its sku stays known to the history."""
         removed = (
             delete(stock).where(stock.c.id == stock_id).returning(stock.c.id, stock.c.sku).cte("removed")
         )
@@ -125,17 +115,14 @@ class SqlStocks:
         )
 
     async def get(self, sku: str) -> Stock | None:
-        """The stock as it is now."""
         row = (await self._connection.execute(select(stock).where(stock.c.sku == sku))).one_or_none()
         return None if row is None else _stock(row)
 
     async def get_many(self, skus: Sequence[str]) -> Mapping[str, Stock]:
-        """The stocks that there are of these, by sku."""
         query = select(stock).where(stock.c.sku.in_(skus))
         return {row.sku: _stock(row) for row in await self._connection.execute(query)}
 
     async def list_stocks(self, wanted: StockFilter, size: int, after: StockKey | None) -> list[Stock]:
-        """At most `size` stocks that come after the one with the key `after`."""
         columns = stock.c
         query = select(stock)
         if wanted.sku_prefix is not None:

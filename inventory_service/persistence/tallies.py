@@ -86,20 +86,16 @@ class SqlTallies:
         self._connection = connection
 
     async def ledger(self, after: UUID, size: int) -> list[Tally]:
-        """`quantity`, and the sum of the movements and of archived months; of removed stocks too, which have 0."""
         await self._connection.execute(LONGER)
         return await self._tallies(_LEDGER, after, size)
 
     async def holds(self, after: UUID, size: int) -> list[Tally]:
-        """`reserved_quantity`, and the sum of the lines of open holds."""
         return await self._tallies(_HOLDS, after, size)
 
     async def lines(self, after: UUID, size: int) -> list[Tally]:
-        """The sum of the lines that are marked open, and of those whose reservation is."""
         return await self._tallies(_LINES, after, size)
 
     async def alerts(self, after: UUID, size: int) -> list[Tally]:
-        """The open alerts of low stock, none or one, and how many its threshold asks for."""
         return await self._tallies(_ALERTS, after, size)
 
     async def _tallies(self, query: TextClause, after: UUID, size: int) -> list[Tally]:
