@@ -16,6 +16,8 @@ from delivery_service.gateways.picture_structure import check_structure, is_prog
 MOST_PIXELS = 50_000_000
 MOST_PIXELS_IN_MEMORY = 25_000_000
 """Of pictures that can only be decoded whole; a sequential JPEG is decoded at an eighth of its size."""
+MOST_PIXELS_OF_WEBP = 12_500_000
+"""Its decoder keeps four such pictures at once."""
 FORMATS = ("JPEG", "PNG", "WEBP")
 # MPO is what Pillow finds out of a JPEG that holds more pictures behind the first, as phones write them.
 MEDIA_TYPES = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
@@ -66,8 +68,11 @@ def _decode(content: bytes) -> tuple[str, int, int]:
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         width, height = image.size
         media_type = MEDIA_TYPES[image.format or ""]
-        small = media_type == "image/jpeg" and not is_progressive(content)
-        most = MOST_PIXELS if small else MOST_PIXELS_IN_MEMORY
+        most = MOST_PIXELS_IN_MEMORY
+        if media_type == "image/webp":
+            most = MOST_PIXELS_OF_WEBP
+        elif media_type == "image/jpeg" and not is_progressive(content):
+            most = MOST_PIXELS
         if width * height > most:
             raise PhotoUnreadable(f"the picture has {width} x {height} pixels; at most {most} are read")
         # For a JPEG: decode all of it, but small.

@@ -10,10 +10,10 @@ from delivery_service.application.read_photo import condition_of, read_photo
 from delivery_service.application.reads import get_evidence, get_package
 from delivery_service.domain.errors import PackageNotFound, PhotoUnreadable
 from delivery_service.domain.evidence import Evidence, Photo, photo_name
+from delivery_service.rpc.caller import current_actor
 from delivery_service.rpc.messages import evidence
 from delivery_service.rpc.methods import Methods
 from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
-from servicekit.calls import current_call
 from servicekit.context import Context
 from servicekit.errors import RequestIdReused, field_invalid
 from servicekit.paging import after_time_and_text, one_page
@@ -31,9 +31,11 @@ class EvidenceMethods(Methods):
     async def _upload(
         self, messages: AsyncIterator[pb.UploadEvidenceRequest], context: Context
     ) -> pb.UploadEvidenceResponse:
-        header, content = await evidence.read_upload(messages)
-        command = evidence.keep_evidence(header, uuid.uuid4().hex, current_call().caller.name)
+        header = await evidence.read_header(messages)
+        command = evidence.keep_evidence(header, uuid.uuid4().hex, str(current_actor()))
+        # A photo that nobody wants is refused before it travels.
         await self._transactions.read(lambda uow: get_package(command.package_sn, uow))
+        content = await evidence.read_content(messages)
         photo = await self._keep(command.evidence_id, header, content)
         # The digest of the bytes belongs to what makes two uploads under one request_id equal.
         header.sha256 = photo.sha256

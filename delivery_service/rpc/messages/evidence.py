@@ -21,28 +21,26 @@ MOST_BYTES = 4 * 1024 * 1024
 MOST_CHUNK_BYTES = 64 * 1024
 
 
-async def read_upload(
-    messages: AsyncIterator[pb.UploadEvidenceRequest],
-) -> tuple[pb.EvidenceHeader, bytes]:
-    """The header and the whole content; stops reading at the first chunk beyond a limit. Raises FieldInvalid."""
-    header: pb.EvidenceHeader | None = None
+async def read_header(messages: AsyncIterator[pb.UploadEvidenceRequest]) -> pb.EvidenceHeader:
+    """What comes first. Raises FieldInvalid."""
+    async for message in messages:
+        if message.WhichOneof("part") == "header":
+            return message.header
+        break
+    raise field_invalid([("header", "must be in the first message")])
+
+
+async def read_content(messages: AsyncIterator[pb.UploadEvidenceRequest]) -> bytes:
+    """All that follows the header; stops reading at the first chunk beyond a limit. Raises FieldInvalid."""
     content = bytearray()
     async for message in messages:
-        part = message.WhichOneof("part")
-        if part == "header" and header is None:
-            header = message.header
-        elif header is None:
-            raise field_invalid([("header", "must be in the first message")])
-        elif part != "chunk":
+        if message.WhichOneof("part") != "chunk":
             raise field_invalid([("chunk", "must be in every message after the first")])
-        else:
-            _check_chunk(len(message.chunk), len(content))
-            content += message.chunk
-    if header is None:
-        raise field_invalid([("header", "must be in the first message")])
+        _check_chunk(len(message.chunk), len(content))
+        content += message.chunk
     if not content:
         raise field_invalid([("chunk", "at least one must follow the header")])
-    return header, bytes(content)
+    return bytes(content)
 
 
 def keep_evidence(header: pb.EvidenceHeader, evidence_id: str, uploader: str) -> KeepEvidence:

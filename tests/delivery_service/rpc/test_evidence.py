@@ -16,9 +16,11 @@ from PIL import ExifTags, Image
 from delivery_service.domain.evidence import photo_name
 from devtools.journey import upload_messages
 from servicekit import calls
-from tests.delivery_service.client import MERCHANT, Delivery, refused
+from tests.delivery_service.client import MERCHANT, Delivery, Metadata, refused
 from tests.delivery_service.conftest import Running
 
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script></svg>'
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -136,13 +138,31 @@ async def test_the_timeline_shows_what_is_known_of_each_photo(delivery: Delivery
         (picture()[:-200], {}, "chunk"),
         (picture("GIF"), {}, "chunk"),
         (picture("PNG", size=(10_000, 2_501)), {}, "chunk"),
+        (picture("WEBP", size=(4_000, 3_126)), {}, "chunk"),
+        (SVG, {"media_type": "image/svg+xml"}, "chunk"),
+        (HEIC, {}, "chunk"),
+        (picture("TIFF"), {}, "chunk"),
         (picture(), {"sha256": "0" * 64}, "header.sha256"),
         (picture(), {"sha256": "short"}, "header.sha256"),
         (picture(), {"media_type": "image/png"}, "header.media_type"),
         (picture(), {"file_name": "x" * 256}, "header.file_name"),
         (b"", {}, "chunk"),
     ],
-    ids=["text", "cut", "gif", "too many pixels", "hash", "no hash", "type", "name", "empty"],
+    ids=[
+        "text",
+        "cut",
+        "gif",
+        "too many pixels",
+        "too large a webp",
+        "svg",
+        "heic",
+        "tiff",
+        "hash",
+        "no hash",
+        "type",
+        "name",
+        "empty",
+    ],
 )
 async def test_what_is_no_fit_picture_is_refused_and_nothing_is_kept(
     delivery: Delivery, running: Running, content: bytes, header: dict[str, Any], field: str
@@ -179,7 +199,7 @@ async def test_a_slow_line_has_the_time_that_its_caller_names_within_a_minute(
     content = picture()
 
     async def upload(seconds: float | None) -> pb.Evidence:
-        header = pb.EvidenceHeader(package_sn=package.package_sn, kind=package_pb2.EVIDENCE_KIND_PREPARATION)
+        header = header_for(package.package_sn)
         messages = slowly(upload_messages(header, content, len(content) // 3 + 1))
         return (await delivery.stub.UploadEvidence(messages, metadata=MERCHANT, timeout=seconds)).evidence
 
@@ -217,14 +237,49 @@ async def test_an_upload_begins_with_its_header_and_has_one(delivery: Delivery) 
             for part in parts:
                 yield part
 
-        await delivery.stub.UploadEvidence(send(), timeout=10)
+        await delivery.stub.UploadEvidence(send(), metadata=MERCHANT, timeout=10)
 
+    package = await delivery.create("DRIVER_TO_USER")
     chunk = pb.UploadEvidenceRequest(chunk=b"x")
-    header = pb.UploadEvidenceRequest(header=pb.EvidenceHeader(package_sn="P"))
+    header = pb.UploadEvidenceRequest(header=header_for(package.package_sn))
 
-    for parts in [(), (chunk,), (header, header), (header, pb.UploadEvidenceRequest())]:
+    for parts, field in [
+        ((), "header"),
+        ((chunk,), "header"),
+        ((header, header), "chunk"),
+        ((header, pb.UploadEvidenceRequest()), "chunk"),
+        ((header,), "chunk"),
+    ]:
         refusal = await refused(upload(*parts))
         assert (refusal.code, refusal.reason) == (INVALID, "FIELD_INVALID")
+        assert [violation for violation, _ in refusal.violations] == [field]
+
+
+@pytest.mark.parametrize(
+    ("fields", "by", "reason"),
+    [
+        ({"package_sn": "NONE"}, MERCHANT, "PACKAGE_NOT_FOUND"),
+        ({"package_sn": "NONE"}, (), "ACTOR_MISSING"),
+        ({"file_name": "x" * 256}, MERCHANT, "FIELD_INVALID"),
+    ],
+)
+async def test_a_photo_that_nobody_wants_is_refused_before_it_travels(
+    delivery: Delivery, fields: dict[str, str], by: Metadata, reason: str
+) -> None:
+    async def only_the_header() -> AsyncIterator[pb.UploadEvidenceRequest]:
+        header = header_for("P")
+        header.MergeFrom(pb.EvidenceHeader(**fields))  # type: ignore[arg-type]
+        yield pb.UploadEvidenceRequest(header=header)
+        await asyncio.Event().wait()
+
+    call = delivery.stub.UploadEvidence(only_the_header(), metadata=by, timeout=5)
+    refusal = await delivery.refused(call)
+
+    assert refusal.reason == reason
+
+
+def header_for(package_sn: str) -> pb.EvidenceHeader:
+    return pb.EvidenceHeader(package_sn=package_sn, kind=package_pb2.EVIDENCE_KIND_PREPARATION)
 
 
 async def test_evidence_of_no_package_is_refused(delivery: Delivery) -> None:
@@ -277,12 +332,11 @@ async def test_more_photos_at_once_than_there_is_room_for_are_refused_and_the_re
     arrived = asyncio.Event()
 
     async def slow() -> AsyncIterator[pb.UploadEvidenceRequest]:
-        header = pb.EvidenceHeader(package_sn=package.package_sn, kind=package_pb2.EVIDENCE_KIND_PREPARATION)
-        yield pb.UploadEvidenceRequest(header=header)
+        yield pb.UploadEvidenceRequest(header=header_for(package.package_sn))
         await arrived.wait()
         yield pb.UploadEvidenceRequest(chunk=content)
 
-    slow_ones = [delivery.stub.UploadEvidence(slow(), timeout=30) for _ in range(64)]
+    slow_ones = [delivery.stub.UploadEvidence(slow(), metadata=MERCHANT, timeout=30) for _ in range(64)]
     await asyncio.sleep(0.5)
 
     refusal = await refused(delivery.upload(package.package_sn, "PREPARATION", content))

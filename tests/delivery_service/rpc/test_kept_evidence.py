@@ -139,7 +139,7 @@ async def test_an_upload_that_is_broken_off_leaves_nothing(delivery: Delivery, r
         yield pb.UploadEvidenceRequest(chunk=picture()[:400])
         await asyncio.sleep(60)
 
-    call = delivery.stub.UploadEvidence(halves(), timeout=30)
+    call = delivery.stub.UploadEvidence(halves(), metadata=MERCHANT, timeout=30)
     await asyncio.sleep(0.3)
     call.cancel()
     await asyncio.sleep(0.3)

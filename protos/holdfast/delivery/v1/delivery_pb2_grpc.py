@@ -417,7 +417,7 @@ class DeliveryServiceServicer:
     def UploadEvidence(self, request_iterator, context):
         """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
         same bytes for the same package and kind give the same evidence. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
-        PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
+        ACTOR_MISSING, PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

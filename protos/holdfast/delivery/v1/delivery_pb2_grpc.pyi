@@ -136,7 +136,7 @@ class DeliveryServiceStub:
     UploadEvidence: _aio.StreamUnaryMultiCallable[_evidence_pb2.UploadEvidenceRequest, _evidence_pb2.UploadEvidenceResponse]
     """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
     same bytes for the same package and kind give the same evidence. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
-    PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
+    ACTOR_MISSING, PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
     """
     GetEvidence: _aio.UnaryUnaryMultiCallable[_evidence_pb2.GetEvidenceRequest, _evidence_pb2.GetEvidenceResponse]
     """Returns what is known of a photo, and whether its bytes, read for this answer, are those that were uploaded.
@@ -401,7 +401,7 @@ class DeliveryServiceServicer:
     ) -> _abc.Awaitable[_evidence_pb2.UploadEvidenceResponse]:
         """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
         same bytes for the same package and kind give the same evidence. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
-        PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
+        ACTOR_MISSING, PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
         """
 
     def GetEvidence(
