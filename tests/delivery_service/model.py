@@ -150,6 +150,12 @@ class Model:
             self._do(parcel, call, driver_id)
         return broken
 
+    @property
+    def waits(self) -> bool:
+        """Whether inventory is about to answer something."""
+        stocks = {parcel.stock for parcel in self.parcels.values()}
+        return not self.down and not stocks.isdisjoint({"REQUESTED", "COMMIT_PENDING", "RELEASE_PENDING"})
+
     def settle(self) -> None:
         """Inventory, where it is up, has answered everything."""
         for parcel in self.parcels.values() if not self.down else ():

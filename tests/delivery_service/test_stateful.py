@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -20,14 +20,16 @@ from tests.delivery_service.world import Records, World, a_world
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 PROFILE = settings(
     max_examples=100 if LONG else 4,
-    stateful_step_count=120 if LONG else 50,
+    stateful_step_count=120 if LONG else 35,
     derandomize=not LONG,
+    # Shrinking a history takes minutes; what the short form finds is found again by the long one.
+    phases=tuple(Phase) if LONG else (Phase.generate,),
     database=None,
     deadline=None,
     print_blob=True,
     suppress_health_check=list(HealthCheck),
 )
-STEPS = ["call"] * 9 + ["two at once"] * 3 + ["repeat"] * 3 + ["pack"] * 3 + ["new order"]
+STEPS = ["call"] * 12 + ["two at once"] * 3 + ["repeat"] * 3 + ["pack"] * 3 + ["new order"]
 STEPS += ["same request", "cancel the order", "driver", "inventory goes", "inventory comes", "deliveries"]
 
 
@@ -55,7 +57,7 @@ class Service(RuleBasedStateMachine):
         parcel = self.now
         assert parcel is not None
         fresh = f"photo {next(self.numbers)}"
-        if not parcel.active and data.draw(st.booleans()):
+        if not parcel.active and data.draw(st.sampled_from([True, False])):
             self.order(data)
             return
         match data.draw(st.sampled_from(STEPS)):
@@ -90,7 +92,10 @@ class Service(RuleBasedStateMachine):
         sku = data.draw(st.sampled_from(["A", "A", "A", "EMPTY"]))
         self.model.register(order_id)
         self.world.run(self.world.register(order_id, sku))
-        self.pack(data.draw(st.sampled_from(sorted(PATHS))), 0, order_id, sku)
+        # The plainest history goes through all workflows in turn.
+        first = len(self.model.order_status) % len(PATHS)
+        workflows = [*PATHS][first:] + [*PATHS][:first]
+        self.pack(data.draw(st.sampled_from(workflows)), 0, order_id, sku)
 
     def pack(self, workflow: str, leg: int, order_id: str, sku: str) -> None:
         """A package of the whole order, by the shop or, for the second leg, by the warehouse."""
@@ -114,15 +119,16 @@ class Service(RuleBasedStateMachine):
         if not broken:
             assert seen == state
             self.last = (call, request_id)
-        self.compare_rights(call.package_sn)
+            self.compare_rights(call.package_sn)
 
     def call_two_at_once(self, *pair: Call) -> None:
         """Two calls at once come to the same as one after the other; inventory answers between them or after."""
         self.settle()
         outcomes = self.world.run(self.world.at_once(pair))
-        self.world.run(self.world.quiet())
+        if not self.model.down:
+            self.world.run(self.world.quiet())
         order_id = self.model.parcels[pair[0].package_sn].order_id
-        seen = self.world.run(self.world.records(self.model, order_id))
+        seen = self.world.run(self.world.records(order_id))
         told = []
         for order, pause in itertools.product(((0, 1), (1, 0)), (False, True)):
             model = copy.deepcopy(self.model)
@@ -162,7 +168,7 @@ class Service(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """Waits for inventory, where it can be asked."""
-        if not self.model.down:
+        if self.model.waits:
             self.world.run(self.world.quiet())
             self.model.settle()
 
@@ -173,10 +179,7 @@ class Service(RuleBasedStateMachine):
             return
         self.settle()
         order_id = self.now.order_id
-        assert self.world.run(self.world.records(self.model, order_id)) == Records.expected(
-            self.model, order_id
-        )
-        assert self.world.run(self.world.proofs()) == self.model.used
+        assert self.world.run(self.world.records(order_id)) == Records.expected(self.model, order_id)
         if not self.model.down:
             self.compare_shelves()
 
@@ -189,8 +192,13 @@ class Service(RuleBasedStateMachine):
             assert self.world.shelf(sku) == (left, 2 * stocks.count("HELD"))
 
     def teardown(self) -> None:
-        """In the end all records agree with each other."""
+        """In the end callers read what the tables have, and all records agree with each other."""
         self.world.run(self.world.inventory_is_back())
+        self.model.down = False
+        self.model.settle()
+        for order_id in self.model.order_status:
+            expected = Records.expected(self.model, order_id)
+            assert self.world.run(self.world.read(order_id)) == (expected.packages, expected.timelines)
         assert self.world.run(self.world.servers[0].findings()) == []
 
 

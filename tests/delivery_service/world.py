@@ -1,6 +1,7 @@
 """Two real delivery servers on one database for histories that are predicted, and what anybody reads there."""
 
 import asyncio
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import grpc
 from holdfast.delivery.v1 import directory_pb2, order_pb2
 from holdfast.delivery.v1 import package_pb2 as pb
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, literal_column, select, text, update
 
 from delivery_service import bootstrap
 from delivery_service.persistence.tables import (
@@ -19,6 +20,7 @@ from delivery_service.persistence.tables import (
     order_actions,
     orders,
     outbox,
+    package_events,
     package_orders,
     packages,
 )
@@ -29,7 +31,7 @@ from servicekit.migrations import Schema
 from servicekit.server import Server
 from tests.delivery_service.client import Delivery, Metadata, actor, eventually, refused
 from tests.delivery_service.fake_inventory import FakeInventory
-from tests.delivery_service.model import Call, Event, Model, Parcel, Photo
+from tests.delivery_service.model import STATES, Call, Event, Model, Parcel, Photo
 from tests.support.databases import fresh_database
 
 METHODS = {
@@ -46,6 +48,17 @@ METHODS = {
     "CANCEL": "CancelPackage",
     "RETRY_RESERVATION": "RetryReservation",
 }
+# As the tables number them.
+STOCK_WORDS = [
+    "NOT_TRACKED",
+    "REQUESTED",
+    "HELD",
+    "REJECTED",
+    "COMMIT_PENDING",
+    "COMMITTED",
+    "RELEASE_PENDING",
+    "RELEASED",
+]
 
 
 @dataclass
@@ -57,6 +70,8 @@ class Records:
     legs: dict[str, tuple[str, int | None]]
     order: tuple[int, int]
     actions: list[tuple[int, int, int]]
+    proofs: set[str]
+    """The photos that prove something, of all orders."""
 
     @classmethod
     def expected(cls, model: Model, order_id: str) -> "Records":
@@ -68,6 +83,7 @@ class Records:
             {p.package_sn: (order_id, p.leg if p.active else None) for p in parcels},
             (model.order_status[order_id], model.shipping_status(order_id)),
             model.actions[order_id],
+            model.used,
         )
 
 
@@ -186,44 +202,47 @@ class World:
         """Units there, and of them held."""
         return self.inventory.stock[sku], self.inventory.held(sku)
 
-    async def proofs(self) -> set[str]:
-        """The photos that prove something."""
+    async def records(self, order_id: str) -> Records:
+        """What the tables have."""
+        ours = select(package_orders.c.prepare_goods_id).where(package_orders.c.order_id == int(order_id))
+        listed = literal_column("tigu_prepare_goods.order_ids").label("listed")
+        rows = select(packages, listed, package_orders.c.active_leg).join(
+            package_orders, package_orders.c.prepare_goods_id == packages.c.id
+        )
+        told = select(order_actions).where(order_actions.c.order_id == int(order_id))
+        events = select(package_events).where(package_events.c.package_id.in_(ours))
         used = select(evidence.c.evidence_id).where(evidence.c.used_sha256.is_not(None))
         async with self.servers[0].engine.connect() as connection:
-            ids = set((await connection.execute(used)).scalars())
-        return {shown.content for shown, evidence_id in self._evidence_ids.items() if evidence_id in ids}
-
-    async def records(self, model: Model, order_id: str) -> Records:
-        """What is there."""
-        of_order = [parcel.package_sn for parcel in model.of_order(order_id)]
-        found = [await self.servers[1].get(package_sn) for package_sn in of_order]
-        timelines = {package_sn: await self._timeline(package_sn) for package_sn in of_order}
-        mapped = (
-            select(packages.c.prepare_sn, packages.c.order_ids, package_orders.c.active_leg)
-            .join(package_orders, package_orders.c.prepare_goods_id == packages.c.id)
-            .where(package_orders.c.order_id == int(order_id))
+            found = (await connection.execute(rows.where(package_orders.c.order_id == int(order_id)))).all()
+            order = (await connection.execute(select(orders).where(orders.c.id == int(order_id)))).one()
+            actions = (await connection.execute(told.order_by(order_actions.c.id))).all()
+            timeline = (await connection.execute(events.order_by(package_events.c.sequence))).all()
+            proofs = set((await connection.execute(used)).scalars())
+        names = {row.id: row.prepare_sn for row in found}
+        timelines: dict[str, list[Event]] = {name: [] for name in names.values()}
+        for row in timeline:
+            timelines[names[row.package_id]].append(self._stored_event(row))
+        return Records(
+            {row.prepare_sn: _stored_package(row) for row in found},
+            timelines,
+            {row.prepare_sn: (row.listed, row.active_leg) for row in found},
+            (order.order_status, order.shipping_status),
+            [(row.action_type, row.order_status, row.shipping_status) for row in actions],
+            {shown.content for shown, evidence_id in self._evidence_ids.items() if evidence_id in proofs},
         )
-        statuses = select(orders.c.order_status, orders.c.shipping_status).where(orders.c.id == int(order_id))
-        columns = order_actions.c
-        told = select(columns.action_type, columns.order_status, columns.shipping_status)
-        async with self.servers[0].engine.connect() as connection:
-            legs = {row[0]: (row[1], row[2]) for row in await connection.execute(mapped)}
-            order = (await connection.execute(statuses)).one()
-            actions = await connection.execute(
-                told.where(columns.order_id == int(order_id)).order_by(columns.id)
-            )
-            return Records(
-                {package.package_sn: _package(package) for package in found},
-                timelines,
-                legs,
-                (order[0], order[1]),
-                [(row[0], row[1], row[2]) for row in actions],
-            )
+
+    async def read(
+        self, order_id: str
+    ) -> tuple[dict[str, tuple[str, str, str, str]], dict[str, list[Event]]]:
+        """The order's packages and their timelines as callers read them."""
+        request = order_pb2.ListOrderPackagesRequest(order_id=order_id, page_size=1000)
+        found = (await self.servers[1].stub.ListOrderPackages(request, timeout=10)).packages
+        timelines = {package.package_sn: await self._timeline(package.package_sn) for package in found}
+        return {package.package_sn: _package(package) for package in found}, timelines
 
     async def _timeline(self, package_sn: str) -> list[Event]:
         request = pb.ListPackageEventsRequest(package_sn=package_sn, page_size=1000)
         reply = await self.servers[0].stub.ListPackageEvents(request, timeout=10)
-        photos = {evidence_id: shown for shown, evidence_id in self._evidence_ids.items()}
         return [
             Event(
                 _word(pb.Verb, event.verb),
@@ -232,10 +251,20 @@ class World:
                 _word(pb.ActorRole, event.actor_role),
                 event.actor_id,
                 event.driver_id,
-                frozenset(photos[evidence_id] for evidence_id in event.evidence_ids),
+                self._photos(event.evidence_ids),
             )
             for event in reply.events
         ]
+
+    def _stored_event(self, row: Any) -> Event:
+        before = "UNSPECIFIED" if row.from_status is None else _state(row.from_status)
+        by = row.actor_role, row.actor_id, str(row.driver_id or "")
+        shown = self._photos(json.loads(row.evidence_ids))
+        return Event(row.verb, before, _state(row.to_status), *by, shown)
+
+    def _photos(self, evidence_ids: Sequence[str]) -> frozenset[Photo]:
+        photos = {evidence_id: shown for shown, evidence_id in self._evidence_ids.items()}
+        return frozenset(photos[evidence_id] for evidence_id in evidence_ids)
 
     async def _send(self, call: Call, request_id: str, server: int, note: str = "") -> Any:
         method = METHODS[call.verb]
@@ -303,6 +332,16 @@ def a_world(engine: str, photos: Path) -> Iterator[World]:
 def _package(package: pb.Package) -> tuple[str, str, str, str]:
     states = _word(pb.PackageState, package.state), _word(pb.StockState, package.stock_state)
     return (*states, package.driver_id, package.etag)
+
+
+def _state(code: int) -> str:
+    """The state that the tables store as its place on the longest path, less one."""
+    return [*STATES, "CANCELLED"][code + 1]
+
+
+def _stored_package(row: Any) -> tuple[str, str, str, str]:
+    driver_id = str(row.driver_id or "")
+    return (_state(row.prepare_status), STOCK_WORDS[row.stock_state], driver_id, f"v{row.version}")
 
 
 def _metadata(role: str, actor_id: str) -> Metadata:
