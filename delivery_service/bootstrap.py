@@ -17,6 +17,7 @@ from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
 from delivery_service.rpc.statuses import STATUSES
 from delivery_service.settings import Settings
 from delivery_service.workers.evidence_sweep import evidence_sweep
+from delivery_service.workers.legacy_following import legacy_following
 from delivery_service.workers.outbox_expiry import outbox_expiry
 from delivery_service.workers.outbox_relay import OutboxRelay
 from servicekit import ops
@@ -68,6 +69,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         unused_days=settings.evidence_unused_days,
         idle_seconds=settings.evidence_sweep_seconds,
     )
+    following = settings.legacy_follow_seconds
     history = Schema("delivery")
     checks = checks_of(transactions, inventory, photos)
     quiet = timedelta(seconds=settings.relay_lease_seconds + CALL_SECONDS)
@@ -85,6 +87,10 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         servicer.register(server, delivery)
         ops.register(server, operators)
 
+    def wake_waiters() -> None:
+        settlements.drain()
+        operators.drain()
+
     return Service(
         name="delivery",
         grpc_services=(servicer.SERVICE_NAME, ops.SERVICE_NAME),
@@ -94,8 +100,14 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         statuses=STATUSES,
         register=register,
         tasks=tasks,
-        pollers=[relay, sweep, outbox_expiry(transactions), request_expiry(transactions)],
+        pollers=[
+            relay,
+            sweep,
+            outbox_expiry(transactions),
+            request_expiry(transactions),
+            *([legacy_following(transactions, following)] if following else []),
+        ],
         long_calls=ops.LONG_CALLS,
-        wake_waiters=settlements.drain,
+        wake_waiters=wake_waiters,
         drain_pause_seconds=settings.drain_pause_seconds,
     )

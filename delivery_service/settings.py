@@ -54,6 +54,10 @@ class Settings(Database):
     evidence_sweep_seconds: float = field(
         default=60.0, metadata={"help": "pause between looks into one of the 256 folders of photos"}
     )
+    legacy_follow_seconds: float = field(
+        default=1.0,
+        metadata={"help": "pause between looks for what the old application wrote; 0: it is gone"},
+    )
     listen: Address = field(default="127.0.0.1:7412", metadata={"help": "host:port to serve on"})
     pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
     relay_seconds: float = field(default=0.5, metadata={"help": "pause between looks into the outbox"})

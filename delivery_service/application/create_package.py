@@ -70,6 +70,8 @@ async def create_package(
         known = await uow.packages.get(command.package_sn)
         if known is not None:
             return _same(known, command)
+    # Whoever else packs one of these orders waits for their locks, except the old application.
+    await uow.legacy_writes.follow_orders(command.order_ids)
     await _check_orders(command, orders, uow)
     if command.leg == 0:
         packables = await packables_of_orders(orders, uow)

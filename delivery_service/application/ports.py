@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from delivery_service.application.consistency_ports import Consistency, Repairs
+from delivery_service.application.legacy_ports import LegacyWrites
 from delivery_service.application.photo_ports import EvidenceRecords
 from delivery_service.application.stock_ports import Outbox
 from delivery_service.domain.directory import Driver, Warehouse
@@ -87,7 +88,7 @@ class Packages(Protocol):
         """Stores what can change: state, stock, driver, times."""
 
     async def order_ids(self, package_sn: str) -> tuple[int, ...] | None:
-        """The package's orders, which never change; None where there is no such package."""
+        """The package's orders, None where there is no such package; follows first what the old application wrote."""
 
     async def of_orders(self, order_ids: Collection[int]) -> list[OrderPackage]:
         """Every package of these orders, past ones too, leg 0 first."""
@@ -172,6 +173,8 @@ class UnitOfWork(Protocol):
     def consistency(self) -> Consistency: ...
     @property
     def repairs(self) -> Repairs: ...
+    @property
+    def legacy_writes(self) -> LegacyWrites: ...
 
 
 class Transactions(Protocol):

@@ -30,11 +30,10 @@ def with_id(package: Package, package_id: int) -> Package:
 
 
 def values_of_new(package: Package) -> dict[str, Any]:
-    """The columns of a new row; `order_ids` is a projection for old readers."""
+    """The columns of a new row, save the projection of its orders."""
     delivery_type, shipping_type = WORKFLOW_CODES[package.workflow]
     return changed_values(package) | {
         "prepare_sn": package.package_sn,
-        "order_ids": ",".join(map(str, package.order_ids)),
         "delivery_type": delivery_type,
         "shipping_type": shipping_type,
         "type": package.leg,
@@ -42,6 +41,7 @@ def values_of_new(package: Package) -> dict[str, Any]:
         "warehouse_id": package.warehouse_id,
         "create_time": package.create_time,
         "content_digest": package.content_digest,
+        "legacy_write_time": None,
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Select, func, insert, or_, select, tuple_, update
+from sqlalchemy import CursorResult, Select, func, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,6 +20,8 @@ from delivery_service.persistence.codes import (
     WORKFLOW_CODES,
     WORKFLOWS,
 )
+from delivery_service.persistence.legacy_writes import SqlLegacyWrites
+from delivery_service.persistence.order_lists import has_order_lists, listed_packages, order_list
 from delivery_service.persistence.tables import package_items, package_orders, packages
 from servicekit.conflicts import duplicate_key
 
@@ -46,9 +48,7 @@ class SqlPackages:
     async def add(self, package: Package) -> Package | None:
         """Inserts the package, then its items, then its orders."""
         try:
-            result = await self._connection.execute(
-                insert(packages).values(package_rows.values_of_new(package))
-            )
+            result = await self._insert(package)
         except IntegrityError as error:
             if duplicate_key(error) is None:
                 raise
@@ -67,7 +67,7 @@ class SqlPackages:
         result = await self._connection.execute(
             update(packages)
             .where(packages.c.id == package.package_id, packages.c.version == package.version - 1)
-            .values(package_rows.changed_values(package))
+            .values(**package_rows.changed_values(package), legacy_write_time=packages.c.legacy_write_time)
         )
         if result.rowcount != 1:
             raise RuntimeError(f"package {package.package_sn} changed under its lock")
@@ -79,9 +79,9 @@ class SqlPackages:
             )
 
     async def order_ids(self, package_sn: str) -> tuple[int, ...] | None:
-        """The package's orders by id."""
+        """By id."""
         statement = (
-            select(packages.c.id, package_orders.c.order_id)
+            select(packages.c.id, packages.c.legacy_write_time, package_orders.c.order_id)
             .outerjoin(package_orders, package_orders.c.prepare_goods_id == packages.c.id)
             .where(packages.c.prepare_sn == package_sn)
             .order_by(package_orders.c.order_id)
@@ -89,6 +89,9 @@ class SqlPackages:
         rows = (await self._connection.execute(statement)).all()
         if not rows:
             return None
+        if rows[0].legacy_write_time is not None:
+            await SqlLegacyWrites(self._connection).follow_package(rows[0].id)
+            rows = (await self._connection.execute(statement)).all()
         return tuple(row.order_id for row in rows if row.order_id is not None)
 
     async def of_orders(self, order_ids: Collection[int]) -> list[OrderPackage]:
@@ -180,6 +183,13 @@ class SqlPackages:
             .group_by(*pair)
         )
         return {WORKFLOWS[by, to]: count for by, to, count in rows}
+
+    async def _insert(self, package: Package) -> CursorResult[Any]:
+        values = package_rows.values_of_new(package)
+        if await has_order_lists(self._connection):
+            values["order_ids"] = order_list(package.order_ids)
+            return await self._connection.execute(insert(listed_packages).values(values))
+        return await self._connection.execute(insert(packages).values(values))
 
     async def _take_legs(self, package: Package) -> bool:
         # One statement for all orders: it takes every leg or none.

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.application.consistency_ports import Drift, Inconsistency, RepairRecord
 from delivery_service.domain.package import Package
+from delivery_service.persistence.order_lists import has_order_lists, listed_packages, order_ids, order_list
 from delivery_service.persistence.tables import evidence, package_orders, packages
 from delivery_service.persistence.tables import repairs as table
 from delivery_service.persistence.timeline_differences import step_times
@@ -63,18 +64,23 @@ class SqlRepairs:
 
     async def listed_orders(self, package_sn: str) -> tuple[str, tuple[int, ...]]:
         """The old application wrote blanks, doubles and words too; what is no order id is passed over."""
-        statement = select(packages.c.order_ids).where(packages.c.prepare_sn == package_sn)
-        listed = (await self._connection.execute(statement)).scalar_one_or_none() or ""
+        statement = select(order_ids).where(packages.c.prepare_sn == package_sn)
+        listed = ""
+        if await has_order_lists(self._connection):
+            listed = (await self._connection.execute(statement)).scalar_one_or_none() or ""
         parts = (part.strip() for part in listed.split(","))
         ids = {int(part) for part in parts if part.isascii() and part.isdigit() and int(part) < MOST_ORDER_ID}
         return listed, tuple(sorted(ids))
 
     async def list_orders_as(self, package: Package) -> None:
         """As a new package has it."""
-        listed = ",".join(map(str, package.order_ids))
-        await self._connection.execute(
-            update(packages).where(packages.c.id == package.package_id).values(order_ids=listed)
-        )
+        table = listed_packages
+        if await has_order_lists(self._connection):
+            await self._connection.execute(
+                update(table)
+                .where(table.c.id == package.package_id)
+                .values(order_ids=order_list(package.order_ids), legacy_write_time=table.c.legacy_write_time)
+            )
 
     async def map_order(self, package_id: int, order_id: int) -> None:
         """The leg is taken afterwards, where it is free."""

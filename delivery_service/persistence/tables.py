@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import CHAR, JSON, Column, Integer, MetaData, Numeric, SmallInteger, String, Table, Text
+from sqlalchemy import CHAR, JSON, Column, Date, Integer, MetaData, Numeric, SmallInteger, String, Table, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -41,7 +41,6 @@ packages = Table(
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
     Column("prepare_sn", String(64), nullable=False, unique=True),
-    Column("order_ids", Text, nullable=False),
     Column("delivery_type", Integer, nullable=False),
     Column("shipping_type", Integer, nullable=False),
     Column("prepare_status", Integer),
@@ -61,6 +60,8 @@ packages = Table(
     Column("shortages", Text),
     Column("content_digest", CHAR(64)),
     *(Column(name, UtcDateTime) for name in STEP_COLUMNS.values()),
+    # Set by the engine when somebody else writes the row; the service names it in whatever it writes.
+    Column("legacy_write_time", UtcDateTime),
 )
 
 package_items = Table(
@@ -215,6 +216,14 @@ repairs = Table(
     Column("repair", String(500), nullable=False),
     Column("trace", String(64), nullable=False),
     Column("create_time", UtcDateTime, nullable=False),
+)
+
+legacy_write_days = Table(
+    "legacy_write_day",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("packages", Integer, nullable=False),
+    Column("last_time", UtcDateTime, nullable=False),
 )
 
 requests = requests_table(metadata)

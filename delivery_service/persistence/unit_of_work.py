@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from delivery_service.persistence.consistency import SqlConsistency
 from delivery_service.persistence.directory import SqlDrivers, SqlWarehouses
 from delivery_service.persistence.evidence import SqlEvidence
+from delivery_service.persistence.legacy_writes import SqlLegacyWrites
 from delivery_service.persistence.orders import SqlOrders
 from delivery_service.persistence.outbox import SqlOutbox
 from delivery_service.persistence.package_events import SqlPackageEvents
@@ -21,6 +22,7 @@ class SqlUnitOfWork:
 
     def __init__(self, connection: AsyncConnection, now: datetime) -> None:
         self.now = now
+        self.legacy_writes = SqlLegacyWrites(connection)
         self.orders = SqlOrders(connection, now)
         self.packages = SqlPackages(connection)
         self.events = SqlPackageEvents(connection)

@@ -47,6 +47,8 @@ async def running(
             evidence_url=str(photos),
             listen="127.0.0.1:0",
             relay_seconds=0.1,
+            # What tests write by hand is to be found as they wrote it.
+            legacy_follow_seconds=0,
             drain_pause_seconds=0,
         )
         inventory = FakeInventory()

@@ -47,7 +47,8 @@ def upgrade() -> None:
     changes.add_columns(TABLE, COLUMNS)
     changes.add_index(TABLE, INDEX)
     with op.get_context().autocommit_block():
-        backfill.backfill(op.get_bind(), op.get_context().config.attributes["progress"])
+        config: Any = op.get_context().config
+        backfill.backfill(op.get_bind(), config.attributes["progress"])
 
 
 def downgrade() -> None:

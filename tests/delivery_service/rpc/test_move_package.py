@@ -7,6 +7,7 @@ import pytest
 from holdfast.delivery.v1 import package_pb2 as pb
 from sqlalchemy import select
 
+from delivery_service.persistence.order_lists import order_ids as listed
 from delivery_service.persistence.tables import order_actions, orders, packages
 from devtools.journey import PREPARE
 from tests.delivery_service.client import (
@@ -224,6 +225,6 @@ async def test_the_csv_of_old_readers_lists_the_orders_of_the_mapping(delivery: 
     await delivery.create("DRIVER_TO_USER", order_ids)
 
     async with delivery.engine.connect() as connection:
-        listed = (await connection.execute(select(packages.c.order_ids))).scalar_one()
-    assert listed == "12,123,41239"
+        found = (await connection.execute(select(listed).select_from(packages))).scalar_one()
+    assert found == "12,123,41239"
     assert await delivery.findings("mapping") == []
