@@ -62,6 +62,7 @@ def build(settings: Settings) -> Service:
     def wake_waiters() -> None:
         refresher.stop()
         draining.set()
+        operators.drain()
 
     return Service(
         name="inventory",

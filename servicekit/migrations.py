@@ -5,6 +5,7 @@ Servers never migrate by themselves.
 """
 
 import asyncio
+import io
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
@@ -16,7 +17,8 @@ import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.operations import Operations
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -111,6 +113,26 @@ class Schema:
     async def stamp(self, engine: AsyncEngine, revision: str) -> None:
         """Records that the database is at a revision, applying none. Raises as upgrade does."""
         await self._move(engine, command.stamp, self._known(revision))
+
+    def documentation(self, revision: str) -> str:
+        """What a revision says of itself."""
+        return self._script(revision).longdoc
+
+    def render(self, revision: str, *, back: bool = False) -> str:
+        """One revision as plain SQL, without its version. Raises what the revision does where it has none."""
+        written = io.StringIO()
+        context = MigrationContext.configure(
+            dialect_name="mysql", opts={"as_sql": True, "output_buffer": written}
+        )
+        module = self._script(revision).module
+        with Operations.context(context):
+            module.downgrade() if back else module.upgrade()
+        return written.getvalue()
+
+    def _script(self, revision: str) -> Script:
+        script = self._scripts.get_revision(revision)
+        assert script is not None
+        return script
 
     def _known(self, target: str) -> str:
         if target not in ("head", "base") and target not in {revision.id for revision in self.history()}:

@@ -1,5 +1,6 @@
 """The operators' service, the same on every service that gives it its schema and its checks."""
 
+import asyncio
 import os
 import socket
 import uuid
@@ -19,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.conflicts import connection_lost
 from servicekit.context import Context
+from servicekit.draining import until_drained
 from servicekit.errors import DatabaseUnavailable
 from servicekit.migrations import Schema
 from servicekit.validation import Violations
@@ -98,6 +100,11 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         self._reconcile = reconcile
         self._instance = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._start_time = datetime.now(UTC)
+        self._draining = asyncio.Event()
+
+    def drain(self) -> None:
+        """Ends checks and repairs under way with DRAINING."""
+        self._draining.set()
 
     async def GetServerInfo(
         self, request: pb.GetServerInfoRequest, context: Context
@@ -145,7 +152,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         violations.raise_if_any()
         with _database():
             for name in request.checks or self._checks:
-                async for finding in self._checks[name]():
+                async for finding in until_drained(self._checks[name](), self._draining):
                     yield pb.CheckConsistencyResponse(finding=_finding(finding))
 
     async def Reconcile(
@@ -158,7 +165,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         self._check_names(violations, request.checks)
         violations.raise_if_any()
         with _database():
-            async for repair in self._reconcile(request, context):
+            async for repair in until_drained(self._reconcile(request, context), self._draining):
                 yield pb.ReconcileResponse(
                     finding=_finding(repair.finding), repair=repair.repair, repaired=repair.repaired
                 )

@@ -17,7 +17,10 @@ _READ = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Access:
-    """How a plan reads one table: by which index (None: the whole table), and how many rows it expects."""
+    """How a plan reads one table: by which index, and how many rows it expects.
+
+    Several indexes are joined by commas; None is the whole table.
+    """
 
     table: str
     index: str | None
@@ -89,9 +92,15 @@ def _explained(connection: Connection, statement: str, parameters: Any) -> Expla
         [[document]] = [row.values() for row in rows]
         root = (json.loads(document) if isinstance(document, str) else document)[0]["Plan"]
         return Explained(statement, parameters, tuple(_of_postgres(root)), json.dumps(root, indent=1))
-    accesses = tuple(Access(row["table"], row["key"], int(row["rows"])) for row in rows if row["rows"])
+    accesses = tuple(_of_mysql(row) for row in rows if row["rows"])
     plan = "\n".join(" ".join(f"{name}={value}" for name, value in row.items() if value) for row in rows)
     return Explained(statement, parameters, accesses, plan)
+
+
+def _of_mysql(row: dict[str, Any]) -> Access:
+    # MariaDB joins the index of a filter by a bar, and says in brackets how much it keeps.
+    index = row["key"] and row["key"].replace("|", ",")
+    return Access(row["table"], index, int(str(row["rows"]).split()[0]))
 
 
 def _of_postgres(node: dict[str, Any]) -> Iterator[Access]:

@@ -62,10 +62,7 @@ class Service:
     drain_pause_seconds: float = 1.0
     """How long balancers get to notice NOT_SERVING before new calls are refused."""
     grace_seconds: float = 12.0
-    """How long calls under way may still take: longer than any may last but the long ones, which `wake_waiters` ends.
-
-    A long one that it does not reach only reads, and is cut off.
-    """
+    """How long calls under way may still take: longer than any may last but those that `wake_waiters` ends."""
 
 
 class Server:

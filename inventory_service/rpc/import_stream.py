@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from holdfast.inventory.v1 import transfer_pb2 as pb
 
 from inventory_service.rpc.messages.transfer import NextMessage
-from servicekit.errors import Draining
+from servicekit.draining import watched
 
 MOST_SILENCE_SECONDS = 60.0
 
@@ -21,30 +21,10 @@ async def import_messages(
     It raises Draining once the server is told to stop, also while the caller is silent, and TimeoutError when the
     caller is silent for too long.
     """
-    waiting: asyncio.Timeout | None = None
+    async with watched(draining) as waiting:
 
-    async def stop_waiting() -> None:
-        await draining.wait()
-        if waiting is not None:
-            waiting.reschedule(asyncio.get_running_loop().time())
-
-    async def following() -> pb.ImportStocksRequest | None:
-        nonlocal waiting
-        if draining.is_set():
-            raise Draining
-        waiting = asyncio.timeout(MOST_SILENCE_SECONDS)
-        try:
-            async with waiting:
+        async def following() -> pb.ImportStocksRequest | None:
+            async with waiting(MOST_SILENCE_SECONDS):
                 return await anext(requests, None)
-        except TimeoutError:
-            if draining.is_set():
-                raise Draining from None
-            raise
-        finally:
-            waiting = None
 
-    watching = asyncio.create_task(stop_waiting())
-    try:
         yield following
-    finally:
-        watching.cancel()

@@ -8,6 +8,8 @@ from pathlib import Path
 import grpc
 import pytest
 from holdfast.delivery.v1 import package_pb2 as pb
+from holdfast.ops.v1 import ops_pb2
+from holdfast.ops.v1.ops_pb2_grpc import OpsServiceStub
 from sqlalchemy import select
 
 from delivery_service import bootstrap
@@ -19,6 +21,7 @@ from servicekit.migrations import Schema
 from servicekit.server import Server
 from tests.delivery_service.client import Delivery, eventually
 from tests.delivery_service.fake_inventory import FakeInventory
+from tests.support.refusals import refused
 
 Start = Callable[[], Awaitable[tuple[Server, Delivery, grpc.aio.Channel]]]
 
@@ -101,3 +104,26 @@ async def test_an_answer_that_is_under_way_is_waited_for_and_recorded(
     async with delivery.engine.connect() as connection:
         assert list((await connection.execute(select(outbox.c.state))).scalars()) == [DONE]
     await delivery.engine.dispose()
+
+
+async def test_a_check_that_waits_for_the_database_ends_with_draining(start: Start) -> None:
+    server, delivery, channel = await start()
+    async with delivery.engine.connect() as other:
+        await other.exec_driver_sql("LOCK TABLES tigu_prepare_goods WRITE")
+        call = OpsServiceStub(channel).CheckConsistency(
+            ops_pb2.CheckConsistencyRequest(checks=["mapping"]), timeout=60
+        )
+        read = asyncio.create_task(refused(anext(aiter(call))))
+        await asyncio.sleep(0.5)
+        assert not read.done()
+        began = time.monotonic()
+        stopping = asyncio.create_task(server.stop())
+
+        refusal = await read
+
+        # The engine itself would end the wait after 5 s.
+        assert time.monotonic() - began < 2
+        await other.exec_driver_sql("UNLOCK TABLES")
+    assert (refusal.code, refusal.reason, refusal.retry) == (grpc.StatusCode.UNAVAILABLE, "DRAINING", True)
+    assert await stopping
+    await channel.close()
