@@ -416,8 +416,9 @@ class DeliveryServiceServicer:
 
     def UploadEvidence(self, request_iterator, context):
         """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
-        same bytes for the same package and kind give the same evidence. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
-        ACTOR_MISSING, PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
+        same bytes for the same package and kind give the same evidence. May last 60 s with a deadline, 10 s without one.
+        Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE,
+        TOO_MANY_STREAMS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -432,9 +433,9 @@ class DeliveryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DownloadEvidence(self, request, context):
-        """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. Errors: FIELD_INVALID,
-        EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded), STORAGE_UNAVAILABLE,
-        TOO_MANY_STREAMS.
+        """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. May last 60 s with a deadline, 10 s
+        without one. Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not
+        what was uploaded), STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -135,17 +135,18 @@ class DeliveryServiceStub:
     """Lists what happened to a package, oldest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
     UploadEvidence: _aio.StreamUnaryMultiCallable[_evidence_pb2.UploadEvidenceRequest, _evidence_pb2.UploadEvidenceResponse]
     """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
-    same bytes for the same package and kind give the same evidence. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
-    ACTOR_MISSING, PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
+    same bytes for the same package and kind give the same evidence. May last 60 s with a deadline, 10 s without one.
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE,
+    TOO_MANY_STREAMS.
     """
     GetEvidence: _aio.UnaryUnaryMultiCallable[_evidence_pb2.GetEvidenceRequest, _evidence_pb2.GetEvidenceResponse]
     """Returns what is known of a photo, and whether its bytes, read for this answer, are those that were uploaded.
     Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND, TOO_MANY_STREAMS.
     """
     DownloadEvidence: _aio.UnaryStreamMultiCallable[_evidence_pb2.DownloadEvidenceRequest, _evidence_pb2.DownloadEvidenceResponse]
-    """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. Errors: FIELD_INVALID,
-    EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded), STORAGE_UNAVAILABLE,
-    TOO_MANY_STREAMS.
+    """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. May last 60 s with a deadline, 10 s
+    without one. Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not
+    what was uploaded), STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
     """
     ListEvidence: _aio.UnaryUnaryMultiCallable[_evidence_pb2.ListEvidenceRequest, _evidence_pb2.ListEvidenceResponse]
     """Lists the photos of a package, newest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
@@ -400,8 +401,9 @@ class DeliveryServiceServicer:
         context: _aio.ServicerContext[_abc.AsyncIterator[_evidence_pb2.UploadEvidenceRequest], _abc.Awaitable[_evidence_pb2.UploadEvidenceResponse]],
     ) -> _abc.Awaitable[_evidence_pb2.UploadEvidenceResponse]:
         """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
-        same bytes for the same package and kind give the same evidence. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
-        ACTOR_MISSING, PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
+        same bytes for the same package and kind give the same evidence. May last 60 s with a deadline, 10 s without one.
+        Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE,
+        TOO_MANY_STREAMS.
         """
 
     def GetEvidence(
@@ -418,9 +420,9 @@ class DeliveryServiceServicer:
         request: _evidence_pb2.DownloadEvidenceRequest,
         context: _aio.ServicerContext[_evidence_pb2.DownloadEvidenceRequest, _abc.AsyncIterator[_evidence_pb2.DownloadEvidenceResponse]],
     ) -> _abc.AsyncIterator[_evidence_pb2.DownloadEvidenceResponse]:
-        """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. Errors: FIELD_INVALID,
-        EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not what was uploaded), STORAGE_UNAVAILABLE,
-        TOO_MANY_STREAMS.
+        """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. May last 60 s with a deadline, 10 s
+        without one. Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not
+        what was uploaded), STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
         """
 
     def ListEvidence(

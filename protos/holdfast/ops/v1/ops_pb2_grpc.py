@@ -127,7 +127,8 @@ class OpsServiceServicer:
     def CheckConsistency(self, request, context):
         """Streams every inconsistency it finds, in bounded memory. An empty stream that ends with OK means healthy.
         May last an hour, with a deadline or without.
-        Errors: FIELD_INVALID (an unknown check), DATABASE_UNAVAILABLE.
+        Errors: FIELD_INVALID (an unknown check), CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING when the server is
+        told to stop meanwhile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -136,7 +137,8 @@ class OpsServiceServicer:
     def Reconcile(self, request, context):
         """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
         its locks. Changes nothing unless asked to. For the roles system and dispatcher.
-        Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, DATABASE_UNAVAILABLE.
+        Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING
+        when the server is told to stop meanwhile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,12 +34,14 @@ class OpsServiceStub:
     CheckConsistency: _aio.UnaryStreamMultiCallable[_ops_pb2.CheckConsistencyRequest, _ops_pb2.CheckConsistencyResponse]
     """Streams every inconsistency it finds, in bounded memory. An empty stream that ends with OK means healthy.
     May last an hour, with a deadline or without.
-    Errors: FIELD_INVALID (an unknown check), DATABASE_UNAVAILABLE.
+    Errors: FIELD_INVALID (an unknown check), CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING when the server is
+    told to stop meanwhile.
     """
     Reconcile: _aio.UnaryStreamMultiCallable[_ops_pb2.ReconcileRequest, _ops_pb2.ReconcileResponse]
     """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
     its locks. Changes nothing unless asked to. For the roles system and dispatcher.
-    Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, DATABASE_UNAVAILABLE.
+    Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING
+    when the server is told to stop meanwhile.
     """
     ListOutbox: _aio.UnaryUnaryMultiCallable[_ops_pb2.ListOutboxRequest, _ops_pb2.ListOutboxResponse]
     """Lists the commands that still have to reach the other service, oldest first.
@@ -101,7 +103,8 @@ class OpsServiceServicer:
     ) -> _abc.AsyncIterator[_ops_pb2.CheckConsistencyResponse]:
         """Streams every inconsistency it finds, in bounded memory. An empty stream that ends with OK means healthy.
         May last an hour, with a deadline or without.
-        Errors: FIELD_INVALID (an unknown check), DATABASE_UNAVAILABLE.
+        Errors: FIELD_INVALID (an unknown check), CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING when the server is
+        told to stop meanwhile.
         """
 
     def Reconcile(
@@ -111,7 +114,8 @@ class OpsServiceServicer:
     ) -> _abc.AsyncIterator[_ops_pb2.ReconcileResponse]:
         """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
         its locks. Changes nothing unless asked to. For the roles system and dispatcher.
-        Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, DATABASE_UNAVAILABLE.
+        Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING
+        when the server is told to stop meanwhile.
         """
 
     def ListOutbox(
