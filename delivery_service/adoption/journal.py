@@ -8,7 +8,7 @@ says of each step how far it came, in the transaction of the rows themselves: no
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -74,10 +74,11 @@ _CREATE = (
     "CREATE TABLE adoption_step (name VARCHAR(64) NOT NULL PRIMARY KEY,"
     f" after_key DECIMAL(20) NOT NULL, done TINYINT NOT NULL) {_TABLE}",
     "CREATE TABLE adoption_row (table_name VARCHAR(64) NOT NULL, id DECIMAL(20) NOT NULL,"
-    f" digest BINARY(16) NOT NULL, PRIMARY KEY (table_name, id)) {_TABLE}",
+    f" digest BINARY(32) NOT NULL, PRIMARY KEY (table_name, id)) {_TABLE}",
 )
-_DROP = "DROP TABLE IF EXISTS adoption, adoption_step, adoption_row"
-_DROP_ROWS = "DROP TABLE IF EXISTS adoption_row"
+_THERE = text(
+    "SELECT CAST(table_name AS CHAR) FROM information_schema.tables WHERE table_schema = DATABASE()"
+)
 _BEGIN = text(
     "INSERT INTO adoption (begin_time, shape, revision, dialect, time_zone, backup, kept, totals)"
     " VALUES (UTC_TIMESTAMP(6), :shape, :revision, :dialect, :time_zone, :backup, :kept, :totals)"
@@ -94,7 +95,8 @@ _FIRST = text("INSERT INTO adoption_step (name, after_key, done) VALUES (:name, 
 
 async def prepare(connection: AsyncConnection) -> None:
     """Makes the tables anew, empty: nothing is begun yet."""
-    for statement in (_DROP, *_CREATE):
+    await drop(connection, (JOURNAL, STEPS, ROWS))
+    for statement in _CREATE:
         await connection.exec_driver_sql(statement)
 
 
@@ -138,7 +140,15 @@ async def finish(connection: AsyncConnection) -> None:
 async def tidy(connection: AsyncConnection) -> None:
     """Drops what was needed until the end, where the end was reached."""
     if (await connection.execute(_FINISHED)).scalar():
-        await connection.exec_driver_sql(_DROP_ROWS)
+        await drop(connection, (ROWS,))
+
+
+async def drop(connection: AsyncConnection, tables: Iterable[str]) -> None:
+    """Drops those of the tables that are there."""
+    there = set((await connection.execute(_THERE)).scalars())
+    for table in tables:
+        if table in there:
+            await connection.exec_driver_sql(f"DROP TABLE {table}")
 
 
 async def run_step(run: Run, step: Step) -> None:

@@ -7,9 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.adoption.backup import MIB, in_mib, opened
 from delivery_service.adoption.expectations import TAKEN_TABLES
-from delivery_service.adoption.journal import RESTORE
+from delivery_service.adoption.journal import RESTORE, drop
 from delivery_service.adoption.programs import BackupFailed, Programs, option_file, running
 from delivery_service.adoption.run import Progress
+from delivery_service.adoption.sessions import others_in
 from servicekit.crash_points import crash_point
 from servicekit.migrations import VERSION_TABLE
 from servicekit.schema_history import HISTORY_TABLE
@@ -17,6 +18,20 @@ from servicekit.schema_history import HISTORY_TABLE
 _MARK = "CREATE TABLE IF NOT EXISTS adoption_restore (backup VARCHAR(1000) NOT NULL) ENGINE=InnoDB"
 _NAME = text("INSERT INTO adoption_restore (backup) VALUES (:backup)")
 _UNMARK = "DROP TABLE adoption_restore"
+
+
+async def stop_if_in_use(connection: AsyncConnection) -> None:
+    """Raises BackupFailed while others are connected; it has to be the first to look."""
+    if others := await others_in(connection):
+        raise BackupFailed(
+            "\n".join(
+                [
+                    "nothing was put back: others are connected to this database, and what they write would be lost:",
+                    *others,
+                    "stop the servers and the old application, or say --accept-sessions where none of them writes",
+                ]
+            )
+        )
 
 
 async def put_back(
@@ -58,7 +73,6 @@ async def put_back(
 async def _drop_ours(connection: AsyncConnection) -> None:
     """Without looking at keys: those of the legacy tables come back with the backup."""
     await connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
-    for table in (VERSION_TABLE, HISTORY_TABLE, *TAKEN_TABLES):
-        if table != RESTORE:
-            await connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
+    ours = (VERSION_TABLE, HISTORY_TABLE, *TAKEN_TABLES)
+    await drop(connection, (table for table in ours if table != RESTORE))
     await connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")

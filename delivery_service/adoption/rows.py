@@ -81,9 +81,9 @@ async def totals(connection: AsyncConnection, kept: Collection[str]) -> Mapping[
 
 
 def _digest(columns: Sequence[Column], prefix: str = "") -> str:
-    """SQL: sixteen bytes that differ where any value differs; NULL differs from every value."""
+    """SQL: thirty-two bytes that differ where any value differs; NULL differs from every value."""
     values = ", ".join(f"IFNULL({_bytes(column, prefix)}, 0x1E)" for column in columns)
-    return f"LEFT(UNHEX(SHA2(CONCAT_WS(0x1F, {values}), 256)), 16)"
+    return f"UNHEX(SHA2(CONCAT_WS(0x1F, {values}), 256))"
 
 
 def _bytes(column: Column, prefix: str) -> str:

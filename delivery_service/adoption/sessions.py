@@ -1,4 +1,4 @@
-"""Who else is connected to the database: while values are converted, nobody may write what they meant before."""
+"""Who else is connected to the database."""
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -6,19 +6,12 @@ from delivery_service.adoption.run import AdoptionRefused, Run
 
 
 async def refuse_others(run: Run, connection: AsyncConnection, guard: int) -> None:
-    """Raises AdoptionRefused while there are other sessions, unless the operator accepts them.
+    """While values are converted, nobody may write what they meant before.
 
-    `guard` is another session of ours. An account without PROCESS sees its own sessions only.
+    Raises AdoptionRefused while there are other sessions, unless the operator accepts them. `guard` is another
+    session of ours.
     """
-    ours = {guard, await own_id(connection)}
-    rows = await connection.exec_driver_sql("SHOW PROCESSLIST")
-    database = str(run.engine.url.database)
-    others = [
-        f"  {row.User}@{row.Host}, session {row.Id}, {row.Command}"
-        for row in rows
-        if row.Id not in ours and row.db == database
-    ]
-    await connection.rollback()
+    others = await others_in(connection, guard)
     if not others:
         return
     says = ["others are connected to this database, and its values are converted:", *others]
@@ -31,6 +24,22 @@ async def refuse_others(run: Run, connection: AsyncConnection, guard: int) -> No
     if not run.request.dry_run:
         raise AdoptionRefused("\n".join([*says, advice]))
     run.tell("\n".join([*says, "stop the old application before the adoption"]))
+
+
+async def others_in(connection: AsyncConnection, guard: int | None = None) -> list[str]:
+    """A line for each session in the database that is none of ours.
+
+    An account without the privilege PROCESS sees those of its own name only.
+    """
+    ours = {guard, await own_id(connection)}
+    database = (await connection.exec_driver_sql("SELECT DATABASE()")).scalar_one()
+    rows = (await connection.exec_driver_sql("SHOW PROCESSLIST")).all()
+    await connection.rollback()
+    return [
+        f"  {row.User}@{row.Host}, session {row.Id}, {row.Command}"
+        for row in rows
+        if row.Id not in ours and row.db == database
+    ]
 
 
 async def own_id(connection: AsyncConnection) -> int:

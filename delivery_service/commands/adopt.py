@@ -12,7 +12,7 @@ from delivery_service.adoption.adopt import adopt
 from delivery_service.adoption.backup import check_backup
 from delivery_service.adoption.findings import Findings
 from delivery_service.adoption.programs import BackupFailed, find_programs, make_of
-from delivery_service.adoption.restore import put_back
+from delivery_service.adoption.restore import put_back, stop_if_in_use
 from delivery_service.adoption.run import AdoptionRefused, AdoptionUnfinished, Dialect, Request, Run
 from servicekit.engines import create_engine
 from servicekit.migrate_command import Action
@@ -52,11 +52,7 @@ def _adopt_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-differences", action="store_true", help="finish although the verification found differences"
     )
-    parser.add_argument(
-        "--accept-sessions",
-        action="store_true",
-        help="convert although others are connected to the database; none of them may write",
-    )
+    _accept_sessions(parser)
 
 
 def _restore_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +62,15 @@ def _restore_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--discard-data", action="store_true", help="agree that what is in the database now is lost"
+    )
+    _accept_sessions(parser)
+
+
+def _accept_sessions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--accept-sessions",
+        action="store_true",
+        help="go on although others are connected to the database; none of them may write",
     )
 
 
@@ -112,7 +117,9 @@ async def _adopt(arguments: argparse.Namespace, schema: Schema, engine: AsyncEng
 
 async def _restore(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngine) -> int:
     try:
-        async with engine.connect() as connection, schema.locked(engine):
+        async with engine.connect() as connection:
+            if not arguments.accept_sessions:
+                await stop_if_in_use(connection)
             programs = await find_programs(connection, arguments.dump_program)
             await check_backup(arguments.backup, make_of(connection))
             if not arguments.discard_data:
@@ -122,7 +129,8 @@ async def _restore(arguments: argparse.Namespace, schema: Schema, engine: AsyncE
                     file=sys.stderr,
                 )
                 return 1
-            await put_back(connection, programs, engine.url, arguments.backup, progress)
+            async with schema.locked(engine):
+                await put_back(connection, programs, engine.url, arguments.backup, progress)
     except (BackupFailed, OSError) as error:
         print(error, file=sys.stderr)
         return 1
