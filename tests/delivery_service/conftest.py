@@ -77,3 +77,22 @@ async def delivery(running: Running) -> AsyncIterator[Delivery]:
     await caller.people()
     yield caller
     assert await caller.findings("mapping", "events") == []
+
+
+@pytest.fixture
+async def pair(delivery: Delivery, running: Running) -> AsyncIterator[tuple[Delivery, Delivery]]:
+    """Two servers on one database, which know nothing of each other."""
+    settings = Settings(
+        database_url=running.url,
+        inventory_address="unused",
+        evidence_url=str(running.photos),
+        listen="127.0.0.1:0",
+        relay_seconds=0.1,
+        legacy_follow_seconds=0,
+        drain_pause_seconds=0,
+    )
+    server = Server(bootstrap.assemble(settings, create_engine(running.url), running.inventory))
+    port = await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield delivery, Delivery(channel, running.engine, running.inventory)
+    assert await server.stop()
