@@ -45,8 +45,12 @@ def repeats(parcel: Parcel) -> st.SearchStrategy[Call]:
     photos = tuple(sorted(last.photos, key=lambda photo: photo.content))
     verb = "CANCEL" if last.verb == "CREATE" else last.verb
     same = st.just((last.role, last.actor_id))
+
+    def again(by: tuple[str, str], shown: tuple[Photo, ...], version: int) -> Call:
+        return Call(verb, parcel.package_sn, by[0], by[1], shown, named, version)
+
     return st.builds(
-        lambda by, shown, version: Call(verb, parcel.package_sn, *by, shown, named, version),
+        again,
         same | same | actors,
         st.sampled_from([photos, photos, photos, photos[1:]]),
         st.sampled_from([0, parcel.version - 1]),

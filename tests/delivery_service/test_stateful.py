@@ -15,12 +15,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.delivery_service.histories import ACTORS, calls, packs, pairs, repeats
 from tests.delivery_service.model import CALLED_OFF, PAID, PATHS, Call, Model, Parcel
-from tests.delivery_service.world import Records, World, a_world
+from tests.delivery_service.records import Records
+from tests.delivery_service.world import World, a_world
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 PROFILE = settings(
-    max_examples=100 if LONG else 4,
-    stateful_step_count=120 if LONG else 35,
+    max_examples=100 if LONG else 2,
+    stateful_step_count=120 if LONG else 40,
     derandomize=not LONG,
     # Shrinking a history takes minutes; what the short form finds is found again by the long one.
     phases=tuple(Phase) if LONG else (Phase.generate,),
@@ -128,7 +129,7 @@ class Service(RuleBasedStateMachine):
         if not self.model.down:
             self.world.run(self.world.quiet())
         order_id = self.model.parcels[pair[0].package_sn].order_id
-        seen = self.world.run(self.world.records(order_id))
+        seen = self.world.run(self.world.stored(order_id))
         told = []
         for order, pause in itertools.product(((0, 1), (1, 0)), (False, True)):
             model = copy.deepcopy(self.model)
@@ -179,7 +180,7 @@ class Service(RuleBasedStateMachine):
             return
         self.settle()
         order_id = self.now.order_id
-        assert self.world.run(self.world.records(order_id)) == Records.expected(self.model, order_id)
+        assert self.world.run(self.world.stored(order_id)) == Records.expected(self.model, order_id)
         if not self.model.down:
             self.compare_shelves()
 

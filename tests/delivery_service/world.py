@@ -210,6 +210,7 @@ class World:
                 evidence_url=str(photos),
                 listen="127.0.0.1:0",
                 relay_seconds=0.05,
+                legacy_follow_seconds=0,
                 drain_pause_seconds=0,
             )
             service = bootstrap.assemble(settings, create_engine(url), self.inventory)
