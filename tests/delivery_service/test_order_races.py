@@ -39,11 +39,11 @@ def part(quantity: int) -> list[pb.PackageItem]:
 
 
 async def until_both_win(race: Callable[[float], Awaitable[bool]]) -> None:
-    """Races until either side has won, the second one starting earlier or later."""
+    """Races until either side has won; the first one starts `lead` seconds later than the second."""
     winners: Counter[bool] = Counter()
     for _ in range(40):
         # Whoever has won less often is given more of a start.
-        lead = random.uniform(-0.02, 0.02) + 0.01 * (winners[False] - winners[True])
+        lead = random.uniform(-0.02, 0.02) + 0.01 * (winners[True] - winners[False])
         winners[await race(lead)] += 1
         if len(winners) == 2 and winners.total() >= 3:
             return

@@ -213,10 +213,7 @@ class World:
                 legacy_follow_seconds=0,
                 drain_pause_seconds=0,
             )
-            service = bootstrap.assemble(settings, create_engine(url), self.inventory)
-            # CreatePackage shall not wait for an inventory that is down.
-            service.wake_waiters()
-            server = Server(service)
+            server = Server(bootstrap.assemble(settings, create_engine(url), self.inventory))
             address = f"127.0.0.1:{await server.start()}"
             stack.push_async_callback(server.stop)
             channel = await stack.enter_async_context(grpc.aio.insecure_channel(address))
