@@ -15,9 +15,9 @@ from sqlalchemy import URL
 
 from delivery_service.adoption.expectations import TABLES
 from delivery_service.adoption.journal import JOURNAL, ROWS, STEPS
-from delivery_service.adoption.private_files import keep, make_private
 from delivery_service.adoption.programs import BackupFailed, Make, Programs, option_file, running
 from delivery_service.adoption.run import Progress
+from servicekit.durable_files import keep, make_private
 
 MIB = 1 << 20
 

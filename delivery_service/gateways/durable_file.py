@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from servicekit.crash_points import crash_point
+from servicekit.durable_files import make_durable
 
 UNFINISHED = ".new-"
 """What the name of a file begins with that was not written to its end."""
@@ -28,14 +29,6 @@ def write_durably(root: Path, name: str, content: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     # The name is durable only once the folders are.
-    _sync(path.parent)
-    _sync(root)
+    make_durable(path.parent)
+    make_durable(root)
     crash_point("evidence.after_rename")
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -6,7 +6,6 @@ never overwritten, and what a killed run left behind does no harm: only what was
 
 import hashlib
 import json
-import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from inventory_service.application.errors import LedgerFileDamaged
 from inventory_service.domain.ledger import LedgerEntry, LedgerFile, LedgerMonth
 from servicekit.crash_points import crash_point
+from servicekit.durable_files import keep
 
 SCHEMA = pa.schema(
     [
@@ -50,12 +50,10 @@ class LedgerFolder:
                 writer.write_batch(_record_batch(batch))
                 row_count += len(batch)
                 delta_sum += sum(entry.delta for entry in batch)
-        _make_durable(unfinished)
         crash_point("archive.after_rows")
         sha256 = _sha256(unfinished)
         file = LedgerFile(month, f"{_stem(month)}.{sha256[:16]}.parquet", sha256, row_count, delta_sum)
-        unfinished.rename(self._folder / file.name)
-        _make_durable(self._folder)
+        keep(unfinished, self._folder / file.name)
         crash_point("archive.after_file")
         return file
 
@@ -66,9 +64,7 @@ class LedgerFolder:
             return
         unfinished = self._folder / f"{_stem(file.month)}.json.unfinished"
         unfinished.write_text(json.dumps(_manifest(file), indent=2) + "\n")
-        _make_durable(unfinished)
-        unfinished.rename(manifest)
-        _make_durable(self._folder)
+        keep(unfinished, manifest)
 
     def entries(self, file: LedgerFile) -> Iterator[list[LedgerEntry]]:
         path = self._folder / file.name
@@ -117,11 +113,3 @@ def _sha256(path: Path) -> str:
         while piece := content.read(_BYTES_AT_ONCE):
             digest.update(piece)
     return digest.hexdigest()
-
-
-def _make_durable(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

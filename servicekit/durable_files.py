@@ -1,4 +1,4 @@
-"""Files that only this user can read, and that are there for good once they have their name."""
+"""Files that are there for good once they have their name, whatever falls; private ones only this user can read."""
 
 import os
 from pathlib import Path
@@ -11,14 +11,14 @@ def make_private(file: Path) -> None:
 
 
 def keep(unfinished: Path, file: Path) -> None:
-    """Gives a file its name once its content is durable."""
-    _make_durable(unfinished)
+    """Gives a file its name, in the same folder, once its content is durable."""
+    make_durable(unfinished)
     unfinished.rename(file)
-    _make_durable(file.parent)
+    make_durable(file.parent)
 
 
-def _make_durable(path: Path) -> None:
-    """A file's content, or a folder's names."""
+def make_durable(path: Path) -> None:
+    """Returns once a file's content, or a folder's names, would outlast a loss of power. Raises OSError."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
