@@ -1,0 +1,98 @@
+"""What is strange in legacy data is counted and named, and changed by nobody before the adoption is begun."""
+
+import re
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from delivery_service.adoption.run import Dialect
+from tests.delivery_service.adoption.conftest import Adopt
+from tests.delivery_service.adoption.legacy_database import Legacy, lay_out, state
+from tests.delivery_service.adoption.legacy_rows import Planted
+
+TOLD = {
+    "with a blank part": lambda odd: odd["blank parts"],
+    "with spaces or zeros around": lambda odd: odd["parts with spaces"],
+    # Each list that is too long has one id seven times.
+    "with an order id twice": lambda odd: odd["twice"] + 6 * odd["long"],
+    "with a part that is no order id": lambda odd: odd["no number"],
+    "longer than 100 characters": lambda odd: odd["long"],
+    "orders in lists that do not exist": lambda odd: odd["unknown order"] + odd["no orders"],
+    "packages of no order that exists": lambda odd: odd["no orders"],
+    "packages without items": lambda odd: odd["no items"],
+    "orders in several active packages": lambda odd: odd["shared order"],
+    "orders of another shop": lambda odd: odd["another shop"],
+    "merchant's workflow with a driver": lambda odd: odd["driver of a merchant"],
+    "a driver who does not exist": lambda odd: odd["unknown driver"],
+    "under way without their driver": lambda odd: odd["no driver"],
+    "to the user that name a warehouse": lambda odd: odd["warehouse of a user"],
+    "a warehouse that does not exist": lambda odd: odd["unknown warehouse"],
+    "went through a warehouse and do not say": lambda odd: odd["no warehouse"],
+    "with no units": lambda odd: odd["no units"],
+    "belong to no item of an order": lambda odd: odd["unknown item"],
+    "files of actions that do not exist": lambda odd: odd["unknown file"],
+    "a part that is no file id": lambda odd: odd["no file"],
+    # create_time and update_time.
+    "times that the clock left out": lambda odd: 2 * odd["skipped time"],
+    "times that the clock went through twice": lambda odd: 2 * odd["doubled time"],
+}
+
+
+def count_of(rule: str, output: str) -> int:
+    """How many rows the report says break a rule, by some of its words."""
+    (found,) = re.findall(rf"^\S.*{re.escape(rule)}.*: (\d+)$", output, re.MULTILINE)
+    return int(found)
+
+
+def found(output: str, what: str) -> int:
+    """The number in the table of what is found."""
+    (number,) = re.findall(rf"^{re.escape(what)}  +(\d+)  ", output, re.MULTILINE)
+    return int(number)
+
+
+def check_table(output: str, planted: Planted) -> None:
+    for what, table in {
+        "packages": "tigu_prepare_goods",
+        "orders": "tigu_order",
+        "items of orders": "tigu_order_item",
+        "items of packages": "tigu_prepare_goods_item",
+        "files": "tigu_uploaded_files",
+        "drivers": "tigu_driver",
+    }.items():
+        assert found(output, what) == planted.rows[table]
+    for status, number in planted.statuses.items():
+        assert found(output, f"packages with prepare_status {'NULL' if status is None else status}") == number
+    assert found(output, "packages from a warehouse (type 1)") == planted.odd["orders of a second leg"]
+    assert found(output, "of these orders of packages") == planted.odd["orders of packages"]
+    assert found(output, "actions of no step") == planted.odd["no step"]
+
+
+async def test_every_oddity_is_counted_and_a_dry_run_changes_nothing(
+    engine: AsyncEngine, adopt: Adopt, folder: Path
+) -> None:
+    planted = await lay_out(engine, Legacy(packages=246, signed=True))
+    before = await state(engine)
+
+    output = await adopt(dialect=Dialect.PHASE_6, time_zone="Europe/Berlin", dry_run=True)
+
+    assert await state(engine) == before
+    for rule, number in TOLD.items():
+        assert planted.odd, rule
+        assert count_of(rule, output) == number(planted.odd) > 0, rule
+    check_table(output, planted)
+    lines = (folder / "oddities.txt").read_text().splitlines()
+    assert len(lines) == sum(number(planted.odd) for number in TOLD.values())
+    assert f"all {len(lines)} of them are in" in output
+
+
+async def test_the_dialect_of_2025_12_is_told_in_its_own_numbers(engine: AsyncEngine, adopt: Adopt) -> None:
+    planted = await lay_out(engine, Legacy(packages=82, dialect=Dialect.OF_2025_12))
+
+    output = await adopt(dialect=Dialect.OF_2025_12, dry_run=True)
+
+    check_table(output, planted)
+    assert "PREPARED, claimed by their driver" in output
+    for pair, name in {(0, 0): "MERCHANT_TO_WAREHOUSE", (1, 1): "DRIVER_TO_USER"}.items():
+        stored = f"packages with delivery_type {pair[0]}, shipping_type {1 - pair[1]}"
+        assert found(output, stored) == planted.workflows[pair]
+        assert re.search(rf"^{stored} .*{name}$", output, re.MULTILINE)
