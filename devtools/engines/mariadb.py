@@ -53,6 +53,8 @@ class MariaDB:
             *self._options(data),
             f"--socket={sockets / mysql_protocol.SOCKET}",
             f"--pid-file={data / 'server.pid'}",
+            # A server that starts clears this folder of temporary tables, those of other servers included.
+            f"--tmpdir={sockets}",
             "--skip-networking",
             "--max-connections=250",
             "--innodb-buffer-pool-size=64M",

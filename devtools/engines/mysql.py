@@ -42,6 +42,8 @@ class MySQL:
             *self._server(data),
             f"--socket={sockets / mysql_protocol.SOCKET}",
             f"--pid-file={data / 'server.pid'}",
+            # No other server may take temporary files for its own.
+            f"--tmpdir={sockets}",
             "--skip-networking",
             "--mysqlx=OFF",
             "--max-connections=250",
