@@ -21,6 +21,7 @@ STATEMENTS = {
 }
 ACTIONS = {"PREPARE": 0, "PICK_UP": 1, "ARRIVE": 2, "RECEIVE": 3, "SHIP": 4, "DELIVER": 5}
 WAITING, LEFT, DONE = 1, 2, 3
+PAUSE_SECONDS = 0.005
 PREPARED, COMPLETED, CANCELLED = 0, 6, 7
 
 
@@ -145,6 +146,7 @@ async def old_reader(engine: AsyncEngine) -> AsyncIterator[OldReader]:
             await connection.execution_options(isolation_level="REPEATABLE READ")
             while True:
                 await reader.look(connection)
+                await asyncio.sleep(PAUSE_SECONDS)
 
     task = asyncio.create_task(read())
     try:

@@ -45,7 +45,7 @@ async def until_both_win(race: Callable[[float], Awaitable[bool]]) -> None:
         # Whoever has won less often is given more of a start.
         lead = random.uniform(-0.02, 0.02) + 0.01 * (winners[True] - winners[False])
         winners[await race(lead)] += 1
-        if len(winners) == 2 and winners.total() >= 3:
+        if len(winners) == 2:
             return
     raise AssertionError(f"one side wins every race: {winners}")
 
@@ -198,7 +198,7 @@ async def test_a_package_is_shipped_or_goes_on_with_leg_one_but_not_both(pair: P
 async def test_an_order_is_completed_once_by_the_last_of_its_legs(pair: Pair) -> None:
     status = text("SELECT order_status, shipping_status FROM tigu_order WHERE id = :order_id")
     async with old_reader(pair[0].engine) as reader:
-        for _ in range(3):
+        for _ in range(2):
             order = await pair[0].order({"A": 2})
             first = await pair[0].drive(
                 await pair[0].create("MERCHANT_TO_WAREHOUSE", [order]), until="ReceivePackage"
