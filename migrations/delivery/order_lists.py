@@ -11,7 +11,7 @@ from typing import NamedTuple
 INDEXED_CHARACTERS = 100
 MOST_ID = 2**64 - 1
 
-LONG = "longer than 100 characters"
+LONG = "more than 100 characters"
 BLANK = "a blank part; left out"
 NO_ID = "a part that is no order id; left out"
 UNTIDY = "spaces or zeros around an order id; taken without"

@@ -16,7 +16,7 @@ TOLD = {
     # Each list that is too long has one id seven times.
     "with an order id twice": lambda odd: odd["twice"] + 6 * odd["long"],
     "with a part that is no order id": lambda odd: odd["no number"],
-    "longer than 100 characters": lambda odd: odd["long"],
+    "more than 100 characters": lambda odd: odd["long"],
     "orders in lists that do not exist": lambda odd: odd["unknown order"] + odd["no orders"],
     "packages of no order that exists": lambda odd: odd["no orders"],
     "packages without items": lambda odd: odd["no items"],
@@ -40,8 +40,9 @@ TOLD = {
 
 def count_of(rule: str, output: str) -> int:
     """How many rows the report says break a rule, by some of its words."""
-    (found,) = re.findall(rf"^\S.*{re.escape(rule)}.*: (\d+)$", output, re.MULTILINE)
-    return int(found)
+    numbers = re.findall(rf"^(?! ).*{re.escape(rule)}.*: (\d+)$", output, re.MULTILINE)
+    assert len(numbers) == 1, (rule, numbers)
+    return int(numbers[0])
 
 
 def found(output: str, what: str) -> int:

@@ -62,7 +62,7 @@ async def test_each_list_that_is_not_clean_is_reported_and_what_is_meant_is_kept
         "package PG1: there is no order 404; left out",
     ]
     assert "package PG3: order 1 is in another active package of leg 0" in said
-    assert "package PG4: order_ids: longer than 100 characters (119 characters)" in said
+    assert "package PG4: order_ids: more than 100 characters (119 characters)" in said
 
 
 async def test_more_packages_than_a_batch_are_all_filled_in(delivery_url: str) -> None:
