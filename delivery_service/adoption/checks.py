@@ -111,7 +111,7 @@ def _of_dialect(dialect: Dialect, *, said: bool) -> Iterator[Check]:
         allowed = ", ".join(str(_CODES[state]) for state in sorted(states_of(workflow)))
         yield _packages(
             f"packages of {workflow} in a state that is not on its way",
-            f"{_is(codes, dialect)} AND {ours} NOT IN ({allowed})",
+            f"{_is(codes, dialect)} AND {stored} IN ({known}) AND {ours} NOT IN ({allowed})",
             f"CONCAT('prepare_status ', {stored})",
         )
     if dialect is Dialect.OF_2025_12:

@@ -42,10 +42,10 @@ def converted_columns(tables: Tables, dialect: Dialect, zone: ZoneInfo) -> Mappi
     return columns
 
 
-def steps(tables: Tables, dialect: Dialect, zone: ZoneInfo) -> Sequence[Step]:
-    """A step for each table with something to convert."""
+def steps(tables: Tables, dialect: Dialect, zone: ZoneInfo, size: int = BATCH) -> Sequence[Step]:
+    """A step for each table with something to convert, so many rows a batch."""
     return [
-        _step(table, tables[table], values)
+        _step(table, tables[table], values, size)
         for table, values in _values(tables, dialect, zone).items()
         if values
     ]
@@ -70,10 +70,10 @@ def _values(tables: Tables, dialect: Dialect, zone: ZoneInfo) -> dict[str, dict[
     return values
 
 
-def _step(table: str, columns: Mapping[str, Column], values: Mapping[str, str]) -> Step:
+def _step(table: str, columns: Mapping[str, Column], values: Mapping[str, str], size: int) -> Step:
     page = text(
         "SELECT MAX(id) AS last, COUNT(*) AS number"
-        f" FROM (SELECT id FROM {table} WHERE id > :after ORDER BY id LIMIT {BATCH}) page"
+        f" FROM (SELECT id FROM {table} WHERE id > :after ORDER BY id LIMIT {size}) page"
     )
     every = {**values, **untouched(columns, values)}
     sets = ", ".join(f"{column} = {value}" for column, value in every.items())
@@ -85,4 +85,4 @@ def _step(table: str, columns: Mapping[str, Column], values: Mapping[str, str]) 
             await connection.execute(change, {"after": after, "last": found.last})
         return found.last, found.number
 
-    return Step(f"convert {table}", f"converting {table}", None, batch)
+    return Step(f"convert {table}", f"converting {table}", table, batch)

@@ -85,7 +85,7 @@ def steps(tables: Tables, dialect: Dialect, zone: ZoneInfo) -> Sequence[Step]:
             await connection.execute(set_list, lists)
         return last, len(packages)
 
-    return [Step("timelines", "writing timelines", None, batch)]
+    return [Step("timelines", "writing timelines", "tigu_prepare_goods", batch)]
 
 
 async def _adopted(connection: AsyncConnection, packages: Sequence[Any]) -> list[Adopted]:

@@ -35,15 +35,15 @@ Batch = Callable[[AsyncConnection, int], Awaitable[tuple[int | None, int]]]
 
 @dataclass(frozen=True)
 class Step:
-    """Work over many rows in the order of one key; `name` is for ever, `says` is what is seen while it runs.
+    """Work over the rows of a table by their ids; `name` is for ever, `says` is what is seen while it runs.
 
-    `batch(connection, after)` works on the next rows whose key is above `after` (-1 at first) and answers the last
-    key it came to, None where nothing is left, and how many rows that were. It does not commit.
+    `batch(connection, after)` works on the next rows whose id is above `after` (-1 at first) and answers the last
+    id it came to, None where nothing is left, and how many rows that were. It does not commit.
     """
 
     name: str
     says: str
-    total: int | None
+    table: str
     batch: Batch
 
 
@@ -89,6 +89,7 @@ _READ = text(
 _FINISH = text("UPDATE adoption SET finish_time = UTC_TIMESTAMP(6)")
 _FINISHED = text("SELECT finish_time IS NOT NULL FROM adoption")
 _ADVANCE = text("UPDATE adoption_step SET after_key = :after, done = :done WHERE name = :name")
+_PLACE = text("SELECT after_key FROM adoption_step WHERE name = :name")
 _LOCK = text("SELECT after_key, done FROM adoption_step WHERE name = :name FOR UPDATE")
 _FIRST = text("INSERT INTO adoption_step (name, after_key, done) VALUES (:name, -1, 0)")
 
@@ -184,3 +185,11 @@ async def _run_batch(run: Run, step: Step) -> int | None:
         crash_point("adopt.in_batch")
     crash_point("adopt.after_batch")
     return None if last is None else rows
+
+
+async def _rows_left(run: Run, step: Step) -> int:
+    async with run.engine.connect() as connection:
+        place = (await connection.execute(_PLACE, {"name": step.name})).first()
+        after = -1 if place is None else int(place.after_key)
+        left = text(f"SELECT COUNT(*) FROM {step.table} WHERE id > :after")
+        return int((await connection.execute(left, {"after": after})).scalar_one())
