@@ -1,9 +1,9 @@
-"""A private database for one measurement, on a server of its own with durability on."""
+"""Private servers and databases for measurements, with durability on."""
 
 import os
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,24 +14,35 @@ from devtools.engines import choice
 from devtools.engines.home import Home
 from devtools.engines.server import Server
 
-POSTGRES_URL = "HOLDFAST_BENCH_POSTGRES_URL"
+CANDIDATES = {"postgres": choice.POSTGRES, "mysql": choice.MYSQL, "mariadb": choice.MARIADB}
+MEMORY = {
+    "postgres": "shared_buffers 64MB",
+    "mysql": "buffer pool 64 MiB",
+    "mariadb": "buffer pool 64 MiB",
+}
 
 
 @asynccontextmanager
 async def postgres_database() -> AsyncIterator[tuple[str, str]]:
-    """Gives the URL of an empty database and a line on the server; both are gone afterwards.
+    """Gives the URL of an empty Postgres database and a line on its server; both are gone afterwards."""
+    with private_server("postgres") as (server, line):
+        async with database(server) as url:
+            yield url, line
 
-    HOLDFAST_BENCH_POSTGRES_URL names another server to measure on; there only the database is made and dropped.
+
+@contextmanager
+def private_server(engine: str) -> Iterator[tuple[str, str]]:
+    """Gives the URL of a server of `postgres`, `mysql` or `mariadb` and a line on it; it is gone afterwards.
+
+    HOLDFAST_BENCH_POSTGRES_URL (or _MYSQL_ or _MARIADB_) names another server to measure on, which stays.
     """
-    if given := os.environ.get(POSTGRES_URL):
-        async with _database(given) as url:
-            yield url, "Postgres as the environment says"
+    if given := os.environ.get(f"HOLDFAST_BENCH_{engine.upper()}_URL"):
+        yield given, f"{engine} as the environment says"
         return
-    server = Server(choice.choose("postgres", choice.POSTGRES), Home(_folder()))
+    server = Server(choice.choose(engine, CANDIDATES[engine]), Home(_folder()))
     try:
         server.start()
-        async with _database(server.url()) as url:
-            yield url, f"{server.describe().split(',')[0]}, shared_buffers 64MB, fsync on"
+        yield server.url(), f"{server.describe().split(',')[0]}, {MEMORY[engine]}, fsync on"
     finally:
         server.discard()
 
@@ -44,7 +55,8 @@ def _folder() -> Path:
 
 
 @asynccontextmanager
-async def _database(server: str) -> AsyncIterator[str]:
+async def database(server: str) -> AsyncIterator[str]:
+    """Gives the URL of an empty database of the server, and drops it afterwards."""
     url = make_url(server).set(database=f"bench_{uuid4().hex[:12]}").render_as_string(hide_password=False)
     await create_database(url)
     try:

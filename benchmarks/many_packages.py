@@ -41,12 +41,12 @@ FROM bench_package JOIN (SELECT 0 AS twice UNION SELECT 1) twice
     """
 INSERT INTO tigu_prepare_goods (id, prepare_sn, order_ids, delivery_type, shipping_type, prepare_status, type,
     shop_id, receiver_name, receiver_address, warehouse_id, driver_id, stock_state, reservation_id, create_time,
-    update_time)
+    update_time, legacy_write_time)
 SELECT n, CONCAT('PG', n), CONCAT_WS(IF(n % 50 = 3, ', ', ','), 2 * packs - 1, IF(packs % 2, 2 * packs, NULL)),
     delivery_type, shipping_type, status, leg, packs % 200 + 1, 'A. Receiver', '12 Long Street, third floor',
     IF(leg OR NOT shipping_type, packs % 40 + 1, NULL), IF(delivery_type AND (status > 0 OR n % 2), n % 500 + 1, NULL),
     CASE WHEN leg THEN 0 WHEN status = 7 THEN 7 WHEN status > 0 THEN 5 WHEN n % 25 = 0 THEN 1 ELSE 2 END,
-    IF(leg, NULL, CONCAT_WS(':', CONCAT('PG', n), 1)), made, made
+    IF(leg, NULL, CONCAT_WS(':', CONCAT('PG', n), 1)), made, made, NULL
 FROM bench_package
 """,
     """

@@ -9,10 +9,8 @@ fastest of many, which ratios are of, and the median, which tells how busy the m
 
 import argparse
 import asyncio
-import statistics
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from benchmarks.database import postgres_database
 from benchmarks.legacy_stocks import add_legacy_stocks
+from benchmarks.turns import Times, take_turns
 from benchmarks.write_costs import WriteCost, index_costs
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
@@ -115,11 +114,11 @@ QUESTIONS = (
 
 @dataclass(frozen=True)
 class Answer:
-    """Milliseconds (the fastest and the median) and plans of both sides."""
+    """What both sides took, and how the engine went about it."""
 
     question: Question
-    old: tuple[float, float]
-    ours: tuple[float, float]
+    old: Times
+    ours: Times
     rows: int
     old_plan: str
     our_plan: str
@@ -127,8 +126,8 @@ class Answer:
     @property
     def line(self) -> str:
         """One line of the table."""
-        times = "".join(f" {fastest:9.3f} {median:9.3f}" for fastest, median in (self.old, self.ours))
-        return f"{self.question.name:42}{times} {self.old[0] / self.ours[0]:8.2f} {self.rows:6}"
+        times = "".join(f" {side.fastest:9.3f} {side.median:9.3f}" for side in (self.old, self.ours))
+        return f"{self.question.name:42}{times} {self.old.fastest / self.ours.fastest:8.2f} {self.rows:6}"
 
 
 _CONSOLIDATED = """
@@ -169,21 +168,19 @@ async def ask(connection: AsyncConnection, question: Question) -> Answer:
     found = await connection.execute(text("SELECT id FROM inventory.stock ORDER BY md5(id::text) LIMIT 1"))
     one = found.scalar_one()
     sides = [side.replace("{id}", str(one)) for side in (question.old, question.ours)]
-    taken: list[list[float]] = [[], []]
     rows = [0, 0]
-    until = time.monotonic() + SECONDS_A_QUERY
-    # The first two rounds fill caches; they do not count.
-    for turn in range(MOST_RUNS + 2):
-        for side, statement in enumerate(sides):
-            begin = time.perf_counter()
-            rows[side] = len((await connection.exec_driver_sql(statement)).all())
-            if turn >= 2:
-                taken[side].append((time.perf_counter() - begin) * 1000)
-        if time.monotonic() > until and turn >= FEWEST_RUNS + 1:
-            break
+
+    def asked(side: int) -> Callable[[int], Awaitable[None]]:
+        async def once(_turn: int) -> None:
+            rows[side] = len((await connection.exec_driver_sql(sides[side])).all())
+
+        return once
+
+    old, ours = await take_turns(
+        [asked(0), asked(1)], seconds=SECONDS_A_QUERY, fewest=FEWEST_RUNS, most=MOST_RUNS
+    )
     assert rows[0] == rows[1], (question.name, rows)
     plans = [await _plan(connection, statement) for statement in sides]
-    old, ours = ((min(times), statistics.median(times)) for times in taken)
     return Answer(question, old, ours, rows[0], *plans)
 
 

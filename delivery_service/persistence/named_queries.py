@@ -130,6 +130,8 @@ NAMED_QUERIES: Mapping[str, Query] = {
     "commands-done": lambda uow, _: uow.outbox.forget_done(DAYS, BATCH),
     "commands-unfinished": lambda uow, s: uow.outbox.unfinished([s.package_id]),
     "commands-stuck": lambda uow, _: uow.consistency.stuck_commands(0, BATCH, MINUTES),
+    "legacy-writes-moved": lambda uow, _: uow.legacy_writes.moved(BATCH),
+    "legacy-writes-pending": lambda uow, _: uow.legacy_writes.follow(BATCH),
     "requests-past": lambda uow, _: uow.requests.forget(DAYS, BATCH),
     "mapping-checked": lambda uow, s: uow.consistency.mapping_differences(s.package_id // 2, BATCH),
     "events-checked": lambda uow, s: uow.consistency.event_differences(s.package_id // 2, BATCH),
