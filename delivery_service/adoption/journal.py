@@ -154,7 +154,7 @@ async def drop(connection: AsyncConnection, tables: Iterable[str]) -> None:
 
 async def run_step(run: Run, step: Step) -> None:
     """Runs a step to its end, from where it stands; each batch and the place it came to are one transaction."""
-    with run.progress(step.says, step.total) as advance:
+    with run.progress(step.says, await _rows_left(run, step)) as advance:
         while (rows := await _patiently(run, step)) is not None:
             advance(rows)
 
