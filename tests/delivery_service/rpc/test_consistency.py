@@ -1,11 +1,14 @@
 """CheckConsistency finds what was put out of order, and only that."""
 
+import asyncio
+
 import pytest
 from holdfast.ops.v1 import ops_pb2
 from sqlalchemy import text
 
 from delivery_service.application.stock_ports import Hold
 from tests.delivery_service.client import Delivery
+from tests.delivery_service.rpc.reconciling import reconcile
 
 
 async def change(delivery: Delivery, statement: str) -> None:
@@ -152,6 +155,73 @@ async def test_more_packages_than_a_page_are_all_looked_at(delivery: Delivery) -
 
     await change(delivery, "DELETE FROM tigu_prepare_goods WHERE prepare_sn LIKE 'L%'")
     assert found == ["L0: mapping and order_ids differ", "L449: mapping and order_ids differ"]
+
+
+async def test_what_only_moves_while_it_is_looked_at_is_no_finding(delivery: Delivery) -> None:
+    ended = asyncio.Event()
+
+    async def look() -> list[str]:
+        found = []
+        while not ended.is_set():
+            found += await delivery.findings("events", "mapping", "orders", "proofs")
+        return found
+
+    async def traffic() -> None:
+        try:
+            await asyncio.gather(*(journey() for _ in range(12)))
+        finally:
+            ended.set()
+
+    async def journey() -> None:
+        await delivery.drive(await delivery.create("DRIVER_TO_WAREHOUSE"))
+
+    delivery.inventory.stock["A"] = 1_000
+    found, *_ = await asyncio.gather(look(), look(), look(), traffic())
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "damage", ["prepare_status = 42", "delivery_type = 7", "type = 3", "stock_state = 99"]
+)
+async def test_a_package_that_cannot_be_read_is_named_and_hides_no_other(
+    delivery: Delivery, damage: str
+) -> None:
+    for package_sn in ("PG1", "PG2"):
+        await delivery.create("MERCHANT_TO_USER", package_sn=package_sn)
+    await delivery.quiet()
+    async with delivery.engine.connect() as connection:
+        rows = "SELECT prepare_status, delivery_type, type, stock_state FROM tigu_prepare_goods"
+        sound = (await connection.execute(text(f"{rows} WHERE prepare_sn = 'PG1'"))).one()._asdict()
+    await change(delivery, f"UPDATE tigu_prepare_goods SET {damage} WHERE prepare_sn = 'PG1'")  # noqa: S608
+    await change(delivery, "UPDATE tigu_prepare_goods SET order_ids = '9' WHERE prepare_sn = 'PG2'")
+
+    assert await delivery.findings() == [
+        "PG1: the package has codes that nobody knows",
+        "PG2: mapping and order_ids differ",
+    ]
+    (answer,) = await reconcile(delivery, "events", validate_only=False)
+    assert (answer.repaired, answer.repair) == (
+        False,
+        "left to people: set the codes of its row to what its events, or the old application, say",
+    )
+
+    column = damage.partition(" ")[0]
+    await change(delivery, f"UPDATE tigu_prepare_goods SET {column} = {sound[column]}")  # noqa: S608
+    await reconcile(delivery, "mapping", validate_only=False)
+
+
+async def test_a_package_without_an_id_for_its_hold_is_named_and_hides_no_other(delivery: Delivery) -> None:
+    for package_sn in ("PG1", "PG2"):
+        package = await delivery.create("MERCHANT_TO_USER", package_sn=package_sn)
+    await change(delivery, "UPDATE tigu_prepare_goods SET reservation_id = NULL WHERE prepare_sn = 'PG1'")
+    del delivery.inventory.known[package.reservation_id]
+
+    assert await delivery.findings("reservations") == [
+        "PG1: the id of the package's hold is not the one of its attempt",
+        "PG1:1: inventory holds stock that no package wants",
+        "PG2: the package is HELD, inventory has its hold as unknown",
+    ]
 
 
 @pytest.mark.parametrize("seconds", [None, 30])

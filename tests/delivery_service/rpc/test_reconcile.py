@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.ops.v1 import ops_pb2
+from sqlalchemy import text
 
 from delivery_service.application.stock_ports import Hold
 from tests.delivery_service.client import DISPATCHER, MERCHANT, Delivery, Metadata, refused
@@ -168,3 +169,60 @@ async def test_two_that_repair_the_same_at_once_repair_it_once(delivery: Deliver
     made = [answer.finding.subject for answers in both for answer in answers if answer.repaired]
     assert len(made) == 20
     assert await delivery.findings() == []
+
+
+async def test_a_hold_whose_package_lost_its_id_is_given_back_to_it_and_not_released(
+    delivery: Delivery,
+) -> None:
+    package = await delivery.create("MERCHANT_TO_USER", package_sn="PG1")
+    await delivery.quiet()
+    await execute(delivery, "UPDATE tigu_prepare_goods SET reservation_id = 'somebody:1'")
+    delivery.inventory.known["somebody:1"] = Hold("somebody:1", "HELD", {"B": 9})
+    calls = list(delivery.inventory.calls)
+
+    answers = await reconcile(delivery, "reservations", validate_only=False)
+
+    assert [answer.repair for answer in answers if answer.finding.subject == "PG1"] == [
+        "the id of the hold was somebody:1 and is PG1:1"
+    ]
+    told = delivery.inventory.calls[len(calls) :]
+    assert ("release", "PG1:1") not in told
+    assert (await delivery.get("PG1")).reservation_id == package.reservation_id
+    assert delivery.inventory.known["PG1:1"].state == "HELD"
+
+
+async def test_stock_that_was_never_asked_for_is_not_tracked(delivery: Delivery) -> None:
+    package = await delivery.create("MERCHANT_TO_USER", package_sn="PG1")
+    await delivery.quiet()
+    damage = "UPDATE tigu_prepare_goods SET attempt = 0, reservation_id = {}"
+    await execute(delivery, damage.format("'PG1:1'"))
+
+    (by_hand,) = await reconcile(delivery, "reservations", validate_only=False)
+    await execute(delivery, damage.format("NULL"))
+    del delivery.inventory.known[package.reservation_id]
+    (mended,) = await reconcile(delivery, "reservations", validate_only=False)
+
+    assert not by_hand.repaired
+    assert by_hand.repair.startswith("left to people: the package has an id of a hold and counts no attempt")
+    assert mended.repaired
+    assert (await delivery.get("PG1")).stock_state == pb.STOCK_STATE_NOT_TRACKED
+    assert await delivery.findings() == []
+
+
+async def test_a_photo_that_two_events_name_is_left_to_people(delivery: Delivery) -> None:
+    package = await delivery.create("MERCHANT_TO_USER", package_sn="PG1")
+    await delivery.drive(package, until="DeliverPackage")
+    await delivery.quiet()
+    async with delivery.engine.begin() as connection:
+        events = "SELECT evidence_ids FROM package_event WHERE sequence = 2"
+        photos = (await connection.execute(text(events))).scalar_one()
+        twice = "UPDATE package_event SET evidence_ids = :photos WHERE sequence = 3"
+        await connection.execute(text(twice), {"photos": photos})
+    before = await delivery.everything()
+
+    answers = await reconcile(delivery, "proofs", validate_only=False)
+
+    twice_named, marked = answers
+    assert twice_named.repair == "left to people: events 2 and 3 both name the photo"
+    assert marked.repaired
+    assert (await delivery.everything())["package_event"][:3] == before["package_event"][:3]
