@@ -147,9 +147,8 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     async def CheckConsistency(
         self, request: pb.CheckConsistencyRequest, context: Context
     ) -> AsyncIterator[pb.CheckConsistencyResponse]:
-        violations = Violations()
-        self._check_names(violations, request.checks)
-        violations.raise_if_any()
+        with Violations() as violations:
+            self._check_names(violations, request.checks)
         with _database():
             for name in request.checks or self._checks:
                 async for finding in until_drained(self._checks[name](), self._draining):
@@ -160,10 +159,9 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     ) -> AsyncIterator[pb.ReconcileResponse]:
         if self._reconcile is None:
             raise NotImplementedError
-        violations = Violations()
-        violations.request_id(request.request_id)
-        self._check_names(violations, request.checks)
-        violations.raise_if_any()
+        with Violations() as violations:
+            violations.request_id(request.request_id)
+            self._check_names(violations, request.checks)
         with _database():
             async for repair in until_drained(self._reconcile(request, context), self._draining):
                 yield pb.ReconcileResponse(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -21,10 +21,20 @@ C = TypeVar("C")
 
 
 class Violations:
-    """What is wrong with one request. A check answers a harmless value where it finds a violation."""
+    """What is wrong with one request. A check answers a harmless value where it finds a violation.
+
+    As a context it raises FieldInvalid at its end, with all of them.
+    """
 
     def __init__(self) -> None:
         self._found: list[Violation] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None and self._found:
+            raise FieldInvalid(tuple(self._found))
 
     def add(self, field: str, description: str) -> None:
         """Notes one violation; `field` is the full path."""
@@ -35,11 +45,6 @@ class Violations:
     def found(self) -> tuple[Violation, ...]:
         """The violations noted so far."""
         return tuple(self._found)
-
-    def raise_if_any(self) -> None:
-        """Raises FieldInvalid with all violations noted so far."""
-        if self._found:
-            raise FieldInvalid(tuple(self._found))
 
     def name(self, field: str, value: str) -> str:
         """A required id: 1–64 characters of [A-Za-z0-9._:/-]."""

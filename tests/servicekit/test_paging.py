@@ -24,10 +24,8 @@ from servicekit.validation import Violations
 
 
 def page(request: object) -> Page:
-    violations = Violations()
-    found = requested_page(violations, request)
-    violations.raise_if_any()
-    return found
+    with Violations() as violations:
+        return requested_page(violations, request)
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 50), (1, 1), (1000, 1000), (1001, 1000), (2**31 - 1, 1000)])

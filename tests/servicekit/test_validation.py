@@ -21,10 +21,9 @@ COLOURS = {1: Colour.RED, 2: Colour.BLUE}
 
 def checked(check: Callable[[Violations], Any]) -> tuple[Any, list[str]]:
     """The check's answer, and the descriptions of its violations."""
-    violations = Violations()
-    answer = check(violations)
     try:
-        violations.raise_if_any()
+        with Violations() as violations:
+            answer = check(violations)
     except FieldInvalid as refused:
         assert {violation.field for violation in refused.violations} == {"f"}
         return answer, [violation.description for violation in refused.violations]
@@ -32,13 +31,10 @@ def checked(check: Callable[[Violations], Any]) -> tuple[Any, list[str]]:
 
 
 def test_all_violations_are_raised_at_once_in_their_order() -> None:
-    violations = Violations()
-    violations.name("sku", "")
-    violations.quantity("lines[2].quantity", -1)
-    violations.text("note", "x" * 501, most=500)
-
-    with pytest.raises(FieldInvalid) as refused:
-        violations.raise_if_any()
+    with pytest.raises(FieldInvalid) as refused, Violations() as violations:
+        violations.name("sku", "")
+        violations.quantity("lines[2].quantity", -1)
+        violations.text("note", "x" * 501, most=500)
 
     fields = [violation.field for violation in refused.value.violations]
     assert fields == ["sku", "lines[2].quantity", "note"]
@@ -46,7 +42,14 @@ def test_all_violations_are_raised_at_once_in_their_order() -> None:
 
 
 def test_a_request_without_violations_passes() -> None:
-    Violations().raise_if_any()
+    with Violations() as violations:
+        assert violations.name("sku", "A") == "A"
+
+
+def test_what_goes_wrong_otherwise_is_not_hidden_by_violations() -> None:
+    with pytest.raises(ZeroDivisionError), Violations() as violations:
+        violations.name("sku", "")
+        raise ZeroDivisionError
 
 
 @pytest.mark.parametrize("value", ["a", "AJ1-42", "x" * 64, "A.b_c:d/e-9"])
@@ -135,12 +138,7 @@ def test_a_request_id_is_short_and_printable(value: str, required: bool, fits: b
     violations = Violations()
     violations.request_id(value, required=required)
 
-    if fits:
-        violations.raise_if_any()
-    else:
-        with pytest.raises(FieldInvalid) as refused:
-            violations.raise_if_any()
-        assert [violation.field for violation in refused.value.violations] == ["request_id"]
+    assert [violation.field for violation in violations.found] == ([] if fits else ["request_id"])
 
 
 def test_a_choice_is_one_of_those_known() -> None:
@@ -203,11 +201,8 @@ def test_what_is_no_instant_is_a_violation(moment: Timestamp) -> None:
 
 
 def test_a_thousand_violations_are_enough() -> None:
-    violations = Violations()
-    for index in range(5000):
-        violations.add(f"lines[{index}]", "is wrong")
-
-    with pytest.raises(FieldInvalid) as refused:
-        violations.raise_if_any()
+    with pytest.raises(FieldInvalid) as refused, Violations() as violations:
+        for index in range(5000):
+            violations.add(f"lines[{index}]", "is wrong")
 
     assert len(refused.value.violations) == 1000

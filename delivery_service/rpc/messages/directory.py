@@ -10,57 +10,47 @@ from servicekit.validation import Violations
 
 def register_driver(request: pb.RegisterDriverRequest) -> RegisterDriver:
     """The command of a RegisterDriver."""
-    v = Violations()
-    v.request_id(request.request_id)
-    command = RegisterDriver(
-        driver_id=v.optional_decimal_id("driver_id", request.driver_id),
-        name=v.text("name", request.name, most=100, required=True),
-        phone=v.text("phone", request.phone, most=20, required=True),
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        return RegisterDriver(
+            driver_id=v.optional_decimal_id("driver_id", request.driver_id),
+            name=v.text("name", request.name, most=100, required=True),
+            phone=v.text("phone", request.phone, most=20, required=True),
+        )
 
 
 def set_driver_active(request: pb.SetDriverActiveRequest) -> SetDriverActive:
     """The command of a SetDriverActive."""
-    v = Violations()
-    v.request_id(request.request_id)
-    command = SetDriverActive(v.decimal_id("driver_id", request.driver_id), request.active)
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        return SetDriverActive(v.decimal_id("driver_id", request.driver_id), request.active)
 
 
 def register_warehouse(request: pb.RegisterWarehouseRequest) -> RegisterWarehouse:
     """The command of a RegisterWarehouse."""
-    v = Violations()
-    v.request_id(request.request_id)
-    code = v.name("code", request.code)
-    if len(code) > 32:
-        v.add("code", "must have at most 32 characters")
-    command = RegisterWarehouse(
-        warehouse_id=v.optional_decimal_id("warehouse_id", request.warehouse_id),
-        code=code,
-        name=v.text("name", request.name, most=100, required=True),
-        address=v.text("address", request.address, most=256),
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        code = v.name("code", request.code)
+        if len(code) > 32:
+            v.add("code", "must have at most 32 characters")
+        return RegisterWarehouse(
+            warehouse_id=v.optional_decimal_id("warehouse_id", request.warehouse_id),
+            code=code,
+            name=v.text("name", request.name, most=100, required=True),
+            address=v.text("address", request.address, most=256),
+        )
 
 
 def driver_id(request: pb.GetDriverRequest) -> int:
     """The driver that a request names."""
-    v = Violations()
-    wanted = v.decimal_id("driver_id", request.driver_id)
-    v.raise_if_any()
-    return wanted
+    with Violations() as v:
+        return v.decimal_id("driver_id", request.driver_id)
 
 
 def warehouse_id(request: pb.GetWarehouseRequest) -> int:
     """The warehouse that a request names."""
-    v = Violations()
-    wanted = v.decimal_id("warehouse_id", request.warehouse_id)
-    v.raise_if_any()
-    return wanted
+    with Violations() as v:
+        return v.decimal_id("warehouse_id", request.warehouse_id)
 
 
 def driver_message(driver: Driver) -> pb.Driver:

@@ -45,48 +45,43 @@ async def read_content(messages: AsyncIterator[pb.UploadEvidenceRequest]) -> byt
 
 def keep_evidence(header: pb.EvidenceHeader, evidence_id: str, uploader: str) -> KeepEvidence:
     """The command that an upload's header makes."""
-    v = Violations()
-    v.request_id(header.request_id)
-    command = KeepEvidence(
-        evidence_id=evidence_id,
-        package_sn=v.name("header.package_sn", header.package_sn),
-        kind=v.choice("header.kind", header.kind, EVIDENCE_KINDS) or EvidenceKind.PREPARATION,
-        file_name=v.text("header.file_name", header.file_name, most=255),
-        uploader=uploader,
-    )
-    v.text("header.media_type", header.media_type, most=100)
-    if header.sha256 and not re.fullmatch("[0-9a-fA-F]{64}", header.sha256):
-        v.add("header.sha256", "must be 64 hexadecimal characters")
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(header.request_id)
+        command = KeepEvidence(
+            evidence_id=evidence_id,
+            package_sn=v.name("header.package_sn", header.package_sn),
+            kind=v.choice("header.kind", header.kind, EVIDENCE_KINDS) or EvidenceKind.PREPARATION,
+            file_name=v.text("header.file_name", header.file_name, most=255),
+            uploader=uploader,
+        )
+        v.text("header.media_type", header.media_type, most=100)
+        if header.sha256 and not re.fullmatch("[0-9a-fA-F]{64}", header.sha256):
+            v.add("header.sha256", "must be 64 hexadecimal characters")
+        return command
 
 
 def check_promises(header: pb.EvidenceHeader, photo: Photo) -> None:
     """What the header said of the bytes must be so. Raises FieldInvalid."""
-    v = Violations()
-    if header.sha256 and header.sha256.lower() != photo.sha256:
-        v.add("header.sha256", f"is not that of the bytes, which is {photo.sha256}")
-    if header.media_type and header.media_type != photo.media_type:
-        v.add("header.media_type", f"is not that of the content, which is {photo.media_type}")
-    v.raise_if_any()
+    with Violations() as v:
+        if header.sha256 and header.sha256.lower() != photo.sha256:
+            v.add("header.sha256", f"is not that of the bytes, which is {photo.sha256}")
+        if header.media_type and header.media_type != photo.media_type:
+            v.add("header.media_type", f"is not that of the content, which is {photo.media_type}")
 
 
 def evidence_id(request: pb.GetEvidenceRequest | pb.DownloadEvidenceRequest) -> str:
     """The evidence that a request names."""
-    v = Violations()
-    wanted = v.name("evidence_id", request.evidence_id)
-    v.raise_if_any()
-    return wanted
+    with Violations() as v:
+        return v.name("evidence_id", request.evidence_id)
 
 
 def list_evidence(request: pb.ListEvidenceRequest) -> tuple[str, EvidenceKind | None, Page]:
     """What a ListEvidence asks for."""
-    v = Violations()
-    wanted = v.name("package_sn", request.package_sn)
-    kind = v.optional_choice("kind", request.kind, EVIDENCE_KINDS)
-    page = requested_page(v, request)
-    v.raise_if_any()
-    return wanted, kind, page
+    with Violations() as v:
+        wanted = v.name("package_sn", request.package_sn)
+        kind = v.optional_choice("kind", request.kind, EVIDENCE_KINDS)
+        page = requested_page(v, request)
+        return wanted, kind, page
 
 
 def evidence_message(evidence: Evidence) -> pb.Evidence:

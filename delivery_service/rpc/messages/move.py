@@ -47,51 +47,47 @@ MOST_NOTE = 1000
 
 def move_package(request: MoveRequest, verb: Verb, actor: Actor, trace: str) -> MovePackage:
     """The command of any verb: their requests have the same fields, CancelPackage a reason for its note."""
-    v = Violations()
-    v.request_id(request.request_id)
-    package_sn = v.name("package_sn", request.package_sn)
-    if isinstance(request, pb.CancelPackageRequest):
-        note = v.text("reason", request.reason, most=MOST_NOTE, required=True)
-    else:
-        note = v.text("note", request.note, most=MOST_NOTE)
-    driver_id = None
-    if isinstance(request, pb.AssignDriverRequest):
-        driver_id = v.decimal_id("driver_id", request.driver_id)
-    elif verb is Verb.CLAIM and actor.role is ActorRole.DRIVER:
-        driver_id = v.decimal_id("actor-id", actor.actor_id)
-    move = Move(
-        verb=verb,
-        actor=actor,
-        evidence_ids=_evidence_ids(v, request.evidence_ids),
-        note=note,
-        driver_id=driver_id,
-        expected_version=etags.version(v, "etag", request.etag),
-    )
-    v.raise_if_any()
-    return MovePackage(package_sn, move, trace)
+    with Violations() as v:
+        v.request_id(request.request_id)
+        package_sn = v.name("package_sn", request.package_sn)
+        if isinstance(request, pb.CancelPackageRequest):
+            note = v.text("reason", request.reason, most=MOST_NOTE, required=True)
+        else:
+            note = v.text("note", request.note, most=MOST_NOTE)
+        driver_id = None
+        if isinstance(request, pb.AssignDriverRequest):
+            driver_id = v.decimal_id("driver_id", request.driver_id)
+        elif verb is Verb.CLAIM and actor.role is ActorRole.DRIVER:
+            driver_id = v.decimal_id("actor-id", actor.actor_id)
+        move = Move(
+            verb=verb,
+            actor=actor,
+            evidence_ids=_evidence_ids(v, request.evidence_ids),
+            note=note,
+            driver_id=driver_id,
+            expected_version=etags.version(v, "etag", request.etag),
+        )
+        return MovePackage(package_sn, move, trace)
 
 
 def retry_reservation(request: pb.RetryReservationRequest, actor: Actor, trace: str) -> RetryReservation:
     """The command of a RetryReservation."""
-    v = Violations()
-    v.request_id(request.request_id)
-    command = RetryReservation(
-        package_sn=v.name("package_sn", request.package_sn),
-        actor=actor,
-        expected_version=etags.version(v, "etag", request.etag),
-        trace=trace,
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        return RetryReservation(
+            package_sn=v.name("package_sn", request.package_sn),
+            actor=actor,
+            expected_version=etags.version(v, "etag", request.etag),
+            trace=trace,
+        )
 
 
 def list_package_events(request: pb.ListPackageEventsRequest) -> tuple[str, Page]:
     """What a ListPackageEvents asks for."""
-    v = Violations()
-    wanted = v.name("package_sn", request.package_sn)
-    page = requested_page(v, request)
-    v.raise_if_any()
-    return wanted, page
+    with Violations() as v:
+        wanted = v.name("package_sn", request.package_sn)
+        page = requested_page(v, request)
+        return wanted, page
 
 
 def transitions_message(

@@ -28,56 +28,50 @@ _RECEIVER_LENGTHS = {
 
 def register_order(request: pb.RegisterOrderRequest) -> RegisterOrder:
     """The command of a RegisterOrder."""
-    v = Violations()
-    v.request_id(request.request_id)
-    order_id = v.decimal_id("order_id", request.order_id)
-    status = v.optional_choice("status", request.status, ORDER_STATUSES)
-    command = RegisterOrder(
-        order_id=order_id,
-        order_sn=v.optional_name("order_sn", request.order_sn) or f"O{order_id}",
-        user_id=v.decimal_id("user_id", request.user_id),
-        shop_id=v.decimal_id("shop_id", request.shop_id),
-        status=status or OrderStatus.PENDING_SHIPMENT,
-        items=tuple(_items(v, request.items)),
-        receiver=Receiver(
-            **{
-                name: v.text(f"receiver.{name}", getattr(request.receiver, name), most=most)
-                for name, most in _RECEIVER_LENGTHS.items()
-            }
-        ),
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        order_id = v.decimal_id("order_id", request.order_id)
+        status = v.optional_choice("status", request.status, ORDER_STATUSES)
+        return RegisterOrder(
+            order_id=order_id,
+            order_sn=v.optional_name("order_sn", request.order_sn) or f"O{order_id}",
+            user_id=v.decimal_id("user_id", request.user_id),
+            shop_id=v.decimal_id("shop_id", request.shop_id),
+            status=status or OrderStatus.PENDING_SHIPMENT,
+            items=tuple(_items(v, request.items)),
+            receiver=Receiver(
+                **{
+                    name: v.text(f"receiver.{name}", getattr(request.receiver, name), most=most)
+                    for name, most in _RECEIVER_LENGTHS.items()
+                }
+            ),
+        )
 
 
 def order_id(request: pb.GetOrderRequest | pb.GetOrderDeliveryTypeRequest) -> int:
     """The order that a request names."""
-    v = Violations()
-    wanted = v.decimal_id("order_id", request.order_id)
-    v.raise_if_any()
-    return wanted
+    with Violations() as v:
+        return v.decimal_id("order_id", request.order_id)
 
 
 def list_orders(request: pb.ListOrdersRequest) -> tuple[OrderFilter, Page]:
     """What a ListOrders asks for."""
-    v = Violations()
-    wanted = OrderFilter(
-        shop_id=v.optional_decimal_id("shop_id", request.shop_id),
-        user_id=v.optional_decimal_id("user_id", request.user_id),
-        status=v.optional_choice("status", request.status, ORDER_STATUSES),
-    )
-    page = requested_page(v, request)
-    v.raise_if_any()
-    return wanted, page
+    with Violations() as v:
+        wanted = OrderFilter(
+            shop_id=v.optional_decimal_id("shop_id", request.shop_id),
+            user_id=v.optional_decimal_id("user_id", request.user_id),
+            status=v.optional_choice("status", request.status, ORDER_STATUSES),
+        )
+        page = requested_page(v, request)
+        return wanted, page
 
 
 def list_order_packages(request: pb.ListOrderPackagesRequest) -> tuple[int, Page]:
     """What a ListOrderPackages asks for."""
-    v = Violations()
-    wanted = v.decimal_id("order_id", request.order_id)
-    page = requested_page(v, request)
-    v.raise_if_any()
-    return wanted, page
+    with Violations() as v:
+        wanted = v.decimal_id("order_id", request.order_id)
+        page = requested_page(v, request)
+        return wanted, page
 
 
 def order_message(order: Order, packages: Iterable[OrderPackage]) -> pb.Order:

@@ -40,53 +40,48 @@ _STEP_FIELDS = {
 
 def create_package(request: pb.CreatePackageRequest, actor: Actor, trace: str) -> CreatePackage:
     """The command of a CreatePackage."""
-    v = Violations()
-    v.request_id(request.request_id)
-    workflow = v.choice("workflow", request.workflow, WORKFLOWS) or Workflow.DRIVER_TO_USER
-    if request.leg not in (0, 1):
-        v.add("leg", "must be 0 (from the merchant) or 1 (from the warehouse)")
-    elif request.leg == 1 and workflow is not Workflow.DRIVER_TO_USER:
-        v.add("workflow", "must be DRIVER_TO_USER on leg 1")
-    needs_warehouse = workflow.through_warehouse or request.leg == 1
-    command = CreatePackage(
-        package_sn=v.optional_name("package_sn", request.package_sn),
-        workflow=workflow,
-        leg=request.leg,
-        shop_id=v.decimal_id("shop_id", request.shop_id),
-        warehouse_id=v.decimal_id("warehouse_id", request.warehouse_id) if needs_warehouse else None,
-        order_ids=_order_ids(v, request.order_ids),
-        items=tuple(_items(v, request.items)),
-        actor=actor,
-        trace=trace,
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        workflow = v.choice("workflow", request.workflow, WORKFLOWS) or Workflow.DRIVER_TO_USER
+        if request.leg not in (0, 1):
+            v.add("leg", "must be 0 (from the merchant) or 1 (from the warehouse)")
+        elif request.leg == 1 and workflow is not Workflow.DRIVER_TO_USER:
+            v.add("workflow", "must be DRIVER_TO_USER on leg 1")
+        needs_warehouse = workflow.through_warehouse or request.leg == 1
+        return CreatePackage(
+            package_sn=v.optional_name("package_sn", request.package_sn),
+            workflow=workflow,
+            leg=request.leg,
+            shop_id=v.decimal_id("shop_id", request.shop_id),
+            warehouse_id=v.decimal_id("warehouse_id", request.warehouse_id) if needs_warehouse else None,
+            order_ids=_order_ids(v, request.order_ids),
+            items=tuple(_items(v, request.items)),
+            actor=actor,
+            trace=trace,
+        )
 
 
 def package_sn(request: pb.GetPackageRequest | pb.ListAllowedTransitionsRequest) -> str:
     """The package that a request names."""
-    v = Violations()
-    wanted = v.name("package_sn", request.package_sn)
-    v.raise_if_any()
-    return wanted
+    with Violations() as v:
+        return v.name("package_sn", request.package_sn)
 
 
 def list_packages(request: pb.ListPackagesRequest) -> tuple[PackageFilter, Page]:
     """What a ListPackages asks for."""
-    v = Violations()
-    wanted = PackageFilter(
-        workflow=v.optional_choice("workflow", request.workflow, WORKFLOWS),
-        state=v.optional_choice("state", request.state, STATES),
-        stock_state=v.optional_choice("stock_state", request.stock_state, STOCK_STATES),
-        shop_id=v.optional_decimal_id("shop_id", request.shop_id),
-        driver_id=v.optional_decimal_id("driver_id", request.driver_id),
-        warehouse_id=v.optional_decimal_id("warehouse_id", request.warehouse_id),
-        order_id=v.optional_decimal_id("order_id", request.order_id),
-        claimable=request.available_for_claiming,
-    )
-    page = requested_page(v, request)
-    v.raise_if_any()
-    return wanted, page
+    with Violations() as v:
+        wanted = PackageFilter(
+            workflow=v.optional_choice("workflow", request.workflow, WORKFLOWS),
+            state=v.optional_choice("state", request.state, STATES),
+            stock_state=v.optional_choice("stock_state", request.stock_state, STOCK_STATES),
+            shop_id=v.optional_decimal_id("shop_id", request.shop_id),
+            driver_id=v.optional_decimal_id("driver_id", request.driver_id),
+            warehouse_id=v.optional_decimal_id("warehouse_id", request.warehouse_id),
+            order_id=v.optional_decimal_id("order_id", request.order_id),
+            claimable=request.available_for_claiming,
+        )
+        page = requested_page(v, request)
+        return wanted, page
 
 
 def package_message(package: Package) -> pb.Package:

@@ -26,22 +26,21 @@ def list_daily_facts(request: pb.ListDailyFactsRequest) -> tuple[FactFilter, boo
 
     Raises FieldInvalid, PageTokenMismatch.
     """
-    v = Violations()
-    page = requested_page(v, request)
-    if request.grouping not in _BY_STOCK:
-        v.add("grouping", "must be STATUS_AND_PLATFORM or SKU")
-    by_stock = _BY_STOCK.get(request.grouping, True)
-    wanted = FactFilter(
-        start_day=_day_of(v, request.start_time) if request.HasField("start_time") else None,
-        end_day=_day_after(v, request.end_time) if request.HasField("end_time") else None,
-        sku=v.optional_name("sku", request.sku),
-    )
-    if request.sku and not by_stock:
-        v.add("sku", "needs grouping by SKU")
-    if wanted.start_day and wanted.end_day and wanted.start_day >= wanted.end_day:
-        v.add("end_time", "must be after the beginning of the day of start_time")
-    v.raise_if_any()
-    return wanted, by_stock, page
+    with Violations() as v:
+        page = requested_page(v, request)
+        if request.grouping not in _BY_STOCK:
+            v.add("grouping", "must be STATUS_AND_PLATFORM or SKU")
+        by_stock = _BY_STOCK.get(request.grouping, True)
+        wanted = FactFilter(
+            start_day=_day_of(v, request.start_time) if request.HasField("start_time") else None,
+            end_day=_day_after(v, request.end_time) if request.HasField("end_time") else None,
+            sku=v.optional_name("sku", request.sku),
+        )
+        if request.sku and not by_stock:
+            v.add("sku", "needs grouping by SKU")
+        if wanted.start_day and wanted.end_day and wanted.start_day >= wanted.end_day:
+            v.add("end_time", "must be after the beginning of the day of start_time")
+        return wanted, by_stock, page
 
 
 def after_stock(page: Page) -> tuple[date, str] | None:

@@ -17,66 +17,61 @@ _CHANGEABLE = ("ask_price", "currency", "metadata")
 
 def add_listing(request: pb.AddListingRequest) -> AddListing:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id)
-    offer = request.listing
-    for name in ("status", "list_time", "end_time"):
-        if name in {field.name for field, _ in offer.ListFields()}:
-            v.add(f"listing.{name}", "is set by the service only")
-    command = AddListing(
-        sku=v.name("sku", request.sku),
-        platform=_platform(v, "listing.platform", offer.platform),
-        listing_id=v.text("listing.listing_id", offer.listing_id, most=64, required=True),
-        ask_price=_ask_price(v, offer),
-        currency=_currency(v, offer),
-        metadata=_metadata(v, offer),
-        expected_version=etags.version(v, "etag", request.etag),
-    )
-    if bool(offer.ask_price) != bool(offer.currency):
-        v.add("listing.currency", "is required with a price, and only then")
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        offer = request.listing
+        for name in ("status", "list_time", "end_time"):
+            if name in {field.name for field, _ in offer.ListFields()}:
+                v.add(f"listing.{name}", "is set by the service only")
+        command = AddListing(
+            sku=v.name("sku", request.sku),
+            platform=_platform(v, "listing.platform", offer.platform),
+            listing_id=v.text("listing.listing_id", offer.listing_id, most=64, required=True),
+            ask_price=_ask_price(v, offer),
+            currency=_currency(v, offer),
+            metadata=_metadata(v, offer),
+            expected_version=etags.version(v, "etag", request.etag),
+        )
+        if bool(offer.ask_price) != bool(offer.currency):
+            v.add("listing.currency", "is required with a price, and only then")
+        return command
 
 
 def update_listing(request: pb.UpdateListingRequest) -> UpdateListing:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id)
-    offer = request.listing
-    paths = field_mask(v, request.update_mask, _CHANGEABLE)
-    values = {
-        "ask_price": _ask_price(v, offer),
-        "currency": _currency(v, offer),
-        "metadata": _metadata(v, offer),
-    }
-    if "ask_price" in paths and not offer.ask_price:
-        # A currency says nothing where there is no price.
-        paths.add("currency")
-        if offer.currency:
-            v.add("listing.currency", "must be empty without a price")
-    command = UpdateListing(
-        sku=v.name("sku", request.sku),
-        platform=_platform(v, "listing.platform", offer.platform),
-        listing_id=v.text("listing.listing_id", offer.listing_id, most=64, required=True),
-        changes={name: value for name, value in values.items() if name in paths},
-        expected_version=etags.version(v, "etag", request.etag),
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        offer = request.listing
+        paths = field_mask(v, request.update_mask, _CHANGEABLE)
+        values = {
+            "ask_price": _ask_price(v, offer),
+            "currency": _currency(v, offer),
+            "metadata": _metadata(v, offer),
+        }
+        if "ask_price" in paths and not offer.ask_price:
+            # A currency says nothing where there is no price.
+            paths.add("currency")
+            if offer.currency:
+                v.add("listing.currency", "must be empty without a price")
+        return UpdateListing(
+            sku=v.name("sku", request.sku),
+            platform=_platform(v, "listing.platform", offer.platform),
+            listing_id=v.text("listing.listing_id", offer.listing_id, most=64, required=True),
+            changes={name: value for name, value in values.items() if name in paths},
+            expected_version=etags.version(v, "etag", request.etag),
+        )
 
 
 def end_listing(request: pb.EndListingRequest) -> EndListing:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id)
-    command = EndListing(
-        sku=v.name("sku", request.sku),
-        platform=_platform(v, "platform", request.platform),
-        listing_id=v.text("listing_id", request.listing_id, most=64, required=True),
-        expected_version=etags.version(v, "etag", request.etag),
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        return EndListing(
+            sku=v.name("sku", request.sku),
+            platform=_platform(v, "platform", request.platform),
+            listing_id=v.text("listing_id", request.listing_id, most=64, required=True),
+            expected_version=etags.version(v, "etag", request.etag),
+        )
 
 
 def _platform(v: Violations, field: str, value: int) -> Platform:

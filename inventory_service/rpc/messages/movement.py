@@ -20,42 +20,38 @@ _GIVEN_REASONS = {number: reason for number, reason in REASONS.items() if reason
 
 def adjust_stock(request: pb.AdjustStockRequest, actor: Actor) -> AdjustStock:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id, required=True)
-    command = _adjustment(v, "", request, actor, etags.version(v, "etag", request.etag))
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id, required=True)
+        return _adjustment(v, "", request, actor, etags.version(v, "etag", request.etag))
 
 
 def batch_adjust_stocks(request: pb.BatchAdjustStocksRequest, actor: Actor) -> list[AdjustStock]:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id, required=True)
-    v.count("adjustments", len(request.adjustments), least=1, most=MOST_ADJUSTMENTS)
-    commands = [
-        _adjustment(v, f"adjustments[{index}].", adjustment, actor)
-        for index, adjustment in enumerate(request.adjustments)
-    ]
-    v.raise_if_any()
-    return commands
+    with Violations() as v:
+        v.request_id(request.request_id, required=True)
+        v.count("adjustments", len(request.adjustments), least=1, most=MOST_ADJUSTMENTS)
+        return [
+            _adjustment(v, f"adjustments[{index}].", adjustment, actor)
+            for index, adjustment in enumerate(request.adjustments)
+        ]
 
 
 def set_stock_quantity(request: pb.SetStockQuantityRequest, actor: Actor) -> SetStockQuantity:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id)
-    if not request.HasField("expected_quantity"):
-        v.add("expected_quantity", "is required, so that a count never hides a change that it did not see")
-    command = SetStockQuantity(
-        sku=v.name("sku", request.sku),
-        quantity=v.quantity("quantity", request.quantity),
-        expected_quantity=v.quantity("expected_quantity", request.expected_quantity, most=MOST_UNITS),
-        reference=v.text("reference", request.reference, most=200),
-        note=v.text("note", request.note, most=500),
-        actor=actor,
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        if not request.HasField("expected_quantity"):
+            v.add(
+                "expected_quantity", "is required, so that a count never hides a change that it did not see"
+            )
+        return SetStockQuantity(
+            sku=v.name("sku", request.sku),
+            quantity=v.quantity("quantity", request.quantity),
+            expected_quantity=v.quantity("expected_quantity", request.expected_quantity, most=MOST_UNITS),
+            reference=v.text("reference", request.reference, most=200),
+            note=v.text("note", request.note, most=500),
+            actor=actor,
+        )
 
 
 def _adjustment(
@@ -79,18 +75,19 @@ def _adjustment(
 
 def list_movements(request: pb.ListMovementsRequest) -> tuple[MovementFilter, Page]:
     """Raises FieldInvalid, PageTokenMismatch."""
-    v = Violations()
-    page = requested_page(v, request)
-    wanted = MovementFilter(
-        sku=v.optional_name("sku", request.sku),
-        reason=v.optional_choice("reason", request.reason, REASONS),
-        reference=v.text("reference", request.reference, most=200) or None,
-        reservation_id=v.optional_name("reservation_id", request.reservation_id),
-        start_time=v.instant("start_time", request.start_time) if request.HasField("start_time") else None,
-        end_time=v.instant("end_time", request.end_time) if request.HasField("end_time") else None,
-    )
-    v.raise_if_any()
-    return wanted, page
+    with Violations() as v:
+        page = requested_page(v, request)
+        wanted = MovementFilter(
+            sku=v.optional_name("sku", request.sku),
+            reason=v.optional_choice("reason", request.reason, REASONS),
+            reference=v.text("reference", request.reference, most=200) or None,
+            reservation_id=v.optional_name("reservation_id", request.reservation_id),
+            start_time=v.instant("start_time", request.start_time)
+            if request.HasField("start_time")
+            else None,
+            end_time=v.instant("end_time", request.end_time) if request.HasField("end_time") else None,
+        )
+        return wanted, page
 
 
 def movement_key(movement: RecordedMovement) -> tuple[str, ...]:

@@ -21,46 +21,36 @@ _Fresh = pb.GetStockMetricsRequest | pb.ListStockMetricsRequest | pb.GetInventor
 
 def get_stock_metrics(request: pb.GetStockMetricsRequest) -> tuple[str, timedelta | None]:
     """The sku, and how old the view may be. Raises FieldInvalid."""
-    v = Violations()
-    wanted = v.name("sku", request.sku), _max_staleness(v, request)
-    v.raise_if_any()
-    return wanted
+    with Violations() as v:
+        return v.name("sku", request.sku), _max_staleness(v, request)
 
 
 def list_stock_metrics(request: pb.ListStockMetricsRequest) -> tuple[Page, timedelta | None]:
     """The page, and how old the view may be. Raises FieldInvalid, PageTokenMismatch."""
-    v = Violations()
-    wanted = requested_page(v, request), _max_staleness(v, request)
-    v.raise_if_any()
-    return wanted
+    with Violations() as v:
+        return requested_page(v, request), _max_staleness(v, request)
 
 
 def get_inventory_summary(request: pb.GetInventorySummaryRequest) -> timedelta | None:
     """How old the view may be. Raises FieldInvalid."""
-    v = Violations()
-    wanted = _max_staleness(v, request)
-    v.raise_if_any()
-    return wanted
+    with Violations() as v:
+        return _max_staleness(v, request)
 
 
 def set_stock_threshold(request: pb.SetStockThresholdRequest) -> SetStockThreshold:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id)
-    command = SetStockThreshold(
-        sku=v.optional_name("sku", request.sku),
-        threshold=v.quantity("threshold", request.threshold) if request.HasField("threshold") else None,
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        return SetStockThreshold(
+            sku=v.optional_name("sku", request.sku),
+            threshold=v.quantity("threshold", request.threshold) if request.HasField("threshold") else None,
+        )
 
 
 def list_low_stock(request: pb.ListLowStockRequest) -> Page:
     """Raises FieldInvalid, PageTokenMismatch."""
-    v = Violations()
-    page = requested_page(v, request)
-    v.raise_if_any()
-    return page
+    with Violations() as v:
+        return requested_page(v, request)
 
 
 def metrics_message(metrics: StockMetrics) -> pb.StockMetrics:

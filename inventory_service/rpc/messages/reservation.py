@@ -32,24 +32,21 @@ MOST_TTL_SECONDS = 7 * 24 * 3600
 
 def reserve_stock(request: pb.ReserveStockRequest, actor: Actor) -> ReserveStock:
     """Lines of one sku are summed. Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id)
-    command = ReserveStock(
-        reservation_id=v.name("reservation_id", request.reservation_id),
-        holder=v.name("holder", request.holder),
-        quantities=_quantities(v, request.lines, least=1),
-        ttl=_ttl(v, request.ttl) if request.HasField("ttl") else None,
-        actor=actor,
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        return ReserveStock(
+            reservation_id=v.name("reservation_id", request.reservation_id),
+            holder=v.name("holder", request.holder),
+            quantities=_quantities(v, request.lines, least=1),
+            ttl=_ttl(v, request.ttl) if request.HasField("ttl") else None,
+            actor=actor,
+        )
 
 
 def require_correlation_id(message: pb.ReserveStockStreamRequest) -> None:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.name("correlation_id", message.correlation_id)
-    v.raise_if_any()
+    with Violations() as v:
+        v.name("correlation_id", message.correlation_id)
 
 
 def refusal_message(status: grpc.Status) -> pb.ReserveStockRefusal:
@@ -66,75 +63,64 @@ def refusal_message(status: grpc.Status) -> pb.ReserveStockRefusal:
 
 def commit_reservation(request: pb.CommitReservationRequest, actor: Actor) -> CommitReservation:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id)
-    command = CommitReservation(
-        reservation_id=v.name("reservation_id", request.reservation_id),
-        quantities=_quantities(v, request.lines, least=0) if request.lines else None,
-        actor=actor,
-        expected_version=etags.version(v, "etag", request.etag),
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        return CommitReservation(
+            reservation_id=v.name("reservation_id", request.reservation_id),
+            quantities=_quantities(v, request.lines, least=0) if request.lines else None,
+            actor=actor,
+            expected_version=etags.version(v, "etag", request.etag),
+        )
 
 
 def release_reservation(request: pb.ReleaseReservationRequest, actor: Actor) -> ReleaseReservation:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id)
-    command = ReleaseReservation(
-        reservation_id=v.name("reservation_id", request.reservation_id),
-        actor=actor,
-        expected_version=etags.version(v, "etag", request.etag),
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        return ReleaseReservation(
+            reservation_id=v.name("reservation_id", request.reservation_id),
+            actor=actor,
+            expected_version=etags.version(v, "etag", request.etag),
+        )
 
 
 def extend_reservation(request: pb.ExtendReservationRequest, actor: Actor) -> ExtendReservation:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id)
-    command = ExtendReservation(
-        reservation_id=v.name("reservation_id", request.reservation_id),
-        ttl=_ttl(v, request.ttl),
-        actor=actor,
-        expected_version=etags.version(v, "etag", request.etag),
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        return ExtendReservation(
+            reservation_id=v.name("reservation_id", request.reservation_id),
+            ttl=_ttl(v, request.ttl),
+            actor=actor,
+            expected_version=etags.version(v, "etag", request.etag),
+        )
 
 
 def check_availability(request: pb.CheckAvailabilityRequest) -> Mapping[str, int]:
     """Units asked, by sku, in the order asked. Raises FieldInvalid."""
-    v = Violations()
-    quantities = _quantities(v, request.lines, least=1)
-    v.raise_if_any()
-    return quantities
+    with Violations() as v:
+        return _quantities(v, request.lines, least=1)
 
 
 def reservation_id(request: pb.GetReservationRequest) -> str:
     """The id asked for. Raises FieldInvalid."""
-    v = Violations()
-    value = v.name("reservation_id", request.reservation_id)
-    v.raise_if_any()
-    return value
+    with Violations() as v:
+        return v.name("reservation_id", request.reservation_id)
 
 
 def list_reservations(request: pb.ListReservationsRequest) -> tuple[ReservationFilter, Page]:
     """Raises FieldInvalid, PageTokenMismatch."""
-    v = Violations()
-    page = requested_page(v, request)
-    wanted = ReservationFilter(
-        holder=v.optional_name("holder", request.holder),
-        sku=v.optional_name("sku", request.sku),
-        state=v.optional_choice("state", request.state, STATES),
-        expire_before=v.instant("expire_before", request.expire_before)
-        if request.HasField("expire_before")
-        else None,
-    )
-    v.raise_if_any()
-    return wanted, page
+    with Violations() as v:
+        page = requested_page(v, request)
+        wanted = ReservationFilter(
+            holder=v.optional_name("holder", request.holder),
+            sku=v.optional_name("sku", request.sku),
+            state=v.optional_choice("state", request.state, STATES),
+            expire_before=v.instant("expire_before", request.expire_before)
+            if request.HasField("expire_before")
+            else None,
+        )
+        return wanted, page
 
 
 def reservation_key(reservation: Reservation) -> tuple[str, ...]:

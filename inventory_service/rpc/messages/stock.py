@@ -32,95 +32,83 @@ _OPENING_STATUSES = {number: status for number, status in STATUSES.items() if st
 
 def create_stock(request: pb.CreateStockRequest, actor: Actor) -> CreateStock:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id)
-    command = CreateStock(
-        sku=v.name("sku", request.sku),
-        quantity=v.quantity("quantity", request.quantity),
-        status=v.optional_choice("status", request.status, _OPENING_STATUSES) or StockStatus.IN_STOCK,
-        details=stock_details(v, "details", request.details),
-        actor=actor,
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        return CreateStock(
+            sku=v.name("sku", request.sku),
+            quantity=v.quantity("quantity", request.quantity),
+            status=v.optional_choice("status", request.status, _OPENING_STATUSES) or StockStatus.IN_STOCK,
+            details=stock_details(v, "details", request.details),
+            actor=actor,
+        )
 
 
 def update_stock(request: pb.UpdateStockRequest) -> UpdateStock:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id)
-    command = UpdateStock(
-        sku=v.name("sku", request.sku),
-        changes=changed_details(v, request.details, request.update_mask),
-        expected_version=version(v, "etag", request.etag),
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        return UpdateStock(
+            sku=v.name("sku", request.sku),
+            changes=changed_details(v, request.details, request.update_mask),
+            expected_version=version(v, "etag", request.etag),
+        )
 
 
 def change_stock_status(request: pb.ChangeStockStatusRequest) -> ChangeStockStatus:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id)
-    command = ChangeStockStatus(
-        sku=v.name("sku", request.sku),
-        status=v.choice("status", request.status, STATUSES) or StockStatus.ERROR,
-        reason=v.text("reason", request.reason, most=500),
-        expected_version=version(v, "etag", request.etag),
-    )
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        return ChangeStockStatus(
+            sku=v.name("sku", request.sku),
+            status=v.choice("status", request.status, STATUSES) or StockStatus.ERROR,
+            reason=v.text("reason", request.reason, most=500),
+            expected_version=version(v, "etag", request.etag),
+        )
 
 
 def delete_stock(request: pb.DeleteStockRequest) -> DeleteStock:
     """Raises FieldInvalid."""
-    v = Violations()
-    v.request_id(request.request_id)
-    command = DeleteStock(sku=v.name("sku", request.sku), expected_version=version(v, "etag", request.etag))
-    v.raise_if_any()
-    return command
+    with Violations() as v:
+        v.request_id(request.request_id)
+        return DeleteStock(sku=v.name("sku", request.sku), expected_version=version(v, "etag", request.etag))
 
 
 def skus(request: pb.BatchGetStocksRequest) -> list[str]:
     """The skus asked for, each once, in the order asked. Raises FieldInvalid."""
-    v = Violations()
-    v.count("skus", len(request.skus), least=1, most=MOST_SKUS)
-    for index, value in enumerate(request.skus):
-        v.name(f"skus[{index}]", value)
-    v.raise_if_any()
-    return list(dict.fromkeys(request.skus))
+    with Violations() as v:
+        v.count("skus", len(request.skus), least=1, most=MOST_SKUS)
+        for index, value in enumerate(request.skus):
+            v.name(f"skus[{index}]", value)
+        return list(dict.fromkeys(request.skus))
 
 
 def sku(request: pb.GetStockRequest | ExplainAvailabilityRequest) -> str:
     """The sku asked for. Raises FieldInvalid."""
-    v = Violations()
-    value = v.name("sku", request.sku)
-    v.raise_if_any()
-    return value
+    with Violations() as v:
+        return v.name("sku", request.sku)
 
 
 def list_stocks(request: pb.ListStocksRequest) -> tuple[StockFilter, Page]:
     """Raises FieldInvalid, PageTokenMismatch."""
-    v = Violations()
-    page = requested_page(v, request)
-    available = request.available_at_most if request.HasField("available_at_most") else None
-    if available is not None:
-        v.quantity("available_at_most", available, most=MOST_UNITS)
-    if request.order_by not in pb.StockOrder.values():
-        v.add("order_by", "must be one of NEWEST_FIRST, SKU")
-    wanted = StockFilter(
-        sku_prefix=v.text("sku_prefix", request.sku_prefix, most=64) or None,
-        product_id=uuid(v, "product_id", request.product_id),
-        status=v.optional_choice("status", request.status, STATUSES),
-        platform=v.optional_choice("platform", request.platform, PLATFORMS),
-        available_at_most=available,
-        updated_since=v.instant("updated_since", request.updated_since)
-        if request.HasField("updated_since")
-        else None,
-        by_sku=request.order_by == pb.STOCK_ORDER_SKU,
-    )
-    v.raise_if_any()
-    return wanted, page
+    with Violations() as v:
+        page = requested_page(v, request)
+        available = request.available_at_most if request.HasField("available_at_most") else None
+        if available is not None:
+            v.quantity("available_at_most", available, most=MOST_UNITS)
+        if request.order_by not in pb.StockOrder.values():
+            v.add("order_by", "must be one of NEWEST_FIRST, SKU")
+        wanted = StockFilter(
+            sku_prefix=v.text("sku_prefix", request.sku_prefix, most=64) or None,
+            product_id=uuid(v, "product_id", request.product_id),
+            status=v.optional_choice("status", request.status, STATUSES),
+            platform=v.optional_choice("platform", request.platform, PLATFORMS),
+            available_at_most=available,
+            updated_since=v.instant("updated_since", request.updated_since)
+            if request.HasField("updated_since")
+            else None,
+            by_sku=request.order_by == pb.STOCK_ORDER_SKU,
+        )
+        return wanted, page
 
 
 def stocks_after(page: Page, by_sku: bool) -> StockKey | None:

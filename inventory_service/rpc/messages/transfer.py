@@ -35,13 +35,12 @@ async def import_options(following: NextMessage, actor: Actor) -> ImportOptions:
     first = await following()
     if first is None or not first.HasField("options"):
         raise field_invalid([("options", "must be in the first message of the stream")])
-    v = Violations()
     given = first.options
-    run = Import(v.name("options.import_id", given.import_id), uuid4(), given.validate_only, actor)
-    masked = given.HasField("update_mask")
-    fields = details_mask(v, "options.update_mask", given.update_mask) if masked else None
-    v.raise_if_any()
-    return ImportOptions(run, fields)
+    with Violations() as v:
+        run = Import(v.name("options.import_id", given.import_id), uuid4(), given.validate_only, actor)
+        masked = given.HasField("update_mask")
+        fields = details_mask(v, "options.update_mask", given.update_mask) if masked else None
+        return ImportOptions(run, fields)
 
 
 async def import_parts(following: NextMessage, options: ImportOptions) -> AsyncIterator[list[ImportRow]]:
@@ -102,14 +101,12 @@ def add_part(whole: pb.ImportStocksResponse, part: pb.ImportStocksResponse) -> N
 
 def export_stocks(request: pb.ExportStocksRequest) -> StockFilter:
     """Raises FieldInvalid."""
-    v = Violations()
-    wanted = StockFilter(
-        sku_prefix=v.text("sku_prefix", request.sku_prefix, most=64) or None,
-        status=v.optional_choice("status", request.status, STATUSES),
-        by_sku=True,
-    )
-    v.raise_if_any()
-    return wanted
+    with Violations() as v:
+        return StockFilter(
+            sku_prefix=v.text("sku_prefix", request.sku_prefix, most=64) or None,
+            status=v.optional_choice("status", request.status, STATUSES),
+            by_sku=True,
+        )
 
 
 def _problem(problem: ImportProblem) -> pb.ImportProblem:
