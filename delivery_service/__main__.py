@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from delivery_service.bootstrap import build
 from delivery_service.commands.adopt import ADOPT, RESTORE
 from delivery_service.commands.render_sql import SQL
+from delivery_service.contract_steps.command import ACTION as CONTRACT
 from delivery_service.settings import Database, Settings
 from servicekit import command_line
 from servicekit.migrate_command import Action
 
-ACTIONS: Sequence[Action] = (ADOPT, RESTORE, SQL)
+ACTIONS: Sequence[Action] = (ADOPT, RESTORE, SQL, CONTRACT)
 
 
 def main() -> int:

@@ -1,0 +1,77 @@
+"""Where a database stands between the old application and the last contract step."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, inspect, text
+
+from servicekit import schema_history
+from servicekit.migrations import applied_revision
+
+FOLLOWING = "0012"
+"""The revision since which writes of the old application are seen."""
+
+CONTRACT = "contract"
+"""The kind of entry in the schema's history that a contract step leaves."""
+ENFORCE_STATUS = "enforce-status"
+DROP_ORDER_IDS = "drop-order-ids"
+
+PACKAGES = "tigu_prepare_goods"
+STATUS_CHECK = "ck_prepare_goods_status"
+LIST_INDEX = "idx_order_ids"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the guards of the steps look at."""
+
+    now: datetime
+    applied: str
+    """The applied revision, empty if there is none."""
+    expected: str
+    since: datetime | None
+    """Since when writes of the old application are seen, None if nobody recorded it."""
+    last_write: datetime | None
+    """When one was followed last."""
+    waiting: int
+    """How many were not followed yet."""
+    enforced: bool
+    """Whether the schema itself refuses a status that is none."""
+    enforced_since: datetime | None
+    lists: bool
+    """Whether `order_ids` is there."""
+    list_index: bool
+
+
+def read_standing(connection: Connection, expected: str) -> Standing:
+    """Reads it by the database's clock and catalogue."""
+    applied = applied_revision(connection) or ""
+    inspector = inspect(connection)
+    there = inspector.has_table(PACKAGES)
+    columns = {column["name"]: column for column in inspector.get_columns(PACKAGES)} if there else {}
+    checks = {check["name"] for check in inspector.get_check_constraints(PACKAGES)} if there else set()
+    indexes = {index["name"] for index in inspector.get_indexes(PACKAGES)} if there else set()
+    last, waiting = _writes(connection) if applied >= FOLLOWING else (None, 0)
+    now: datetime = connection.execute(text("SELECT UTC_TIMESTAMP(6)")).scalar_one()
+    return Standing(
+        now=now.replace(tzinfo=UTC),
+        applied=applied,
+        expected=expected,
+        since=schema_history.applied_since(connection, FOLLOWING),
+        last_write=last.replace(tzinfo=UTC) if last else None,
+        waiting=waiting,
+        enforced=STATUS_CHECK in checks and not columns["prepare_status"]["nullable"],
+        enforced_since=schema_history.last_time(connection, CONTRACT, ENFORCE_STATUS),
+        lists="order_ids" in columns,
+        list_index=LIST_INDEX in indexes,
+    )
+
+
+def _writes(connection: Connection) -> tuple[datetime | None, int]:
+    row = connection.execute(
+        text(
+            "SELECT (SELECT MAX(last_time) FROM legacy_write_day),"
+            " (SELECT COUNT(*) FROM tigu_prepare_goods WHERE legacy_write_time IS NOT NULL)"
+        )
+    ).one()
+    return row[0], int(row[1])
