@@ -153,9 +153,13 @@ class Pair:
         for process in self._others:
             await process.kill()
 
-    def channel(self, process: ServiceProcess) -> grpc.aio.Channel:
-        """A channel to one of the processes."""
-        return grpc.aio.insecure_channel(process.address, options=[("grpc.use_local_subchannel_pool", 1)])
+    def channel(self, *replicas: ServiceProcess) -> grpc.aio.Channel:
+        """A channel to one of the processes; the calls of one to several of them are made in turn."""
+        in_turn = '{"loadBalancingConfig": [{"round_robin": {}}]}'
+        return grpc.aio.insecure_channel(
+            f"ipv4:{','.join(process.address for process in replicas)}",
+            options=[("grpc.use_local_subchannel_pool", 1), ("grpc.service_config", in_turn)],
+        )
 
     def _log(self, service: str) -> Path:
         return self._folder / f"{service}-{len(self._others)}.log"

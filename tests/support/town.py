@@ -13,7 +13,7 @@ from holdfast.inventory.v1 import inventory_pb2_grpc, reservation_pb2, stock_pb2
 from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 
 from devtools.journey import STEPS, WAREHOUSE_WORKFLOWS, Journey, Parties, Step
-from tests.support.services import Pair
+from tests.support.services import Pair, ServiceProcess
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,12 +28,14 @@ SYSTEM = (("actor-role", "system"), ("actor-id", "tests"))
 
 
 class Town:
-    """What tests need around one pair of services."""
+    """What tests need around one pair of services, and further replicas of them."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: Pair, *replicas: ServiceProcess) -> None:
         self.pair = pair
-        self.inventory_channel = pair.channel(pair.inventory)
-        self.delivery_channel = pair.channel(pair.delivery)
+        inventories = [process for process in replicas if process.service == "inventory"]
+        deliveries = [process for process in replicas if process.service == "delivery"]
+        self.inventory_channel = pair.channel(pair.inventory, *inventories)
+        self.delivery_channel = pair.channel(pair.delivery, *deliveries)
         self.inventory = inventory_pb2_grpc.InventoryServiceStub(self.inventory_channel)
         self.delivery = delivery_pb2_grpc.DeliveryServiceStub(self.delivery_channel)
         self.parties = Parties(str(next(ids)), str(next(ids)), str(next(ids)))

@@ -1,0 +1,115 @@
+"""All four workflows, a second leg and a cancellation on two replicas of each service, of which one each is killed."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from holdfast.delivery.v1 import package_pb2 as pb
+from holdfast.inventory.v1 import movement_pb2
+
+from devtools.journey import CLAIM, COMPLETE, PICK_UP, STEPS, Step, deliver
+from tests.support.services import Pair, ServiceProcess
+from tests.support.town import Town
+from tests.system.camera import Photographer
+
+UNITS, SHELF = 3, 10
+PREPARE_ONWARD = Step("PreparePackage", "warehouse", pb.EVIDENCE_KIND_PREPARATION)
+
+
+class Replicas:
+    """A town whose calls go to two replicas of each service in turn."""
+
+    def __init__(self, town: Town, inventory: ServiceProcess, delivery: ServiceProcess) -> None:
+        self.town = town
+        self.inventory = inventory
+        self.delivery = delivery
+        self.photographer = Photographer(town.delivery_channel, town.parties)
+        town.journey = self.photographer
+
+    async def order(self) -> tuple[str, str]:
+        """An order of a few units of a sku of its own; answers both."""
+        sku = await self.town.stock(SHELF)
+        return await self.town.order({sku: UNITS}), sku
+
+    async def travel(self, workflow: pb.Workflow.ValueType) -> str:
+        """A package goes its whole way; answers its sku."""
+        order_id, sku = await self.order()
+        package = await self.town.create(self.town.package_request(workflow, order_id))
+        package = await self.town.drive(package)
+        assert package.state == pb.PACKAGE_STATE_COMPLETED
+        await self.town.stock_state(package.package_sn, pb.STOCK_STATE_COMMITTED)
+        return sku
+
+    async def travel_on(self) -> str:
+        """A package reaches the warehouse, a second leg takes its goods on, both are closed; answers the sku."""
+        town = self.town
+        order_id, sku = await self.order()
+        first = await town.create(town.package_request(pb.WORKFLOW_MERCHANT_TO_WAREHOUSE, order_id))
+        await town.drive(first, until="ReceivePackage")
+        request = town.package_request(pb.WORKFLOW_DRIVER_TO_USER, order_id)
+        request.leg, request.warehouse_id = 1, town.parties.warehouse_id
+        second = await town.insist(town.create, request)
+        assert second.stock_state == pb.STOCK_STATE_NOT_TRACKED
+        for step in (PREPARE_ONWARD, CLAIM, PICK_UP, deliver("driver"), COMPLETE):
+            await town.insist(town.take, second.package_sn, step)
+        done = await town.insist(town.take, first.package_sn, COMPLETE)
+        assert done.state == pb.PACKAGE_STATE_COMPLETED
+        await town.stock_state(first.package_sn, pb.STOCK_STATE_COMMITTED)
+        return sku
+
+    async def cancel(self) -> str:
+        """A prepared package is cancelled; answers its sku."""
+        order_id, sku = await self.order()
+        package = await self.town.create(self.town.package_request(pb.WORKFLOW_DRIVER_TO_USER, order_id))
+        await self.town.drive(package, until="PreparePackage")
+        await self.town.insist(self.town.cancel, package.package_sn)
+        await self.town.stock_state(package.package_sn, pb.STOCK_STATE_RELEASED)
+        return sku
+
+    async def kill_in_the_midst(self) -> None:
+        """Kills a replica of delivery, and then one of inventory, while packages travel."""
+        for victim, photos in ((self.delivery, 6), (self.inventory, 12)):
+            await self.photographer.has_taken(photos)
+            assert _calls(victim), "a replica had nothing to do before it was killed"
+            await victim.kill()
+
+    async def movements(self, sku: str) -> Counter[str]:
+        """How often each reason moved the stock."""
+        request = movement_pb2.ListMovementsRequest(sku=sku, page_size=100)
+        found = (await self.town.inventory.ListMovements(request, timeout=10)).movements
+        return Counter(movement_pb2.MovementReason.Name(movement.reason) for movement in found)
+
+
+@asynccontextmanager
+async def replicas(pair: Pair) -> AsyncIterator[Replicas]:
+    """One more replica of each service; the new delivery asks the new inventory."""
+    inventory = pair.another_inventory()
+    delivery = pair.another_delivery(inventory.address)
+    await asyncio.gather(pair.start(), inventory.start(), delivery.start())
+    town = Town(pair, inventory, delivery)
+    await town.found()
+    yield Replicas(town, inventory, delivery)
+    await town.close()
+
+
+async def test_every_workflow_ends_though_a_replica_of_each_service_is_killed(pair: Pair) -> None:
+    async with replicas(pair) as both:
+        killing = asyncio.create_task(both.kill_in_the_midst())
+
+        *sold, cancelled = await asyncio.gather(
+            *(both.travel(workflow) for workflow in STEPS), both.travel_on(), both.cancel()
+        )
+        await killing
+
+        for sku in sold:
+            assert await both.town.levels(sku) == (SHELF - UNITS, 0)
+            assert (await both.movements(sku))["MOVEMENT_REASON_SOLD"] == 1
+        assert await both.town.levels(cancelled) == (SHELF, 0)
+        assert (await both.movements(cancelled))["MOVEMENT_REASON_SOLD"] == 0
+        assert await both.town.findings() == []
+
+
+def _calls(process: ServiceProcess) -> int:
+    """How many calls of its service a process has answered."""
+    return process.log.read_text().count(f"holdfast.{process.service}.v1")
