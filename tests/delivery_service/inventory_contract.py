@@ -124,6 +124,13 @@ async def a_commit_of_what_was_never_held_is_refused(
     assert await inventory.hold(f"{prefix}:1") is None
 
 
+async def under_an_id_that_no_hold_can_have_there_is_none(
+    inventory: Inventory, stock: MakeStock, prefix: str
+) -> None:
+    assert await inventory.hold(f"{prefix} with blanks") is None
+    assert await inventory.hold(prefix * 65) is None
+
+
 CHECKS: tuple[Check, ...] = (
     a_hold_is_kept_and_repeating_it_changes_nothing,
     a_shortage_names_every_short_line_and_holds_nothing,
@@ -134,4 +141,5 @@ CHECKS: tuple[Check, ...] = (
     a_release_gives_back_and_may_be_repeated,
     a_release_before_the_reserve_closes_the_id,
     a_commit_of_what_was_never_held_is_refused,
+    under_an_id_that_no_hold_can_have_there_is_none,
 )

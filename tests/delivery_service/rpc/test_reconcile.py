@@ -8,7 +8,7 @@ from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.ops.v1 import ops_pb2
 from sqlalchemy import text
 
-from delivery_service.application.stock_ports import Hold
+from delivery_service.application.stock_ports import Hold, Refused
 from tests.delivery_service.client import DISPATCHER, MERCHANT, Delivery, Metadata, refused
 from tests.delivery_service.rpc.reconciling import LONG_AGO, execute, reconcile
 
@@ -86,6 +86,19 @@ async def test_goods_that_were_booked_out_too_early_are_left_to_people(
     assert not answer.repaired
     assert answer.repair.startswith("left to people: inventory has booked")
     assert await delivery.everything() == before
+
+
+async def test_what_lies_outside_is_changed_only_once_its_repair_is_on_record(delivery: Delivery) -> None:
+    delivery.inventory.known["lost:1"] = Hold("lost:1", "HELD", {"A": 1})
+    delivery.inventory.refuse["release"] = Refused("PERMISSION_DENIED", "not yours")
+
+    (answer,) = await reconcile(delivery, "reservations", validate_only=False)
+
+    assert not answer.repaired
+    assert answer.repair.startswith("not yet: inventory did not release it")
+    async with delivery.engine.connect() as connection:
+        told = (await connection.execute(text("SELECT subject, repair FROM repair"))).all()
+    assert told == [("lost:1", "inventory is told to release the hold")]
 
 
 async def test_without_inventory_only_what_needs_none_is_repaired(delivery: Delivery) -> None:
