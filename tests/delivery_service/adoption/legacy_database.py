@@ -106,5 +106,5 @@ async def state(engine: AsyncEngine) -> dict[str, str]:
         for (table,) in (await connection.exec_driver_sql("SHOW TABLES")).all():
             definition = (await connection.exec_driver_sql(f"SHOW CREATE TABLE `{table}`")).one()
             rows = await connection.execute(text(f"SELECT * FROM `{table}`"))
-            found[table] = f"{definition[1]}\n" + "\n".join(sorted(map(repr, rows)))
+            found[table] = f"{[*definition][1]}\n" + "\n".join(sorted(map(repr, rows)))
         return found

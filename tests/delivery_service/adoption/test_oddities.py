@@ -1,6 +1,8 @@
 """What is strange in legacy data is counted and named, and changed by nobody before the adoption is begun."""
 
 import re
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,7 +12,7 @@ from tests.delivery_service.adoption.conftest import Adopt
 from tests.delivery_service.adoption.legacy_database import Legacy, lay_out, state
 from tests.delivery_service.adoption.legacy_rows import Planted
 
-TOLD = {
+TOLD: dict[str, Callable[[Counter[str]], int]] = {
     "with a blank part": lambda odd: odd["blank parts"],
     "with spaces or zeros around": lambda odd: odd["parts with spaces"],
     # Each list that is too long has one id seven times.

@@ -48,7 +48,7 @@ async def write(
     if not order:
         order = await write_order(engine)
     later = dialect is Dialect.OF_2025_12
-    stored = {(0, True): 6, (5, True): 7}.get((status, bool(driver)), status) if later else status
+    stored = {0: 6, 5: 7}.get(status or 0, status) if later and driver and status in (0, 5) else status
     warehouse = 3 if pair[1] == 0 or leg == 1 else None
     values = (
         number,
