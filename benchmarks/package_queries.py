@@ -10,6 +10,7 @@ waits; rows are what the engine says that it read. An answer is wrong where it i
 import argparse
 import asyncio
 import random
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -37,6 +38,7 @@ GROWTH_ROUNDS = 1000
 MEMORY = 2**30
 SEED = 6
 _LOG_SIZE = {"mysql": "innodb_redo_log_capacity", "mariadb": "innodb_log_file_size"}
+_UNSAID = re.compile(r"\b(id|select_type|possible_keys|key_len|ref|filtered)=\S* ?")
 _ACTIVE = "prepare_status IS NULL OR prepare_status < 6"
 
 Truth = Mapping[int, Sequence[int]]
@@ -53,12 +55,12 @@ class Answer:
     wrong: str
     plan: str
 
-    def line(self, fastest: float) -> str:
-        """One line of the table; `fastest` is the median of ours."""
+    def line(self, ours: Times) -> str:
+        """One line of the table."""
         t = self.times
         return (
             f"  {self.side:46}{t.fastest:10.3f}{t.median:10.3f}{t.slowest:10.3f}{len(t.taken):8}"
-            f"{self.rows_read:12,}{self.wrong:>10}{t.median / fastest:11.1f}"
+            f"{self.rows_read:12,}{self.wrong:>10}{t.fastest / ours.fastest:9.1f}{t.median / ours.median:9.1f}"
         )
 
 
@@ -105,14 +107,15 @@ async def ask(
             wrong = f"{sum(not question.is_right(rows[order], truth[order]) for order in rows)}/{len(rows)}"
         read = max([await rows_read(connection, statements[turn]) for turn in range(3)])
         answers.append(Answer(side.name, times, read, wrong, await plan(connection, statements[0])))
-        print(answers[-1].line(answers[-1].times.median), file=sys.stderr)
+        print(answers[-1].line(times), file=sys.stderr)
     return answers
 
 
 async def plan(connection: AsyncConnection, statements: Sequence[Statement]) -> str:
     """How the engine goes about the statements."""
     explained = await explain(connection, lambda: execute(connection, statements))
-    return "\n".join(f"    {line}" for one in explained for line in one.plan.splitlines())
+    lines = [line for one in explained for line in one.plan.splitlines()]
+    return "\n".join(f"    {_UNSAID.sub('', line)}" for line in lines)
 
 
 async def read_lists(connection: AsyncConnection) -> Truth:
@@ -141,7 +144,7 @@ async def measure(connection: AsyncConnection, packages: int) -> tuple[str, str]
     lines, plans = [f"{packages:,} packages"], [f"Plans at {packages:,} packages"]
     for question in (DELIVERY_TYPE, ORDER, WORKFLOW):
         answers = await ask(connection, question, orders, truth)
-        lines += [question.name, *(answer.line(answers[-1].times.median) for answer in answers)]
+        lines += [question.name, *(answer.line(answers[-1].times) for answer in answers)]
         plans += [f"{question.name}, {answer.side}\n{answer.plan}" for answer in answers]
     lost, all_of_it = (
         await connection.execute(
@@ -168,13 +171,17 @@ async def growth(connections: Mapping[int, AsyncConnection]) -> str:
     taken = await take_turns(
         [asked(size) for size in prepared], seconds=SECONDS, fewest=GROWTH_ROUNDS, most=GROWTH_ROUNDS
     )
-    medians = {size: times.median for size, times in zip(prepared, taken, strict=True)}
-    smallest = medians.get(20_000, next(iter(medians.values())))
-    listed = ", ".join(f"{size:,}: {median:.3f} ms" for size, median in medians.items())
-    return (
-        f"order → delivery type, ours at all sizes in turns, medians of {GROWTH_ROUNDS}: {listed};"
-        f" the largest / 20,000: {medians[max(medians)] / smallest:.2f}"
-    )
+    by_size = dict(zip(prepared, taken, strict=True))
+    base, largest = by_size.get(20_000, taken[0]), by_size[max(by_size)]
+    lines = [
+        f"order → delivery type, ours at all sizes, {GROWTH_ROUNDS} rounds in turns",
+        *(
+            f"  {size:>9,} packages{t.fastest:10.3f}{t.median:10.3f}{t.slowest:10.3f}"
+            for size, t in by_size.items()
+        ),
+        f"  {max(by_size):,} / 20,000: fastest {largest.fastest / base.fastest:.2f}, median {largest.median / base.median:.2f}",
+    ]
+    return "\n".join(lines)
 
 
 async def measure_engine(engine: str, sizes: Sequence[int]) -> tuple[str, str]:
@@ -197,7 +204,7 @@ async def measure_engine(engine: str, sizes: Sequence[int]) -> tuple[str, str]:
             connections[size] = await stack.enter_async_context(opened.connect())
         parts = [await measure(connection, size) for size, connection in connections.items()]
         times = f"{'fastest':>10}{'median':>10}{'slowest':>10}{'rounds':>8}"
-        head = f"{'':48}{times}{'rows':>12}{'wrong':>10}{'/ ours':>11}"
+        head = f"{'':48}{times}{'rows':>12}{'wrong':>10}{'times ours: fastest, median':>28}"
         tables = [
             f"{described}, raised to 1 GiB; ms",
             head,
@@ -223,10 +230,13 @@ async def main() -> None:
     parser.add_argument("--engines", nargs="+", default=["mysql", "mariadb"])
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    parts = [await measure_engine(engine, arguments.packages) for engine in arguments.engines]
-    whole = "\n\n\n".join([*(tables for tables, _ in parts), *(plans for _, plans in parts)]) + "\n"
-    await asyncio.to_thread(arguments.results.write_text, whole)
-    print("\n\n\n".join(tables for tables, _ in parts))
+    tables, plans = [], []
+    for engine in arguments.engines:
+        measured, explained = await measure_engine(engine, arguments.packages)
+        tables.append(measured)
+        plans.append(explained)
+        await asyncio.to_thread(arguments.results.write_text, "\n\n\n".join([*tables, *plans]) + "\n")
+    print("\n\n\n".join(tables))
 
 
 if __name__ == "__main__":
