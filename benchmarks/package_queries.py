@@ -179,7 +179,8 @@ async def growth(connections: Mapping[int, AsyncConnection]) -> str:
             f"  {size:>9,} packages{t.fastest:10.3f}{t.median:10.3f}{t.slowest:10.3f}"
             for size, t in by_size.items()
         ),
-        f"  {max(by_size):,} / 20,000: fastest {largest.fastest / base.fastest:.2f}, median {largest.median / base.median:.2f}",
+        f"  {max(by_size):,} / 20,000: fastest {largest.fastest / base.fastest:.2f},"
+        f" median {largest.median / base.median:.2f}",
     ]
     return "\n".join(lines)
 
