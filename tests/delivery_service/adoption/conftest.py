@@ -58,7 +58,7 @@ def adopt(engine: AsyncEngine, folder: Path, dump: Path) -> Adopt:
         # What the test itself left connected looks like an old application.
         await engine.dispose()
         told: list[str] = []
-        request = Request(folder=folder, dump_program=dump, **asked)
+        request = Request(folder=folder, **({"dump_program": dump} | asked))
         stops, oddities = Findings(folder / "stops.txt"), Findings(folder / "oddities.txt")
         await adopt_database(Run(engine, SCHEMA, request, told.append, progress, stops, oddities))
         return "\n".join(told)
@@ -71,6 +71,7 @@ def command(delivery_url: str, dump: Path) -> Command:
     """Runs `migrate …` on the database, as a process; keyword arguments are variables of its environment."""
 
     async def run(*words: str, **environment: str) -> Done:
+        # What the test itself left connected looks like somebody who uses the database.
         return await migrate(delivery_url, *words, "--dump-program", str(dump), **environment)
 
     return run

@@ -1,0 +1,171 @@
+"""The backup of an adoption, and the way back to it."""
+
+import stat
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from delivery_service.adoption.backup import back_up as back_up_database
+from delivery_service.adoption.programs import BackupFailed, find_programs
+from delivery_service.adoption.run import AdoptionRefused, Dialect
+from servicekit.progress import progress
+from tests.delivery_service.adoption.command import Command
+from tests.delivery_service.adoption.conftest import Adopt
+from tests.delivery_service.adoption.legacy_database import Legacy, lay_out, state
+
+LEGACY = Legacy(packages=12)
+BackUp = Callable[[], Awaitable[Path]]
+Stand = Callable[[str], Path]
+
+
+async def test_what_was_adopted_is_put_back_row_for_row(
+    engine: AsyncEngine, adopt: Adopt, command: Command, folder: Path
+) -> None:
+    await lay_out(engine, LEGACY)
+    for statement in (
+        "CREATE TABLE photo (id INT PRIMARY KEY, bytes BLOB, word VARCHAR(20) CHARACTER SET utf8mb4, at TIMESTAMP)",
+        "INSERT INTO photo VALUES (1, 0x00FF0A0D1A5C27, '\U0001f4e6 l''été', '2025-06-01 12:00:00')",
+        "ALTER TABLE photo ADD COLUMN package_id BIGINT UNSIGNED NULL DEFAULT 3,"
+        " ADD CONSTRAINT photo_package FOREIGN KEY (package_id) REFERENCES tigu_prepare_goods (id)",
+        "CREATE TRIGGER paid BEFORE INSERT ON tigu_order FOR EACH ROW SET NEW.pay_status = 1",
+        "CREATE VIEW open_package AS SELECT id FROM tigu_prepare_goods WHERE prepare_status < 6",
+        "CREATE PROCEDURE two() SELECT 2",
+    ):
+        await execute(engine, statement)
+    before = await state(engine)
+    await adopt(dialect=Dialect.PHASE_6, time_zone="Europe/Berlin")
+    (backup,) = backups(folder)
+    adopted = await state(engine)
+    await engine.dispose()
+
+    refused = await command("restore", str(backup))
+    unchanged = await state(engine)
+    await engine.dispose()
+    done = await command("restore", str(backup), "--discard-data")
+
+    assert (refused.code, unchanged == adopted) == (1, True)
+    assert "repeat with --discard-data" in refused.errors
+    assert (done.code, done.output) == (0, f"the database is as it was in {backup}\n"), done.errors
+    assert meaning(await state(engine)) == meaning(before)
+    assert await objects(engine) == {"paid", "two"}
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    assert "it is taken as revision 0001" in await adopt(dialect=Dialect.PHASE_6, dry_run=True)
+
+
+async def test_a_restore_that_is_killed_is_run_again_and_nobody_adopts_what_it_left(
+    engine: AsyncEngine, adopt: Adopt, command: Command, back_up: BackUp
+) -> None:
+    await lay_out(engine, Legacy(packages=3))
+    before = await state(engine)
+    words = ("restore", str(await back_up()), "--discard-data")
+    await execute(engine, "DELETE FROM tigu_prepare_goods_item")
+    await engine.dispose()
+
+    killed = await command(*words, HOLDFAST_CRASH_AT="restore.before_end")
+
+    assert killed.code == 137, killed.errors
+    with pytest.raises(AdoptionRefused, match="was being put back from a backup when that was cut short"):
+        await adopt(dialect=Dialect.PHASE_6)
+    await engine.dispose()
+    done = await command(*words)
+    assert done.code == 0, done.errors
+    assert meaning(await state(engine)) == meaning(before)
+
+
+async def test_a_restore_that_cannot_be_whole_changes_nothing(
+    engine: AsyncEngine, command: Command, back_up: BackUp
+) -> None:
+    await lay_out(engine, Legacy(packages=3))
+    backup = await back_up()
+    before = await state(engine)
+    cut = backup.with_name("cut.sql.gz")
+    cut.write_bytes(backup.read_bytes()[:-100])
+
+    in_use = await command("restore", str(backup), "--discard-data")
+    await engine.dispose()
+    too_short = await command("restore", str(cut), "--discard-data")
+    without_phrase = await command("adopt", "--no-backup", "yes")
+
+    assert (in_use.code, too_short.code, without_phrase.code) == (1, 1, 2)
+    assert "nothing was put back: others are connected to this database" in in_use.errors
+    assert "stop the servers and the old application" in in_use.errors
+    assert "cut.sql.gz cannot be read to its end" in too_short.errors
+    assert '--no-backup "I have a backup of my own"' in without_phrase.errors
+    assert await state(engine) == before
+
+
+@pytest.fixture
+def back_up(engine: AsyncEngine, dump: Path, folder: Path) -> BackUp:
+    """Makes a backup of the database, as an adoption would."""
+
+    async def run() -> Path:
+        async with engine.connect() as connection:
+            programs = await find_programs(connection, dump)
+        return await back_up_database(programs, engine.url, folder, progress)
+
+    return run
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Stand:
+    """Makes a dump program that says what it is of, and can do nothing else."""
+
+    def make(version: str) -> Path:
+        for name in ("mysqldump", "mysql"):
+            program = tmp_path / name
+            program.write_text(
+                f'#!/bin/sh\n[ "$1" = --version ] && echo "{version}" && exit\necho no >&2; exit 2\n'
+            )
+            program.chmod(0o755)
+        return tmp_path / "mysqldump"
+
+    return make
+
+
+async def test_without_a_program_of_the_server_s_make_nothing_begins(
+    engine: AsyncEngine, adopt: Adopt, stand_in: Stand, tmp_path: Path, folder: Path, delivery_engine: str
+) -> None:
+    await lay_out(engine, Legacy(packages=3))
+    before = await state(engine)
+    mysql, mariadb = "mysqldump  Ver {}.0.1 for Linux", "mariadb-dump  Ver 10.19 Distrib {}.6.2-MariaDB, for"
+    own, other = (mysql, mariadb) if delivery_engine == "mysql" else (mariadb, mysql)
+    for version in (own.format(5), other.format(99)):
+        with pytest.raises(
+            BackupFailed, match=r"which its own programs back up; .* is of M.* --dump-program"
+        ):
+            await adopt(dialect=Dialect.PHASE_6, dump_program=stand_in(version))
+    with pytest.raises(BackupFailed, match="is no mysqldump or mariadb-dump that runs here"):
+        await adopt(dialect=Dialect.PHASE_6, dump_program=tmp_path / "nowhere" / "mysqldump")
+    with pytest.raises(BackupFailed, match="mysqldump failed: no"):
+        await adopt(dialect=Dialect.PHASE_6, dump_program=stand_in(own.format(99)))
+
+    assert await state(engine) == before
+    assert [*backups(folder), *backups(folder, ".*")] == []
+
+
+def meaning(found: dict[str, str]) -> dict[str, str]:
+    """Without what MySQL writes out once a dump has named it: the character set of a collation that implies it."""
+    return {name: text.replace("CHARACTER SET utf8mb4 COLLATE", "COLLATE") for name, text in found.items()}
+
+
+def backups(folder: Path, names: str = "*.sql.gz") -> list[Path]:
+    """The backups in a folder."""
+    return sorted(folder.glob(names))
+
+
+async def objects(engine: AsyncEngine) -> set[str]:
+    """The triggers and procedures of the database."""
+    async with engine.connect() as connection:
+        triggers = await connection.exec_driver_sql(
+            "SELECT CAST(trigger_name AS CHAR) FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
+            " UNION SELECT CAST(routine_name AS CHAR) FROM information_schema.routines"
+            " WHERE routine_schema = DATABASE()"
+        )
+        return set(triggers.scalars())
+
+
+async def execute(engine: AsyncEngine, statement: str) -> None:
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(statement)
