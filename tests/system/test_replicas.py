@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import grpc
 from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.inventory.v1 import movement_pb2
+from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 
 from devtools.journey import CLAIM, COMPLETE, PICK_UP, STEPS, Step, deliver
 from tests.support.services import Pair, ServiceProcess
@@ -88,6 +90,8 @@ async def replicas(pair: Pair) -> AsyncIterator[Replicas]:
     delivery = pair.another_delivery(inventory.address)
     await asyncio.gather(pair.start(), inventory.start(), delivery.start())
     town = Town(pair, inventory, delivery)
+    for channel in (town.inventory_channel, town.delivery_channel):
+        await _both_answer(channel)
     await town.found()
     yield Replicas(town, inventory, delivery)
     await town.close()
@@ -108,6 +112,16 @@ async def test_every_workflow_ends_though_a_replica_of_each_service_is_killed(pa
         assert await both.town.levels(cancelled) == (SHELF, 0)
         assert (await both.movements(cancelled))["MOVEMENT_REASON_SOLD"] == 0
         assert await both.town.findings() == []
+
+
+async def _both_answer(channel: grpc.aio.Channel) -> None:
+    """Waits until the channel has reached both replicas; then it gives them its calls in turn."""
+    stub = ops_pb2_grpc.OpsServiceStub(channel)
+    instances: set[str] = set()
+    async with asyncio.timeout(30):
+        while len(instances) < 2:
+            reply = await stub.GetServerInfo(ops_pb2.GetServerInfoRequest(), timeout=10)
+            instances.add(reply.instance)
 
 
 def _calls(process: ServiceProcess) -> int:
