@@ -6,13 +6,12 @@ import grpc
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service import bootstrap
 from inventory_service.persistence.tables import metadata
-from inventory_service.settings import Settings
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
 from servicekit.server import Server
 from tests.inventory_service.client import Inventory
+from tests.inventory_service.serving import ASLEEP, channel_to
 from tests.support.databases import fresh_database, truncate
 
 
@@ -37,19 +36,8 @@ async def inventory_engine(inventory_url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture(scope="session")
 async def inventory_channel(inventory_url: str) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a server whose workers sleep, so that a test sees what the calls themselves do."""
-    settings = Settings(
-        database_url=inventory_url,
-        listen="127.0.0.1:0",
-        sweep_seconds=86_400,
-        facts_seconds=86_400,
-        metrics_refresh_seconds=0,
-        drain_pause_seconds=0,
-    )
-    server = Server(bootstrap.build(settings))
-    port = await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with channel_to(inventory_url, **ASLEEP) as (_, channel):
         yield channel
-    await server.stop()
 
 
 @pytest.fixture
@@ -86,11 +74,12 @@ async def past_months(inventory: Inventory) -> AsyncIterator[None]:
 @pytest.fixture
 async def pair(inventory: Inventory, inventory_url: str) -> AsyncIterator[tuple[Inventory, Inventory]]:
     """Two servers on one database, the second one sweeping all the time."""
-    settings = Settings(
-        database_url=inventory_url, listen="127.0.0.1:0", sweep_seconds=0.02, drain_pause_seconds=0
-    )
-    server = Server(bootstrap.build(settings))
-    port = await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with channel_to(inventory_url, sweep_seconds=0.02) as (_, channel):
         yield inventory, Inventory(channel, inventory.engine)
-    await server.stop()
+
+
+@pytest.fixture
+async def second(inventory: Inventory, inventory_url: str) -> AsyncIterator[tuple[Server, Inventory]]:
+    """A server that may be stopped, on the database of `inventory`, and its caller."""
+    async with channel_to(inventory_url, sweep_seconds=86_400) as (server, channel):
+        yield server, Inventory(channel, inventory.engine)

@@ -8,24 +8,11 @@ import grpc
 import pytest
 from holdfast.inventory.v1 import transfer_pb2 as pb
 
-from inventory_service import bootstrap
-from inventory_service.settings import Settings
 from servicekit.server import Server
 from tests.inventory_service.client import SHOP, Inventory, refused
 from tests.inventory_service.transfers import bulky_stocks, counts, imported, messages
 
 ROWS = [(f"S{number:04}", 3) for number in range(1700)]
-
-
-@pytest.fixture
-async def second(inventory: Inventory, inventory_url: str) -> AsyncIterator[tuple[Server, Inventory]]:
-    """A server that may be stopped, on the database of `inventory`, and its caller."""
-    settings = Settings(
-        database_url=inventory_url, listen="127.0.0.1:0", sweep_seconds=86_400, drain_pause_seconds=0
-    )
-    server = Server(bootstrap.build(settings))
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{await server.start()}") as channel:
-        yield server, Inventory(channel, inventory.engine)
 
 
 @pytest.mark.parametrize("pause", [3600.0, 0.01])

@@ -10,10 +10,8 @@ import pytest
 from holdfast.inventory.v1 import transfer_pb2 as pb
 from sqlalchemy import text
 
-from inventory_service import bootstrap
-from inventory_service.settings import Settings
-from servicekit.server import Server
 from tests.inventory_service.client import Inventory
+from tests.inventory_service.serving import serving
 from tests.inventory_service.transfers import books, counts, imported, row
 from tests.support.services import ServiceProcess
 
@@ -118,16 +116,12 @@ async def test_lines_of_a_stream_that_died_are_swept(inventory: Inventory, inven
     async with inventory.engine.begin() as connection:
         await connection.execute(left)
         await connection.execute(rows)
-    settings = Settings(database_url=inventory_url, listen="127.0.0.1:0", drain_pause_seconds=0)
-    server = Server(bootstrap.build(settings))
-    await server.start()
+    async with serving(inventory_url):
+        for _ in range(100):
+            kept = await inventory.everything()
+            if len(kept["import_stream_line"]) == 1:
+                break
+            await asyncio.sleep(0.05)
 
-    for _ in range(100):
-        kept = await inventory.everything()
-        if len(kept["import_stream_line"]) == 1:
-            break
-        await asyncio.sleep(0.05)
-
-    await server.stop()
     assert len(kept["import_stream_line"]) == 1
     assert [entry.split("'")[1] for entry in kept["imported_row"]] == ["i28"]

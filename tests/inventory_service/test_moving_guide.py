@@ -10,12 +10,10 @@ from pathlib import Path
 import pytest
 from holdfast.inventory.v1 import inventory_pb2
 
-from inventory_service import bootstrap
 from inventory_service.domain.errors import Refusal
-from inventory_service.settings import Settings
 from servicekit.errors import KitRefusal
-from servicekit.server import Server
 from tests.inventory_service.client import Inventory
+from tests.inventory_service.serving import serving
 
 GUIDE = (Path(__file__).parents[2] / "docs/moving-from-the-old-schema.md").read_text()
 
@@ -23,10 +21,8 @@ GUIDE = (Path(__file__).parents[2] / "docs/moving-from-the-old-schema.md").read_
 @pytest.fixture
 async def address(inventory: Inventory, inventory_url: str) -> AsyncIterator[str]:
     """Where a server with empty books listens."""
-    settings = Settings(database_url=inventory_url, listen="127.0.0.1:0", drain_pause_seconds=0)
-    server = Server(bootstrap.build(settings))
-    yield f"127.0.0.1:{await server.start()}"
-    await server.stop()
+    async with serving(inventory_url) as (_, address):
+        yield address
 
 
 async def test_the_snippet_of_the_guide_prints_what_is_shown(address: str) -> None:

@@ -21,21 +21,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import delete
 
-from inventory_service import bootstrap
 from inventory_service.application.count_movements import count_movements
 from inventory_service.application.decide_reservations import expire_due_reservations
 from inventory_service.persistence.tables import metadata
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from inventory_service.settings import Settings
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
-from servicekit.server import Server
 from servicekit.transactions import Transactions
 from tests.inventory_service.client import Inventory, refused
 from tests.inventory_service.histories import SKUS, caller_metadata, calls, pairs
 from tests.inventory_service.history import BY_SKU
 from tests.inventory_service.model import Books, Call, Outcome, listing_key, word
 from tests.inventory_service.model_etags import Etags
+from tests.inventory_service.serving import ASLEEP, channel_to
 from tests.support.databases import fresh_database
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -261,18 +259,8 @@ async def _two_servers(stack: AsyncExitStack) -> list[Inventory]:
     await Schema("inventory").upgrade(engine)
     channels = []
     for _ in range(2):
-        settings = Settings(
-            database_url=url,
-            listen="127.0.0.1:0",
-            sweep_seconds=86_400,
-            facts_seconds=86_400,
-            metrics_refresh_seconds=0,
-            drain_pause_seconds=0,
-        )
-        server = Server(bootstrap.build(settings))
-        address = f"127.0.0.1:{await server.start()}"
-        stack.push_async_callback(server.stop)
-        channels.append(await stack.enter_async_context(grpc.aio.insecure_channel(address)))
+        _, channel = await stack.enter_async_context(channel_to(url, **ASLEEP))
+        channels.append(channel)
     # Every worker looks once at the start; its transaction must not stand still between two steps.
     await asyncio.sleep(1)
     return [Inventory(channel, engine) for channel in channels]

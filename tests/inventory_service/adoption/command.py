@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-import re
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.memory import peak_megabytes
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -35,21 +35,5 @@ async def migrate(url: str, *words: str, **environment: str) -> Done:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    (output, errors), megabytes = await asyncio.gather(process.communicate(), _peak(process))
+    (output, errors), megabytes = await asyncio.gather(process.communicate(), peak_megabytes(process))
     return Done(process.returncode or 0, output.decode(), errors.decode(), megabytes)
-
-
-async def _peak(process: asyncio.subprocess.Process) -> float:
-    """Looks at the process itself: what the system counts for children is the most of all that ever ran."""
-    peak = 0.0
-    while process.returncode is None:
-        with suppress(OSError):
-            peak = max(peak, _high_water(process.pid))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), 0.05)
-    return peak
-
-
-def _high_water(pid: int) -> float:
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) / 1024 if found else 0.0

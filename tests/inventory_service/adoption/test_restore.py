@@ -5,18 +5,15 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-import grpc
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service import bootstrap
 from inventory_service.adoption.programs import BackupFailed
-from inventory_service.settings import Settings
-from servicekit.server import Server
 from tests.inventory_service.adoption.command import Command
 from tests.inventory_service.adoption.conftest import SCHEMA, Adopt
 from tests.inventory_service.adoption.legacy_database import PHASE_2, Legacy, lay_out, state
 from tests.inventory_service.client import Inventory
+from tests.inventory_service.serving import channel_to
 from tests.migrations.inventory.legacy import execute
 
 Stand = Callable[[str], Path]
@@ -90,8 +87,7 @@ async def test_a_database_that_is_served_is_not_taken_from_under_the_service(
     await lay_out(engine, Legacy(stocks=3, split=0))
     before = await state(engine)
     await adopt()
-    server = Server(bootstrap.build(Settings(database_url=postgres_url, listen="127.0.0.1:0")))
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{await server.start()}") as channel:
+    async with channel_to(postgres_url) as (_, channel):
         inventory = Inventory(channel, engine)
         await inventory.create("NEW", quantity=4)
 
@@ -104,7 +100,7 @@ async def test_a_database_that_is_served_is_not_taken_from_under_the_service(
         )
         assert await SCHEMA.applied(engine) == SCHEMA.expected
         assert await inventory.levels("NEW") == (4, 0, 4)
-    await server.stop()
+
     done = await command("restore", str(backups(folder)[0]), "--discard-data")
     assert done.code == 0, done.errors
     assert await state(engine) == before

@@ -7,16 +7,13 @@ import os
 import time
 from pathlib import Path
 
-import grpc
 from holdfast.inventory.v1 import stock_pb2
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service import bootstrap
-from inventory_service.settings import Settings
-from servicekit.server import Server
 from tests.inventory_service.adoption.command import Command
 from tests.inventory_service.adoption.legacy_database import Legacy, lay_out
 from tests.inventory_service.client import SHOP, Inventory
+from tests.inventory_service.serving import channel_to
 from tests.migrations.inventory.legacy import rows
 
 STOCKS = int(os.environ.get("HOLDFAST_ADOPTION_STOCKS", "200"))
@@ -41,11 +38,7 @@ async def test_adopted_stock_is_reserved_and_sold_by_its_code(
         f"\n{STOCKS} stocks adopted in {time.monotonic() - began:.1f} s, {done.megabytes:.0f} MB at most\n{done.output}"
     )
     assert 0 < done.megabytes < MOST_MEGABYTES
-    server = Server(
-        bootstrap.build(Settings(database_url=postgres_url, listen="127.0.0.1:0", drain_pause_seconds=0))
-    )
-    port = await server.start()
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with channel_to(postgres_url) as (_, channel):
         inventory = Inventory(channel, engine)
         # Row 31 was "reserved": 5 units, 1 of them held by somebody until the day after tomorrow.
         assert await inventory.levels("LEG-31") == (5, 1, 4)
@@ -60,4 +53,3 @@ async def test_adopted_stock_is_reserved_and_sold_by_its_code(
             stock_pb2.PLATFORM_LOCAL,
         ]
         assert await inventory.findings() == []
-    await server.stop()

@@ -12,14 +12,13 @@ from holdfast.inventory.v1 import stock_pb2
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from inventory_service import bootstrap
 from inventory_service.commands.export_stocks import EXPORT
 from inventory_service.commands.import_stocks import IMPORT
 from inventory_service.persistence.tables import metadata
-from inventory_service.settings import Client, Settings
+from inventory_service.settings import Client
 from servicekit.command_line import Command
-from servicekit.server import Server
 from tests.inventory_service.client import Inventory
+from tests.inventory_service.serving import serving
 from tests.inventory_service.transfers import books, exported
 
 FILE = "sku,quantity,notes,gross_purchase_price\r\nA,9,first,199.90\r\nB,4,,\r\n"
@@ -28,12 +27,8 @@ FILE = "sku,quantity,notes,gross_purchase_price\r\nA,9,first,199.90\r\nB,4,,\r\n
 @pytest.fixture(scope="module")
 async def address(inventory_url: str) -> AsyncIterator[str]:
     """Where a server listens."""
-    settings = Settings(
-        database_url=inventory_url, listen="127.0.0.1:0", sweep_seconds=86_400, drain_pause_seconds=0
-    )
-    server = Server(bootstrap.build(settings))
-    yield f"127.0.0.1:{await server.start()}"
-    await server.stop()
+    async with serving(inventory_url, sweep_seconds=86_400) as (_, address):
+        yield address
 
 
 async def run(command: Command[Client], address: str, *words: str) -> int:

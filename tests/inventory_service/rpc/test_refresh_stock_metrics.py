@@ -9,9 +9,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from holdfast.inventory.v1 import reports_pb2 as pb
 from sqlalchemy import text
 
-from inventory_service import bootstrap
-from inventory_service.settings import Settings
-from servicekit.server import Server
 from tests.inventory_service.client import Inventory, refused
 from tests.inventory_service.refreshes import (
     calculated_times,
@@ -21,6 +18,7 @@ from tests.inventory_service.refreshes import (
     until_shown_after,
     until_under_way,
 )
+from tests.inventory_service.serving import channel_to
 
 
 async def refresh(inventory: Inventory, seconds: float = 10) -> datetime:
@@ -100,13 +98,11 @@ async def test_a_drain_cuts_a_refresh_short_and_leaves_the_view_as_it_was(
 ) -> None:
     await inventory.create("A", 1)
     before = await refresh(inventory)
-    settings = Settings(
-        database_url=inventory_url, listen="127.0.0.1:0", metrics_refresh_seconds=0, drain_pause_seconds=0
-    )
-    server = Server(bootstrap.build(settings))
-    port = await server.start()
 
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel, stocks_locked(inventory.engine):
+    async with (
+        channel_to(inventory_url, metrics_refresh_seconds=0) as (server, channel),
+        stocks_locked(inventory.engine),
+    ):
         caller = asyncio.create_task(refused(refresh(Inventory(channel, inventory.engine))))
         await until_under_way(inventory.engine)
         clean = await server.stop()
