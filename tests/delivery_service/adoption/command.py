@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.memory import peak_megabytes
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -17,6 +19,8 @@ class Done:
     code: int
     output: str
     errors: str
+    megabytes: float
+    """The most memory that it had, as last seen before its end."""
 
 
 Command = Callable[..., Awaitable[Done]]
@@ -31,5 +35,5 @@ async def migrate(url: str, *words: str, **environment: str) -> Done:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    output, errors = await process.communicate()
-    return Done(process.returncode or 0, output.decode(), errors.decode())
+    (output, errors), megabytes = await asyncio.gather(process.communicate(), peak_megabytes(process))
+    return Done(process.returncode or 0, output.decode(), errors.decode(), megabytes)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from delivery_service.adoption.run import Dialect
 from tests.delivery_service.adoption.conftest import Adopt
 from tests.delivery_service.adoption.legacy_database import Legacy, lay_out, state
-from tests.delivery_service.adoption.legacy_rows import Planted
+from tests.delivery_service.adoption.report import check_table
 
 TOLD: dict[str, Callable[[Counter[str]], int]] = {
     "with a blank part": lambda odd: odd["blank parts"],
@@ -47,29 +47,6 @@ def count_of(rule: str, output: str) -> int:
     return int(numbers[0])
 
 
-def found(output: str, what: str) -> int:
-    """The number in the table of what is found."""
-    (number,) = re.findall(rf"^{re.escape(what)}  +(\d+)  ", output, re.MULTILINE)
-    return int(number)
-
-
-def check_table(output: str, planted: Planted) -> None:
-    for what, table in {
-        "packages": "tigu_prepare_goods",
-        "orders": "tigu_order",
-        "items of orders": "tigu_order_item",
-        "items of packages": "tigu_prepare_goods_item",
-        "files": "tigu_uploaded_files",
-        "drivers": "tigu_driver",
-    }.items():
-        assert found(output, what) == planted.rows[table]
-    for status, number in planted.statuses.items():
-        assert found(output, f"packages with prepare_status {'NULL' if status is None else status}") == number
-    assert found(output, "packages from a warehouse (type 1)") == planted.odd["orders of a second leg"]
-    assert found(output, "of these orders of packages") == planted.odd["orders of packages"]
-    assert found(output, "actions of no step") == planted.odd["no step"]
-
-
 async def test_every_oddity_is_counted_and_a_dry_run_changes_nothing(
     engine: AsyncEngine, adopt: Adopt, folder: Path
 ) -> None:
@@ -82,20 +59,7 @@ async def test_every_oddity_is_counted_and_a_dry_run_changes_nothing(
     for rule, number in TOLD.items():
         assert planted.odd, rule
         assert count_of(rule, output) == number(planted.odd) > 0, rule
-    check_table(output, planted)
+    check_table(output, planted, Dialect.PHASE_6)
     lines = (folder / "oddities.txt").read_text().splitlines()
     assert len(lines) == sum(number(planted.odd) for number in TOLD.values())
     assert f"all {len(lines)} of them are in" in output
-
-
-async def test_the_dialect_of_2025_12_is_told_in_its_own_numbers(engine: AsyncEngine, adopt: Adopt) -> None:
-    planted = await lay_out(engine, Legacy(packages=82, dialect=Dialect.OF_2025_12))
-
-    output = await adopt(dialect=Dialect.OF_2025_12, dry_run=True)
-
-    check_table(output, planted)
-    assert "PREPARED, claimed by their driver" in output
-    for pair, name in {(0, 0): "MERCHANT_TO_WAREHOUSE", (1, 1): "DRIVER_TO_USER"}.items():
-        stored = f"packages with delivery_type {pair[0]}, shipping_type {1 - pair[1]}"
-        assert found(output, stored) == planted.workflows[pair]
-        assert re.search(rf"^{stored} .*{name}$", output, re.MULTILINE)
