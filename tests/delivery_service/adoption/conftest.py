@@ -50,18 +50,22 @@ def dump(delivery_engine: str, tmp_path: Path) -> Path:
     return dump_program(delivery_engine, tmp_path / "programs")
 
 
+async def run_adoption(engine: AsyncEngine, request: Request) -> str:
+    """Runs an adoption and answers what it told."""
+    # What the test itself left connected looks like an old application.
+    await engine.dispose()
+    told: list[str] = []
+    stops, oddities = Findings(request.folder / "stops.txt"), Findings(request.folder / "oddities.txt")
+    await adopt_database(Run(engine, SCHEMA, request, told.append, progress, stops, oddities))
+    return "\n".join(told)
+
+
 @pytest.fixture
 def adopt(engine: AsyncEngine, folder: Path, dump: Path) -> Adopt:
     """Runs an adoption and answers what it told; keyword arguments are those of its Request."""
 
     async def run(**asked: Any) -> str:
-        # What the test itself left connected looks like an old application.
-        await engine.dispose()
-        told: list[str] = []
-        request = Request(folder=folder, **({"dump_program": dump} | asked))
-        stops, oddities = Findings(folder / "stops.txt"), Findings(folder / "oddities.txt")
-        await adopt_database(Run(engine, SCHEMA, request, told.append, progress, stops, oddities))
-        return "\n".join(told)
+        return await run_adoption(engine, Request(folder=folder, **({"dump_program": dump} | asked)))
 
     return run
 
