@@ -6,8 +6,6 @@ decimals ("199.90"), times are "2024-05-01T10:00:00Z", external_ids is a JSON ob
 """
 
 import csv
-import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +13,10 @@ from typing import TextIO
 
 from holdfast.inventory.v1 import stock_pb2, transfer_pb2
 
-from servicekit.validation import MOST_QUANTITY
+from inventory_service.commands.stock_cells import DETAILS, cells_of, read_cell
 
-DETAILS = [each.name for each in stock_pb2.StockDetails.DESCRIPTOR.fields]
 COLUMNS = ["sku", "quantity", *DETAILS]
 _REQUIRED = COLUMNS[:2]
-_TIMES = ("purchase_time", "delivery_time")
-_WHOLE_NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
 _NO_QUANTITY = -1
 _BYTE_ORDERS = {
     b"\xff\xfe\x00\x00": "UTF-32",
@@ -89,7 +84,7 @@ def read(path: Path) -> Iterator[CsvRow | CsvProblem]:
 
 def record(stock: stock_pb2.Stock) -> list[str]:
     """A stock's cells, in the order of COLUMNS."""
-    return [stock.sku, str(stock.quantity), *_cells(stock.details)]
+    return [stock.sku, str(stock.quantity), *cells_of(stock.details)]
 
 
 def _opened(path: Path) -> TextIO:
@@ -137,7 +132,7 @@ def _row(line: int, header: Sequence[str], record: Sequence[str]) -> Iterator[Cs
     unreadable = False
     for name, cell in pairs:
         try:
-            _take(row.message, name, cell)
+            read_cell(row.message, name, cell)
         except UnicodeEncodeError:
             unreadable = True
             yield CsvProblem(line, name, "is not UTF-8")
@@ -147,61 +142,6 @@ def _row(line: int, header: Sequence[str], record: Sequence[str]) -> Iterator[Cs
         row.message.quantity = _NO_QUANTITY
     if not unreadable:
         yield row
-
-
-def _take(row: transfer_pb2.ImportRow, name: str, cell: str) -> None:
-    """Puts a cell into its field. Raises ValueError with what it must be."""
-    cell.encode()
-    if name == "sku":
-        row.sku = cell
-    elif name == "quantity":
-        if _WHOLE_NUMBER.fullmatch(cell) is None:
-            raise ValueError("must be a whole number")
-        row.quantity = _quantity(cell)
-    elif not cell:
-        return
-    elif name in _TIMES:
-        try:
-            getattr(row.details, name).FromJsonString(cell)
-        except ValueError:
-            raise ValueError("must be a time such as 2024-05-01T10:00:00Z") from None
-    elif name == "external_ids":
-        row.details.external_ids.update(_texts(cell))
-    else:
-        setattr(row.details, name, cell)
-
-
-def _quantity(cell: str) -> int:
-    digits = cell.lstrip("-0") or "0"
-    if cell.startswith("-") and digits != "0":
-        raise ValueError(f"must be from 0 to {MOST_QUANTITY}")
-    # So many digits would not even be a number for int().
-    if len(digits) > len(str(MOST_QUANTITY)) or int(digits) > MOST_QUANTITY:
-        raise ValueError(f"is too large: must be from 0 to {MOST_QUANTITY}")
-    return int(digits)
-
-
-def _texts(cell: str) -> dict[str, str]:
-    try:
-        found = json.loads(cell)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise ValueError('must be a JSON object of texts such as {"erp": "4711"}')
-    return found
-
-
-def _cells(details: stock_pb2.StockDetails) -> Iterator[str]:
-    known = {field.name: value for field, value in details.ListFields()}
-    for name in DETAILS:
-        if name not in known:
-            yield ""
-        elif name in _TIMES:
-            yield known[name].ToJsonString()
-        elif name == "external_ids":
-            yield json.dumps(dict(known[name]), ensure_ascii=False, sort_keys=True)
-        else:
-            yield known[name]
 
 
 def _shown(text: str) -> str:
