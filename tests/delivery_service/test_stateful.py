@@ -21,7 +21,7 @@ from tests.delivery_service.world import World, a_world
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 PROFILE = settings(
     max_examples=100 if LONG else 2,
-    stateful_step_count=120 if LONG else 40,
+    stateful_step_count=120 if LONG else 30,
     derandomize=not LONG,
     # Shrinking a history takes minutes; what the short form finds is found again by the long one.
     phases=tuple(Phase) if LONG else (Phase.generate,),

@@ -170,6 +170,17 @@ class Town:
         request = reservation_pb2.GetReservationRequest(reservation_id=reservation_id)
         return (await self.inventory.GetReservation(request, timeout=10)).reservation
 
+    async def path(self, package_sn: str) -> list[str]:
+        """The states that the timeline tells, oldest first."""
+        request = package_pb2.ListPackageEventsRequest(package_sn=package_sn, page_size=100)
+        events = (await self.delivery.ListPackageEvents(request, timeout=10)).events
+        states = [package_pb2.PackageState.Name(event.to_state) for event in events]
+        return [
+            state.removeprefix("PACKAGE_STATE_")
+            for state, before in zip(states, ["", *states], strict=False)
+            if state != before
+        ]
+
     async def findings(self) -> list[str]:
         """What the consistency checks of both services find."""
         found = []

@@ -1,39 +1,31 @@
 """An order's way through each workflow, whole."""
 
-import pytest
+import asyncio
+
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from devtools.journey import STEPS
+from tests.support.services import Pair
 from tests.support.town import Town
-
-PATHS = {
-    pb.WORKFLOW_MERCHANT_TO_WAREHOUSE: (
-        "PENDING PREPARED WAREHOUSE_RECEIVED OUT_FOR_DELIVERY DELIVERED COMPLETED"
-    ),
-    pb.WORKFLOW_MERCHANT_TO_USER: "PENDING PREPARED DELIVERED COMPLETED",
-    pb.WORKFLOW_DRIVER_TO_WAREHOUSE: (
-        "PENDING PREPARED PICKED_UP AT_WAREHOUSE WAREHOUSE_RECEIVED OUT_FOR_DELIVERY DELIVERED COMPLETED"
-    ),
-    pb.WORKFLOW_DRIVER_TO_USER: "PENDING PREPARED PICKED_UP DELIVERED COMPLETED",
-}
+from tests.system.replicas import SHELF, UNITS, replicas
 
 
-@pytest.mark.parametrize("workflow", STEPS, ids=lambda workflow: pb.Workflow.Name(workflow))
-async def test_a_package_travels_its_workflow_and_its_stock_leaves_the_shelf_once(
-    town: Town, workflow: pb.Workflow.ValueType
-) -> None:
-    left, right = await town.stock(10), await town.stock(3)
+async def test_every_workflow_ends_though_a_replica_of_each_service_is_killed(pair: Pair) -> None:
+    """All four, a second leg and a cancellation, proved by photos of cameras."""
+    async with replicas(pair) as both:
+        killing = asyncio.create_task(both.kill_in_the_midst())
 
-    package = await town.package_of(workflow, {left: 4, right: 3})
-    assert package.stock_state == pb.STOCK_STATE_HELD
-    assert [await town.levels(left), await town.levels(right)] == [(10, 4), (3, 3)]
+        *sold, cancelled = await asyncio.gather(
+            *(both.travel(workflow) for workflow in STEPS), both.travel_on(), both.cancel()
+        )
+        await killing
 
-    package = await town.drive(package)
-    package = await town.stock_state(package.package_sn, pb.STOCK_STATE_COMMITTED)
-
-    assert [await town.levels(left), await town.levels(right)] == [(6, 0), (0, 0)]
-    assert await _path(town, package.package_sn) == PATHS[workflow].split()
-    assert await town.findings() == []
+        for sku in sold:
+            assert await both.town.levels(sku) == (SHELF - UNITS, 0)
+            assert (await both.movements(sku))["MOVEMENT_REASON_SOLD"] == 1
+        assert await both.town.levels(cancelled) == (SHELF, 0)
+        assert (await both.movements(cancelled))["MOVEMENT_REASON_SOLD"] == 0
+        assert await both.town.findings() == []
 
 
 async def test_a_cancelled_package_gives_its_stock_back(town: Town) -> None:
@@ -88,17 +80,3 @@ async def test_a_rejected_package_holds_its_stock_after_it_arrived_and_a_retry(t
     package = await town.stock_state(second.package_sn, pb.STOCK_STATE_HELD)
     assert package.attempt == second.attempt + 1
     assert await town.levels(sku) == (1, 1)
-
-
-async def _path(town: Town, package_sn: str) -> list[str]:
-    """The states the timeline tells, oldest first."""
-    request = pb.ListPackageEventsRequest(package_sn=package_sn, page_size=100)
-    events = sorted(
-        (await town.delivery.ListPackageEvents(request, timeout=10)).events, key=lambda event: event.sequence
-    )
-    states = ["PENDING"]
-    for event in events:
-        name = pb.PackageState.Name(event.to_state).removeprefix("PACKAGE_STATE_")
-        if name != states[-1]:
-            states.append(name)
-    return states

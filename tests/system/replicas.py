@@ -1,21 +1,32 @@
-"""All four workflows, a second leg and a cancellation on two replicas of each service, of which one each is killed."""
+"""A town whose calls go to two replicas of each service, and whose packages have cameras."""
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.inventory.v1 import movement_pb2
 from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 
-from devtools.journey import CLAIM, COMPLETE, PICK_UP, STEPS, Step, deliver
+from devtools.journey import CLAIM, COMPLETE, PICK_UP, Step, deliver
 from tests.support.services import Pair, ServiceProcess
 from tests.support.town import Town
 from tests.system.camera import Photographer
 
 UNITS, SHELF = 3, 10
+PATHS = {
+    pb.WORKFLOW_MERCHANT_TO_WAREHOUSE: (
+        "PENDING PREPARED WAREHOUSE_RECEIVED OUT_FOR_DELIVERY DELIVERED COMPLETED"
+    ),
+    pb.WORKFLOW_MERCHANT_TO_USER: "PENDING PREPARED DELIVERED COMPLETED",
+    pb.WORKFLOW_DRIVER_TO_WAREHOUSE: (
+        "PENDING PREPARED PICKED_UP AT_WAREHOUSE WAREHOUSE_RECEIVED OUT_FOR_DELIVERY DELIVERED COMPLETED"
+    ),
+    pb.WORKFLOW_DRIVER_TO_USER: "PENDING PREPARED PICKED_UP DELIVERED COMPLETED",
+}
 PREPARE_ONWARD = Step("PreparePackage", "warehouse", pb.EVIDENCE_KIND_PREPARATION)
 
 
@@ -31,15 +42,24 @@ class Replicas:
 
     async def order(self) -> tuple[str, str]:
         """An order of a few units of a sku of its own; answers both."""
-        sku = await self.town.stock(SHELF)
-        return await self.town.order({sku: UNITS}), sku
+        sku = await self.town.insist(self.town.stock, SHELF)
+        return await self.town.insist(self.town.order, {sku: UNITS}), sku
+
+    async def pack(self, workflow: pb.Workflow.ValueType, order_id: str, **fields: Any) -> pb.Package:
+        """A package of the order, its stock held where a hold is kept."""
+        request = self.town.package_request(workflow, order_id)
+        request.MergeFrom(pb.CreatePackageRequest(**fields))
+        package = await self.town.insist(self.town.create, request)
+        settled = pb.STOCK_STATE_NOT_TRACKED if request.leg else pb.STOCK_STATE_HELD
+        return await self.town.stock_state(package.package_sn, settled)
 
     async def travel(self, workflow: pb.Workflow.ValueType) -> str:
         """A package goes its whole way; answers its sku."""
         order_id, sku = await self.order()
-        package = await self.town.create(self.town.package_request(workflow, order_id))
-        package = await self.town.drive(package)
-        assert package.state == pb.PACKAGE_STATE_COMPLETED
+        package = await self.pack(workflow, order_id)
+        assert await self.town.insist(self.town.levels, sku) == (SHELF, UNITS)
+        await self.town.drive(package)
+        assert await self.town.insist(self.town.path, package.package_sn) == PATHS[workflow].split()
         await self.town.stock_state(package.package_sn, pb.STOCK_STATE_COMMITTED)
         return sku
 
@@ -47,12 +67,11 @@ class Replicas:
         """A package reaches the warehouse, a second leg takes its goods on, both are closed; answers the sku."""
         town = self.town
         order_id, sku = await self.order()
-        first = await town.create(town.package_request(pb.WORKFLOW_MERCHANT_TO_WAREHOUSE, order_id))
+        first = await self.pack(pb.WORKFLOW_MERCHANT_TO_WAREHOUSE, order_id)
         await town.drive(first, until="ReceivePackage")
-        request = town.package_request(pb.WORKFLOW_DRIVER_TO_USER, order_id)
-        request.leg, request.warehouse_id = 1, town.parties.warehouse_id
-        second = await town.insist(town.create, request)
-        assert second.stock_state == pb.STOCK_STATE_NOT_TRACKED
+        second = await self.pack(
+            pb.WORKFLOW_DRIVER_TO_USER, order_id, leg=1, warehouse_id=town.parties.warehouse_id
+        )
         for step in (PREPARE_ONWARD, CLAIM, PICK_UP, deliver("driver"), COMPLETE):
             await town.insist(town.take, second.package_sn, step)
         done = await town.insist(town.take, first.package_sn, COMPLETE)
@@ -63,7 +82,7 @@ class Replicas:
     async def cancel(self) -> str:
         """A prepared package is cancelled; answers its sku."""
         order_id, sku = await self.order()
-        package = await self.town.create(self.town.package_request(pb.WORKFLOW_DRIVER_TO_USER, order_id))
+        package = await self.pack(pb.WORKFLOW_DRIVER_TO_USER, order_id)
         await self.town.drive(package, until="PreparePackage")
         await self.town.insist(self.town.cancel, package.package_sn)
         await self.town.stock_state(package.package_sn, pb.STOCK_STATE_RELEASED)
@@ -95,23 +114,6 @@ async def replicas(pair: Pair) -> AsyncIterator[Replicas]:
     await town.found()
     yield Replicas(town, inventory, delivery)
     await town.close()
-
-
-async def test_every_workflow_ends_though_a_replica_of_each_service_is_killed(pair: Pair) -> None:
-    async with replicas(pair) as both:
-        killing = asyncio.create_task(both.kill_in_the_midst())
-
-        *sold, cancelled = await asyncio.gather(
-            *(both.travel(workflow) for workflow in STEPS), both.travel_on(), both.cancel()
-        )
-        await killing
-
-        for sku in sold:
-            assert await both.town.levels(sku) == (SHELF - UNITS, 0)
-            assert (await both.movements(sku))["MOVEMENT_REASON_SOLD"] == 1
-        assert await both.town.levels(cancelled) == (SHELF, 0)
-        assert (await both.movements(cancelled))["MOVEMENT_REASON_SOLD"] == 0
-        assert await both.town.findings() == []
 
 
 async def _both_answer(channel: grpc.aio.Channel) -> None:
