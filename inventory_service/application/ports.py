@@ -1,6 +1,6 @@
 """What the use cases need from outside: the books of one transaction, and their readers."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -10,40 +10,9 @@ from inventory_service.application.fact_ports import DailyFacts
 from inventory_service.application.import_ports import Imports
 from inventory_service.application.ledger_ports import LedgerArchive, LedgerPartitions
 from inventory_service.application.report_ports import LowStocks, Metrics
-from inventory_service.domain.availability import Hold
-from inventory_service.domain.commands import ReservationCommand, StockCommand
-from inventory_service.domain.errors import Holder
+from inventory_service.application.reservation_ports import Reservations, StockBooks
+from inventory_service.application.stock_ports import Stocks
 from inventory_service.domain.movement import Movement, MovementReason, RecordedMovement
-from inventory_service.domain.reservation import Reservation, ReservationState
-from inventory_service.domain.stock import Listing, Platform, StatusChange, Stock, StockDetails, StockStatus
-from inventory_service.domain.stock_book import StockBook
-
-
-@dataclass(frozen=True)
-class StockFilter:
-    """Which stocks to list; None filters nothing. `by_sku` orders by sku, else the newest come first."""
-
-    sku_prefix: str | None = None
-    product_id: UUID | None = None
-    status: StockStatus | None = None
-    platform: Platform | None = None
-    available_at_most: int | None = None
-    updated_since: datetime | None = None
-    by_sku: bool = False
-
-
-StockKey = str | tuple[datetime, UUID]
-"""Where a page of stocks begins: behind a sku where they are ordered by it, else behind (create_time, id)."""
-
-
-@dataclass(frozen=True)
-class ReservationFilter:
-    """Which reservations to list, the newest first; None filters nothing."""
-
-    holder: str | None = None
-    sku: str | None = None
-    state: ReservationState | None = None
-    expire_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -66,112 +35,6 @@ class Tally:
     sku: str
     recorded: int
     counted: int
-
-
-class StockBooks(Protocol):
-    """The books that a transaction holds locked.
-
-    Locks are always taken in one order: stock rows by id, then reservation ids, then reservation rows by id.
-    """
-
-    async def open(self, commands: Sequence[ReservationCommand | StockCommand]) -> StockBook:
-        """Locks and loads every stock and reservation that the commands can touch, due holds included."""
-        ...
-
-    async def save(self, book: StockBook) -> list[RecordedMovement]:
-        """Writes back what the book's commands changed; answers the entries of the ledger, in their order."""
-        ...
-
-    async def begin_sweep(self) -> bool:
-        """Whether this transaction is the only one that sweeps."""
-        ...
-
-
-class Stocks(Protocol):
-    """The stocks."""
-
-    async def add(self, sku: str, quantity: int, status: StockStatus, details: StockDetails) -> UUID | None:
-        """Adds a stock and answers its id; None if another one bears the sku."""
-        ...
-
-    async def add_missing(self, wanted: Mapping[str, tuple[int, StockDetails]]) -> Mapping[str, UUID]:
-        """Adds a stock, IN_STOCK, with its quantity and details for each sku that none bears; answers the ids of
-        these, by sku."""
-        ...
-
-    async def update(self, stock_id: UUID, changes: Mapping[str, object], now: datetime) -> None:
-        """Writes values of details, by name, into a stock that is locked."""
-        ...
-
-    async def update_many(self, changes: Mapping[UUID, Mapping[str, object]], now: datetime) -> None:
-        """Writes values of details, by id and name, into stocks that are locked."""
-        ...
-
-    async def enter_status(self, stock_id: UUID, change: StatusChange, now: datetime) -> None:
-        """Moves a stock that is locked to another status and appends the change to its history."""
-        ...
-
-    async def add_listing(self, stock_id: UUID, listing: Listing, now: datetime) -> None:
-        """Appends an offer to a stock that is locked."""
-        ...
-
-    async def change_listing(
-        self, stock_id: UUID, listing: Listing, changes: Mapping[str, object], now: datetime
-    ) -> None:
-        """Writes values, by name, into an open offer of a stock that is locked."""
-        ...
-
-    async def end_listing(self, stock_id: UUID, listing: Listing, now: datetime) -> None:
-        """Ends an open offer of a stock that is locked."""
-        ...
-
-    async def remove(self, stock_id: UUID, now: datetime) -> None:
-        """Removes a stock that is locked; its sku stays known to the history."""
-        ...
-
-    async def get(self, sku: str) -> Stock | None:
-        """The stock as it is now."""
-        ...
-
-    async def get_many(self, skus: Sequence[str]) -> Mapping[str, Stock]:
-        """The stocks that there are of these, by sku."""
-        ...
-
-    async def list_stocks(self, wanted: StockFilter, size: int, after: StockKey | None) -> list[Stock]:
-        """At most `size` stocks that come after the one with the key `after`."""
-        ...
-
-
-class Reservations(Protocol):
-    """The reservations, for readers; `StockBooks` writes them."""
-
-    async def get(self, reservation_id: str) -> Reservation | None:
-        """The reservation as it is stored."""
-        ...
-
-    async def list_reservations(
-        self, wanted: ReservationFilter, size: int, after: tuple[datetime, str] | None
-    ) -> list[Reservation]:
-        """At most `size` reservations, the newest first, after the one with this create_time and id."""
-        ...
-
-    async def list_holders(
-        self, skus: Collection[str], now: datetime, most: int
-    ) -> Mapping[str, Sequence[Holder]]:
-        """Who holds the units of stocks at a time, by sku, the oldest holds first, at most `most` of each."""
-        ...
-
-    async def list_holds(self, sku: str, most: int) -> list[Hold]:
-        """The open holds upon a stock that are not past their time, the oldest first, at most `most`."""
-        ...
-
-    async def due_quantities(self, skus: Sequence[str]) -> Mapping[str, int]:
-        """Units, by sku, that are stored as held although their time has come."""
-        ...
-
-    async def list_due(self, most: int) -> list[str]:
-        """The ids of holds that are past their time, the longest first, at most `most`."""
-        ...
 
 
 class Movements(Protocol):

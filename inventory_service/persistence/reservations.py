@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory_service.application.ports import ReservationFilter
+from inventory_service.application.reservation_ports import ReservationFilter
 from inventory_service.domain.availability import Hold
 from inventory_service.domain.errors import Holder
 from inventory_service.domain.reservation import Reservation, ReservationLine, ReservationState

@@ -12,7 +12,7 @@ from sqlalchemy import Update, bindparam, cast, delete, literal, null, select, t
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory_service.application.ports import StockFilter, StockKey
+from inventory_service.application.stock_ports import StockFilter, StockKey
 from inventory_service.domain.stock import Listing, StatusChange, Stock, StockDetails, StockStatus
 from inventory_service.persistence import stock_document_statements as statements
 from inventory_service.persistence import stock_documents

@@ -5,7 +5,6 @@ from holdfast.inventory.v1 import reservation_pb2 as pb
 from inventory_service.application.check_availability import check_availability
 from inventory_service.application.explain_availability import explain_availability
 from inventory_service.rpc.messages import availability, stock
-from inventory_service.rpc.messages.reservation import check_availability as asked
 from inventory_service.rpc.methods import Methods
 from servicekit.context import Context
 
@@ -16,7 +15,7 @@ class AvailabilityMethods(Methods):
     async def CheckAvailability(
         self, request: pb.CheckAvailabilityRequest, context: Context
     ) -> pb.CheckAvailabilityResponse:
-        quantities = asked(request)
+        quantities = availability.check_availability(request)
         lines = await self._transactions.read(
             lambda uow: check_availability(quantities, uow), one_snapshot=True
         )

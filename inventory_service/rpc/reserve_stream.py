@@ -11,6 +11,7 @@ from inventory_service.application.decide_reservations import decide_reservation
 from inventory_service.rpc.caller import current_actor
 from inventory_service.rpc.in_flight import answers, until
 from inventory_service.rpc.messages import reservation
+from inventory_service.rpc.messages import reserve_stream as messages
 from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
 from inventory_service.rpc.reservation_methods import ReservationMethods
 from inventory_service.rpc.statuses import STATUSES
@@ -42,7 +43,7 @@ class ReserveStreamMethods(ReservationMethods):
         answer = pb.ReserveStockStreamResponse(correlation_id=message.correlation_id)
         begin_message(context)
         try:
-            reservation.require_correlation_id(message)
+            messages.require_correlation_id(message)
             held, answer.replayed = await self._reserve(message.reserve)
             answer.reservation.CopyFrom(held.reservation)
         except Exception as error:
@@ -50,7 +51,7 @@ class ReserveStreamMethods(ReservationMethods):
             status = STATUSES.status(refused, current_call().call_id)
             if status.code is StatusCode.INTERNAL:
                 log.error("reservation of a stream failed", exc_info=error)
-            answer.refusal.CopyFrom(reservation.refusal_message(status))
+            answer.refusal.CopyFrom(messages.refusal_message(status))
         return answer
 
     async def _reserve(self, request: pb.ReserveStockRequest) -> tuple[pb.ReserveStockResponse, bool]:

@@ -9,7 +9,8 @@ import structlog
 from holdfast.inventory.v1 import transfer_pb2 as pb
 
 from inventory_service.application.import_stocks import import_stocks
-from inventory_service.application.ports import StockFilter, UnitOfWork
+from inventory_service.application.ports import UnitOfWork
+from inventory_service.application.stock_ports import StockFilter
 from inventory_service.domain.stock import Stock
 from inventory_service.rpc.caller import current_actor
 from inventory_service.rpc.import_stream import import_messages

@@ -1,13 +1,21 @@
-"""What could be reserved and why, as callers see it."""
+"""What could be reserved and why: what callers ask, and see."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from google.protobuf.duration_pb2 import Duration
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
 from inventory_service.domain.availability import Explanation, Hold, LineAvailability
 from inventory_service.rpc.messages.movement import movement_message
+from inventory_service.rpc.messages.reservation import quantities
 from servicekit.times import timestamp
+from servicekit.validation import Violations
+
+
+def check_availability(request: pb.CheckAvailabilityRequest) -> Mapping[str, int]:
+    """Units asked, by sku, in the order asked. Raises FieldInvalid."""
+    with Violations() as v:
+        return quantities(v, request.lines, least=1)
 
 
 def availability_message(lines: Iterable[LineAvailability]) -> pb.CheckAvailabilityResponse:

@@ -4,12 +4,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
-import grpc
 from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2, status_pb2
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
-from inventory_service.application.ports import ReservationFilter
+from inventory_service.application.reservation_ports import ReservationFilter
 from inventory_service.domain.commands import (
     Actor,
     CommitReservation,
@@ -37,28 +35,10 @@ def reserve_stock(request: pb.ReserveStockRequest, actor: Actor) -> ReserveStock
         return ReserveStock(
             reservation_id=v.name("reservation_id", request.reservation_id),
             holder=v.name("holder", request.holder),
-            quantities=_quantities(v, request.lines, least=1),
+            quantities=quantities(v, request.lines, least=1),
             ttl=_ttl(v, request.ttl) if request.HasField("ttl") else None,
             actor=actor,
         )
-
-
-def require_correlation_id(message: pb.ReserveStockStreamRequest) -> None:
-    """Raises FieldInvalid."""
-    with Violations() as v:
-        v.name("correlation_id", message.correlation_id)
-
-
-def refusal_message(status: grpc.Status) -> pb.ReserveStockRefusal:
-    """A status in a message of a stream that goes on."""
-    refusal = pb.ReserveStockRefusal(code=status.code.value[0], message=status.details)
-    for _, value in status.trailing_metadata or ():
-        for detail in status_pb2.Status.FromString(value).details:
-            info = error_details_pb2.ErrorInfo()
-            if detail.Unpack(info):
-                refusal.reason = info.reason
-                refusal.metadata.update(info.metadata)
-    return refusal
 
 
 def commit_reservation(request: pb.CommitReservationRequest, actor: Actor) -> CommitReservation:
@@ -67,7 +47,7 @@ def commit_reservation(request: pb.CommitReservationRequest, actor: Actor) -> Co
         v.request_id(request.request_id)
         return CommitReservation(
             reservation_id=v.name("reservation_id", request.reservation_id),
-            quantities=_quantities(v, request.lines, least=0) if request.lines else None,
+            quantities=quantities(v, request.lines, least=0) if request.lines else None,
             actor=actor,
             expected_version=etags.version(v, "etag", request.etag),
         )
@@ -96,12 +76,6 @@ def extend_reservation(request: pb.ExtendReservationRequest, actor: Actor) -> Ex
         )
 
 
-def check_availability(request: pb.CheckAvailabilityRequest) -> Mapping[str, int]:
-    """Units asked, by sku, in the order asked. Raises FieldInvalid."""
-    with Violations() as v:
-        return _quantities(v, request.lines, least=1)
-
-
 def reservation_id(request: pb.GetReservationRequest) -> str:
     """The id asked for. Raises FieldInvalid."""
     with Violations() as v:
@@ -121,6 +95,19 @@ def list_reservations(request: pb.ListReservationsRequest) -> tuple[ReservationF
             else None,
         )
         return wanted, page
+
+
+def quantities(v: Violations, lines: Iterable[pb.ReservationLine], *, least: int) -> Mapping[str, int]:
+    """Units by sku, in the order given; lines of one sku are summed. At least so many lines are wanted."""
+    lines = list(lines)
+    v.count("lines", len(lines), least=least, most=MOST_LINES)
+    summed: Counter[str] = Counter()
+    for index, line in enumerate(lines):
+        sku = v.name(f"lines[{index}].sku", line.sku)
+        summed[sku] += v.quantity(f"lines[{index}].quantity", line.quantity, least=1)
+        if line.committed_quantity:
+            v.add(f"lines[{index}].committed_quantity", "is set by the service only")
+    return dict(summed)
 
 
 def reservation_key(reservation: Reservation) -> tuple[str, ...]:
@@ -161,18 +148,6 @@ def shortage_details(error: InsufficientStock) -> pb.ShortageDetails:
             for shortage in error.shortages
         ]
     )
-
-
-def _quantities(v: Violations, lines: Iterable[pb.ReservationLine], *, least: int) -> Mapping[str, int]:
-    lines = list(lines)
-    v.count("lines", len(lines), least=least, most=MOST_LINES)
-    summed: Counter[str] = Counter()
-    for index, line in enumerate(lines):
-        sku = v.name(f"lines[{index}].sku", line.sku)
-        summed[sku] += v.quantity(f"lines[{index}].quantity", line.quantity, least=1)
-        if line.committed_quantity:
-            v.add(f"lines[{index}].committed_quantity", "is set by the service only")
-    return dict(summed)
 
 
 def _ttl(v: Violations, ttl: Duration) -> timedelta:

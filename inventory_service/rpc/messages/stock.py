@@ -6,7 +6,7 @@ from holdfast.inventory.v1 import stock_pb2 as pb
 from holdfast.inventory.v1.reservation_pb2 import ExplainAvailabilityRequest
 
 from inventory_service.application.create_stock import CreateStock
-from inventory_service.application.ports import StockFilter, StockKey
+from inventory_service.application.stock_ports import StockFilter, StockKey
 from inventory_service.domain.commands import Actor, ChangeStockStatus, DeleteStock, UpdateStock
 from inventory_service.domain.stock import (
     MOST_UNITS,

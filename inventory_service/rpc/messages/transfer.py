@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from holdfast.inventory.v1 import transfer_pb2 as pb
 
-from inventory_service.application.ports import StockFilter
+from inventory_service.application.stock_ports import StockFilter
 from inventory_service.domain.commands import Actor
 from inventory_service.domain.stock_import import Import, ImportOutcome, ImportProblem, ImportRow
 from inventory_service.rpc.messages.stock_details import chosen_details, details_mask, given_details

@@ -1,0 +1,74 @@
+"""What the use cases need of reservations: the books that decide on them, and their readers."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from inventory_service.domain.availability import Hold
+from inventory_service.domain.commands import ReservationCommand, StockCommand
+from inventory_service.domain.errors import Holder
+from inventory_service.domain.movement import RecordedMovement
+from inventory_service.domain.reservation import Reservation, ReservationState
+from inventory_service.domain.stock_book import StockBook
+
+
+@dataclass(frozen=True)
+class ReservationFilter:
+    """Which reservations to list, the newest first; None filters nothing."""
+
+    holder: str | None = None
+    sku: str | None = None
+    state: ReservationState | None = None
+    expire_before: datetime | None = None
+
+
+class StockBooks(Protocol):
+    """The books that a transaction holds locked.
+
+    Locks are always taken in one order: stock rows by id, then reservation ids, then reservation rows by id.
+    """
+
+    async def open(self, commands: Sequence[ReservationCommand | StockCommand]) -> StockBook:
+        """Locks and loads every stock and reservation that the commands can touch, due holds included."""
+        ...
+
+    async def save(self, book: StockBook) -> list[RecordedMovement]:
+        """Writes back what the book's commands changed; answers the entries of the ledger, in their order."""
+        ...
+
+    async def begin_sweep(self) -> bool:
+        """Whether this transaction is the only one that sweeps."""
+        ...
+
+
+class Reservations(Protocol):
+    """The reservations, for readers; `StockBooks` writes them."""
+
+    async def get(self, reservation_id: str) -> Reservation | None:
+        """The reservation as it is stored."""
+        ...
+
+    async def list_reservations(
+        self, wanted: ReservationFilter, size: int, after: tuple[datetime, str] | None
+    ) -> list[Reservation]:
+        """At most `size` reservations, the newest first, after the one with this create_time and id."""
+        ...
+
+    async def list_holders(
+        self, skus: Collection[str], now: datetime, most: int
+    ) -> Mapping[str, Sequence[Holder]]:
+        """Who holds the units of stocks at a time, by sku, the oldest holds first, at most `most` of each."""
+        ...
+
+    async def list_holds(self, sku: str, most: int) -> list[Hold]:
+        """The open holds upon a stock that are not past their time, the oldest first, at most `most`."""
+        ...
+
+    async def due_quantities(self, skus: Sequence[str]) -> Mapping[str, int]:
+        """Units, by sku, that are stored as held although their time has come."""
+        ...
+
+    async def list_due(self, most: int) -> list[str]:
+        """The ids of holds that are past their time, the longest first, at most `most`."""
+        ...
