@@ -13,6 +13,7 @@ from delivery_service.application.consistency_ports import Drift, Inconsistency,
 from delivery_service.application.photo_ports import PhotoStore
 from delivery_service.application.ports import Transactions, UnitOfWork
 from delivery_service.application.repair_evidence import (
+    check_store,
     find_copy,
     put_copy,
     remove_stray,
@@ -120,6 +121,8 @@ class Reconciler:
             return Plan(partial(_OWN[found.drift], found, self.by))
         if found.drift is Drift.PHOTO:
             copy = await find_copy(found, self.photos, self.transactions)
+            if copy is None:
+                await check_store(found, self.photos, self.transactions)
             outside = None if copy is None else partial(put_copy, found, copy, self.photos)
             return Plan(partial(repair_photo, found, self.by, copy is not None), outside)
         if found.drift is Drift.STRAY_BYTES:

@@ -9,6 +9,9 @@ from delivery_service.application.sweep_evidence import unnamed
 from delivery_service.domain.evidence import Evidence, photo_name
 from delivery_service.domain.package import Package
 
+SAMPLE = 20
+"""Photos that are looked for before a record is removed because its bytes are missing."""
+
 
 async def repair_proof(found: Inconsistency, by: Operator, uow: UnitOfWork) -> str:
     """Marks the photo as used by the event that names it."""
@@ -68,6 +71,21 @@ async def find_copy(found: Inconsistency, store: PhotoStore, transactions: Trans
         if content is not None:
             return content
     return None
+
+
+async def check_store(found: Inconsistency, store: PhotoStore, transactions: Transactions) -> None:
+    """Raises RepairByHand where bytes are missing and the store has none of some other photos either: then it is
+    hardly the right one.
+    """
+    if await store.get(photo_name(found.facts["sha256"], found.subject)) is not None:
+        return
+    some = await transactions.read(lambda uow: uow.evidence.page("", SAMPLE))
+    others = [photo for photo in some if photo.evidence_id != found.subject]
+    for photo in others:
+        if await is_sound(photo.evidence_id, photo.photo.sha256, store):
+            return
+    if others:
+        raise RepairByHand("other photos are missing too: see whether this is the right store of photos")
 
 
 async def repair_photo(found: Inconsistency, by: Operator, copy_is_there: bool, uow: UnitOfWork) -> str:

@@ -18,6 +18,7 @@ LEAST_BITS_A_BLOCK = 2
 """No Huffman code says less of 8 x 8 samples: one bit for their mean, one for `nothing else`."""
 
 _PIECE = 64 * 1024
+_PDF_BEGINS_WITHIN = 1024
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # x and y offset, x and y step of the seven passes of an interlaced PNG.
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -28,6 +29,8 @@ _END_OF_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 
 def check_structure(content: bytes) -> None:
     """Raises PhotoUnreadable, or struct.error or IndexError where a length leads out of the bytes."""
+    if _is_archive(content) or b"%PDF-" in content[:_PDF_BEGINS_WITHIN]:
+        raise PhotoUnreadable("the picture is an archive or a document too")
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         _check_png(content)
     elif content.startswith(b"RIFF") and content[8:12] == b"WEBP":
@@ -36,6 +39,17 @@ def check_structure(content: bytes) -> None:
         _check_behind_jpeg(content[_jpeg_end(content) :])
     else:
         raise PhotoUnreadable("the content is not a JPEG, PNG or WebP picture")
+
+
+def _is_archive(content: bytes) -> bool:
+    """Whether a ZIP ends where the bytes end; readers find it from there, whatever stands before it."""
+    at = content.rfind(b"PK\5\6")
+    while at >= 0:
+        record = content[at : at + 22]
+        if len(record) == 22 and at + 22 + int.from_bytes(record[20:], "little") == len(content):
+            return True
+        at = content.rfind(b"PK\5\6", 0, at)
+    return False
 
 
 def is_progressive(content: bytes) -> bool:

@@ -140,7 +140,12 @@ class SqlRepairs:
         if wrong:
             statement = update(packages).where(of_package)
             await self._connection.execute(
-                statement.values(**wrong, version=row.version + 1, update_time=self._now)
+                statement.values(
+                    **wrong,
+                    version=row.version + 1,
+                    update_time=self._now,
+                    legacy_write_time=packages.c.legacy_write_time,
+                )
             )
         return sorted(wrong)
 

@@ -5,6 +5,7 @@ import os
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,6 +29,13 @@ def saved(kind: str, image: Image.Image | None = None, **save: Any) -> bytes:
 
 def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def with_words(words: Callable[[int], bytes]) -> bytes:
+    """A JPEG with a comment, which is told how many bytes stand behind it."""
+    content = saved("JPEG")
+    text = words(len(content) - 2)
+    return content[:2] + b"\xff\xfe" + struct.pack(">H", len(text) + 2) + text + content[2:]
 
 
 def taller_jpeg(height: int, width: int = 40) -> bytes:
@@ -77,6 +85,15 @@ WHY = {
     "a JPEG with a page behind it": (saved("JPEG") + b"<script>alert(1)</script>", "no picture"),
     "a PNG with an archive behind it": (saved("PNG") + b"PK\3\4", "behind the picture"),
     "a WebP with an archive behind it": (saved("WEBP") + b"PK\3\4", "not that of its bytes"),
+    "a JPEG with an archive in its maker's notes": (
+        saved("JPEG") + b"PK\3\4" + bytes(30) + b"PK\5\6" + bytes(16) + b"\x04\0SEFT",
+        "an archive or a document",
+    ),
+    "a JPEG whose words are an archive": (
+        with_words(lambda behind: b"PK\5\6" + bytes(16) + behind.to_bytes(2, "little")),
+        "an archive or a document",
+    ),
+    "a JPEG that is a document": (with_words(lambda _: b"%PDF-1.7"), "an archive or a document"),
     "a page that shows a JPEG": (b"<html>" + saved("JPEG"), "not a JPEG"),
     "a JPEG of a thousand scans": (many_scans(1_000), "more than 100 scans"),
     "a PNG that unpacks to 60 MB": (bomb(), "not of the size"),

@@ -9,8 +9,12 @@ LONG_AGO = "UPDATE tigu_prepare_goods SET update_time = UTC_TIMESTAMP() - INTERV
 
 
 async def execute(delivery: Delivery, statement: str) -> None:
+    """As nobody writes: unmarked, so that the service does not take it for a write of the old application."""
+    update = "UPDATE tigu_prepare_goods SET "
     async with delivery.engine.begin() as connection:
-        await connection.execute(text(statement))
+        await connection.execute(
+            text(statement.replace(update, f"{update}legacy_write_time = legacy_write_time, "))
+        )
 
 
 async def reconcile(

@@ -8,13 +8,7 @@ from sqlalchemy import text
 
 from delivery_service.application.stock_ports import Hold
 from tests.delivery_service.client import Delivery
-from tests.delivery_service.rpc.reconciling import reconcile
-
-
-async def change(delivery: Delivery, statement: str) -> None:
-    """Puts something out of order behind the service's back."""
-    async with delivery.engine.begin() as connection:
-        await connection.execute(text(statement))
+from tests.delivery_service.rpc.reconciling import execute, reconcile
 
 
 @pytest.mark.parametrize(
@@ -63,16 +57,16 @@ async def test_rows_that_disagree_are_found(
 ) -> None:
     await delivery.create("DRIVER_TO_USER", [await delivery.order({"A": 1}, order_id=1)], package_sn="PG1")
     assert await delivery.findings() == []
-    await change(delivery, damage)
+    await execute(delivery, damage)
 
     assert await delivery.findings(check) == [finding]
 
-    await change(delivery, repair)
+    await execute(delivery, repair)
 
 
 async def test_a_stuck_command_is_told_with_what_inventory_said_last(delivery: Delivery) -> None:
     await delivery.create("MERCHANT_TO_USER", package_sn="PG1")
-    await change(delivery, "UPDATE outbox SET state = 3, attempts = 4, last_error = 'it is RELEASED'")
+    await execute(delivery, "UPDATE outbox SET state = 3, attempts = 4, last_error = 'it is RELEASED'")
 
     answers = delivery.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(checks=["outbox"]), timeout=30)
 
@@ -148,12 +142,14 @@ async def test_without_inventory_nothing_is_claimed_to_be_known(delivery: Delive
 async def test_more_packages_than_a_page_are_all_looked_at(delivery: Delivery) -> None:
     many = ", ".join(f"('L{n}', '', 0, 0, 6, 0, 7)" for n in range(450))
     columns = "prepare_sn, order_ids, delivery_type, shipping_type, prepare_status, type, shop_id"
-    await change(delivery, f"INSERT INTO tigu_prepare_goods ({columns}) VALUES {many}")  # noqa: S608
-    await change(delivery, "UPDATE tigu_prepare_goods SET order_ids = '9' WHERE prepare_sn IN ('L0', 'L449')")
+    await execute(delivery, f"INSERT INTO tigu_prepare_goods ({columns}) VALUES {many}")  # noqa: S608
+    await execute(
+        delivery, "UPDATE tigu_prepare_goods SET order_ids = '9' WHERE prepare_sn IN ('L0', 'L449')"
+    )
 
     found = await delivery.findings("mapping")
 
-    await change(delivery, "DELETE FROM tigu_prepare_goods WHERE prepare_sn LIKE 'L%'")
+    await execute(delivery, "DELETE FROM tigu_prepare_goods WHERE prepare_sn LIKE 'L%'")
     assert found == ["L0: mapping and order_ids differ", "L449: mapping and order_ids differ"]
 
 
@@ -193,8 +189,8 @@ async def test_a_package_that_cannot_be_read_is_named_and_hides_no_other(
     async with delivery.engine.connect() as connection:
         rows = "SELECT prepare_status, delivery_type, type, stock_state FROM tigu_prepare_goods"
         sound = (await connection.execute(text(f"{rows} WHERE prepare_sn = 'PG1'"))).one()._asdict()
-    await change(delivery, f"UPDATE tigu_prepare_goods SET {damage} WHERE prepare_sn = 'PG1'")  # noqa: S608
-    await change(delivery, "UPDATE tigu_prepare_goods SET order_ids = '9' WHERE prepare_sn = 'PG2'")
+    await execute(delivery, f"UPDATE tigu_prepare_goods SET {damage} WHERE prepare_sn = 'PG1'")  # noqa: S608
+    await execute(delivery, "UPDATE tigu_prepare_goods SET order_ids = '9' WHERE prepare_sn = 'PG2'")
 
     assert await delivery.findings() == [
         "PG1: the package has codes that nobody knows",
@@ -207,14 +203,14 @@ async def test_a_package_that_cannot_be_read_is_named_and_hides_no_other(
     )
 
     column = damage.partition(" ")[0]
-    await change(delivery, f"UPDATE tigu_prepare_goods SET {column} = {sound[column]}")  # noqa: S608
+    await execute(delivery, f"UPDATE tigu_prepare_goods SET {column} = {sound[column]}")  # noqa: S608
     await reconcile(delivery, "mapping", validate_only=False)
 
 
 async def test_a_package_without_an_id_for_its_hold_is_named_and_hides_no_other(delivery: Delivery) -> None:
     for package_sn in ("PG1", "PG2"):
         package = await delivery.create("MERCHANT_TO_USER", package_sn=package_sn)
-    await change(delivery, "UPDATE tigu_prepare_goods SET reservation_id = NULL WHERE prepare_sn = 'PG1'")
+    await execute(delivery, "UPDATE tigu_prepare_goods SET reservation_id = NULL WHERE prepare_sn = 'PG1'")
     del delivery.inventory.known[package.reservation_id]
 
     assert await delivery.findings("reservations") == [

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from delivery_service.application.stock_ports import Hold, Refused
 from tests.delivery_service.client import DISPATCHER, MERCHANT, Delivery, Metadata, refused
+from tests.delivery_service.conftest import Running
 from tests.delivery_service.rpc.reconciling import LONG_AGO, execute, reconcile
 
 
@@ -99,6 +100,25 @@ async def test_what_lies_outside_is_changed_only_once_its_repair_is_on_record(de
     async with delivery.engine.connect() as connection:
         told = (await connection.execute(text("SELECT subject, repair FROM repair"))).all()
     assert told == [("lost:1", "inventory is told to release the hold")]
+
+
+async def test_no_record_is_removed_over_a_store_that_has_no_photo_at_all(
+    delivery: Delivery, running: Running
+) -> None:
+    package = await delivery.create("MERCHANT_TO_USER", package_sn="PG1")
+    photos = [await delivery.upload(package.package_sn, "PREPARATION") for _ in range(2)]
+    await delivery.quiet()
+    away = running.photos.rename(running.photos.with_name("away"))
+    before = await delivery.everything()
+
+    answers = await reconcile(delivery, "photos", validate_only=False)
+
+    assert {answer.finding.subject for answer in answers} == {photo.evidence_id for photo in photos}
+    reason = "left to people: other photos are missing too: see whether this is the right store of photos"
+    assert {(answer.repaired, answer.repair) for answer in answers} == {(False, reason)}
+    assert await delivery.everything() == before
+    away.rename(running.photos)
+    assert await delivery.findings("photos") == []
 
 
 async def test_without_inventory_only_what_needs_none_is_repaired(delivery: Delivery) -> None:
