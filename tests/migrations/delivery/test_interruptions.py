@@ -4,6 +4,8 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import PendingRollbackError
 
+from benchmarks.legacy_packages import add_legacy_packages
 from servicekit.migrations import VERSION_TABLE
-from tests.migrations.delivery.legacy import description, migrating, rows, write_legacy, write_order
+from tests.migrations.delivery.legacy import description, migrating, rows
 from tests.support.databases import fresh_database
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -75,34 +78,43 @@ async def test_several_upgrades_at_once_migrate_once(delivery_url: str) -> None:
         assert await schema.applied(engine) == schema.expected
 
 
-async def test_a_backfill_that_dies_between_rows_goes_on_where_it_was(delivery_url: str) -> None:
+async def test_a_backfill_that_dies_in_a_batch_goes_on_where_it_was(delivery_url: str) -> None:
+    mapped = "SELECT COUNT(*), COUNT(DISTINCT prepare_goods_id) FROM tigu_prepare_goods_order"
+    left = "SELECT COUNT(*) FROM tigu_prepare_goods WHERE legacy_write_time IS NOT NULL"
     async with migrating(delivery_url) as (schema, engine):
-        await schema.upgrade(engine, "0004")
-        for number in range(1, 8):
-            await write_order(engine, number)
-            await write_legacy(engine, number, f"{number}")
-        inserted = 0
+        await schema.upgrade(engine, "0001")
+        await add_legacy_packages(engine, 450)
+        batches = 0
 
         def die(_c: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-            nonlocal inserted
-            inserted += "INSERT INTO tigu_prepare_goods_order" in statement
-            if inserted == 4:
-                inserted += 1
+            nonlocal batches
+            batches += "INSERT INTO tigu_prepare_goods_order" in statement
+            if batches == 2:
+                batches += 1
                 raise Killed
 
         event.listen(engine.sync_engine, "after_cursor_execute", die)
         with pytest.raises((Killed, PendingRollbackError)):
             await schema.upgrade(engine)
-        event.remove(engine.sync_engine, "after_cursor_execute", die)
-        await write_legacy(engine, 8, "1,2")
+        assert batches == 3
 
     async with migrating(delivery_url) as (schema, engine):
-        await schema.upgrade(engine)
-        mapped = await rows(
-            engine,
-            "SELECT prepare_goods_id, order_id, active_leg FROM tigu_prepare_goods_order ORDER BY 1, 2",
-        )
-    assert mapped == [(number, number, 0) for number in range(1, 8)] + [(8, 1, None), (8, 2, None)]
+        # The first batch is there with all that belongs to it, the second one is not.
+        ((orders, packages),) = await rows(engine, mapped)
+        assert 0 < packages < 450
+        assert await rows(engine, left) == [(450 - packages,)]
+        assert orders == 3 * packages + (packages - 1) // 100
+        shown: list[tuple[str, int | None]] = []
+
+        @contextmanager
+        def progress(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+            shown.append((title, total))
+            yield lambda done: None
+
+        await schema.upgrade(engine, progress=progress)
+        assert shown == [("orders of packages", 450 - packages)]
+        assert await rows(engine, mapped) == [(3 * 450 + 4, 450)]
+        assert await rows(engine, left) == [(0,)]
 
 
 async def migrate(url: str, **environment: str) -> subprocess.CompletedProcess[str]:

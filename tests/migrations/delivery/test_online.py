@@ -1,0 +1,89 @@
+"""Every revision beside the old application and the service at work; benchmarks/package_migrations.py is longer."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from benchmarks.legacy_packages import add_legacy_packages
+from benchmarks.online_migrations import Migrate
+from benchmarks.package_migrations import SCHEMA, follow_all, pass_through
+from benchmarks.package_traffic import package_traffic
+from delivery_service.contract_steps.verification import differences_from_lists
+from servicekit.engines import create_engine
+from tests.migrations.delivery.legacy import rows
+
+PACKAGES = 1500
+LONGEST_SECONDS = 1.0
+LONGEST_RATIO = 3.0
+"""How much longer than on the same machine without a migration, where that machine is slow itself."""
+
+
+@pytest.fixture
+async def engine(delivery_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(delivery_url, pool_size=3, for_migrations=True)
+    await SCHEMA.upgrade(engine, "0001")
+    await add_legacy_packages(engine, PACKAGES)
+    yield engine
+    await engine.dispose()
+
+
+def in_a_thread(url: str) -> Migrate:
+    """Upgrades with a loop of its own, so that what the revision computes holds no client up."""
+
+    async def upgrade(revision: str) -> None:
+        engine = create_engine(url, pool_size=3, for_migrations=True)
+        await SCHEMA.upgrade(engine, revision)
+        await engine.dispose()
+
+    async def migrate(revision: str) -> None:
+        await asyncio.to_thread(asyncio.run, upgrade(revision))
+
+    return migrate
+
+
+async def test_no_revision_holds_anybody_up_and_every_list_becomes_rows(
+    engine: AsyncEngine, delivery_url: str
+) -> None:
+    async with package_traffic(delivery_url, PACKAGES) as clients:
+        await asyncio.sleep(1)
+        calm = max(seen.longest_seconds for seen in clients.look().values())
+        passages = await pass_through(clients, in_a_thread(delivery_url), rest_seconds=0.1)
+    followed = await follow_all(engine)
+
+    assert await SCHEMA.applied(engine) == SCHEMA.expected
+    assert {passage.revision: passage.errors for passage in passages if passage.errors} == {}
+    longest = max(LONGEST_SECONDS, LONGEST_RATIO * calm)
+    assert {passage.revision: passage.longest for passage in passages if passage.longest > longest} == {}
+    assert all({"old writer", "reader"} <= set(passage.seen) for passage in passages)
+    assert "service" in passages[-1].seen
+    assert followed > 0
+    async with engine.connect() as connection:
+        assert await differences_from_lists(connection) == []
+    assert await rows(engine, "SELECT SUM(packages) FROM legacy_write_day") == [(followed,)]
+
+
+async def test_a_table_in_use_for_long_is_waited_for_in_short_turns(
+    engine: AsyncEngine, delivery_url: str
+) -> None:
+    holder = create_engine(delivery_url, for_migrations=True)
+    async with package_traffic(delivery_url, PACKAGES) as clients, holder.connect() as connection:
+        await connection.execute(text("SELECT COUNT(*) FROM tigu_prepare_goods"))
+        clients.look()
+        migration = asyncio.ensure_future(in_a_thread(delivery_url)("0002"))
+        begin = time.monotonic()
+        await asyncio.sleep(4)
+        assert not migration.done()
+        seen = clients.look()
+        waited = time.monotonic() - begin
+        await connection.rollback()
+        await migration
+    await holder.dispose()
+
+    # They were held up, each time for a moment: without the short turns it would have been all the time.
+    assert 0.2 < seen["old writer"].longest_seconds < waited / 2
+    assert seen["reader"].calls > 10
+    assert await SCHEMA.applied(engine) == "0002"
