@@ -137,7 +137,8 @@ class NotYourPackage(Refusal):
     actor_id: str
 
     def __str__(self) -> str:
-        return f"package {self.package_sn} is not one of {self.role} {self.actor_id}"
+        package = f"package {self.package_sn}" if self.package_sn else "the new package"
+        return f"{package} is not one of {self.role} {self.actor_id}"
 
 
 @dataclass(eq=False)
