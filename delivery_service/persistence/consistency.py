@@ -111,10 +111,14 @@ class SqlConsistency:
                 .limit(size)
             )
         )
-        mapped = package_orders.c
-        ours = exists().where(
-            package_events.c.package_id == mapped.prepare_goods_id, package_events.c.verb != Verb.ADOPT.value
+        mapped, event, later = package_orders.c, package_events.c, package_events.alias().c
+        # Up to its adoption a package's events tell of what the old system did, to its orders too.
+        adopted = exists().where(
+            later.package_id == event.package_id,
+            later.verb == Verb.ADOPT.value,
+            later.sequence >= event.sequence,
         )
+        ours = exists().where(event.package_id == mapped.prepare_goods_id, ~adopted)
         rows = await self._connection.execute(
             select(mapped.order_id, packages.c.prepare_status, *_CODES, ours.label("ours"))
             .join(packages, packages.c.id == mapped.prepare_goods_id)
