@@ -12,11 +12,11 @@ from delivery_service.adoption import files, oddities, order_lists
 from delivery_service.adoption.catalogue import Tables, Written
 from delivery_service.adoption.dialect import CLAIMED, STATUSES, shipping_type, status
 from delivery_service.adoption.expectations import TABLES
-from delivery_service.adoption.findings import Check
 from delivery_service.adoption.run import Dialect, Run
 from delivery_service.adoption.survey import Survey
 from delivery_service.domain.legacy import ORDER_STATUSES, STATES, WORKFLOWS, states_of
 from delivery_service.domain.workflow import PackageState, Workflow
+from servicekit.findings import Check
 
 MOST_UNITS = 1_000_000_000
 

@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 from delivery_service.adoption.catalogue import Tables
 from delivery_service.adoption.conversion import zoneless_columns
 from delivery_service.adoption.dialect import shipping_type, status
-from delivery_service.adoption.findings import Check
 from delivery_service.adoption.run import Dialect
 from delivery_service.adoption.zones import is_utc, unclear
+from servicekit.findings import Check
 
 
 def checks(tables: Tables, dialect: Dialect, zone: ZoneInfo) -> Iterator[Check]:

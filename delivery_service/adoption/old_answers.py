@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.adoption.catalogue import Tables
-from delivery_service.adoption.findings import Findings
 from delivery_service.adoption.run import Run
 from delivery_service.adoption.survey import Answer, Survey
+from servicekit.findings import Findings
 
 FOUND_NOTHING_RIGHT = "orders in no active package, of which the old query named a delivery type"
 FOUND_NONE = "orders in an active package, which the old query did not find"

@@ -8,9 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.adoption.dialect import status
-from delivery_service.adoption.findings import Findings
 from delivery_service.adoption.run import Dialect, Run
 from delivery_service.adoption.survey import Listed, Survey
+from servicekit.findings import Findings
 from servicekit.migrations import Schema
 
 PAGE = 2000

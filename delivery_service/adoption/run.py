@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery_service.adoption.findings import Findings
+from servicekit.findings import Findings
 from servicekit.migrations import Schema
 
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]

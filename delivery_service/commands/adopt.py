@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.adoption.adopt import adopt
 from delivery_service.adoption.backup import check_backup
-from delivery_service.adoption.findings import Findings
 from delivery_service.adoption.programs import BackupFailed, find_programs, make_of
 from delivery_service.adoption.restore import put_back, stop_if_in_use
 from delivery_service.adoption.run import AdoptionRefused, AdoptionUnfinished, Dialect, Request, Run
 from servicekit.engines import create_engine
+from servicekit.findings import Findings
 from servicekit.migrate_command import Action
 from servicekit.migrations import Schema
 from servicekit.progress import progress

@@ -14,13 +14,12 @@ from inventory_service.adoption.catalogue import Verdict
 from inventory_service.adoption.checks import checks
 from inventory_service.adoption.document_checks import check_documents
 from inventory_service.adoption.documents import conversion
-from inventory_service.adoption.findings import Rows
 from inventory_service.adoption.finish import finish, go_on
+from inventory_service.adoption.oddities import oddities
 from inventory_service.adoption.plan import Line, plan, table_of
 from inventory_service.adoption.programs import BackupFailed, Programs, find_programs
 from inventory_service.adoption.run import AdoptionRefused, Run
 from inventory_service.adoption.shape import Kind, Shape, recognise
-from inventory_service.adoption.surprises import surprises
 from inventory_service.domain.legacy import SPLIT_TABLES
 from servicekit.conflicts import may_run_again
 from servicekit.crash_points import crash_point
@@ -45,11 +44,11 @@ async def adopt(run: Run) -> None:
         _refuse_other_kinds(shape)
         _tell_differences(run, shape)
         programs = await _programs(run, connection)
-        lines, surprising, revision = await _check(run, connection, shape)
+        lines, revision = await _check(run, connection, shape)
         table = table_of(["found", "", "becomes"], [[line.what, line.found, line.becomes] for line in lines])
         run.tell(f"\n{table}")
-        if surprising:
-            run.tell("\n".join(["\nworth a look before it is done:", *surprising]))
+        if run.oddities.count:
+            run.tell("\n".join(["\nstrange, and taken over:", *run.oddities.lines()]))
         run.tell(f"\nit is taken as revision {revision} and upgraded to {run.schema.expected}")
         if run.request.dry_run:
             run.tell("dry run: nothing was changed")
@@ -69,6 +68,7 @@ async def _alone(run: Run) -> AsyncIterator[None]:
         finally:
             await guard.execute(_GIVE)
             run.findings.close()
+            run.oddities.close()
 
 
 def _refuse_other_kinds(shape: Shape) -> None:
@@ -113,8 +113,8 @@ async def _programs(run: Run, connection: AsyncConnection) -> Programs | None:
         await connection.rollback()
 
 
-async def _check(run: Run, connection: AsyncConnection, shape: Shape) -> tuple[list[Line], list[str], str]:
-    """Answers what is found and what becomes of it, what may surprise, and the revision that it is taken as."""
+async def _check(run: Run, connection: AsyncConnection, shape: Shape) -> tuple[list[Line], str]:
+    """Answers what is found and what becomes of it, and the revision that the database is taken as."""
     skus = None
     if run.request.sku_map is not None:
         skus = await sku_map.load(connection, run.request.sku_map, run.findings)
@@ -127,22 +127,21 @@ async def _check(run: Run, connection: AsyncConnection, shape: Shape) -> tuple[l
         for rule in rules:
             await run.findings.run(connection, rule)
             advance(1)
-        surprising = Rows()
         documents = await check_documents(
-            connection, shape.tables, conversion(run.schema), run.zone, run.findings, surprising
+            connection, shape.tables, conversion(run.schema), run.zone, run.findings, run.oddities
         )
         advance(1)
     if run.findings.count:
         complaint = ["the data contradicts itself; nothing was changed:", *run.findings.lines()]
         raise AdoptionRefused("\n".join(complaint))
-    for rule in surprises(shape.tables, run.zone.key):
-        await surprising.run(connection, rule)
+    for rule in oddities(shape.tables, run.zone.key):
+        await run.oddities.run(connection, rule)
     found = await connection.execute(text(snapshot.totals(shape.tables, run.zone.key)))
     totals = {row.name: row.value for row in found}
     lines = [line async for line in plan(connection, shape.tables, totals, documents, skus)]
     await connection.rollback()
     await connection.execution_options(isolation_level="READ COMMITTED", postgresql_readonly=False)
-    return lines, surprising.lines(), revision
+    return lines, revision
 
 
 async def _revision_of(connection: AsyncConnection, shape: Shape) -> str:

@@ -4,13 +4,13 @@ A check is SQL that answers (row, problem) for each violation, built for the tab
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from inventory_service.adoption.catalogue import Tables
 from inventory_service.adoption.expectations import FLAGS, TABLES
 from inventory_service.adoption.shape import Shape
 from inventory_service.domain.legacy import MONEY, SPLIT_TABLES
 from inventory_service.domain.stock import MOST_UNITS, Platform, StockStatus
+from servicekit.findings import Check
 
 STATUSES = tuple(status.value for status in StockStatus)
 LEGACY_STATUSES = (*(f"listed_{platform}" for platform in Platform), "reserved")
@@ -19,14 +19,6 @@ CLOSED = (
     *("released", "expired", "cancelled", "canceled", "completed", "fulfilled", "committed", "consumed"),
     *("sold", "closed", "done", "inactive"),
 )
-
-
-@dataclass(frozen=True)
-class Check:
-    """One rule; `says` names what breaks it."""
-
-    says: str
-    select: str
 
 
 def reserved(tables: Tables) -> str:

@@ -1,4 +1,4 @@
-"""The documents of all stocks before anything is changed: counted as they will be, and looked through for surprises."""
+"""The documents of all stocks before anything is changed: counted as they will be, and looked through for oddities."""
 
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.adoption.catalogue import Tables
 from inventory_service.adoption.documents import DOCUMENTS
-from inventory_service.adoption.findings import Rows
 from inventory_service.domain.legacy_documents import Conversion, Entry
 from inventory_service.domain.stock import Platform, StockStatus
+from servicekit.findings import Findings
 
 LISTINGS, HISTORY = "listings", "status history"
 _PLATFORMS = frozenset(Platform)
@@ -32,8 +32,8 @@ async def check_documents(
     tables: Tables,
     convert: Conversion,
     zone: tzinfo,
-    findings: Rows,
-    surprises: Rows,
+    findings: Findings,
+    oddities: Findings,
 ) -> Counted:
     """Counts what stocks will have; notes what the upgrade could not read, and what no call will show."""
     counted = Counted()
@@ -43,10 +43,10 @@ async def check_documents(
             entries = _entries(row, convert, zone, findings)
             if row.kind == LISTINGS:
                 counted.listings += len(entries)
-                _note_listings(str(row.id), entries, surprises)
+                _note_listings(str(row.id), entries, oddities)
             else:
                 counted.changes += len(entries)
-                _note_changes(str(row.id), entries, surprises)
+                _note_changes(str(row.id), entries, oddities)
     return counted
 
 
@@ -72,7 +72,7 @@ def _column(name: str, is_there: bool) -> str:
     return f"{name if is_there else 'NULL'}::jsonb AS {name}"
 
 
-def _entries(row: Any, convert: Conversion, zone: tzinfo, findings: Rows) -> list[Entry]:
+def _entries(row: Any, convert: Conversion, zone: tzinfo, findings: Findings) -> list[Entry]:
     """What both places say together; nothing where one of them cannot be read, which is noted."""
     read: dict[str | None, list[Entry] | None] = {}
     for place in ("stock", "stock_lifecycle", "together"):
@@ -91,16 +91,16 @@ def _entries(row: Any, convert: Conversion, zone: tzinfo, findings: Rows) -> lis
     return read.get(row.together) or []
 
 
-def _note_listings(stock_id: str, listings: list[Entry], surprises: Rows) -> None:
+def _note_listings(stock_id: str, listings: list[Entry], oddities: Findings) -> None:
     for listing in listings:
         if listing["platform"] not in _PLATFORMS:
             says = "listings of unknown platforms, which stay in their stock and are not shown"
-            surprises.add(says, stock_id, listing["platform"])
+            oddities.add(says, stock_id, listing["platform"])
 
 
-def _note_changes(stock_id: str, history: list[Entry], surprises: Rows) -> None:
+def _note_changes(stock_id: str, history: list[Entry], oddities: Findings) -> None:
     for change in history:
         statuses = (change["from_status"], change["to_status"])
         if not _STATUSES.issuperset(statuses):
             says = "changes of status with an unknown one, which stays in their stock and is not shown"
-            surprises.add(says, stock_id, " to ".join(status or "none" for status in statuses))
+            oddities.add(says, stock_id, " to ".join(status or "none" for status in statuses))

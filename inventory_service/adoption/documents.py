@@ -8,8 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.adoption.catalogue import Tables
-from inventory_service.adoption.findings import Rows
 from inventory_service.domain.legacy_documents import Conversion, lost_entries
+from servicekit.findings import Findings
 from servicekit.migrations import Schema
 
 DOCUMENTS = ("listed_on_platforms", "status_history")
@@ -21,7 +21,7 @@ def conversion(schema: Schema) -> Conversion:
 
 
 async def verify_documents(
-    connection: AsyncConnection, tables: Tables, convert: Conversion, zone: tzinfo, findings: Rows
+    connection: AsyncConnection, tables: Tables, convert: Conversion, zone: tzinfo, findings: Findings
 ) -> None:
     """Notes every listing and every change of status that was there before and is not there now."""
     before = "SELECT id, listed_on_platforms, status_history FROM inventory.adoption_stock"

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service.adoption.findings import Findings
+from servicekit.findings import Findings
 from servicekit.migrations import Schema
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -45,6 +45,9 @@ class Run:
     tell: Callable[[str], None]
     progress: Progress
     findings: Findings
+    """What stops the adoption, or, at the end, what differs from the beginning."""
+    oddities: Findings
+    """What is strange and is taken over; each says what becomes of it."""
 
     @property
     def zone(self) -> ZoneInfo:

@@ -10,8 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory_service.adoption.checks import Check
-from inventory_service.adoption.findings import Findings
+from servicekit.findings import Check, Findings
 
 TABLE = "pg_temp.adoption_sku_map"
 BATCH = 5000

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -9,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inventory_service.adoption.adopt import adopt
 from inventory_service.adoption.backup import check_backup
-from inventory_service.adoption.findings import Findings
 from inventory_service.adoption.programs import BackupFailed, find_programs
 from inventory_service.adoption.restore import put_back, stop_if_in_use
 from inventory_service.adoption.run import AdoptionRefused, AdoptionUnfinished, Request, Run
 from inventory_service.adoption.sku_map import SkuMapInvalid
 from servicekit.engines import create_engine
+from servicekit.findings import Findings
 from servicekit.migrate_command import Action
 from servicekit.migrations import Schema
 from servicekit.progress import progress
@@ -80,10 +81,14 @@ async def _adopt(arguments: argparse.Namespace, schema: Schema, engine: AsyncEng
         without_backup=arguments.no_backup is not None,
         accept_differences=arguments.accept_differences,
     )
+    now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    stops, oddities = (
+        Findings(request.folder / f"{name}-{now}.txt") for name in ("adoption", "adoption-oddities")
+    )
     # One for the lock, one for the rows, and two that each revision takes.
     own = create_engine(engine.url.render_as_string(hide_password=False), pool_size=4, for_migrations=True)
     try:
-        await adopt(Run(own, schema, request, print, progress, Findings(request.folder)))
+        await adopt(Run(own, schema, request, print, progress, stops, oddities))
     except (AdoptionRefused, AdoptionUnfinished, BackupFailed, SkuMapInvalid, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.adoption.adopt import adopt as adopt_database
-from delivery_service.adoption.findings import Findings
 from delivery_service.adoption.run import Request, Run
 from servicekit.engines import create_engine
+from servicekit.findings import Findings
 from servicekit.migrations import VERSION_TABLE, Schema
 from servicekit.progress import progress
 from servicekit.schema_history import HISTORY_TABLE

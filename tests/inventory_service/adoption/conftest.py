@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inventory_service.adoption.adopt import adopt as adopt_database
-from inventory_service.adoption.findings import Findings
 from inventory_service.adoption.run import Request, Run
 from servicekit.engines import create_engine
+from servicekit.findings import Findings
 from servicekit.migrations import Schema
 from servicekit.progress import progress
 from tests.inventory_service.adoption.command import Command, Done, migrate
@@ -40,7 +40,8 @@ def adopt(engine: AsyncEngine, folder: Path) -> Adopt:
     async def run(**asked: Any) -> str:
         told: list[str] = []
         request = Request(folder=folder, **asked)
-        await adopt_database(Run(engine, SCHEMA, request, told.append, progress, Findings(folder)))
+        stops, oddities = Findings(folder / "adoption.txt"), Findings(folder / "oddities.txt")
+        await adopt_database(Run(engine, SCHEMA, request, told.append, progress, stops, oddities))
         return "\n".join(told)
 
     return run

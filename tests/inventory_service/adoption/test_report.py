@@ -1,6 +1,7 @@
-"""What an adoption tells before it begins is what comes out; what may surprise is named, and stops nothing."""
+"""What an adoption tells before it begins is what comes out; what is strange is named, and stops nothing."""
 
 import re
+from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -54,7 +55,9 @@ async def test_listings_and_changes_are_counted_as_they_come_out(
     assert told_number(told, "changes of status in them") == changes
 
 
-async def test_what_may_surprise_is_named_by_row_and_stops_nothing(engine: AsyncEngine, adopt: Adopt) -> None:
+async def test_what_is_strange_is_named_by_row_and_stops_nothing(
+    engine: AsyncEngine, adopt: Adopt, folder: Path
+) -> None:
     await lay_out(engine, Legacy(stocks=12, phase_2=len(PHASE_2), split=0))
     for change in (
         "status = 'reserved', quantity = 5, reserved_quantity = 2 WHERE notes = 'note 1'",
@@ -85,8 +88,10 @@ async def test_what_may_surprise_is_named_by_row_and_stops_nothing(engine: Async
             f"{named['note 6']} (in_stock to lent)"
         ),
     }
-    surprises = told.split("worth a look before it is done:\n")[1].split("\n\n")[0]
-    assert surprises in dry
-    lines = surprises.splitlines()
+    oddities = told.split("strange, and taken over:\n")[1].split("\n\n")[0]
+    assert oddities in dry
+    *lines, where = oddities.splitlines()
+    assert where == f"all 4 of them are in {folder / 'oddities.txt'}"
+    assert len((folder / "oddities.txt").read_text().splitlines()) == 4
     found = {says: row.strip() for says, row in zip(lines[::2], lines[1::2], strict=True)}
     assert found == {f"{says}: 1": row for says, row in expected.items()}

@@ -1,14 +1,14 @@
-"""What rows say that this service says otherwise, or not at all: told in the report, and no reason to refuse."""
+"""What is strange in rows and is taken over all the same, each with what becomes of it."""
 
 from collections.abc import Iterator
 
 from inventory_service.adoption.catalogue import Tables
-from inventory_service.adoption.checks import Check
 from inventory_service.adoption.snapshot import held
+from servicekit.findings import Check
 
 
-def surprises(tables: Tables, zone: str) -> Iterator[Check]:
-    """Each kind, as a check that refuses nothing; those of documents are noted with them."""
+def oddities(tables: Tables, zone: str) -> Iterator[Check]:
+    """Each kind; those of documents are noted with them."""
     yield Check(
         "stocks with the status reserved, which become in_stock: what nothing holds of them can be sold",
         "SELECT s.id::text AS row, (s.quantity - h.units) || ' of ' || s.quantity AS problem FROM inventory.stock s"
