@@ -13,11 +13,11 @@ from delivery_service.adoption.catalogue import Verdict
 from delivery_service.adoption.checks import check
 from delivery_service.adoption.finish import finish, go_on
 from delivery_service.adoption.programs import BackupFailed, Programs, find_programs
-from delivery_service.adoption.report import table_of
 from delivery_service.adoption.run import AdoptionRefused, Run
 from delivery_service.adoption.sessions import own_id, refuse_others
 from delivery_service.adoption.shape import Kind, Shape, recognise
 from servicekit.crash_points import crash_point
+from servicekit.report_table import table_of
 
 # Named locks belong to the whole server: adoptions of other databases are not kept out.
 _NAME = "CONCAT('holdfast.delivery.adopt.', LEFT(SHA2(DATABASE(), 256), 32))"

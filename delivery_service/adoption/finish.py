@@ -4,10 +4,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.adoption import conversion, history, journal, rows, totals
 from delivery_service.adoption.catalogue import Tables, tables_of
-from delivery_service.adoption.report import table_of
 from delivery_service.adoption.run import AdoptionUnfinished, Run
 from delivery_service.adoption.sessions import refuse_others
 from servicekit.crash_points import crash_point
+from servicekit.report_table import table_of
 
 
 async def go_on(run: Run, connection: AsyncConnection, guard: int) -> None:

@@ -38,8 +38,9 @@ _ACTIONS = text(
 _ADD = text(
     "INSERT INTO package_event (package_id, sequence, verb, from_status, to_status, actor_role, actor_id, driver_id,"
     " evidence_ids, note, create_time) VALUES (:package_id, :sequence, :verb, :from_status, :to_status, :actor_role,"
-    " :actor_id, :driver_id, '[]', :note, COALESCE(:create_time, UTC_TIMESTAMP(6)))"
+    " :actor_id, :driver_id, :evidence_ids, :note, :create_time)"
 )
+_NOW = text("SELECT UTC_TIMESTAMP(6)")
 _STEPS = {
     "PREPARE": "prepare_time",
     "PICK_UP": "pick_up_time",
@@ -72,8 +73,9 @@ def steps(tables: Tables, dialect: Dialect, zone: ZoneInfo) -> Sequence[Step]:
         if not packages:
             return None, 0
         adopted = await _adopted(connection, packages)
-        events = [event for package in adopted for event in timeline(package)]
-        await connection.execute(_ADD, events)
+        now = (await connection.execute(_NOW)).scalar_one()
+        # Nothing but values: the driver then sends many rows at once.
+        await connection.execute(_ADD, [event for package in adopted for event in timeline(package, now)])
         last = packages[-1].id
         await connection.execute(set_times, {"after": after, "last": last})
         lists = [

@@ -9,11 +9,11 @@ from delivery_service.adoption import totals
 from delivery_service.adoption.catalogue import Tables
 from delivery_service.adoption.conversion import zoneless_columns
 from delivery_service.adoption.dialect import CLAIMED, STATUSES, shipping_type
-from delivery_service.adoption.report import Line
 from delivery_service.adoption.run import Dialect, Run
 from delivery_service.adoption.survey import Survey
 from delivery_service.adoption.zones import is_utc
 from delivery_service.domain.legacy import ACTION_TYPES, STATES, WORKFLOWS
+from servicekit.report_table import Line
 
 _NUMBERS = {
     "orders": ("tigu_order", "TRUE", "the same"),

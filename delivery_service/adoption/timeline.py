@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -36,8 +37,8 @@ class Adopted:
     shared: Sequence[Any]
 
 
-def timeline(package: Adopted) -> Iterator[dict[str, Any]]:
-    """Rows of package_event: one for each step that the old system noted, and one of the adoption, without a time."""
+def timeline(package: Adopted, now: datetime) -> Iterator[dict[str, Any]]:
+    """Rows of package_event: one for each step that the old system noted, and one of the adoption."""
     sequence, before, driver = 0, None, None
     steps = sorted(
         (action for action in package.own if action.action_type in _VERBS),
@@ -61,7 +62,7 @@ def timeline(package: Adopted) -> Iterator[dict[str, Any]]:
         "actor_role": ActorRole.SYSTEM.value,
         "actor_id": "adoption",
         "note": _note_of_adoption(package),
-        "create_time": None,
+        "create_time": now,
     }
 
 
@@ -75,6 +76,7 @@ def _event(
         "from_status": before,
         "to_status": after,
         "driver_id": driver,
+        "evidence_ids": "[]",
     }
 
 

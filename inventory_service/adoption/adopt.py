@@ -16,13 +16,14 @@ from inventory_service.adoption.document_checks import check_documents
 from inventory_service.adoption.documents import conversion
 from inventory_service.adoption.finish import finish, go_on
 from inventory_service.adoption.oddities import oddities
-from inventory_service.adoption.plan import Line, plan, table_of
+from inventory_service.adoption.plan import plan
 from inventory_service.adoption.programs import BackupFailed, Programs, find_programs
 from inventory_service.adoption.run import AdoptionRefused, Run
 from inventory_service.adoption.shape import Kind, Shape, recognise
 from inventory_service.domain.legacy import SPLIT_TABLES
 from servicekit.conflicts import may_run_again
 from servicekit.crash_points import crash_point
+from servicekit.report_table import Line, table_of
 
 TRIES = 30
 _TAKE = text("SELECT pg_try_advisory_lock(hashtext('holdfast.inventory.adopt'))")

@@ -7,9 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from inventory_service.adoption import journal, snapshot
 from inventory_service.adoption.catalogue import tables_of
 from inventory_service.adoption.documents import conversion, verify_documents
-from inventory_service.adoption.plan import table_of
 from inventory_service.adoption.run import AdoptionUnfinished, Run
 from servicekit.crash_points import crash_point
+from servicekit.report_table import table_of
 
 
 async def go_on(run: Run, connection: AsyncConnection) -> None:

@@ -1,7 +1,6 @@
 """What an adoption finds and what becomes of it, in lines that an operator reads."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,15 +9,7 @@ from inventory_service.adoption.catalogue import Tables
 from inventory_service.adoption.checks import LEGACY_STATUSES, OPEN, flags_of, status_of_reservation
 from inventory_service.adoption.document_checks import Counted
 from inventory_service.domain.legacy import BACKUPS, SPLIT_TABLES
-
-
-@dataclass(frozen=True)
-class Line:
-    """One kind of thing: how much of it is there, and what it becomes."""
-
-    what: str
-    found: str
-    becomes: str
+from servicekit.report_table import Line
 
 
 async def plan(
@@ -76,12 +67,3 @@ async def _of_reservations(connection: AsyncConnection, tables: Tables) -> Line:
 async def _count(connection: AsyncConnection, table: str, where: str = "true") -> int:
     select = f"SELECT count(*) FROM inventory.{table} WHERE {where}"
     return int((await connection.execute(text(select))).scalar_one())
-
-
-def table_of(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns under their heads, as wide as they need to be."""
-    widths = [max(len(row[number]) for row in (head, *rows)) for number in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows)
-    ]
-    return "\n".join(line.rstrip() for line in lines)

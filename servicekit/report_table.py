@@ -1,4 +1,4 @@
-"""What an adoption finds and what becomes of it, in lines that an operator reads."""
+"""What is found and what becomes of it, in a table that an operator reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
