@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from delivery_service.adoption.timeline import MOST_NOTE_LENGTH, Adopted, timeline
+from delivery_service.adoption import timeline as timelines
+from delivery_service.adoption.timeline import MOST_NOTE_LENGTH, Adopted
 
-JULY = datetime.fromisoformat("2025-07-01 08:00:00")
+JULY, NOW = map(datetime.fromisoformat, ("2025-07-01 08:00:00", "2025-12-01 08:00:00.123456"))
 
 
 def action(
@@ -24,6 +25,10 @@ def package(own: list[Any], shared: list[Any] | None = None, **given: Any) -> Ad
     return Adopted(package_id=9, own=own, shared=shared or [], **facts)
 
 
+def timeline(adopted: Adopted) -> list[dict[str, Any]]:
+    return list(timelines.timeline(adopted, NOW))
+
+
 def told(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [
         (event["sequence"], event["verb"], event["from_status"], event["to_status"], event["driver_id"])
@@ -32,14 +37,12 @@ def told(events: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 
 
 def test_each_step_is_an_event_by_whoever_did_it_and_the_adoption_is_the_last() -> None:
-    events = list(
-        timeline(
-            package(
-                [
-                    action(12, 1, "driver_5", minutes=9, files="18"),
-                    action(11, 0, "merchant_7", files="16,17", remark="two boxes"),
-                ]
-            )
+    events = timeline(
+        package(
+            [
+                action(12, 1, "driver_5", minutes=9, files="18"),
+                action(11, 0, "merchant_7", files="16,17", remark="two boxes"),
+            ]
         )
     )
 
@@ -54,7 +57,7 @@ def test_each_step_is_an_event_by_whoever_did_it_and_the_adoption_is_the_last() 
         ("SYSTEM", "adoption"),
     ]
     assert events[0]["note"] == "tigu_order_action 11; tigu_uploaded_files 16,17; two boxes"
-    assert [event["create_time"] for event in events] == [JULY, JULY + timedelta(minutes=9), None]
+    assert [event["create_time"] for event in events] == [JULY, JULY + timedelta(minutes=9), NOW]
 
 
 def test_a_step_noted_for_each_order_or_twice_is_one_event_that_names_all_rows() -> None:
@@ -68,7 +71,7 @@ def test_a_step_noted_for_each_order_or_twice_is_one_event_that_names_all_rows()
 
 
 def test_what_nobody_we_know_did_is_told_as_it_stands() -> None:
-    events = list(timeline(package([action(1, 0, "root@localhost"), action(2, 0, None, minutes=1)])))
+    events = timeline(package([action(1, 0, "root@localhost"), action(2, 0, None, minutes=1)]))
 
     assert [(event["actor_role"], event["actor_id"]) for event in events[:2]] == [
         ("SYSTEM", "root@localhost"),
