@@ -1,5 +1,7 @@
 """Random calls upon one package: about half of them are what comes next, the others are what should be refused."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from tests.delivery_service.model import PATHS, SHELF, STEPS, VERBS, Call, Model, Parcel, Photo, roles
@@ -38,11 +40,12 @@ def pairs(model: Model, parcel: Parcel, fresh: str) -> st.SearchStrategy[tuple[C
     return st.tuples(calls(model, parcel, f"{fresh}a"), calls(model, parcel, f"{fresh}b"))
 
 
-def repeats(parcel: Parcel) -> st.SearchStrategy[Call]:
-    """The last verb again, by the same actor or another, with the same photos or fewer."""
+def repeats(parcel: Parcel, fresh: str) -> st.SearchStrategy[Call]:
+    """The last verb again, by the same actor or another, with the same photos, fewer or others."""
     last = parcel.events[-1]
     named = last.driver_id if last.verb == "ASSIGN_DRIVER" else ""
     photos = tuple(sorted(last.photos, key=lambda photo: photo.content))
+    others = tuple(replace(photo, content=fresh) for photo in photos[:1])
     verb = "CANCEL" if last.verb == "CREATE" else last.verb
     same = st.just((last.role, last.actor_id))
 
@@ -52,7 +55,7 @@ def repeats(parcel: Parcel) -> st.SearchStrategy[Call]:
     return st.builds(
         again,
         same | same | actors,
-        st.sampled_from([photos, photos, photos, photos[1:]]),
+        st.sampled_from([photos, photos, photos[1:], others]),
         st.sampled_from([0, parcel.version - 1]),
     )
 
