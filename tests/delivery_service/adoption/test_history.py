@@ -22,7 +22,7 @@ PLANTED = (
     "INSERT INTO tigu_prepare_goods (id, prepare_sn, order_ids, delivery_type, shipping_type, prepare_status,"
     " shop_id, driver_id, create_time, actual_arrival_time) VALUES"
     " (900, 'PG900', ' 4,9000004,,77', 1, 1, 1, 7, 5, '2025-01-15 09:00:00', '2025-01-15 13:00:00'),"
-    " (901, 'PG901', '9000004', 0, 1, 5, 7, NULL, '2025-07-15 09:00:00', NULL)",
+    " (901, 'PG901', '9000004', 0, 1, 5, 7, NULL, '2025-07-15 09:00:00', '2025-07-15 12:00:00')",
     "INSERT INTO tigu_uploaded_files (id, file_name, file_url) VALUES (16, 'a.jpg', '/a'), (17, 'b.jpg', '/b')",
     "INSERT INTO tigu_order_action (id, order_id, action_type, logistics_voucher_file, create_by, create_time, remark)"
     " VALUES (1, 4, 0, '16,17', 'merchant_7', '2025-01-15 10:00:00', 'two boxes'),"
@@ -81,5 +81,6 @@ async def test_an_adopted_package_shows_its_steps_its_files_and_its_orders(
 
     listed = "SELECT id, order_ids, legacy_write_time IS NULL FROM tigu_prepare_goods ORDER BY id"
     assert await rows(engine, listed) == [(900, "4,9000004", 1), (901, "9000004", 1)]
-    arrival = await rows(engine, "SELECT actual_arrival_time FROM tigu_prepare_goods WHERE id = 900")
-    assert [str(row[0]) for row in arrival] == ["2025-01-15 12:00:00"]
+    # One package went on, and what the old application wrote there stays all the same.
+    arrivals = await rows(engine, "SELECT actual_arrival_time FROM tigu_prepare_goods ORDER BY id")
+    assert [str(row[0]) for row in arrivals] == ["2025-01-15 12:00:00", "2025-07-15 10:00:00"]
