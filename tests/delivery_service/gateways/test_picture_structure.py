@@ -1,11 +1,14 @@
 """What claims to be a photo: still, whole, of the size it claims, and nothing else beside."""
 
+import asyncio
 import io
 import os
 import struct
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -148,6 +151,33 @@ async def test_what_cameras_write_is_taken(content: bytes) -> None:
     photo = await PillowPhotoReader().read(content)
 
     assert photo.size_bytes == len(content)
+
+
+async def test_those_who_leave_make_no_room_for_more_pictures_at_once() -> None:
+    content = saved("PNG", Image.new("RGB", (3_000, 3_000)))
+    reader = PillowPhotoReader()
+    seen = []
+
+    for _ in range(6):
+        reading = [asyncio.ensure_future(reader.read(content)) for _ in range(4)]
+        await asyncio.sleep(0.05)
+        seen.append(being_read())
+        for one in reading:
+            one.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
+
+    assert max(seen) == 2
+
+
+def being_read() -> int:
+    """How many threads are at a picture now."""
+    count = 0
+    for frame in sys._current_frames().values():
+        at: FrameType | None = frame
+        while at is not None and not at.f_code.co_filename.endswith("photo_reader.py"):
+            at = at.f_back
+        count += at is not None
+    return count
 
 
 async def test_an_interlaced_picture_is_measured_by_its_passes() -> None:

@@ -13,8 +13,8 @@ from tests.delivery_service.conftest import Running
 from tests.delivery_service.rpc.reconciling import execute
 from tests.delivery_service.rpc.test_evidence import picture
 
-# The suite plants a few of each kind; HOLDFAST_DRIFTS=50 is the campaign.
-OF_EACH = int(os.environ.get("HOLDFAST_DRIFTS", "2"))
+# The suite plants one of each kind; HOLDFAST_DRIFTS=50 is the campaign.
+OF_EACH = int(os.environ.get("HOLDFAST_DRIFTS", "1"))
 AT_ONCE = 8
 
 
