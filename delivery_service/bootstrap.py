@@ -49,6 +49,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
     tasks = Tasks()
     settlements = Settlements(transactions)
     photos = FsspecPhotoStore(settings.evidence_url)
+    reader = PillowPhotoReader()
     relay = OutboxRelay(
         transactions,
         inventory,
@@ -62,7 +63,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         settlements,
         relay.nudge,
         photos,
-        PillowPhotoReader(),
+        reader,
     )
     sweep = evidence_sweep(
         transactions,
@@ -72,9 +73,9 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
     )
     following = settings.legacy_follow_seconds
     history = Schema("delivery")
-    checks = checks_of(transactions, inventory, photos)
+    checks = checks_of(transactions, inventory, photos, reader)
     quiet = timedelta(seconds=settings.relay_lease_seconds + CALL_SECONDS)
-    reconciliation = Reconciliation(transactions, tasks, inventory, photos, checks, quiet)
+    reconciliation = Reconciliation(transactions, tasks, inventory, photos, reader, checks, quiet)
     operators = ops.OpsServicer(
         "delivery",
         engine,

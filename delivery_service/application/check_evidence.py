@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from delivery_service.application.consistency_ports import Drift, Inconsistency
-from delivery_service.application.photo_ports import PhotoStore
+from delivery_service.application.photo_ports import PhotoReader, PhotoStore
 from delivery_service.application.ports import Transactions, UnitOfWork
-from delivery_service.application.read_photo import is_sound
+from delivery_service.application.read_photo import sound_bytes
 from delivery_service.application.sweep_evidence import FOLDERS, strays_of
 from delivery_service.domain.errors import StorageUnavailable
 from delivery_service.domain.evidence import Evidence
@@ -15,13 +15,15 @@ PAGE = 200
 AT_ONCE = 4
 
 
-async def check_photos(transactions: Transactions, store: PhotoStore) -> AsyncIterator[Inconsistency]:
-    """Records whose bytes are missing or damaged, and bytes older than a day that no record names.
+async def check_photos(
+    transactions: Transactions, store: PhotoStore, reader: PhotoReader
+) -> AsyncIterator[Inconsistency]:
+    """Records whose bytes are missing or damaged or say something else, and bytes older than a day without a record.
 
     Every photo is read whole: that takes as long as the store needs to hand all of them out.
     """
     try:
-        async for found in _records(transactions, store):
+        async for found in _records(transactions, store, reader):
             yield found
         for folder in FOLDERS:
             for name in await strays_of(transactions, store, folder):
@@ -31,7 +33,9 @@ async def check_photos(transactions: Transactions, store: PhotoStore) -> AsyncIt
         yield Inconsistency(Drift.UNKNOWN, "photos", description, {"error": str(error)})
 
 
-async def _records(transactions: Transactions, store: PhotoStore) -> AsyncIterator[Inconsistency]:
+async def _records(
+    transactions: Transactions, store: PhotoStore, reader: PhotoReader
+) -> AsyncIterator[Inconsistency]:
     after = ""
     while True:
 
@@ -44,24 +48,30 @@ async def _records(transactions: Transactions, store: PhotoStore) -> AsyncIterat
         after = photos[-1].evidence_id
         for start in range(0, len(photos), AT_ONCE):
             some = photos[start : start + AT_ONCE]
-            sound = await asyncio.gather(
-                *(is_sound(photo.evidence_id, photo.photo.sha256, store) for photo in some)
-            )
-            for photo, well in zip(some, sound, strict=True):
-                if not well and await _is_there(photo, transactions):
-                    yield _lost(photo)
+            for found in await asyncio.gather(*(_compare(photo, store, reader) for photo in some)):
+                if found is not None and await _is_there(found.subject, transactions):
+                    yield found
 
 
-async def _is_there(photo: Evidence, transactions: Transactions) -> bool:
+async def _compare(photo: Evidence, store: PhotoStore, reader: PhotoReader) -> Inconsistency | None:
+    content = await sound_bytes(photo.evidence_id, photo.photo.sha256, store)
+    if content is None:
+        return _found(Drift.PHOTO, photo, "the bytes of a photo are missing or damaged")
+    if await reader.look(content) != photo.photo:
+        return _found(Drift.RECORD, photo, "the record of a photo says something else than its bytes")
+    return None
+
+
+async def _is_there(evidence_id: str, transactions: Transactions) -> bool:
     """A record that was swept meanwhile needs no bytes."""
-    return await transactions.read(lambda uow: uow.evidence.get(photo.evidence_id)) is not None
+    return await transactions.read(lambda uow: uow.evidence.get(evidence_id)) is not None
 
 
-def _lost(photo: Evidence) -> Inconsistency:
+def _found(drift: Drift, photo: Evidence, description: str) -> Inconsistency:
     return Inconsistency(
-        Drift.PHOTO,
+        drift,
         photo.evidence_id,
-        "the bytes of a photo are missing or damaged",
+        description,
         {
             "package_sn": photo.package_sn,
             "kind": photo.kind,

@@ -28,6 +28,7 @@ class Drift(StrEnum):
     PROOF = "PROOF"
     MARK = "MARK"
     PHOTO = "PHOTO"
+    RECORD = "RECORD"
     STRAY_BYTES = "STRAY_BYTES"
     UNKNOWN = "UNKNOWN"
 

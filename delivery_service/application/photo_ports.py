@@ -25,6 +25,9 @@ class EvidenceRecords(Protocol):
     async def remove_unused(self, before: datetime, most: int) -> list[Evidence]:
         """Deletes photos older than this that prove nothing, oldest first; answers what they were."""
 
+    async def correct(self, evidence_id: str, photo: Photo) -> bool:
+        """Writes what the bytes tell; False where the record says so."""
+
     async def remove(self, evidence_id: str) -> bool:
         """Deletes a photo's record unless it proves a transition; False where it does, or is away."""
 
@@ -71,3 +74,6 @@ class PhotoReader(Protocol):
 
     async def read(self, content: bytes) -> Photo:
         """Raises PhotoUnreadable."""
+
+    async def look(self, content: bytes) -> Photo:
+        """The same of bytes that were read before, without decoding them. Raises PhotoUnreadable."""

@@ -10,8 +10,9 @@ from datetime import timedelta
 from functools import partial
 
 from delivery_service.application.consistency_ports import Drift, Inconsistency, RepairRecord
-from delivery_service.application.photo_ports import PhotoStore
+from delivery_service.application.photo_ports import PhotoReader, PhotoStore
 from delivery_service.application.ports import Transactions, UnitOfWork
+from delivery_service.application.read_photo import sound_bytes
 from delivery_service.application.repair_evidence import (
     check_store,
     find_copy,
@@ -20,6 +21,7 @@ from delivery_service.application.repair_evidence import (
     repair_mark,
     repair_photo,
     repair_proof,
+    repair_record,
 )
 from delivery_service.application.repair_package import (
     forget_gone,
@@ -84,6 +86,7 @@ class Reconciler:
     transactions: Transactions
     inventory: Inventory
     photos: PhotoStore
+    reader: PhotoReader
     quiet: timedelta
     by: Operator
     validate_only: bool
@@ -125,6 +128,11 @@ class Reconciler:
                 await check_store(found, self.photos, self.transactions)
             outside = None if copy is None else partial(put_copy, found, copy, self.photos)
             return Plan(partial(repair_photo, found, self.by, copy is not None), outside)
+        if found.drift is Drift.RECORD:
+            content = await sound_bytes(found.subject, found.facts["sha256"], self.photos)
+            if content is None:
+                raise NothingToRepair
+            return Plan(partial(repair_record, found, self.by, await self.reader.look(content)))
         if found.drift is Drift.STRAY_BYTES:
             return Plan(partial(remove_stray, found), partial(self.photos.remove, found.subject))
         if found.drift is Drift.UNKNOWN:

@@ -6,7 +6,7 @@ from delivery_service.application.ports import Transactions, UnitOfWork
 from delivery_service.application.read_photo import is_sound, sound_bytes
 from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, tell
 from delivery_service.application.sweep_evidence import unnamed
-from delivery_service.domain.evidence import Evidence, photo_name
+from delivery_service.domain.evidence import Evidence, Photo, photo_name
 from delivery_service.domain.package import Package
 
 SAMPLE = 20
@@ -110,6 +110,17 @@ async def repair_photo(found: Inconsistency, by: Operator, copy_is_there: bool, 
 async def put_copy(found: Inconsistency, copy: bytes, store: PhotoStore) -> None:
     """Stores the bytes where the photo's own should be."""
     await store.put(photo_name(found.facts["sha256"], found.subject), copy)
+
+
+async def repair_record(found: Inconsistency, by: Operator, photo: Photo, uow: UnitOfWork) -> str:
+    """The bytes are those that were uploaded, so what they tell is the truth."""
+    package = await uow.packages.lock(found.facts["package_sn"])
+    if not await uow.evidence.correct(found.subject, photo):
+        raise NothingToRepair
+    what = f"the record of photo {found.subject} is written from its bytes"
+    if package is not None:
+        await tell(package, what, by, uow)
+    return what
 
 
 async def remove_stray(found: Inconsistency, uow: UnitOfWork) -> str:

@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import io
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,20 +38,22 @@ class PillowPhotoReader:
         """Raises PhotoUnreadable for bytes that no viewer would show."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, _read, content)
 
+    async def look(self, content: bytes) -> Photo:
+        """Raises PhotoUnreadable; nothing is decoded."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, _look, content)
+
 
 def _read(content: bytes) -> Photo:
-    try:
-        with warnings.catch_warnings():
-            # Sizes are checked below; a warning that depends on the process's state would not be a check.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            check_structure(content)
-            media_type, width, height = _decode(content)
-            exif = _exif(content)
-    except PhotoUnreadable:
-        raise
-    except Exception as error:
-        # Decoders meet hostile bytes with all kinds of exceptions.
-        raise PhotoUnreadable("the content is not a whole JPEG, PNG or WebP picture") from error
+    with _no_other_exceptions():
+        check_structure(content)
+        _decode(content)
+        return _look(content)
+
+
+def _look(content: bytes) -> Photo:
+    with _no_other_exceptions(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        (width, height), media_type = image.size, MEDIA_TYPES[image.format or ""]
+    exif = _exif(content)
     latitude, longitude = _place(exif)
     capture_time, offset_known = _capture_time(exif)
     return Photo(
@@ -65,21 +69,33 @@ def _read(content: bytes) -> Photo:
     )
 
 
-def _decode(content: bytes) -> tuple[str, int, int]:
+@contextmanager
+def _no_other_exceptions() -> Iterator[None]:
+    """Decoders meet hostile bytes with all kinds of exceptions; only PhotoUnreadable leaves."""
+    try:
+        with warnings.catch_warnings():
+            # Sizes are checked here; a warning that depends on the process's state would not be a check.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            yield
+    except PhotoUnreadable:
+        raise
+    except Exception as error:
+        raise PhotoUnreadable("the content is not a whole JPEG, PNG or WebP picture") from error
+
+
+def _decode(content: bytes) -> None:
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         width, height = image.size
-        media_type = MEDIA_TYPES[image.format or ""]
         most = MOST_PIXELS_IN_MEMORY
-        if media_type == "image/webp":
+        if image.format == "WEBP":
             most = MOST_PIXELS_OF_WEBP
-        elif media_type == "image/jpeg" and not is_progressive(content):
+        elif image.format != "PNG" and not is_progressive(content):
             most = MOST_PIXELS
         if width * height > most:
             raise PhotoUnreadable(f"the picture has {width} x {height} pixels; at most {most} are read")
         # For a JPEG: decode all of it, but small.
         image.draft("RGB", (256, 256))
         image.load()
-    return media_type, width, height
 
 
 def _exif(content: bytes) -> Image.Exif | None:
@@ -126,4 +142,5 @@ def _place(exif: Image.Exif | None) -> tuple[str | None, str | None]:
 def _degrees(parts: Any, negative: bool) -> float:
     degrees, minutes, seconds = (float(part) for part in parts)
     value = degrees + minutes / 60 + seconds / 3600
-    return -value if negative else value
+    # Rounded as it is kept, and never a zero with a sign.
+    return round(-value if negative else value, 6) + 0.0

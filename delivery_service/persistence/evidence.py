@@ -41,15 +41,7 @@ class SqlEvidence:
                     package_sn=evidence.package_sn,
                     kind=evidence.kind.value,
                     file_name=evidence.file_name,
-                    media_type=photo.media_type,
-                    size_bytes=photo.size_bytes,
-                    sha256=photo.sha256,
-                    width=photo.width,
-                    height=photo.height,
-                    capture_time=photo.capture_time,
-                    capture_offset_known=photo.capture_offset_known,
-                    latitude=photo.latitude,
-                    longitude=photo.longitude,
+                    **_values(photo),
                     uploader=evidence.uploader,
                     create_time=evidence.create_time,
                 )
@@ -93,6 +85,15 @@ class SqlEvidence:
         removed = await self.list_by_ids(ids)
         await self._connection.execute(delete(table).where(table.c.evidence_id.in_(ids)))
         return removed
+
+    async def correct(self, evidence_id: str, photo: Photo) -> bool:
+        """By the primary key, under the row's lock."""
+        mine = table.c.evidence_id == evidence_id
+        row = (await self._connection.execute(select(table).where(mine).with_for_update())).one_or_none()
+        if row is None or _photo(row) == photo:
+            return False
+        await self._connection.execute(update(table).where(mine).values(**_values(photo)))
+        return True
 
     async def remove(self, evidence_id: str) -> bool:
         """The condition is in the statement: a transition may use the photo at this moment."""
@@ -145,8 +146,22 @@ class SqlEvidence:
         return [_evidence(row) for row in await self._connection.execute(statement)]
 
 
-def _evidence(row: Any) -> Evidence:
-    photo = Photo(
+def _values(photo: Photo) -> dict[str, Any]:
+    return {
+        "media_type": photo.media_type,
+        "size_bytes": photo.size_bytes,
+        "sha256": photo.sha256,
+        "width": photo.width,
+        "height": photo.height,
+        "capture_time": photo.capture_time,
+        "capture_offset_known": photo.capture_offset_known,
+        "latitude": photo.latitude,
+        "longitude": photo.longitude,
+    }
+
+
+def _photo(row: Any) -> Photo:
+    return Photo(
         row.sha256,
         row.media_type,
         row.size_bytes,
@@ -157,12 +172,15 @@ def _evidence(row: Any) -> Evidence:
         None if row.longitude is None else str(row.longitude),
         bool(row.capture_offset_known),
     )
+
+
+def _evidence(row: Any) -> Evidence:
     return Evidence(
         row.evidence_id,
         row.package_sn,
         EvidenceKind(row.kind),
         row.file_name,
-        photo,
+        _photo(row),
         bool(row.used),
         row.uploader,
         row.create_time,

@@ -15,7 +15,7 @@ from delivery_service.application.check_consistency import (
 from delivery_service.application.check_evidence import check_photos
 from delivery_service.application.check_reservations import check_reservations
 from delivery_service.application.consistency_ports import Inconsistency, RepairRecord
-from delivery_service.application.photo_ports import PhotoStore
+from delivery_service.application.photo_ports import PhotoReader, PhotoStore
 from delivery_service.application.reconcile import Reconciler
 from delivery_service.application.repairing import Operator
 from delivery_service.application.stock_ports import Inventory
@@ -37,7 +37,10 @@ Checks = Mapping[str, Callable[[], AsyncIterator[Inconsistency]]]
 
 
 def checks_of(
-    transactions: Transactions[RequestUnitOfWork], inventory: Inventory, photos: PhotoStore
+    transactions: Transactions[RequestUnitOfWork],
+    inventory: Inventory,
+    photos: PhotoStore,
+    reader: PhotoReader,
 ) -> Checks:
     """`reservations` asks inventory too, `photos` reads every photo; the others look at this database.
 
@@ -50,7 +53,7 @@ def checks_of(
         "proofs": lambda: check_proofs(transactions),
         "outbox": lambda: check_outbox(transactions),
         "reservations": lambda: check_reservations(transactions, inventory),
-        "photos": lambda: check_photos(transactions, photos),
+        "photos": lambda: check_photos(transactions, photos, reader),
     }
 
 
@@ -76,6 +79,7 @@ class Reconciliation:
         tasks: Tasks,
         inventory: Inventory,
         photos: PhotoStore,
+        reader: PhotoReader,
         checks: Checks,
         quiet: timedelta,
     ) -> None:
@@ -84,6 +88,7 @@ class Reconciliation:
         self._tasks = tasks
         self._inventory = inventory
         self._photos = photos
+        self._reader = reader
         self._checks = checks
         self._quiet = quiet
 
@@ -95,7 +100,7 @@ class Reconciliation:
         by = Operator(current_actor(), request.request_id, current_trace())
         validate_only = request.validate_only if request.HasField("validate_only") else True
         reconciler = Reconciler(
-            self._transactions, self._inventory, self._photos, self._quiet, by, validate_only
+            self._transactions, self._inventory, self._photos, self._reader, self._quiet, by, validate_only
         )
         key = None
         if request.request_id and not validate_only:

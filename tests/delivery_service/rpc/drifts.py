@@ -95,6 +95,11 @@ KINDS = (
         "UPDATE tigu_order SET order_status = 1, shipping_status = 3 WHERE id IN {orders}",
     ),
     Planted(
+        "record and bytes differ",
+        "PreparePackage",
+        "UPDATE evidence SET capture_time = '2001-01-01', width = 1, latitude = 9 WHERE package_id IN {ids}",
+    ),
+    Planted(
         "marked for another event",
         "PreparePackage",
         "UPDATE evidence SET used_sequence = 99 WHERE package_id IN {ids}",
