@@ -44,9 +44,9 @@ async def write(
     driver: int | None = None,
 ) -> str:
     """One package of the old application in the words of its dialect; an order of its own unless one is named."""
-    number = "PG" + "".join("N" if part is None else str(part) for part in (*pair, status, leg, driver))
     if not order:
         order = await write_order(engine)
+    number = "PG" + "".join(str(part or "N") for part in (*pair, status, leg, driver)) + f"-{order}"
     later = dialect is Dialect.OF_2025_12
     stored = {0: 6, 5: 7}.get(status or 0, status) if later and driver and status in (0, 5) else status
     warehouse = 3 if pair[1] == 0 or leg == 1 else None
@@ -126,6 +126,14 @@ async def test_a_package_of_each_workflow_and_leg_goes_on_from_each_of_its_state
     lost = await write(engine, dialect, (1, 0), 1)
     retried = await write(engine, dialect, (1, 1), None, driver=5)
     legs = await write_legs(engine, dialect)
+    # Of an order that another active package keeps, with a driver who has nothing to do; and of no order at all.
+    ((shared,),) = await rows(engine, f"SELECT order_ids FROM tigu_prepare_goods WHERE prepare_sn = '{lost}'")
+    odd = [
+        await write(
+            engine, dialect, (0, 1), 0, order=int(shared), driver=8 if dialect is Dialect.PHASE_6 else None
+        )
+    ]
+    odd.append(await write(engine, dialect, (0, 1), None, order=999_999, driver=9))
     await adopt(dialect=dialect, time_zone="Europe/Berlin", without_backup=True)
 
     async with served(delivery_url, engine, tmp_path / "photos") as delivery:
@@ -137,7 +145,7 @@ async def test_a_package_of_each_workflow_and_leg_goes_on_from_each_of_its_state
         await delivery.stub.RetryReservation(
             pb.RetryReservationRequest(package_sn=retried), metadata=MERCHANT, timeout=10
         )
-        for number in [*numbers, *claimed, lost, retried, *(second for _, second in legs)]:
+        for number in [*numbers, *claimed, lost, retried, *odd, *(second for _, second in legs)]:
             package = await to_the_end(delivery, number)
             assert package.state == pb.PACKAGE_STATE_COMPLETED, number
             assert (package.stock_state == pb.STOCK_STATE_NOT_TRACKED) is (number != retried)
