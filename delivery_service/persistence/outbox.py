@@ -15,7 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from delivery_service.application.stock_ports import StuckCommand, Task
 from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import StockCommand
-from delivery_service.persistence.tables import outbox
+from delivery_service.domain.workflow import PackageState
+from delivery_service.persistence.codes import STATE_CODES
+from delivery_service.persistence.tables import outbox, packages
 
 PENDING, INFLIGHT, DONE, PARKED = range(4)
 
@@ -166,14 +168,25 @@ class SqlOutbox:
         await self._update(entry_id, state=DONE, done_time=self._now)
 
     async def forget_done(self, age: timedelta, most: int) -> int:
-        """Deletes closed entries older than `age`; the newest of a package stays and keeps its count."""
+        """Deletes closed entries older than `age`; the newest of a package that goes on stays and keeps its count.
+
+        What stayed for ever would stand before the rest, and be read again each time.
+        """
         later = outbox.alias()
         followed = exists().where(
             later.c.package_id == outbox.c.package_id, later.c.package_version > outbox.c.package_version
         )
+        ended = exists().where(
+            packages.c.id == outbox.c.package_id,
+            packages.c.prepare_status >= STATE_CODES[PackageState.COMPLETED],
+        )
         old = await self._connection.execute(
             select(outbox.c.entry_id)
-            .where(outbox.c.state == DONE, outbox.c.next_attempt_time < self._now - age, followed)
+            .where(
+                outbox.c.state == DONE,
+                outbox.c.next_attempt_time < self._now - age,
+                or_(followed, ended),
+            )
             .order_by(outbox.c.next_attempt_time)
             .limit(most)
             .with_for_update(skip_locked=True)

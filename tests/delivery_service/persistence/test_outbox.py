@@ -14,6 +14,7 @@ from delivery_service.application.stock_ports import Task
 from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import StockCommand
 from delivery_service.domain.workflow import PackageState
+from delivery_service.persistence.codes import STATE_CODES
 from delivery_service.persistence.outbox import DONE, PENDING
 from delivery_service.persistence.tables import outbox, package_items, package_orders, packages
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
@@ -162,6 +163,26 @@ async def test_old_closed_commands_are_forgotten_but_the_newest_of_a_package_and
     async with engine.connect() as connection:
         left = select(outbox.c.package_version).order_by(outbox.c.package_version)
         assert list((await connection.execute(left)).scalars()) == [2, 3]
+
+
+async def test_the_last_command_of_a_package_is_forgotten_once_the_package_has_ended(
+    transactions: Runner, engine: AsyncEngine
+) -> None:
+    ended, going_on = [await stored(transactions) for _ in range(2)]
+    for package in (ended, going_on):
+        await put(transactions, package, StockCommand.RESERVE)
+    async with engine.begin() as connection:
+        long_ago = {"next_attempt_time": package_time(), "state": DONE}
+        await connection.execute(update(outbox).values(long_ago))
+        completed = {"prepare_status": STATE_CODES[PackageState.COMPLETED]}
+        await connection.execute(update(packages).where(packages.c.id == ended.package_id).values(completed))
+
+    forgotten = await transactions.run(lambda uow: uow.outbox.forget_done(timedelta(days=30), 10))
+
+    assert forgotten == 1
+    async with engine.connect() as connection:
+        left = (await connection.execute(select(outbox.c.package_id))).scalars()
+        assert list(left) == [going_on.package_id]
 
 
 async def test_with_many_writers_and_relays_nothing_is_lost_doubled_or_overtaken(
