@@ -84,11 +84,7 @@ async def _tables(connection: AsyncConnection) -> Tables:
 async def _upgrade(run: Run, revision: str) -> None:
     if await run.schema.applied(run.engine) is None:
         await run.schema.stamp(run.engine, revision)
-    pending = run.schema.pending(await run.schema.applied(run.engine))
-    with run.progress("upgrading", len(pending)) as advance:
-        for step in pending:
-            await run.schema.upgrade(run.engine, step.id)
-            advance(1)
+    await run.schema.upgrade(run.engine, progress=run.progress)
 
 
 async def _verify(run: Run, connection: AsyncConnection, entry: journal.Entry) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -18,6 +19,7 @@ from tests.delivery_service.adoption.test_restore import meaning
 PASSWORD = 'p"a#s\\s w'
 
 
+@pytest.mark.parametrize("delivery_engine", ["mysql"])
 async def test_the_owner_of_one_database_backs_it_up_adopts_it_and_puts_it_back(
     engine: AsyncEngine, dump: Path, folder: Path
 ) -> None:

@@ -16,10 +16,10 @@ BERLIN = "Europe/Berlin"
 
 
 @pytest.mark.parametrize(
-    ("phase_6", "said", "revision"),
+    ("delivery_engine", "phase_6", "said", "revision"),
     [
-        (1, "is half-way through Phase 6", "0001"),
-        (2, "is from after Phase 6", "0002"),
+        ("mysql", 1, "is half-way through Phase 6", "0001"),
+        ("mariadb", 2, "is from after Phase 6", "0002"),
     ],
 )
 async def test_each_shape_is_adopted_and_a_dry_run_says_the_same_and_changes_nothing(
@@ -81,6 +81,7 @@ async def test_data_that_contradicts_itself_is_named_by_row_and_nothing_changes(
     assert backups(folder) == []
 
 
+@pytest.mark.parametrize("delivery_engine", ["mysql"])
 async def test_values_are_not_converted_while_others_are_connected(engine: AsyncEngine, adopt: Adopt) -> None:
     await lay_out(engine, LEGACY)
     before = await state(engine)

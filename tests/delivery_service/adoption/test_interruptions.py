@@ -21,8 +21,8 @@ from tests.support.databases import fresh_database
 BERLIN = "Europe/Berlin"
 LEGACY = Legacy(packages=45, dialect=Dialect.OF_2025_12)
 PLACES = {
-    "mysql": ("adopt.before_begin", "adopt.in_batch:3"),
-    "mariadb": ("migrate.between_steps:60", "adopt.before_finish"),
+    "mysql": ("adopt.in_batch:3",),
+    "mariadb": ("migrate.between_steps:60",),
 }
 EVERY_PLACE = (
     *(
