@@ -114,8 +114,13 @@ class PackageTraffic:
 
 
 @asynccontextmanager
-async def package_traffic(url: str, rows: int) -> AsyncIterator[PackageTraffic]:
-    """Lets two writers of the old application, a reader and the service work until the block ends."""
+async def package_traffic(
+    url: str, rows: int, pause_seconds: float = PAUSE_SECONDS
+) -> AsyncIterator[PackageTraffic]:
+    """Lets two writers of the old application, a reader and the service work until the block ends.
+
+    Each pauses for so long between two calls.
+    """
     engine = create_async_engine(url, pool_size=6, isolation_level="READ COMMITTED")
     clients = PackageTraffic(engine, rows)
     stop = asyncio.Event()
@@ -124,7 +129,7 @@ async def package_traffic(url: str, rows: int) -> AsyncIterator[PackageTraffic]:
         dice = random.Random(seed)
         while not stop.is_set():
             await step(dice)
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(pause_seconds)
 
     steps = (clients.change, clients.change, clients.read, clients.serve, clients.move)
     tasks = [asyncio.create_task(go_on(step, seed)) for seed, step in enumerate(steps)]

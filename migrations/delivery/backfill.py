@@ -18,11 +18,12 @@ from sqlalchemy.util import await_only
 
 following: Any = load_python_file(Path(__file__).parent, "following.py")
 
-FIRST_BATCH, LEAST_BATCH, MOST_BATCH = 200, 20, 2000
+FIRST_BATCH, LEAST_BATCH, MOST_BATCH = 200, 50, 2000
 BATCH_SECONDS = 0.1
 MOST_RUNNING = 8
 LONGEST_REST_SECONDS = 2.0
 TRIES = 20
+MOST_PASSES = 100
 
 DEADLOCK_OR_WAIT = (1213, 1205, 1020)
 
@@ -31,22 +32,33 @@ Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], No
 
 
 def backfill(connection: sa.Connection, progress: Progress) -> None:
-    """Follows until nothing is left. Inside an autocommit block."""
+    """Follows until it has caught up with those who write meanwhile. Inside an autocommit block.
+
+    What others write from then on is followed by the service.
+    """
     left = connection.exec_driver_sql(
         "SELECT COUNT(*) FROM tigu_prepare_goods WHERE legacy_write_time IS NOT NULL"
     ).scalar_one()
     size = float(FIRST_BATCH)
     passed: set[int] = set()
     with progress("orders of packages", left) as advance:
-        while (ids := following.pending(connection, round(size), passed)) or passed:
-            begin = time.monotonic()
-            followed = _in_transaction(connection, ids)
-            seconds = max(time.monotonic() - begin, 0.001)
-            # What others have locked comes last, and again until they are done.
-            passed = passed | (set(ids) - set(followed)) if ids else set()
-            advance(len(followed))
-            size = min(max(size * min(max(BATCH_SECONDS / seconds, 0.5), 2), LEAST_BATCH), MOST_BATCH)
-            _rest(connection, seconds if ids else BATCH_SECONDS)
+        for _ in range(MOST_PASSES):
+            while ids := following.pending(connection, round(size), passed):
+                begin = time.monotonic()
+                followed = _in_transaction(connection, ids)
+                seconds = max(time.monotonic() - begin, 0.001)
+                # What others have locked comes in another pass.
+                passed |= set(ids) - set(followed)
+                advance(len(followed))
+                caught_up = len(ids) < round(size)
+                size = min(max(size * min(max(BATCH_SECONDS / seconds, 0.5), 2), LEAST_BATCH), MOST_BATCH)
+                _rest(connection, seconds)
+                if caught_up:
+                    break
+            if not passed:
+                return
+            passed.clear()
+            _rest(connection, BATCH_SECONDS)
 
 
 def _in_transaction(connection: sa.Connection, ids: list[int]) -> list[int]:

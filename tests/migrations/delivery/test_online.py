@@ -16,7 +16,8 @@ from delivery_service.contract_steps.verification import differences_from_lists
 from servicekit.engines import create_engine
 from tests.migrations.delivery.legacy import rows
 
-PACKAGES = 1500
+PACKAGES = 600
+PAUSE_SECONDS = 0.03
 LONGEST_SECONDS = 1.0
 LONGEST_RATIO = 3.0
 """How much longer than on the same machine without a migration, where that machine is slow itself."""
@@ -48,7 +49,7 @@ def in_a_thread(url: str) -> Migrate:
 async def test_no_revision_holds_anybody_up_and_every_list_becomes_rows(
     engine: AsyncEngine, delivery_url: str
 ) -> None:
-    async with package_traffic(delivery_url, PACKAGES) as clients:
+    async with package_traffic(delivery_url, PACKAGES, PAUSE_SECONDS) as clients:
         await asyncio.sleep(1)
         calm = max(seen.longest_seconds for seen in clients.look().values())
         passages = await pass_through(clients, in_a_thread(delivery_url), rest_seconds=0.1)
