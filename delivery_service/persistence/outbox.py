@@ -176,10 +176,9 @@ class SqlOutbox:
         followed = exists().where(
             later.c.package_id == outbox.c.package_id, later.c.package_version > outbox.c.package_version
         )
-        ended = exists().where(
-            packages.c.id == outbox.c.package_id,
-            packages.c.prepare_status >= STATE_CODES[PackageState.COMPLETED],
-        )
+        # A scalar: MariaDB would gather the ids of all packages that ended before it looks at one entry.
+        status = select(packages.c.prepare_status).where(packages.c.id == outbox.c.package_id)
+        ended = status.scalar_subquery() >= STATE_CODES[PackageState.COMPLETED]
         old = await self._connection.execute(
             select(outbox.c.entry_id)
             .where(
