@@ -33,8 +33,8 @@ _PACK = (
         " shop_id, create_time, update_time, version, stock_state, content_digest)"
         " VALUES (:sn, :n, 1, 0, -1, 0, 7, NOW(), NOW(), 1, 1, 'benchmark')"
     ),
+    text("INSERT INTO tigu_prepare_goods_order VALUES (LAST_INSERT_ID(), :n, NULL)"),
     text("INSERT INTO tigu_prepare_goods_item (prepare_id, sku, quantity) VALUES (LAST_INSERT_ID(), 'A', 1)"),
-    text("INSERT INTO tigu_prepare_goods_order SELECT MAX(id), :n, NULL FROM tigu_prepare_goods"),
 )
 
 

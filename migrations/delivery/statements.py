@@ -37,7 +37,9 @@ def stop_if(reason: str) -> None:
     """Ends the revision where this query answers a reason. Raises PreCheckFailed."""
     if _rendered():
         _print(f"SET @reason = ({reason})")
-        _print(f"SET @statement = IF(@reason IS NULL, 'DO 0', CONCAT('CALL {STOP}(', QUOTE(LEFT(@reason, 128)), ')'))")
+        _print(
+            f"SET @statement = IF(@reason IS NULL, 'DO 0', CONCAT('CALL {STOP}(', QUOTE(LEFT(@reason, 128)), ')'))"
+        )
         _run_prepared()
     elif found := _answer(reason):
         raise PreCheckFailed(found)
