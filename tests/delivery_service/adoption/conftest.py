@@ -1,5 +1,6 @@
 """Adoptions in this process, over databases of their own, on each engine."""
 
+import argparse
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.adoption.adopt import adopt as adopt_database
-from delivery_service.adoption.run import Request, Run
+from delivery_service.adoption.run import Progress, Request, Run
 from servicekit.engines import create_engine
 from servicekit.findings import Findings
+from servicekit.migrate_command import Action
 from servicekit.migrations import VERSION_TABLE, Schema
 from servicekit.progress import progress
 from servicekit.schema_history import HISTORY_TABLE
@@ -50,7 +52,7 @@ def dump(delivery_engine: str, tmp_path: Path) -> Path:
     return dump_program(delivery_engine, tmp_path / "programs")
 
 
-async def run_adoption(engine: AsyncEngine, request: Request) -> str:
+async def run_adoption(engine: AsyncEngine, request: Request, progress: Progress = progress) -> str:
     """Runs an adoption and answers what it told."""
     # What the test itself left connected looks like an old application.
     await engine.dispose()
@@ -68,6 +70,14 @@ def adopt(engine: AsyncEngine, folder: Path, dump: Path) -> Adopt:
         return await run_adoption(engine, Request(folder=folder, **({"dump_program": dump} | asked)))
 
     return run
+
+
+async def take_action(action: Action, engine: AsyncEngine, *words: str) -> int:
+    """Runs an action of `migrate` in this process and answers its exit code."""
+    await engine.dispose()
+    parser = argparse.ArgumentParser()
+    action.add_arguments(parser)
+    return await action.run(parser.parse_args(words), SCHEMA, engine)
 
 
 @pytest.fixture

@@ -9,11 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.adoption.backup import back_up as back_up_database
 from delivery_service.adoption.programs import BackupFailed, find_programs
-from delivery_service.adoption.restore import put_back, stop_if_in_use
+from delivery_service.adoption.restore import put_back
 from delivery_service.adoption.run import AdoptionRefused, Dialect
+from delivery_service.commands.adopt import ADOPT, RESTORE
+from servicekit.engines import create_engine
 from servicekit.progress import progress
 from tests.delivery_service.adoption.command import Command
-from tests.delivery_service.adoption.conftest import Adopt
+from tests.delivery_service.adoption.conftest import Adopt, take_action
 from tests.delivery_service.adoption.legacy_database import Legacy, lay_out, state
 
 LEGACY = Legacy(packages=12)
@@ -22,7 +24,7 @@ Stand = Callable[[str], Path]
 
 
 async def test_what_was_adopted_is_put_back_row_for_row(
-    engine: AsyncEngine, adopt: Adopt, command: Command, folder: Path
+    engine: AsyncEngine, adopt: Adopt, dump: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await lay_out(engine, LEGACY)
     for statement in (
@@ -38,11 +40,11 @@ async def test_what_was_adopted_is_put_back_row_for_row(
     before = await state(engine)
     await adopt(dialect=Dialect.PHASE_6, time_zone="Europe/Berlin")
     (backup,) = backups(folder)
-    await engine.dispose()
+    capsys.readouterr()
 
-    done = await command("restore", str(backup), "--discard-data")
+    code = await take_action(RESTORE, engine, str(backup), "--discard-data", "--dump-program", str(dump))
 
-    assert (done.code, done.output) == (0, f"the database is as it was in {backup}\n"), done.errors
+    assert (code, capsys.readouterr().out) == (0, f"the database is as it was in {backup}\n")
     assert meaning(await state(engine)) == meaning(before)
     assert await objects(engine) == {"paid", "two"}
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
@@ -71,23 +73,24 @@ async def test_a_restore_that_is_killed_is_run_again_and_nobody_adopts_what_it_l
 
 @pytest.mark.parametrize("delivery_engine", ["mysql"])
 async def test_what_nobody_agreed_to_changes_nothing(
-    engine: AsyncEngine, command: Command, back_up: BackUp
+    engine: AsyncEngine, back_up: BackUp, dump: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await lay_out(engine, Legacy(packages=3))
-    backup = await back_up()
+    words = [str(await back_up()), "--dump-program", str(dump)]
     before = await state(engine)
-    async with engine.connect(), engine.connect() as connection:
-        with pytest.raises(
-            BackupFailed, match=r"others are connected(.|\n)*stop the servers and the old appl"
-        ):
-            await stop_if_in_use(connection)
-    await engine.dispose()
-    without_agreement = await command("restore", str(backup))
-    without_phrase = await command("adopt", "--no-backup", "yes")
+    user = create_engine(engine.url.render_as_string(hide_password=False), pool_size=1)
+    async with user.connect() as connection:
+        await connection.exec_driver_sql("SELECT 1")
+        assert await take_action(RESTORE, engine, *words, "--discard-data") == 1
+    await user.dispose()
+    assert await take_action(RESTORE, engine, *words) == 1
+    assert await take_action(ADOPT, engine, "--no-backup", "yes") == 2
 
-    assert (without_agreement.code, without_phrase.code) == (1, 2)
-    assert "repeat with --discard-data" in without_agreement.errors
-    assert '--no-backup "I have a backup of my own"' in without_phrase.errors
+    told = capsys.readouterr().err
+    assert "nothing was put back: others are connected to this database" in told
+    assert "stop the servers and the old application" in told
+    assert "repeat with --discard-data" in told
+    assert '--no-backup "I have a backup of my own"' in told
     assert await state(engine) == before
 
 
