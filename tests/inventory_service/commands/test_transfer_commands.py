@@ -18,7 +18,7 @@ from inventory_service.persistence.tables import metadata
 from inventory_service.settings import Client
 from servicekit.command_line import Command
 from tests.inventory_service.client import Inventory
-from tests.inventory_service.serving import serving
+from tests.inventory_service.serving import ASLEEP, serving
 from tests.inventory_service.transfers import books, exported
 
 FILE = "sku,quantity,notes,gross_purchase_price\r\nA,9,first,199.90\r\nB,4,,\r\n"
@@ -27,7 +27,7 @@ FILE = "sku,quantity,notes,gross_purchase_price\r\nA,9,first,199.90\r\nB,4,,\r\n
 @pytest.fixture(scope="module")
 async def address(inventory_url: str) -> AsyncIterator[str]:
     """Where a server listens."""
-    async with serving(inventory_url, sweep_seconds=86_400) as (_, address):
+    async with serving(inventory_url, **ASLEEP) as (_, address):
         yield address
 
 
