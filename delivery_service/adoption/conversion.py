@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from delivery_service.adoption.catalogue import Column, Tables
 from delivery_service.adoption.dialect import shipping_type, status
 from delivery_service.adoption.expectations import TABLES
-from delivery_service.adoption.journal import Step
 from delivery_service.adoption.run import Dialect
+from delivery_service.adoption.steps import Step
 from delivery_service.adoption.zones import is_utc, to_utc
 
 BATCH = 2000

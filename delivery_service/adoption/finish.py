@@ -6,6 +6,7 @@ from delivery_service.adoption import conversion, history, journal, rows, totals
 from delivery_service.adoption.catalogue import Tables, tables_of
 from delivery_service.adoption.run import AdoptionUnfinished, Run
 from delivery_service.adoption.sessions import refuse_others
+from delivery_service.adoption.steps import run_step
 from servicekit.crash_points import crash_point
 from servicekit.report_table import table_of
 
@@ -68,11 +69,11 @@ async def _entry(connection: AsyncConnection) -> journal.Entry:
 
 async def _take_over(run: Run, connection: AsyncConnection, entry: journal.Entry) -> None:
     for step in conversion.steps(await _tables(connection), entry.dialect, entry.zone):
-        await journal.run_step(run, step)
+        await run_step(run, step)
     crash_point("adopt.after_conversion")
     await _upgrade(run, entry.revision)
     for step in history.steps(await _tables(connection), entry.dialect, entry.zone):
-        await journal.run_step(run, step)
+        await run_step(run, step)
 
 
 async def _tables(connection: AsyncConnection) -> Tables:

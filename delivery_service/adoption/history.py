@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.adoption.catalogue import Tables
 from delivery_service.adoption.conversion import untouched
-from delivery_service.adoption.journal import Step
 from delivery_service.adoption.run import Dialect
+from delivery_service.adoption.steps import Step
 from delivery_service.adoption.timeline import Adopted, timeline
 
 BATCH = 500

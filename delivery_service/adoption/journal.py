@@ -6,45 +6,22 @@ says of each step how far it came, in the transaction of the rows themselves: no
 `adoption_row` (a digest of each row as it was) is there while the adoption is under way.
 """
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from delivery_service.adoption.run import Dialect, Run
-from servicekit.conflicts import may_run_again
-from servicekit.crash_points import crash_point
+from delivery_service.adoption.run import Dialect
 
 JOURNAL = "adoption"
 STEPS = "adoption_step"
 ROWS = "adoption_row"
 RESTORE = "adoption_restore"
 """Which backup is being put back; it is there only while that lasts."""
-
-TRIES = 30
-
-Batch = Callable[[AsyncConnection, int], Awaitable[tuple[int | None, int]]]
-
-
-@dataclass(frozen=True)
-class Step:
-    """Work over the rows of a table by their ids; `name` is for ever, `says` is what is seen while it runs.
-
-    `batch(connection, after)` works on the next rows whose id is above `after` (-1 at first) and answers the last
-    id it came to, None where nothing is left, and how many rows that were. It does not commit.
-    """
-
-    name: str
-    says: str
-    table: str
-    batch: Batch
 
 
 @dataclass(frozen=True)
@@ -88,10 +65,6 @@ _READ = text(
 )
 _FINISH = text("UPDATE adoption SET finish_time = UTC_TIMESTAMP(6)")
 _FINISHED = text("SELECT finish_time IS NOT NULL FROM adoption")
-_ADVANCE = text("UPDATE adoption_step SET after_key = :after, done = :done WHERE name = :name")
-_PLACE = text("SELECT after_key FROM adoption_step WHERE name = :name")
-_LOCK = text("SELECT after_key, done FROM adoption_step WHERE name = :name FOR UPDATE")
-_FIRST = text("INSERT INTO adoption_step (name, after_key, done) VALUES (:name, -1, 0)")
 
 
 async def prepare(connection: AsyncConnection) -> None:
@@ -150,46 +123,3 @@ async def drop(connection: AsyncConnection, tables: Iterable[str]) -> None:
     for table in tables:
         if table in there:
             await connection.exec_driver_sql(f"DROP TABLE {table}")
-
-
-async def run_step(run: Run, step: Step) -> None:
-    """Runs a step to its end, from where it stands; each batch and the place it came to are one transaction."""
-    with run.progress(step.says, await _rows_left(run, step)) as advance:
-        while (rows := await _patiently(run, step)) is not None:
-            advance(rows)
-
-
-async def _patiently(run: Run, step: Step) -> int | None:
-    for attempt in range(TRIES):
-        try:
-            return await _run_batch(run, step)
-        except DBAPIError as error:
-            if not may_run_again(error) or attempt == TRIES - 1:
-                raise
-            await asyncio.sleep(1)
-    raise AssertionError("the last try raises")
-
-
-async def _run_batch(run: Run, step: Step) -> int | None:
-    """How many rows were done; None where none were left."""
-    async with run.engine.begin() as connection:
-        place = (await connection.execute(_LOCK, {"name": step.name})).first()
-        if place is not None and place.done:
-            return None
-        if place is None:
-            await connection.execute(_FIRST, {"name": step.name})
-        after = -1 if place is None else int(place.after_key)
-        last, rows = await step.batch(connection, after)
-        now: dict[str, Any] = {"after": after if last is None else last, "done": last is None}
-        await connection.execute(_ADVANCE, now | {"name": step.name})
-        crash_point("adopt.in_batch")
-    crash_point("adopt.after_batch")
-    return None if last is None else rows
-
-
-async def _rows_left(run: Run, step: Step) -> int:
-    async with run.engine.connect() as connection:
-        place = (await connection.execute(_PLACE, {"name": step.name})).first()
-        after = -1 if place is None else int(place.after_key)
-        left = text(f"SELECT COUNT(*) FROM {step.table} WHERE id > :after")
-        return int((await connection.execute(left, {"after": after})).scalar_one())

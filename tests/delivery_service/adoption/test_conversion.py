@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from delivery_service.adoption import journal
 from delivery_service.adoption.catalogue import tables_of
 from delivery_service.adoption.conversion import converted_columns, converts, steps
-from delivery_service.adoption.journal import Step, run_step
 from delivery_service.adoption.run import Dialect, Request, Run
+from delivery_service.adoption.steps import Step, run_step
 from servicekit.findings import Findings
 from servicekit.progress import progress
 from tests.delivery_service.adoption.conftest import SCHEMA
