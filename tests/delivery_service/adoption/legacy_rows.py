@@ -1,7 +1,7 @@
 """Rows as the legacy application left them, with everything that went wrong in it; what is planted is counted.
 
 Package n is the same in every database of that seed and dialect. Its number decides what is odd about it, so that no
-two oddities meet in one package and each of them can be counted.
+two oddities meet in one package and each of them can be counted. A successor is none: its order was in a cancelled one.
 """
 
 import random
@@ -35,7 +35,16 @@ ODDITIES = (
         "driver of a merchant",
     ),
     *("no orders", "second leg", "another shop", "unknown driver", "no driver", "warehouse of a user"),
-    *("no units", "unknown file", "no file", "unknown warehouse", "no step", "no warehouse", "unknown item"),
+    *(
+        "no units",
+        "unknown file",
+        "no file",
+        "unknown warehouse",
+        "no step",
+        "no warehouse",
+        "unknown item",
+        "successor",
+    ),
 )
 EVERY = 41
 """Of so many packages each oddity has one; the others are as they should be."""
@@ -80,6 +89,7 @@ class Packages:
         self._odd = odd
         self._orders = self._files = self._items = 3
         self._shareable: list[int] = []
+        self._cancelled: list[int] = []
         self._received: list[tuple[int, int]] = []
 
     def of(self, n: int) -> Iterator[tuple[str, Row]]:
@@ -128,7 +138,14 @@ class Packages:
         return pairs.get(oddity) or self._chance.choice(list(PATHS))
 
     def _status(self, pair: tuple[int, int], oddity: str) -> int | None:
-        statuses = {"no driver": 1, "no warehouse": 5, "shared order": 0, "unknown file": 5, "no file": 5}
+        statuses = {
+            "no driver": 1,
+            "no warehouse": 5,
+            "shared order": 0,
+            "successor": 0,
+            "unknown file": 5,
+            "no file": 5,
+        }
         status = statuses.get(oddity, self._chance.choice(PATHS[pair]))
         if self._dialect is Dialect.OF_2025_12 and status in (6, 7):
             return 5  # it knows neither completed nor cancelled
@@ -171,6 +188,9 @@ class Packages:
         return JUNE + timedelta(minutes=n % 80_000)
 
     def _shared(self, oddity: str, status: int | None) -> list[int]:
+        if oddity == "successor" and self._cancelled:
+            self.planted.odd[oddity] += 1
+            return [self._cancelled.pop()]
         if oddity != "shared order" or not self._shareable or status in (6, 7):
             return []
         self.planted.odd[oddity] += 1
@@ -181,6 +201,8 @@ class Packages:
             self._shareable.append(taken[0])
         elif status == 3 and pair[1] == 0 and len(self._received) < 9:
             self._received.append((taken[0], warehouse))
+        elif status == 7 and len(self._cancelled) < 9:
+            self._cancelled.append(taken[0])
 
     def _list(self, oddity: str, orders: list[int], n: int) -> str:
         texts = list(map(str, orders))
