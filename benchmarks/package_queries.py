@@ -2,7 +2,7 @@
 
     python -m benchmarks.package_queries [--packages 1172 20000 200000 1000000] [--engines mysql mariadb]
 
-All sizes stand on one server, in memory; sides are asked in turns, each turn about another order. Half of the orders
+All sizes stay on one server, in memory; sides are asked in turns, each turn about another order. Half of the orders
 are on their way, half are any. Ours are the very statements that the repositories send. A time is what the client
 waits; rows are what the engine says that it read. An answer is wrong where it is not what the lists say, read id by id.
 """
@@ -13,7 +13,7 @@ import random
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ FEWEST_ROUNDS = 7
 GROWTH_ROUNDS = 1000
 MEMORY = 2**30
 SEED = 6
+HEAD = f"{'rows':>12}{'wrong':>10}{'times ours: fastest, median':>28}"
 _LOG_SIZE = {"mysql": "innodb_redo_log_capacity", "mariadb": "innodb_log_file_size"}
 _UNSAID = re.compile(r"\b(id|select_type|possible_keys|key_len|ref|filtered)=\S* ?")
 _ACTIVE = "prepare_status IS NULL OR prepare_status < 6"
@@ -185,11 +186,13 @@ async def growth(connections: Mapping[int, AsyncConnection]) -> str:
     return "\n".join(lines)
 
 
-async def measure_engine(engine: str, sizes: Sequence[int]) -> tuple[str, str]:
-    """All sizes on one engine."""
+async def measure_engine(engine: str, sizes: Sequence[int]) -> AsyncIterator[tuple[str, str]]:
+    """Tables with their plans: a head, one size after the other, and all of them together."""
     async with AsyncExitStack() as stack:
         server, described = stack.enter_context(private_server(engine))
         await give_memory(server, engine)
+        times = f"{'fastest':>10}{'median':>10}{'slowest':>10}{'rounds':>8}"
+        yield f"{described}, raised to 1 GiB; ms\n\n{'':48}{times}{HEAD}", described
         connections: dict[int, AsyncConnection] = {}
         for size in sizes:
             url = await stack.enter_async_context(database(server))
@@ -203,16 +206,8 @@ async def measure_engine(engine: str, sizes: Sequence[int]) -> tuple[str, str]:
                 told=lambda done: print(f"{engine}: {done:,} packages", file=sys.stderr),
             )
             connections[size] = await stack.enter_async_context(opened.connect())
-        parts = [await measure(connection, size) for size, connection in connections.items()]
-        times = f"{'fastest':>10}{'median':>10}{'slowest':>10}{'rounds':>8}"
-        head = f"{'':48}{times}{'rows':>12}{'wrong':>10}{'times ours: fastest, median':>28}"
-        tables = [
-            f"{described}, raised to 1 GiB; ms",
-            head,
-            *(table for table, _ in parts),
-            await growth(connections),
-        ]
-        return "\n\n".join(tables), f"{described}\n\n" + "\n\n".join(plans for _, plans in parts)
+            yield await measure(connections[size], size)
+        yield await growth(connections), ""
 
 
 async def give_memory(server: str, engine: str) -> None:
@@ -231,13 +226,15 @@ async def main() -> None:
     parser.add_argument("--engines", nargs="+", default=["mysql", "mariadb"])
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    tables, plans = [], []
+    tables: list[str] = []
+    plans: list[str] = []
     for engine in arguments.engines:
-        measured, explained = await measure_engine(engine, arguments.packages)
-        tables.append(measured)
-        plans.append(explained)
-        await asyncio.to_thread(arguments.results.write_text, "\n\n\n".join([*tables, *plans]) + "\n")
-    print("\n\n\n".join(tables))
+        async for table, explained in measure_engine(engine, arguments.packages):
+            tables.append(table)
+            plans.append(explained)
+            # After each size: the largest take long.
+            await asyncio.to_thread(arguments.results.write_text, "\n\n".join([*tables, "", *plans]) + "\n")
+    print("\n\n".join(tables))
 
 
 if __name__ == "__main__":
