@@ -47,7 +47,14 @@ async def engine(migrated: tuple[str, AsyncEngine]) -> AsyncIterator[AsyncEngine
         await write_order(engine, order_id)
     for package_id, status in ((1, None), (2, None), (3, 0), (4, 6)):
         await write_legacy(engine, package_id, LISTS[package_id], status=status)
-    for package_id, mapped, leg in ((1, 1, 0), (1, 2, 0), (3, 3, 0), (4, 1, None), (4, 2, None), (4, 3, None)):
+    for package_id, mapped, leg in (
+        (1, 1, 0),
+        (1, 2, 0),
+        (3, 3, 0),
+        (4, 1, None),
+        (4, 2, None),
+        (4, 3, None),
+    ):
         await execute(engine, MAPPED, package=package_id, order=mapped, leg=leg)
     await execute(engine, "UPDATE tigu_prepare_goods SET legacy_write_time = NULL")
     before = await rows(engine, "SHOW CREATE TABLE tigu_prepare_goods")
