@@ -16,8 +16,6 @@ from servicekit.migrations import Schema
 
 _following: Any = load_python_file(Schema("delivery").location, "following.py")
 
-MOST_PENDING = 100_000
-
 
 class SqlLegacyWrites:
     """Writes of the old application over one connection."""
@@ -45,8 +43,8 @@ class SqlLegacyWrites:
 
     async def follow_orders(self, order_ids: Collection[int]) -> None:
         """A part of the text is enough to look at a list; what it says is read exactly."""
-        pending = await self._connection.run_sync(_following.pending, MOST_PENDING)
-        if not pending or not await has_order_lists(self._connection):
+        any_write = await self._connection.run_sync(_following.pending, 1)
+        if not any_write or not await has_order_lists(self._connection):
             return
         columns = packages.c
         parts = [lists.like(f"%{order_id}%") for order_id in order_ids]
