@@ -55,7 +55,7 @@ async def adopt(run: Run) -> None:
         if run.request.dry_run:
             run.tell("dry run: nothing was changed")
             return
-        await _begin(run, connection, shape, promise, programs)
+        await _begin(run, connection, guard, shape, promise, programs)
         await finish(run, connection)
 
 
@@ -147,12 +147,19 @@ def _revision_of(shape: Shape) -> str:
 
 
 async def _begin(
-    run: Run, connection: AsyncConnection, shape: Shape, promise: _Promise, programs: Programs | None
+    run: Run,
+    connection: AsyncConnection,
+    guard: int,
+    shape: Shape,
+    promise: _Promise,
+    programs: Programs | None,
 ) -> None:
     backup = None
     if programs is not None:
         backup = str(await back_up(programs, run.engine.url, run.request.folder, run.progress))
         run.tell(f"backup: {backup}")
+    if conversion.converts(run.dialect, run.zone):
+        await refuse_others(run, connection, guard)
     await journal.prepare(connection)
     crash_point("adopt.after_prepare")
     await rows.keep_rows(run, shape.tables, promise.kept)

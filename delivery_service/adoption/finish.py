@@ -1,4 +1,7 @@
-"""The second half of an adoption, which goes from the database alone: convert, upgrade, verify, finish."""
+"""The second half of an adoption, which goes from the database alone: convert, upgrade, verify, finish.
+
+The newest revision comes after the end, so that a server that waits for it does not begin before.
+"""
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -56,6 +59,7 @@ async def finish(run: Run, connection: AsyncConnection) -> None:
     await journal.finish(connection)
     crash_point("adopt.before_finish")
     await connection.commit()
+    await run.schema.upgrade(run.engine, progress=run.progress)
     crash_point("adopt.before_tidy")
     await journal.tidy(connection)
     run.tell(f"adopted: the schema is at {run.schema.expected}")
@@ -72,6 +76,7 @@ async def _take_over(run: Run, connection: AsyncConnection, entry: journal.Entry
         await run_step(run, step)
     crash_point("adopt.after_conversion")
     await _upgrade(run, entry.revision)
+    crash_point("adopt.after_revisions")
     for step in history.steps(await _tables(connection), entry.dialect, entry.zone):
         await run_step(run, step)
 
@@ -83,9 +88,12 @@ async def _tables(connection: AsyncConnection) -> Tables:
 
 
 async def _upgrade(run: Run, revision: str) -> None:
+    """Up to the revision before the newest: no server takes the database for its own until all is verified."""
     if await run.schema.applied(run.engine) is None:
         await run.schema.stamp(run.engine, revision)
-    await run.schema.upgrade(run.engine, progress=run.progress)
+    last_but_one = run.schema.history()[-2].id
+    if last_but_one in [step.id for step in run.schema.pending(await run.schema.applied(run.engine))]:
+        await run.schema.upgrade(run.engine, last_but_one, run.progress)
 
 
 async def _verify(run: Run, connection: AsyncConnection, entry: journal.Entry) -> None:

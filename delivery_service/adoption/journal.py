@@ -69,7 +69,7 @@ _FINISHED = text("SELECT finish_time IS NOT NULL FROM adoption")
 
 async def prepare(connection: AsyncConnection) -> None:
     """Makes the tables anew, empty: nothing is begun yet."""
-    await drop(connection, (JOURNAL, STEPS, ROWS))
+    await drop(connection, (JOURNAL, STEPS, ROWS, RESTORE))
     for statement in _CREATE:
         await connection.exec_driver_sql(statement)
 

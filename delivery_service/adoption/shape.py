@@ -130,8 +130,8 @@ def _taken(tables: Tables, relations: Iterable[str]) -> Iterator[Difference]:
         for name in names:
             if name in tables.get(table, ()):
                 yield Difference(table, name, Verdict.STOPS, says)
-    # What was made before a beginning that never came is empty, and made again.
-    own = {JOURNAL, STEPS, ROWS} if _is_journal(tables) else set()
+    # What was made before a beginning that never came is empty, and made again; so is the mark of a restore.
+    own = {RESTORE, *((JOURNAL, STEPS, ROWS) if _is_journal(tables) else ())}
     for name in TAKEN_TABLES:
         if name in relations and name not in own:
             yield Difference(name, "*", Verdict.STOPS, says)

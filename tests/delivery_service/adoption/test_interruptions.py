@@ -34,6 +34,7 @@ EVERY_PLACE = (
         "adopt.after_batch:1",
     ),
     *("adopt.after_batch:4", "adopt.in_batch:9", "adopt.after_conversion", "migrate.between_steps:20"),
+    *("adopt.after_revisions", "migrate.before_version:13"),
     *("migrate.between_steps:60", "migrate.before_version:5", "adopt.in_batch:12", "adopt.after_upgrade"),
     *("adopt.before_finish", "adopt.before_tidy"),
 )
@@ -101,6 +102,8 @@ async def test_what_somebody_wrote_meanwhile_is_named_at_the_end(
     request = Request(folder, Dialect.PHASE_6, without_backup=True)
     with pytest.raises(_Interrupted):
         await run_adoption(engine, request, _until_verified)
+    # A server that waits for the newest revision does not begin before all is verified.
+    assert await SCHEMA.applied(engine) == SCHEMA.history()[-2].id
     changes = {
         "rows of tigu_order_item that are lost: 1": "DELETE FROM tigu_order_item ORDER BY id LIMIT 1",
         "rows of tigu_prepare_goods whose values changed: 1": (
