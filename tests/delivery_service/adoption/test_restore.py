@@ -40,6 +40,8 @@ async def test_what_was_adopted_is_put_back_row_for_row(
     before = await state(engine)
     await adopt(dialect=Dialect.PHASE_6, time_zone="Europe/Berlin")
     (backup,) = backups(folder)
+    await execute(engine, "DROP PROCEDURE two")
+    await execute(engine, "DROP VIEW open_package")
     capsys.readouterr()
 
     code = await take_action(RESTORE, engine, str(backup), "--discard-data", "--dump-program", str(dump))
