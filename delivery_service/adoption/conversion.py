@@ -71,18 +71,18 @@ def _values(tables: Tables, dialect: Dialect, zone: ZoneInfo) -> dict[str, dict[
 
 
 def _step(table: str, columns: Mapping[str, Column], values: Mapping[str, str], size: int) -> Step:
-    page = text(
+    page = (
         "SELECT MAX(id) AS last, COUNT(*) AS number"
         f" FROM (SELECT id FROM {table} WHERE id > :after ORDER BY id LIMIT {size}) page"
     )
     every = {**values, **untouched(columns, values)}
     sets = ", ".join(f"{column} = {value}" for column, value in every.items())
-    change = text(f"UPDATE {table} SET {sets} WHERE id > :after AND id <= :last")
+    change = f"UPDATE {table} SET {sets} WHERE id > :after AND id <= :last"
 
     async def batch(connection: AsyncConnection, after: int) -> tuple[int | None, int]:
-        found = (await connection.execute(page, {"after": after})).one()
+        found = (await connection.execute(text(page), {"after": after})).one()
         if found.last is not None:
-            await connection.execute(change, {"after": after, "last": found.last})
+            await connection.execute(text(change), {"after": after, "last": found.last})
         return found.last, found.number
 
     return Step(f"convert {table}", f"converting {table}", table, batch)

@@ -23,7 +23,7 @@ BATCH = 500
 
 _PACKAGES = text(
     "SELECT id, order_ids, prepare_status, driver_id FROM tigu_prepare_goods WHERE id > :after ORDER BY id"
-    f" LIMIT {BATCH}"
+    " LIMIT :size"
 )
 _ORDERS = text(
     "SELECT prepare_goods_id, order_id FROM tigu_prepare_goods_order WHERE prepare_goods_id IN :ids ORDER BY order_id"
@@ -58,18 +58,18 @@ def steps(tables: Tables, dialect: Dialect, zone: ZoneInfo) -> Sequence[Step]:
         f"MAX(IF(verb = '{verb}', create_time, NULL)) AS {name}" for verb, name in _STEPS.items()
     )
     times = ", ".join(f"p.{name} = e.{name}" for name in _STEPS.values())
-    set_times = text(
+    set_times = (
         f"UPDATE tigu_prepare_goods p JOIN (SELECT package_id, {latest} FROM package_event"
         " WHERE package_id > :after AND package_id <= :last GROUP BY package_id) e ON e.package_id = p.id"
         f" SET {times}{kept}"
     )
     # Only a list that is still the one that was read: the old application may go on writing.
-    set_list = text(
+    set_list = (
         f"UPDATE tigu_prepare_goods p SET p.order_ids = :listed{kept} WHERE p.id = :id AND p.order_ids = :was"
     )
 
     async def batch(connection: AsyncConnection, after: int) -> tuple[int | None, int]:
-        packages = (await connection.execute(_PACKAGES, {"after": after})).all()
+        packages = (await connection.execute(_PACKAGES, {"after": after, "size": BATCH})).all()
         if not packages:
             return None, 0
         adopted = await _adopted(connection, packages)
@@ -77,14 +77,14 @@ def steps(tables: Tables, dialect: Dialect, zone: ZoneInfo) -> Sequence[Step]:
         # Nothing but values: the driver then sends many rows at once.
         await connection.execute(_ADD, [event for package in adopted for event in timeline(package, now)])
         last = packages[-1].id
-        await connection.execute(set_times, {"after": after, "last": last})
+        await connection.execute(text(set_times), {"after": after, "last": last})
         lists = [
             {"id": package.package_id, "listed": package.listed, "was": package.order_ids}
             for package in adopted
             if package.listed != package.order_ids
         ]
         if lists:
-            await connection.execute(set_list, lists)
+            await connection.execute(text(set_list), lists)
         return last, len(packages)
 
     return [Step("timelines", "writing timelines", "tigu_prepare_goods", batch)]

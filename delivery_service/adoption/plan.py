@@ -92,9 +92,11 @@ async def _of_times(run: Run, connection: AsyncConnection, tables: Tables) -> Li
     number = 0
     for table, columns in zoneless_columns(tables).items():
         counts = " + ".join(f"COUNT({column})" for column in columns)
-        number += int((await connection.execute(text(f"SELECT {counts} FROM {table}"))).scalar_one())
+        select = f"SELECT {counts} FROM {table}"
+        number += int((await connection.execute(text(select))).scalar_one())
     return Line(f"times of {run.zone.key}", str(number), "the same in UTC")
 
 
 async def _count(connection: AsyncConnection, rows: str) -> int:
-    return int((await connection.execute(text(f"SELECT COUNT(*) FROM {rows}"))).scalar_one())
+    select = f"SELECT COUNT(*) FROM {rows}"
+    return int((await connection.execute(text(select))).scalar_one())
