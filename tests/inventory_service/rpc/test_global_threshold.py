@@ -4,12 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import text
 
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from servicekit.engines import create_engine
 from servicekit.transactions import Transactions
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.low_stocks import WRITTEN, listed, low, set_threshold, write
+
+WAITED_FOR = text(
+    "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+    " WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted)"
+)
 
 
 @pytest.fixture
@@ -26,6 +32,13 @@ async def apply_default(transactions: Transactions[SqlUnitOfWork], size: int = 2
         if not await transactions.run(lambda uow: uow.low_stocks.apply_default(size)):
             return count
     raise AssertionError("the threshold is applied for ever")
+
+
+async def somebody_waits(inventory: Inventory) -> None:
+    """Returns once a session waits for a lock that stands for no row."""
+    async with asyncio.timeout(5), inventory.engine.connect() as connection:
+        while not (await connection.execute(WAITED_FOR)).scalar():  # noqa: ASYNC110 - asked of the database
+            await asyncio.sleep(0.02)
 
 
 async def test_a_threshold_of_its_own_goes_before_the_global_one(
@@ -80,7 +93,7 @@ async def test_a_command_that_judged_by_the_old_global_threshold_is_not_missed(
         await connection.execute(WRITTEN, {"quantity": 1})
         setting = asyncio.create_task(set_threshold(inventory, threshold=2))
         applying = asyncio.create_task(apply_default(transactions))
-        await asyncio.sleep(0.3)
+        await somebody_waits(inventory)
         assert not setting.done()
         await connection.commit()
     await setting
