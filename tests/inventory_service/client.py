@@ -97,7 +97,7 @@ class Inventory:
 
     async def findings(self) -> list[str]:
         """What CheckConsistency finds."""
-        found = self.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(), timeout=30)
+        found = self.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(), timeout=300)
         return [f"{answer.finding.subject}: {answer.finding.description}" async for answer in found]
 
     async def let_expire(self, *reservation_ids: str, seconds_ago: float = 1) -> None:
