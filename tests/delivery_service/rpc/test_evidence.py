@@ -19,7 +19,7 @@ from servicekit import calls
 from tests.delivery_service.client import MERCHANT, Delivery, Metadata, refused
 from tests.delivery_service.conftest import Running
 
-SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script></svg>'
+SVG = b'<svg width="9" height="9"><script>alert(1)</script></svg>'
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
