@@ -11,7 +11,8 @@ from servicekit.server import Server
 from tests.inventory_service.client import Inventory, refused
 
 BLOCKED = text(
-    "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'inventory.stock'::regclass)"
+    "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+    " WHERE datname = current_database() AND relation = 'inventory.stock'::regclass AND NOT granted)"
 )
 
 
