@@ -115,6 +115,9 @@ async def test_a_lost_commit_is_run_again_only_where_the_work_knows_its_own_effe
 async def test_work_cancelled_anywhere_keeps_no_connection_no_place_and_no_lock(
     engine: AsyncEngine, url: str, engine_name: str, recwarn: pytest.WarningsRecorder
 ) -> None:
+    # What earlier tests left to the garbage collector is not of this one.
+    gc.collect()
+    recwarn.clear()
     transactions = Transactions(engine, Accounts, at_once=3)
     pause = text("SELECT pg_sleep(0.01)" if engine_name == "postgres" else "SELECT SLEEP(0.01)")
     chance = random.Random(7)
