@@ -112,16 +112,24 @@ class PackageTraffic:
         )
         await self.call("service", "claim", (statement,), {"n": dice.randint(1, self.rows)})
 
+    async def stand_by(self, dice: random.Random) -> None:
+        """A transaction upon a row that no migration knows: what it waits for is the machine."""
+        statement = text("UPDATE bystander SET looks = :looks")
+        await self.call("bystander", "look", (statement,), {"looks": dice.randint(1, 1_000_000)})
+
 
 @asynccontextmanager
 async def package_traffic(
     url: str, rows: int, pause_seconds: float = PAUSE_SECONDS
 ) -> AsyncIterator[PackageTraffic]:
-    """Lets two writers of the old application, a reader and the service work until the block ends.
+    """Lets two writers of the old application, a reader, the service and a bystander work until the block ends.
 
     Each pauses for so long between two calls.
     """
-    engine = create_async_engine(url, pool_size=6, isolation_level="READ COMMITTED")
+    engine = create_async_engine(url, pool_size=7, isolation_level="READ COMMITTED")
+    async with engine.begin() as connection:
+        await connection.execute(text("CREATE TABLE bystander (looks INT PRIMARY KEY)"))
+        await connection.execute(text("INSERT INTO bystander VALUES (0)"))
     clients = PackageTraffic(engine, rows)
     stop = asyncio.Event()
 
@@ -131,7 +139,14 @@ async def package_traffic(
             await step(dice)
             await asyncio.sleep(pause_seconds)
 
-    steps = (clients.change, clients.change, clients.read, clients.serve, clients.move)
+    steps = (
+        clients.change,
+        clients.change,
+        clients.read,
+        clients.serve,
+        clients.move,
+        clients.stand_by,
+    )
     tasks = [asyncio.create_task(go_on(step, seed)) for seed, step in enumerate(steps)]
     try:
         yield clients
