@@ -163,8 +163,11 @@ TAKEN_INDEXES = {
     "tigu_prepare_goods": (
         *("uq_prepare_goods_reservation", "idx_prepare_goods_shop", "idx_prepare_goods_driver"),
         *("idx_prepare_goods_warehouse", "idx_prepare_goods_status", "idx_prepare_goods_stock"),
-        "idx_prepare_goods_legacy_write",
+        *("idx_prepare_goods_legacy_write", "idx_prepare_goods_claim", "idx_prepare_goods_workflow_status"),
     ),
     "tigu_prepare_goods_item": ("idx_prepare_goods_item_order_item",),
+    "tigu_order": ("idx_order_shop", "idx_order_user", "idx_order_status"),
     "tigu_order_item": ("idx_order_item_order",),
 }
+LISTED_BY = {"idx_order_shop": "shop_id", "idx_order_user": "user_id", "idx_order_status": "order_status"}
+"""The column of those that the legacy system may well have made itself: the same is welcome."""

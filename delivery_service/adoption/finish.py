@@ -59,6 +59,7 @@ async def finish(run: Run, connection: AsyncConnection) -> None:
     await journal.finish(connection)
     crash_point("adopt.before_finish")
     await connection.commit()
+    crash_point("adopt.after_finish")
     await run.schema.upgrade(run.engine, progress=run.progress)
     crash_point("adopt.before_tidy")
     await journal.tidy(connection)

@@ -7,7 +7,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.adoption.catalogue import Difference, Verdict
-from delivery_service.adoption.expectations import PHASE_6, TAKEN_COLUMNS, TAKEN_INDEXES, UNIQUE, USEFUL
+from delivery_service.adoption.expectations import (
+    LISTED_BY,
+    PHASE_6,
+    TAKEN_COLUMNS,
+    TAKEN_INDEXES,
+    UNIQUE,
+    USEFUL,
+)
 
 Columns = tuple[tuple[str | None, int | None], ...]
 
@@ -86,6 +93,8 @@ def _of_index(table: str, index: Index, found: Mapping[str, Index]) -> Iterator[
             wanted = Index(index.name, PHASE_6[index.name], unique=False, type="BTREE", plain=True)
             says = f"is an index {index}, expected is {wanted}; rename or drop it"
             yield Difference(table, index.name, Verdict.STOPS, says)
+    elif index.name in LISTED_BY and index.columns == ((LISTED_BY[index.name], None),):
+        return
     elif index.name in TAKEN_INDEXES.get(table, ()):
         yield Difference(table, index.name, Verdict.STOPS, "bears a name that this service gives; rename it")
     elif index.type == "FULLTEXT" and table in TAKEN_COLUMNS:
