@@ -21,8 +21,8 @@ from servicekit.report_table import table_of
 
 # Named locks belong to the whole server: adoptions of other databases are not kept out.
 _NAME = "CONCAT('holdfast.delivery.adopt.', LEFT(SHA2(DATABASE(), 256), 32))"
-_TAKE = text(f"SELECT GET_LOCK({_NAME}, 0)")
-_GIVE = text(f"SELECT RELEASE_LOCK({_NAME})")
+_TAKE = f"SELECT GET_LOCK({_NAME}, 0)"
+_GIVE = f"SELECT RELEASE_LOCK({_NAME})"
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ async def _alone(run: Run) -> AsyncIterator[int]:
     """Keeps other adoptions of this database out; answers the number of the session that does."""
     async with run.engine.connect() as guard:
         await guard.execution_options(isolation_level="AUTOCOMMIT")
-        if not (await guard.execute(_TAKE)).scalar():
+        if not (await guard.execute(text(_TAKE))).scalar():
             raise AdoptionRefused("another adoption of this database is running")
         try:
             yield await own_id(guard)
         finally:
-            await guard.execute(_GIVE)
+            await guard.execute(text(_GIVE))
             run.findings.close()
             run.oddities.close()
 

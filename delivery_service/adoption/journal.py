@@ -122,4 +122,5 @@ async def drop(connection: AsyncConnection, tables: Iterable[str]) -> None:
     there = set((await connection.execute(_THERE)).scalars())
     for table in tables:
         if table in there:
-            await connection.exec_driver_sql(f"DROP TABLE {table}")
+            statement = f"DROP TABLE {table}"
+            await connection.exec_driver_sql(statement)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.adoption.catalogue import Column, Tables
@@ -32,12 +32,13 @@ def kept_columns(tables: Tables, converted: Mapping[str, Sequence[str]]) -> Mapp
 async def keep_rows(run: Run, tables: Tables, kept: Mapping[str, Sequence[str]]) -> None:
     """Fills `adoption_row`; each batch of a table commits by itself."""
     for table, names in kept.items():
-        add = text(
+        add = (
             f"INSERT INTO adoption_row SELECT '{table}', id, {_digest([tables[table][name] for name in names])}"
             f" FROM {table} WHERE id > :after AND id <= :last"
         )
         async with run.engine.connect() as connection:
-            rows = (await connection.execute(text(f"SELECT COUNT(*) FROM {table}"))).scalar_one()
+            number = f"SELECT COUNT(*) FROM {table}"
+            rows = (await connection.execute(text(number))).scalar_one()
         with run.progress(f"noting {table}", rows) as advance:
             after = -1
             while (last := await _keep_batch(run, table, add, after)) is not None:
@@ -45,13 +46,13 @@ async def keep_rows(run: Run, tables: Tables, kept: Mapping[str, Sequence[str]])
                 advance(noted)
 
 
-async def _keep_batch(run: Run, table: str, add: TextClause, after: int) -> tuple[int, int] | None:
+async def _keep_batch(run: Run, table: str, add: str, after: int) -> tuple[int, int] | None:
     async with run.engine.begin() as connection:
-        window = {"after": after, "batch": BATCH}
-        last = (await connection.execute(text(_NEXT.format(table=table)), window)).scalar()
+        window, page = {"after": after, "batch": BATCH}, _NEXT.format(table=table)
+        last = (await connection.execute(text(page), window)).scalar()
         if last is None:
             return None
-        done = await connection.execute(add, {"after": after, "last": last})
+        done = await connection.execute(text(add), {"after": after, "last": last})
         return int(last), done.rowcount
 
 
@@ -70,14 +71,14 @@ def lost_or_changed(tables: Tables, kept: Mapping[str, Sequence[str]]) -> Iterat
 async def totals(connection: AsyncConnection, kept: Collection[str]) -> Mapping[str, str]:
     """Counts, units and money of the legacy tables, by name."""
     sums = [
-        *((f"rows of {table}", table, "COUNT(*)") for table in kept),
-        *((f"units of {table}", table, "COALESCE(SUM(quantity), 0)") for table in _UNITS),
-        *((f"{name} of {table}", table, f"COALESCE(SUM({name}), 0)") for table, name in _MONEY.items()),
+        *((f"rows of {table}", f"SELECT COUNT(*) FROM {table}") for table in kept),
+        *((f"units of {table}", f"SELECT COALESCE(SUM(quantity), 0) FROM {table}") for table in _UNITS),
+        *(
+            (f"{name} of {table}", f"SELECT COALESCE(SUM({name}), 0) FROM {table}")
+            for table, name in _MONEY.items()
+        ),
     ]
-    return {
-        name: str((await connection.execute(text(f"SELECT {value} FROM {table}"))).scalar_one())
-        for name, table, value in sums
-    }
+    return {name: str((await connection.execute(text(select))).scalar_one()) for name, select in sums}
 
 
 def _digest(columns: Sequence[Column], prefix: str = "") -> str:

@@ -77,5 +77,5 @@ async def _rows_left(run: Run, step: Step) -> int:
     async with run.engine.connect() as connection:
         place = (await connection.execute(_PLACE, {"name": step.name})).first()
         after = -1 if place is None else int(place.after_key)
-        left = text(f"SELECT COUNT(*) FROM {step.table} WHERE id > :after")
-        return int((await connection.execute(left, {"after": after})).scalar_one())
+        left = f"SELECT COUNT(*) FROM {step.table} WHERE id > :after"
+        return int((await connection.execute(text(left), {"after": after})).scalar_one())
