@@ -58,6 +58,7 @@ async def pass_through(
     for revision in [revision.id for revision in SCHEMA.history()][1:]:
         passages.append(await passed(clients, revision, lambda at=revision: migrate(at), rest_seconds))  # type: ignore[misc]
         clients.has_orders = revision >= "0005"
+        clients.has_marks = revision >= "0012"
         tell(passages[-1])
     return passages
 

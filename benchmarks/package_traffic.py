@@ -46,6 +46,8 @@ class PackageTraffic:
     rows: int
     has_orders: bool = False
     """Whether the service can write a package by now."""
+    has_marks: bool = False
+    """Whether the engine marks the writes of others by now."""
     old_application: bool = True
     seen: dict[str, Seen] = field(default_factory=dict)
 
@@ -107,8 +109,12 @@ class PackageTraffic:
         if not self.has_orders:
             await asyncio.sleep(0.05)
             return
+        # The service names the mark of other writers in all that it writes.
         statement = text(
-            "UPDATE tigu_prepare_goods SET claim_time = NOW(6), version = version + 1 WHERE id = :n"
+            "UPDATE tigu_prepare_goods SET legacy_write_time = legacy_write_time, claim_time = NOW(6),"
+            " version = version + 1 WHERE id = :n"
+            if self.has_marks
+            else "UPDATE tigu_prepare_goods SET claim_time = NOW(6), version = version + 1 WHERE id = :n"
         )
         await self.call("service", "claim", (statement,), {"n": dice.randint(1, self.rows)})
 

@@ -18,7 +18,7 @@ from sqlalchemy.util import await_only
 
 following: Any = load_python_file(Path(__file__).parent, "following.py")
 
-FIRST_BATCH, LEAST_BATCH, MOST_BATCH = 50, 20, 2000
+FIRST_BATCH, LEAST_BATCH, MOST_BATCH = 100, 100, 2000
 BATCH_SECONDS = 0.1
 MOST_RUNNING = 8
 LONGEST_REST_SECONDS = 2.0
