@@ -55,7 +55,8 @@ async def indexes_of(connection: AsyncConnection) -> Indexes:
     """Every index of the database, by table and name."""
     hidden = "ignored = 'YES'" if connection.dialect.is_mariadb else "is_visible = 'NO'"  # type: ignore[attr-defined]
     found: dict[str, dict[str, Index]] = {}
-    for row in await connection.execute(text(_INDEXES.format(hidden=hidden))):
+    select = _INDEXES.format(hidden=hidden)
+    for row in await connection.execute(text(select)):
         table = found.setdefault(row.table_name, {})
         before = table[row.name].columns if row.name in table else ()
         columns = (*before, (row.column_name, None if row.sub_part is None else int(row.sub_part)))
