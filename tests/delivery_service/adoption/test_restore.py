@@ -52,9 +52,11 @@ async def test_what_was_adopted_is_put_back_row_for_row(
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("delivery_engine", ["mariadb"])
+@pytest.mark.parametrize(
+    ("delivery_engine", "place"), [("mysql", "restore.after_mark"), ("mariadb", "restore.before_end")]
+)
 async def test_a_restore_that_is_killed_is_run_again_and_nobody_adopts_what_it_left(
-    engine: AsyncEngine, adopt: Adopt, command: Command, back_up: BackUp, dump: Path
+    engine: AsyncEngine, adopt: Adopt, command: Command, back_up: BackUp, dump: Path, place: str
 ) -> None:
     await lay_out(engine, Legacy(packages=3))
     before = await state(engine)
@@ -62,7 +64,7 @@ async def test_a_restore_that_is_killed_is_run_again_and_nobody_adopts_what_it_l
     await execute(engine, "DELETE FROM tigu_prepare_goods_item")
     await engine.dispose()
 
-    killed = await command("restore", str(backup), "--discard-data", HOLDFAST_CRASH_AT="restore.before_end")
+    killed = await command("restore", str(backup), "--discard-data", HOLDFAST_CRASH_AT=place)
 
     assert killed.code == 137, killed.errors
     with pytest.raises(AdoptionRefused, match="was being put back from a backup when that was cut short"):
