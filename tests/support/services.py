@@ -155,11 +155,12 @@ class Pair:
 
     def channel(self, *replicas: ServiceProcess) -> grpc.aio.Channel:
         """A channel to one of the processes; the calls of one to several of them are made in turn."""
-        in_turn = '{"loadBalancingConfig": [{"round_robin": {}}]}'
-        return grpc.aio.insecure_channel(
-            f"ipv4:{','.join(process.address for process in replicas)}",
-            options=[("grpc.use_local_subchannel_pool", 1), ("grpc.service_config", in_turn)],
-        )
+        options: list[tuple[str, int | str]] = [("grpc.use_local_subchannel_pool", 1)]
+        if len(replicas) > 1:
+            # Not for one: in turn, calls to a server that comes back fail until the next try to connect.
+            options.append(("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'))
+        addresses = ",".join(process.address for process in replicas)
+        return grpc.aio.insecure_channel(f"ipv4:{addresses}", options=options)
 
     def _log(self, service: str) -> Path:
         return self._folder / f"{service}-{len(self._others)}.log"
