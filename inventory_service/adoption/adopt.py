@@ -129,7 +129,13 @@ async def _check(run: Run, connection: AsyncConnection, shape: Shape) -> tuple[l
             await run.findings.run(connection, rule)
             advance(1)
         documents = await check_documents(
-            connection, shape.tables, conversion(run.schema), run.zone, run.findings, run.oddities
+            connection,
+            shape.tables,
+            conversion(run.schema),
+            run.zone,
+            run.findings,
+            run.oddities,
+            zone_is_told=run.request.time_zone is not None,
         )
         advance(1)
     if run.findings.count:

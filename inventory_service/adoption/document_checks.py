@@ -1,7 +1,7 @@
 """The documents of all stocks before anything is changed: counted as they will be, and looked through for oddities."""
 
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import timedelta, timezone, tzinfo
 from typing import Any
 
 from sqlalchemy import text
@@ -16,6 +16,7 @@ from servicekit.findings import Findings
 LISTINGS, HISTORY = "listings", "status history"
 _PLATFORMS = frozenset(Platform)
 _STATUSES = frozenset([None, *StockStatus])
+_ELSEWHERE = timezone(timedelta(hours=1, minutes=7))
 
 
 @dataclass
@@ -34,13 +35,20 @@ async def check_documents(
     zone: tzinfo,
     findings: Findings,
     oddities: Findings,
+    *,
+    zone_is_told: bool,
 ) -> Counted:
-    """Counts what stocks will have; notes what the upgrade could not read, and what no call will show."""
+    """Counts what stocks will have; notes what the upgrade could not read, and what no call will show.
+
+    Where nobody told the zone, times that need one are noted too.
+    """
     counted = Counted()
     async with connection.stream(text(_documents(tables, convert))) as rows:
         async for row in rows:
             counted.documents += 1
             entries = _entries(row, convert, zone, findings)
+            if not zone_is_told:
+                _note_times(row, entries, convert, oddities)
             if row.kind == LISTINGS:
                 counted.listings += len(entries)
                 _note_listings(str(row.id), entries, oddities)
@@ -80,15 +88,24 @@ def _entries(row: Any, convert: Conversion, zone: tzinfo, findings: Findings) ->
         if document in read or (place == "together" and None in read.values()):
             continue
         try:
-            read[document] = (
-                convert.listings(document, str(row.id), zone)
-                if row.kind == LISTINGS
-                else convert.status_history(document, zone)
-            ) or []
+            read[document] = _read(row.kind, document, str(row.id), convert, zone)
         except convert.WrongShape as error:
             read[document] = None
             findings.add(f"documents of no known shape: {row.kind}", f"{place} {row.id}", str(error))
     return read.get(row.together) or []
+
+
+def _read(kind: str, document: str | None, stock_id: str, convert: Conversion, zone: tzinfo) -> list[Entry]:
+    if kind == LISTINGS:
+        return convert.listings(document, stock_id, zone) or []
+    return convert.status_history(document, zone) or []
+
+
+def _note_times(row: Any, entries: list[Entry], convert: Conversion, oddities: Findings) -> None:
+    """A time to which the zone makes a difference does not say its own."""
+    if entries and entries != _read(row.kind, row.together, str(row.id), convert, _ELSEWHERE):
+        says = "times in documents that do not say their zone, read as UTC unless --time-zone says another"
+        oddities.add(says, str(row.id), row.kind)
 
 
 def _note_listings(stock_id: str, listings: list[Entry], oddities: Findings) -> None:

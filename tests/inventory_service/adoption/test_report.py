@@ -95,3 +95,25 @@ async def test_what_is_strange_is_named_by_row_and_stops_nothing(
     assert len((folder / "oddities.txt").read_text().splitlines()) == 4
     found = {says: row.strip() for says, row in zip(lines[::2], lines[1::2], strict=True)}
     assert found == {f"{says}: 1": row for says, row in expected.items()}
+
+
+async def test_times_in_documents_that_do_not_say_their_zone_are_named_where_nobody_told_it(
+    engine: AsyncEngine, adopt: Adopt
+) -> None:
+    await lay_out(engine, Legacy(stocks=3, phase_2=len(PHASE_2), split=0))
+    await execute(engine, "UPDATE inventory.stock SET status = 'in_stock', listed_on_platforms = NULL")
+    for note, time in (("1", "2024-05-01T10:00:00"), ("2", "2024-05-01T10:00:00+02:00")):
+        history = f'[{{"from_status": null, "to_status": "in_stock", "changed_at": "{time}"}}]'
+        await execute(
+            engine, f"UPDATE inventory.stock SET status_history = '{history}' WHERE notes = 'note {note}'"
+        )
+    ((stock,),) = await rows(engine, "SELECT id FROM inventory.stock WHERE notes = 'note 1'")
+
+    told = await adopt(dry_run=True)
+
+    assert (
+        "times in documents that do not say their zone, read as UTC unless --time-zone says another: 1"
+        in told
+    )
+    assert f"{stock} (status history)" in told
+    assert "times in documents" not in await adopt(dry_run=True, time_zone="Europe/Berlin")
