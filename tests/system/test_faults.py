@@ -102,7 +102,8 @@ async def test_a_graceful_stop_under_load_leaves_no_unknown_outcome(pair: Pair, 
                 await town.inventory.AdjustStock(request, metadata=SYSTEM, timeout=10)
                 answered += 1
             except grpc.aio.AioRpcError as error:
-                assert error.code() is grpc.StatusCode.UNAVAILABLE, error
+                # CANCELLED is gRPC's own answer to what reaches it in the instant of its end, before any of ours.
+                assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED), error
                 refused += 1
                 await asyncio.sleep(0.05)
 
