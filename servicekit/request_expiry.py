@@ -16,6 +16,6 @@ def request_expiry(transactions: Transactions[U], idle_seconds: float = 3600.0) 
     async def step() -> bool:
         age = timedelta(days=KEPT_DAYS)
         forgotten = await transactions.run(lambda uow: uow.requests.forget(age, BATCH), repeatable=True)
-        return forgotten == BATCH
+        return forgotten > 0  # a short batch may have left out what somebody else had locked
 
     return Poller("request_expiry", step, idle_seconds=idle_seconds)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from delivery_service.application.photo_ports import PhotoStore
 from delivery_service.application.ports import Transactions
-from delivery_service.application.sweep_evidence import BATCH, FOLDERS, sweep_strays, sweep_unused
+from delivery_service.application.sweep_evidence import FOLDERS, sweep_strays, sweep_unused
 from servicekit.polling import Poller
 
 
@@ -18,6 +18,7 @@ def evidence_sweep(
 
     async def step() -> bool:
         await sweep_strays(transactions, store, next(folders))
-        return await sweep_unused(transactions, store, timedelta(days=unused_days)) == BATCH
+        # A short batch may have left out what somebody else had locked.
+        return await sweep_unused(transactions, store, timedelta(days=unused_days)) > 0
 
     return Poller("evidence_sweep", step, idle_seconds=idle_seconds)
