@@ -3,8 +3,8 @@
     python -m benchmarks.online_migrations [--rows 1000000] [--results FILE]
 
 The migration is a process of its own, as in a deployment. Meanwhile the old application writes and reads in its own
-shapes, and from the ledger on the service writes too. A bystander writes into a table of its own: a wait that it has
-as well is the machine's. At the end every unit must be accounted for.
+shapes, and from the ledger on the service writes too. A bystander writes into a table of its own, and somebody syncs
+a page of a file: a wait that these have as well is the machine's. At the end every unit must be accounted for.
 """
 
 import argparse
@@ -21,13 +21,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.database import postgres_database
 from benchmarks.legacy_stocks import add_legacy_stocks
-from benchmarks.traffic import Seen, Traffic, traffic
+from benchmarks.traffic import WITNESSES, Seen, Traffic, longest_wait, traffic
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
 
 RESULTS = Path(__file__).parent / "results/online_migrations.txt"
 SCHEMA = Schema("inventory")
-CLIENTS = ("old writer", "reader", "service", "bystander")
+CLIENTS = ("old writer", "reader", "service", *WITNESSES)
+
+QUIET_SECONDS = 60.0
 
 Migrate = Callable[[str], Awaitable[None]]
 
@@ -57,10 +59,8 @@ class Passage:
 
     @property
     def longest(self) -> float:
-        """The longest that anybody but the bystander waited, in seconds."""
-        return max(
-            (seen.longest_seconds for who, seen in self.seen.items() if who != "bystander"), default=0.0
-        )
+        """The longest that anybody but the witnesses waited, in seconds."""
+        return longest_wait(self.seen)
 
     @property
     def errors(self) -> dict[str, int]:
@@ -127,8 +127,8 @@ async def measure(rows: int) -> str:
             await SCHEMA.upgrade(engine, "0001")
             await add_legacy_stocks(engine, rows)
             async with traffic(url, rows) as clients:
-                await asyncio.sleep(5)
-                quiet = Passage("none", 5.0, clients.look())
+                await asyncio.sleep(QUIET_SECONDS)
+                quiet = Passage("none", QUIET_SECONDS, clients.look())
                 print(quiet.line, file=sys.stderr)
                 passages = await pass_through(
                     clients,

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.database import database, private_server
 from benchmarks.legacy_packages import add_legacy_packages
-from benchmarks.online_migrations import CLIENTS, Migrate, Passage
+from benchmarks.online_migrations import CLIENTS, QUIET_SECONDS, Migrate, Passage
 from benchmarks.package_traffic import PackageTraffic, package_traffic
 from delivery_service.application.follow_legacy_writes import follow_legacy_writes
 from delivery_service.contract_steps.verification import differences_from_lists
@@ -96,7 +96,7 @@ async def measure(kind: str, rows: int) -> list[str]:
                 await SCHEMA.upgrade(engine, "0001")
                 await add_legacy_packages(engine, rows)
                 async with package_traffic(url, rows) as clients:
-                    quiet = await passed(clients, "none", lambda: asyncio.sleep(5))
+                    quiet = await passed(clients, "none", lambda: asyncio.sleep(QUIET_SECONDS))
                     _tell(quiet)
                     passages = await pass_through(clients, lambda to: run_process(url, "upgrade", to), _tell)
                     clients.old_application = False

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from benchmarks.disk import watched_disk
 from benchmarks.traffic import Seen
 
 PAUSE_SECONDS = 0.004
@@ -69,12 +70,7 @@ class PackageTraffic:
         except DBAPIError as failure:
             error = re.sub(r"\d{2,}", "…", f"{what}: {failure.orig}".splitlines()[0])
         taken = time.perf_counter() - begin
-        seen = self.seen.setdefault(who, Seen())
-        seen.calls += 1
-        if taken > seen.longest_seconds:
-            seen.longest_seconds, seen.longest_call = taken, what
-        if error:
-            seen.errors[error] += 1
+        self.seen.setdefault(who, Seen()).add(what, taken, error)
 
     async def change(self, dice: random.Random) -> None:
         """One transaction of the old application, in its shapes."""
@@ -128,7 +124,7 @@ class PackageTraffic:
 async def package_traffic(
     url: str, rows: int, pause_seconds: float = PAUSE_SECONDS
 ) -> AsyncIterator[PackageTraffic]:
-    """Lets two writers of the old application, a reader, the service and a bystander work until the block ends.
+    """Lets two writers of the old application, a reader, the service and the witnesses work until the block ends.
 
     Each pauses for so long between two calls.
     """
@@ -155,7 +151,8 @@ async def package_traffic(
     )
     tasks = [asyncio.create_task(go_on(step, seed)) for seed, step in enumerate(steps)]
     try:
-        yield clients
+        async with watched_disk(lambda seconds: clients.seen.setdefault("disk", Seen()).add("sync", seconds)):
+            yield clients
     finally:
         stop.set()
         await asyncio.gather(*tasks)

@@ -13,6 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from benchmarks.disk import watched_disk
+
 PAUSE_SECONDS = 0.004
 
 _ONE = "md5('stock' || :n)::uuid"
@@ -26,6 +28,18 @@ class Seen:
     longest_seconds: float = 0.0
     longest_call: str = ""
     errors: Counter[str] = field(default_factory=Counter)
+
+    def add(self, what: str, seconds: float, error: str = "") -> None:
+        """Counts a call in."""
+        self.calls += 1
+        if seconds > self.longest_seconds:
+            self.longest_seconds, self.longest_call = seconds, what
+        if error:
+            self.errors[error] += 1
+
+
+WITNESSES = ("bystander", "disk")
+"""Who waits for the machine only: a writer of a table that no migration knows, and one of a file."""
 
 
 @dataclass
@@ -58,12 +72,7 @@ class Traffic:
             # One kind of failure, whichever row it is of.
             error = re.sub(r"[0-9a-f-]{36}|\d+", "…", f"{what}: {failure.orig}".splitlines()[0])
         taken = time.perf_counter() - begin
-        seen = self.seen.setdefault(who, Seen())
-        seen.calls += 1
-        if taken > seen.longest_seconds:
-            seen.longest_seconds, seen.longest_call = taken, what
-        if error:
-            seen.errors[error] += 1
+        self.seen.setdefault(who, Seen()).add(what, taken, error)
 
     async def change(self, dice: random.Random) -> None:
         """One transaction of the old application, in its shapes."""
@@ -165,13 +174,17 @@ class Traffic:
 
 def held_up_seconds(seen: Mapping[str, Seen]) -> float:
     """The longest that anybody waited, beyond the longest wait of the bystander, whom no migration can hold up."""
-    longest = max((what.longest_seconds for who, what in seen.items() if who != "bystander"), default=0.0)
-    return longest - seen.get("bystander", Seen()).longest_seconds
+    return longest_wait(seen) - seen.get("bystander", Seen()).longest_seconds
+
+
+def longest_wait(seen: Mapping[str, Seen]) -> float:
+    """The longest that anybody waited but the witnesses, in seconds."""
+    return max((what.longest_seconds for who, what in seen.items() if who not in WITNESSES), default=0.0)
 
 
 @asynccontextmanager
 async def traffic(url: str, rows: int) -> AsyncIterator[Traffic]:
-    """Lets two writers, a reader, the service and a bystander work until the block ends."""
+    """Lets two writers, a reader, the service and the witnesses work until the block ends."""
     engine = create_async_engine(
         url, pool_size=7, connect_args={"server_settings": {"application_name": "old-application"}}
     )
@@ -189,7 +202,8 @@ async def traffic(url: str, rows: int) -> AsyncIterator[Traffic]:
     steps = (clients.change, clients.move_three, clients.read, clients.serve, clients.stand_by)
     tasks = [asyncio.create_task(go_on(step, seed)) for seed, step in enumerate(steps)]
     try:
-        yield clients
+        async with watched_disk(lambda seconds: clients.seen.setdefault("disk", Seen()).add("sync", seconds)):
+            yield clients
     finally:
         stop.set()
         await asyncio.gather(*tasks)
