@@ -1,0 +1,1 @@
+"""What runs inside the peers' processes: each with its own packages, asked over standard input."""
