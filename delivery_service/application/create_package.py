@@ -9,6 +9,7 @@ from datetime import datetime
 from delivery_service.application.packing_rules import packables_of_orders, packables_of_warehouse
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.projections import project_orders
+from delivery_service.application.stock_ports import Wish
 from delivery_service.domain.errors import (
     OrderAlreadyPacked,
     OrderNotFound,
@@ -82,7 +83,7 @@ async def create_package(
     crash_point("create.after_package")
     await uow.events.add(package.package_id, _event(package, command.actor))
     if package.stock_state is StockState.REQUESTED:
-        await uow.outbox.add(package, StockCommand.RESERVE, command.trace)
+        await uow.outbox.add([Wish(package, StockCommand.RESERVE, command.trace)])
         crash_point("create.after_outbox")
     await project_orders(orders, uow)
     return package

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from delivery_service.application.onward import onward_of
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.projections import project_orders
+from delivery_service.application.stock_ports import Wish
 from delivery_service.domain.directory import Driver
 from delivery_service.domain.errors import EvidenceNotFound, PackageNotFound
 from delivery_service.domain.evidence import Evidence
@@ -54,7 +55,7 @@ async def move_package(command: MovePackage, uow: UnitOfWork) -> Package:
     await uow.evidence.use(evidence, event.sequence)
     _crash_after_state(moved, package)
     if moved.stock_state != package.stock_state:
-        await uow.outbox.add(moved, COMMANDS[moved.stock_state], command.trace)
+        await uow.outbox.add([Wish(moved, COMMANDS[moved.stock_state], command.trace)])
     if orders:
         await _project(orders, package, moved, uow)
         await uow.orders.add_action(order_ids, event)

@@ -81,11 +81,17 @@ class Packages(Protocol):
     async def lock(self, package_sn: str) -> Package | None:
         """Locks the package's row. Lock its orders first, where they are needed at all."""
 
+    async def lock_free(self, package_sns: Collection[str]) -> Mapping[str, Package]:
+        """Locks those that nobody else has locked, by package_sn; waits for nobody."""
+
     async def add(self, package: Package) -> Package | None:
         """Stores a new package; None where its package_sn is taken. Raises OrderAlreadyPacked."""
 
     async def save(self, package: Package) -> None:
         """Stores what can change: state, stock, driver, times."""
+
+    async def save_stock(self, packages: Collection[Package]) -> None:
+        """Stores what inventory's answers change, of packages whose rows are locked: their stock."""
 
     async def order_ids(self, package_sn: str) -> tuple[int, ...] | None:
         """The package's orders, None where there is no such package; follows first what the old application wrote."""

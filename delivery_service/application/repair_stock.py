@@ -16,7 +16,7 @@ from delivery_service.application.repairing import (
     RepairLater,
     tell,
 )
-from delivery_service.application.stock_ports import Done, Hold, Inventory
+from delivery_service.application.stock_ports import Done, Hold, Inventory, Wish
 from delivery_service.domain.drift import WORDS, StockRepair, stock_repair, stock_repaired
 from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import StockCommand, reservation_id
@@ -118,5 +118,5 @@ async def _apply(package: Package, repair: StockRepair, by: Operator, uow: UnitO
     changed, commands = stock_repaired(package, repair, uow.now)
     await uow.packages.save(changed)
     for at, command in commands:
-        await uow.outbox.add(at, command, by.trace)
+        await uow.outbox.add([Wish(at, command, by.trace)])
     await tell(changed, WORDS[repair], by, uow)

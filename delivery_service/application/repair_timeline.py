@@ -7,6 +7,7 @@ from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.projections import project_orders
 from delivery_service.application.repair_package import joined, locked, take_legs
 from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, tell
+from delivery_service.application.stock_ports import Wish
 from delivery_service.domain.drift import MOST_LOST_EVENTS, leads_to, lost_events, may_have_claimed
 from delivery_service.domain.package import Package
 from delivery_service.domain.package_event import PackageEvent
@@ -49,7 +50,7 @@ async def repair_state(found: Inconsistency, by: Operator, uow: UnitOfWork) -> s
         await take_legs(changed, uow)
     await tell(changed, what, by, uow, now_is=replace(changed, driver_id=last.driver_id))
     if command is not None:
-        await uow.outbox.add(changed, command, by.trace)
+        await uow.outbox.add([Wish(changed, command, by.trace)])
     await project_orders(orders, uow, left_shelf=changed.state.off_shelf)
     return what
 

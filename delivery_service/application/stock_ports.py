@@ -1,12 +1,15 @@
 """What settling stock needs: the commands that wait, and the service that holds the stock."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import Shortage, StockCommand
+
+Lease = tuple[int, str]
+"""An entry, and the token under which it was taken."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,20 @@ class Task:
     token: str
     attempts: int
 
+    @property
+    def lease(self) -> Lease:
+        """What this process has to show before it records anything."""
+        return self.entry_id, self.token
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What inventory shall do about the package's present hold."""
+
+    package: Package
+    command: StockCommand
+    trace: str
+
 
 @dataclass(frozen=True)
 class StuckCommand:
@@ -35,8 +52,8 @@ class StuckCommand:
 class Outbox(Protocol):
     """The commands that still have to reach inventory. One package's commands go out in the order they came in."""
 
-    async def add(self, package: Package, command: StockCommand, trace: str) -> None:
-        """Puts in a command about the package's present hold. A release closes an unfinished reserve."""
+    async def add(self, wishes: Collection[Wish]) -> None:
+        """Puts in commands, at most one a package. A release closes an unfinished reserve."""
 
     async def take_over(self, most: int) -> int:
         """Puts entries with an expired lease back; answers how many."""
@@ -44,14 +61,17 @@ class Outbox(Protocol):
     async def claim(self, most: int, lease_seconds: float) -> list[Task]:
         """Takes due entries on lease, at most one a package."""
 
-    async def done(self, task: Task) -> bool:
-        """Closes an entry; False where the lease is no longer ours."""
+    async def lock_leased(self, tasks: Collection[Task]) -> set[Lease]:
+        """Locks the entries of these tasks; answers the leases that are still good. The rest is another's now."""
 
-    async def try_later(self, task: Task, error: str, seconds: float) -> bool:
-        """Puts an entry back for later; False where the lease is no longer ours."""
+    async def done(self, tasks: Collection[Task]) -> None:
+        """Closes entries whose lease is locked."""
 
-    async def park(self, task: Task, error: str) -> bool:
-        """Sets an entry aside for people; False where the lease is no longer ours."""
+    async def try_later(self, delays: Sequence[tuple[Task, str, float]]) -> None:
+        """Puts entries whose lease is locked back, each with its error, for so many seconds."""
+
+    async def park(self, refused: Sequence[tuple[Task, str]]) -> None:
+        """Sets entries whose lease is locked aside for people, each with its error."""
 
     async def unfinished(self, package_ids: Collection[int]) -> set[int]:
         """Those of the packages of which a command is under way or parked."""

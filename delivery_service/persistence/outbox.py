@@ -6,14 +6,14 @@ overtake its first; so what was claimed is checked once more by a plain read.
 
 import json
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, insert, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from delivery_service.application.stock_ports import StuckCommand, Task
-from delivery_service.domain.package import Package
+from delivery_service.application.stock_ports import Lease, StuckCommand, Task, Wish
 from delivery_service.domain.reservation import StockCommand
 from delivery_service.domain.workflow import PackageState
 from delivery_service.persistence.codes import STATE_CODES
@@ -29,29 +29,21 @@ class SqlOutbox:
         self._connection = connection
         self._now = now
 
-    async def add(self, package: Package, command: StockCommand, trace: str) -> None:
-        """The package's row is locked, so its commands count without gaps in the order of their commits."""
-        if command is StockCommand.RELEASE:
-            await self._close_reserves(package)
-        newest = select(func.coalesce(func.max(outbox.c.package_version), 0)).where(
-            outbox.c.package_id == package.package_id
+    async def add(self, wishes: Collection[Wish]) -> None:
+        """The packages' rows are locked, so each one's commands count without gaps in the order of their commits."""
+        await self._close_reserves(
+            [wish.package.package_id for wish in wishes if wish.command is StockCommand.RELEASE]
         )
-        version = (await self._connection.execute(newest)).scalar_one() + 1
-        payload = {"reservation_id": package.reservation_id, "lines": package.lines()}
+        ids = [wish.package.package_id for wish in wishes]
+        newest = await self._connection.execute(
+            select(outbox.c.package_id, func.max(outbox.c.package_version))
+            .where(outbox.c.package_id.in_(ids))
+            .group_by(outbox.c.package_id)
+        )
+        versions: dict[int, int] = {row[0]: row[1] for row in newest}
         await self._connection.execute(
-            insert(outbox).values(
-                event_id=uuid.uuid4().hex,
-                package_id=package.package_id,
-                package_sn=package.package_sn,
-                package_version=version,
-                command=command.value,
-                payload=json.dumps(payload),
-                trace=trace,
-                state=PENDING,
-                attempts=0,
-                next_attempt_time=self._now,
-                create_time=self._now,
-            )
+            insert(outbox),
+            [self._entry(wish, versions.get(wish.package.package_id, 0) + 1) for wish in wishes],
         )
 
     async def take_over(self, most: int) -> int:
@@ -123,21 +115,39 @@ class SqlOutbox:
                 )
         return tasks
 
-    async def done(self, task: Task) -> bool:
-        """Closes the entry under our lease."""
-        return await self._release(task, state=DONE, done_time=self._now, last_error=None)
+    async def lock_leased(self, tasks: Collection[Task]) -> set[Lease]:
+        """By the primary key. The token is read under the lock: it may have become another relay's by then."""
+        entries = outbox.c.entry_id.in_(sorted(task.entry_id for task in tasks))
+        rows = await self._connection.execute(
+            select(outbox.c.entry_id, outbox.c.lease_token)
+            .where(entries, outbox.c.state == INFLIGHT)
+            .order_by(outbox.c.entry_id)
+            .with_for_update()
+        )
+        return {task.lease for task in tasks} & {(row.entry_id, row.lease_token) for row in rows}
 
-    async def try_later(self, task: Task, error: str, seconds: float) -> bool:
-        """Puts the entry back under our lease."""
-        due = self._now + timedelta(seconds=seconds)
-        return await self._release(task, state=PENDING, next_attempt_time=due, last_error=error[:500])
+    async def done(self, tasks: Collection[Task]) -> None:
+        """One statement for all."""
+        await self._end_leases(tasks, state=DONE, done_time=self._now, last_error=None)
 
-    async def park(self, task: Task, error: str) -> bool:
-        """Sets the entry aside under our lease; it blocks its own package only."""
-        return await self._release(task, state=PARKED, last_error=error[:500])
+    async def try_later(self, delays: Sequence[tuple[Task, str, float]]) -> None:
+        """One statement for all."""
+        due = {task.entry_id: self._now + timedelta(seconds=seconds) for task, _, seconds in delays}
+        errors = {task.entry_id: error[:500] for task, error, _ in delays}
+        tasks = [task for task, _, _ in delays]
+        await self._end_leases(
+            tasks, state=PENDING, next_attempt_time=_by_entry(due), last_error=_by_entry(errors)
+        )
+
+    async def park(self, refused: Sequence[tuple[Task, str]]) -> None:
+        """One statement for all; each blocks its own package only."""
+        errors = {task.entry_id: error[:500] for task, error in refused}
+        await self._end_leases([task for task, _ in refused], state=PARKED, last_error=_by_entry(errors))
 
     async def unfinished(self, package_ids: Collection[int]) -> set[int]:
         """By the unique key on package and version."""
+        if not package_ids:
+            return set()
         rows = await self._connection.execute(
             select(outbox.c.package_id).where(outbox.c.package_id.in_(package_ids), outbox.c.state != DONE)
         )
@@ -195,30 +205,47 @@ class SqlOutbox:
             await self._connection.execute(delete(outbox).where(outbox.c.entry_id.in_(ids)))
         return len(ids)
 
-    async def _release(self, task: Task, **values: object) -> bool:
-        result = await self._connection.execute(
-            update(outbox)
-            .where(
-                outbox.c.entry_id == task.entry_id,
-                outbox.c.state == INFLIGHT,
-                outbox.c.lease_token == task.token,
+    def _entry(self, wish: Wish, version: int) -> dict[str, object]:
+        package = wish.package
+        return {
+            "event_id": uuid.uuid4().hex,
+            "package_id": package.package_id,
+            "package_sn": package.package_sn,
+            "package_version": version,
+            "command": wish.command.value,
+            "payload": json.dumps({"reservation_id": package.reservation_id, "lines": package.lines()}),
+            "trace": wish.trace,
+            "state": PENDING,
+            "attempts": 0,
+            "next_attempt_time": self._now,
+            "create_time": self._now,
+        }
+
+    async def _end_leases(self, tasks: Collection[Task], **values: object) -> None:
+        if tasks:
+            statement = update(outbox).where(outbox.c.entry_id.in_([task.entry_id for task in tasks]))
+            await self._connection.execute(
+                statement.values(lease_token=None, lease_until_time=None, **values)
             )
-            .values(lease_token=None, lease_until_time=None, **values)
-        )
-        return result.rowcount == 1
 
     async def _update(self, entry_id: int, **values: object) -> None:
         statement = update(outbox).where(outbox.c.entry_id == entry_id)
         await self._connection.execute(statement.values(lease_token=None, lease_until_time=None, **values))
 
-    async def _close_reserves(self, package: Package) -> None:
+    async def _close_reserves(self, package_ids: Collection[int]) -> None:
         # A reserve in flight may still succeed; the release that follows leaves a tombstone against it.
+        if not package_ids:
+            return
         await self._connection.execute(
             update(outbox)
             .where(
-                outbox.c.package_id == package.package_id,
+                outbox.c.package_id.in_(package_ids),
                 outbox.c.command == StockCommand.RESERVE.value,
                 outbox.c.state != DONE,
             )
             .values(state=DONE, lease_token=None, lease_until_time=None, done_time=self._now)
         )
+
+
+def _by_entry(values: Mapping[int, object]) -> ColumnElement[Any]:
+    return case(values, value=outbox.c.entry_id) if values else null()

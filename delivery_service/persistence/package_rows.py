@@ -47,18 +47,28 @@ def values_of_new(package: Package) -> dict[str, Any]:
 
 def changed_values(package: Package) -> dict[str, Any]:
     """The columns that a package's life changes."""
+    return (
+        {
+            "prepare_status": STATE_CODES[package.state],
+            "driver_id": package.driver_id,
+            "attempt": package.attempt,
+            "reservation_id": package.reservation_id,
+            "version": package.version,
+        }
+        | stock_values(package)
+        | _step_values(package)
+    )
+
+
+def stock_values(package: Package) -> dict[str, Any]:
+    """The columns that inventory's answers change, save the version."""
     shortages = [asdict(shortage) for shortage in package.shortages]
     return {
-        "prepare_status": STATE_CODES[package.state],
         "stock_state": STOCK_STATE_CODES[package.stock_state],
-        "driver_id": package.driver_id,
-        "attempt": package.attempt,
-        "reservation_id": package.reservation_id,
         "rejection_reason": package.rejection_reason,
         "shortages": json.dumps(shortages) if shortages else None,
-        "version": package.version,
         "update_time": package.update_time,
-    } | _step_values(package)
+    }
 
 
 def _step_values(package: Package) -> dict[str, Any]:

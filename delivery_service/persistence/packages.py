@@ -1,5 +1,6 @@
 """Packages: `tigu_prepare_goods`, its items and its orders."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -45,6 +46,14 @@ class SqlPackages:
         """One package, its row locked until the transaction ends."""
         return await self._one(select(packages).where(packages.c.prepare_sn == package_sn).with_for_update())
 
+    async def lock_free(self, package_sns: Collection[str]) -> Mapping[str, Package]:
+        """In the order of their ids."""
+        chosen = select(packages).where(packages.c.prepare_sn.in_(package_sns)).order_by(packages.c.id)
+        return {
+            package.package_sn: package
+            for package in await self._many(chosen.with_for_update(skip_locked=True))
+        }
+
     async def add(self, package: Package) -> Package | None:
         """Inserts the package, then its items, then its orders."""
         try:
@@ -71,12 +80,16 @@ class SqlPackages:
         )
         if result.rowcount != 1:
             raise RuntimeError(f"package {package.package_sn} changed under its lock")
-        if not package.state.active:
-            await self._connection.execute(
-                update(package_orders)
-                .where(package_orders.c.prepare_goods_id == package.package_id)
-                .values(active_leg=None)
-            )
+        await self._free_ended([package])
+
+    async def save_stock(self, changed: Collection[Package]) -> None:
+        """A statement for all of which inventory said the same."""
+        alike: defaultdict[tuple[tuple[str, Any], ...], list[Package]] = defaultdict(list)
+        for package in changed:
+            alike[tuple(package_rows.stock_values(package).items())].append(package)
+        for values, same in alike.items():
+            await self._save_stock(same, dict(values))
+        await self._free_ended(changed)
 
     async def order_ids(self, package_sn: str) -> tuple[int, ...] | None:
         """By id."""
@@ -190,6 +203,22 @@ class SqlPackages:
             values["order_ids"] = order_list(package.order_ids)
             return await self._connection.execute(insert(listed_packages).values(values))
         return await self._connection.execute(insert(packages).values(values))
+
+    async def _save_stock(self, alike: Collection[Package], values: Mapping[str, Any]) -> None:
+        columns = packages.c
+        versions = tuple_(columns.id, columns.version).in_([(p.package_id, p.version - 1) for p in alike])
+        result = await self._connection.execute(
+            update(packages)
+            .where(columns.id.in_([package.package_id for package in alike]), versions)
+            .values(**values, version=columns.version + 1, legacy_write_time=columns.legacy_write_time)
+        )
+        if result.rowcount != len(alike):
+            raise RuntimeError(f"one of {len(alike)} packages changed under its lock")
+
+    async def _free_ended(self, saved: Collection[Package]) -> None:
+        if ended := [package.package_id for package in saved if not package.state.active]:
+            of_ended = update(package_orders).where(package_orders.c.prepare_goods_id.in_(ended))
+            await self._connection.execute(of_ended.values(active_leg=None))
 
     async def _take_legs(self, package: Package) -> bool:
         # One statement for all orders: it takes every leg or none.

@@ -16,6 +16,7 @@ def outbox_expiry(transactions: Transactions, idle_seconds: float = 3600.0) -> P
         return await uow.outbox.forget_done(timedelta(days=KEPT_DAYS), BATCH)
 
     async def step() -> bool:
-        return await transactions.run(forget) > 0  # a short batch may have left out what somebody else had locked
+        # A short batch may have left out what somebody else had locked.
+        return await transactions.run(forget) > 0
 
     return Poller("outbox_expiry", step, idle_seconds=idle_seconds)

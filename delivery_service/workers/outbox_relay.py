@@ -6,11 +6,13 @@ from collections.abc import Callable
 import structlog
 
 from delivery_service.application.ports import Transactions
-from delivery_service.application.settle_stock import Ending, Settlement, claim_due, settle
+from delivery_service.application.record_answers import Ending, Settlement, Told
+from delivery_service.application.settle_stock import claim_due, tell
 from delivery_service.application.stock_ports import Inventory, Task
+from delivery_service.workers.answer_log import AnswerLog
 from servicekit.polling import Poller
 
-AT_ONCE = 16
+AT_ONCE = 64
 
 log = structlog.get_logger("outbox_relay")
 
@@ -18,8 +20,9 @@ log = structlog.get_logger("outbox_relay")
 class OutboxRelay(Poller):
     """Settles what is due, packages beside each other; safe beside any number of other relays.
 
-    It takes no more than it has room for, so that every lease begins with its call, and looks again whenever one
-    has ended: a slow answer holds up its own package only.
+    It takes no more than it has room for, so that every lease begins with its call, and many calls are under way
+    at once, which inventory decides together; their answers are recorded together, too. A slow answer holds up its
+    own package only.
     """
 
     def __init__(
@@ -35,9 +38,11 @@ class OutboxRelay(Poller):
         super().__init__("outbox_relay", self._look, idle_seconds=idle_seconds)
         self._transactions = transactions
         self._inventory = inventory
+        self._answers = AnswerLog(transactions)
         self._notify = notify
         self._lease_seconds = lease_seconds
         self._under_way = 0
+        self._more_wait = False
 
     async def run(self) -> None:
         """Polls until stopped, then lets what is under way end."""
@@ -47,21 +52,24 @@ class OutboxRelay(Poller):
     async def _look(self) -> bool:
         room = AT_ONCE - self._under_way
         if room:
-            for task in await claim_due(self._transactions, room, self._lease_seconds):
+            tasks = await claim_due(self._transactions, room, self._lease_seconds)
+            self._more_wait = len(tasks) == room
+            for task in tasks:
                 self._under_way += 1
                 self._settlements.create_task(self._settle(task))
         return False
 
     async def _settle(self, task: Task) -> None:
         try:
-            settlement = await settle(task, self._transactions, self._inventory)
+            settlement = await self._answers.record(Told(task, await tell(task, self._inventory)))
         except Exception as error:
             # Not nudged: what ails this one may ail all.
             log.warning("settlement failed", **_facts(task, repr(error)))
         else:
             _log(task, settlement)
             self._notify(task.package_sn)
-            self.nudge()
+            if settlement.followed or self._more_wait:
+                self.nudge()
         finally:
             self._under_way -= 1
 

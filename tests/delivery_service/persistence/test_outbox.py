@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery_service.application.stock_ports import Task
+from delivery_service.application.stock_ports import Lease, Task, Wish
 from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import StockCommand
 from delivery_service.domain.workflow import PackageState
@@ -51,7 +51,7 @@ async def put(transactions: Runner, package: Package, command: StockCommand, pau
 
     async def add(uow: SqlUnitOfWork) -> None:
         await uow.packages.lock(package.package_sn)
-        await uow.outbox.add(package, command, "")
+        await uow.outbox.add([Wish(package, command, "")])
         await asyncio.sleep(pause)
 
     await transactions.run(add)
@@ -60,6 +60,17 @@ async def put(transactions: Runner, package: Package, command: StockCommand, pau
 async def claim(transactions: Runner, most: int = 10) -> list[Task]:
     """Claims with a lease of 30 s."""
     return await transactions.run(lambda uow: uow.outbox.claim(most, 30))
+
+
+async def done(transactions: Runner, tasks: list[Task]) -> set[Lease]:
+    """Closes those whose lease is good still; answers these leases."""
+
+    async def close(uow: SqlUnitOfWork) -> set[Lease]:
+        leases = await uow.outbox.lock_leased(tasks)
+        await uow.outbox.done([task for task in tasks if task.lease in leases])
+        return leases
+
+    return await transactions.run(close)
 
 
 async def test_a_packages_second_command_waits_for_its_first(transactions: Runner) -> None:
@@ -74,7 +85,7 @@ async def test_a_packages_second_command_waits_for_its_first(transactions: Runne
         (other.package_sn, StockCommand.RESERVE),
     ]
     assert await claim(transactions) == []
-    await transactions.run(lambda uow: uow.outbox.done(first[0]))
+    assert await done(transactions, first[:1]) == {first[0].lease}
 
     (second,) = await claim(transactions)
     assert (second.package_sn, second.command) == (package.package_sn, StockCommand.COMMIT)
@@ -93,7 +104,7 @@ async def test_an_entry_put_back_is_due_again_only_after_its_pause(transactions:
     await put(transactions, await stored(transactions), StockCommand.RESERVE)
     (task,) = await claim(transactions)
 
-    assert await transactions.run(lambda uow: uow.outbox.try_later(task, "away", 0.3))
+    await transactions.run(lambda uow: uow.outbox.try_later([(task, "away", 0.3)]))
     assert await claim(transactions) == []
     await asyncio.sleep(0.35)
 
@@ -105,7 +116,7 @@ async def test_a_parked_command_blocks_its_own_package_only(transactions: Runner
     package = await stored(transactions)
     await put(transactions, package, StockCommand.COMMIT)
     (task,) = await claim(transactions)
-    await transactions.run(lambda uow: uow.outbox.park(task, "refused"))
+    await transactions.run(lambda uow: uow.outbox.park([(task, "refused")]))
 
     await put(transactions, package, StockCommand.RELEASE)
     await put(transactions, await stored(transactions), StockCommand.RESERVE)
@@ -125,8 +136,8 @@ async def test_an_answer_under_a_lease_that_was_taken_over_is_not_recorded(
     assert await transactions.run(lambda uow: uow.outbox.take_over(10)) == 1
     (fresh,) = await claim(transactions)
 
-    assert not await transactions.run(lambda uow: uow.outbox.done(slow))
-    assert await transactions.run(lambda uow: uow.outbox.done(fresh))
+    assert await done(transactions, [slow]) == set()
+    assert await done(transactions, [slow, fresh]) == {fresh.lease}
 
 
 async def test_a_release_closes_a_reserve_that_was_not_answered(
@@ -144,7 +155,7 @@ async def test_a_release_closes_a_reserve_that_was_not_answered(
             ("RESERVE", DONE),
             ("RELEASE", PENDING),
         ]
-    assert not await transactions.run(lambda uow: uow.outbox.done(in_flight))
+    assert await done(transactions, [in_flight]) == set()
 
 
 async def test_old_closed_commands_are_forgotten_but_the_newest_of_a_package_and_open_ones_stay(
@@ -208,7 +219,7 @@ async def test_with_many_writers_and_relays_nothing_is_lost_doubled_or_overtaken
             overlapping += working > 1
             for task in tasks:
                 sent[task.package_sn].append(task.reservation_id)
-                assert await transactions.run(lambda uow, task=task: uow.outbox.done(task))  # type: ignore[misc]
+            assert await done(transactions, tasks) == {task.lease for task in tasks}
             await asyncio.sleep(0.002)
             working -= 1
 

@@ -1,0 +1,130 @@
+"""The relay's last step: what inventory answered about many packages is written down in one transaction."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import Enum, auto
+
+from delivery_service.application.ports import UnitOfWork
+from delivery_service.application.stock_ports import Answer, Done, Lease, Task, TryLater, Wish
+from delivery_service.domain.package import Package
+from delivery_service.domain.reservation import StockCommand
+from delivery_service.domain.settlement import rejected, settled
+from delivery_service.domain.workflow import StockState
+from servicekit.crash_points import crash_point
+
+FIRST_PAUSE_SECONDS = 0.2
+MOST_PAUSE_SECONDS = 300.0
+
+
+class Ending(Enum):
+    """What became of a command that was taken on lease."""
+
+    CLOSED = auto()
+    PUT_BACK = auto()
+    PARKED = auto()
+    LEASE_LOST = auto()
+
+
+@dataclass(frozen=True)
+class Told:
+    """A command that inventory was told, and its answer."""
+
+    task: Task
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """How it ended; where inventory did not do it, why; the package as it is now, if that changed.
+
+    `followed`: the package has another command, which this one kept waiting.
+    """
+
+    ending: Ending
+    error: str = ""
+    package: Package | None = None
+    followed: bool = False
+
+
+async def record_answers(told: Sequence[Told], uow: UnitOfWork, *, wait: bool) -> dict[Lease, Settlement]:
+    """Writes each answer down, unless its lease went to another relay meanwhile.
+
+    Locks the packages, then the entries. An answer whose package somebody else has locked is left out, so that it
+    holds up no other; one that is recorded by itself may `wait` for that lock.
+    """
+    packages = await _lock([each.task.package_sn for each in told], uow, wait=wait)
+    free = [each for each in told if wait or each.task.package_sn in packages]
+    leases = await uow.outbox.lock_leased([each.task for each in free])
+    ours = [each for each in free if each.task.lease in leases]
+    settlements = {each.task.lease: Settlement(Ending.LEASE_LOST) for each in free}
+    for each in ours:
+        settlements[each.task.lease] = _settlement(each, packages.get(each.task.package_sn), uow.now)
+    recorded = [(each.task, settlements[each.task.lease]) for each in ours]
+    await _store(recorded, uow)
+    return settlements | await _followed(recorded, packages, uow)
+
+
+async def _lock(package_sns: Sequence[str], uow: UnitOfWork, *, wait: bool) -> Mapping[str, Package]:
+    if not wait:
+        return await uow.packages.lock_free(package_sns)
+    locked = [await uow.packages.lock(package_sn) for package_sn in package_sns]
+    return {package.package_sn: package for package in locked if package is not None}
+
+
+def _settlement(told: Told, package: Package | None, now: datetime) -> Settlement:
+    """What the answer means for the command and the package."""
+    task, answer = told.task, told.answer
+    if package is None:
+        return Settlement(Ending.PARKED, "the package is gone")
+    if isinstance(answer, TryLater):
+        return Settlement(Ending.PUT_BACK, answer.error)
+    if isinstance(answer, Done):
+        after = settled(package, task.command, task.reservation_id, now)
+    elif task.command is StockCommand.RESERVE:
+        after = rejected(package, task.reservation_id, answer.reason, answer.shortages, now)
+    else:
+        return Settlement(Ending.PARKED, f"{answer.reason}: {answer.description}")
+    return Settlement(Ending.CLOSED, package=after if after is not package else None)
+
+
+async def _store(settled_tasks: Sequence[tuple[Task, Settlement]], uow: UnitOfWork) -> None:
+    def ended(ending: Ending) -> list[tuple[Task, Settlement]]:
+        return [(task, settlement) for task, settlement in settled_tasks if settlement.ending is ending]
+
+    await uow.outbox.done([task for task, _ in ended(Ending.CLOSED)])
+    await uow.outbox.try_later(
+        [(task, its.error, pause_seconds(task.attempts)) for task, its in ended(Ending.PUT_BACK)]
+    )
+    await uow.outbox.park([(task, its.error) for task, its in ended(Ending.PARKED)])
+    changed = [(task, its.package) for task, its in settled_tasks if its.package is not None]
+    await uow.packages.save_stock([package for _, package in changed])
+    # A delayed copy of a refused reserve could still succeed; the release closes its id for ever.
+    refused = [
+        Wish(package, StockCommand.RELEASE, task.trace)
+        for task, package in changed
+        if package.stock_state is StockState.REJECTED and not package.holds_nothing
+    ]
+    if refused:
+        await uow.outbox.add(refused)
+        crash_point("record.rejected_before_commit")
+
+
+async def _followed(
+    recorded: Sequence[tuple[Task, Settlement]], packages: Mapping[str, Package], uow: UnitOfWork
+) -> dict[Lease, Settlement]:
+    """The settlements after which another command of the package may go out."""
+    closed = [(task, its) for task, its in recorded if its.ending is Ending.CLOSED]
+    unfinished = await uow.outbox.unfinished([packages[task.package_sn].package_id for task, _ in closed])
+    return {
+        task.lease: replace(its, followed=True)
+        for task, its in closed
+        if packages[task.package_sn].package_id in unfinished
+    }
+
+
+def pause_seconds(attempts: int) -> float:
+    """How long to wait after so many attempts: doubling, up to 5 minutes, a quarter more or less."""
+    pause = min(FIRST_PAUSE_SECONDS * 2 ** min(attempts, 20), MOST_PAUSE_SECONDS)
+    return float(pause * random.uniform(0.75, 1.25))
