@@ -40,11 +40,12 @@ async def run_process(url: str, *words: str) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "delivery_service", "migrate", *words),
         env=os.environ | {"DELIVERY_DATABASE_URL": url, "DELIVERY_LOG_LEVEL": "warning"},
-        stderr=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
-    if await process.wait():
-        raise SystemExit(f"migrate {' '.join(words)} failed")
+    told, _ = await process.communicate()
+    if process.returncode:
+        raise SystemExit(f"migrate {' '.join(words)} failed:\n{told.decode()}")
 
 
 async def pass_through(
