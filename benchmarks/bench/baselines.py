@@ -21,6 +21,8 @@ from inventory_service.rpc.messages import reservation as messages
 from servicekit.context import Context
 
 POOL = 10
+SESSION = "holdfast"
+"""By its name the schema knows who keeps the books; what others write is followed by triggers, at a price."""
 
 TAKE = """
 UPDATE inventory.stock SET reserved_quantity = reserved_quantity + $2, version = version + 1, updated_at = now()
@@ -88,19 +90,20 @@ class Baselines:
     def __init__(self, database_url: str) -> None:
         """Inside an event loop; the first call waits until the pool is open."""
         address = database_url.replace("postgresql+asyncpg", "postgresql")
-        settings = {"timezone": "UTC", "lock_timeout": "2000", "statement_timeout": "5000", "jit": "off"}
+        settings = {"application_name": SESSION, "timezone": "UTC", "jit": "off"}
+        settings |= {"lock_timeout": "2000", "statement_timeout": "5000"}
         pool = asyncpg.create_pool(
             address, min_size=POOL, max_size=POOL, server_settings=settings, reset=_leave_as_it_is
         )
         self._pool = asyncio.ensure_future(_opened(pool))
 
-    async def ReserveByThree(  # noqa: N802
+    async def ReserveByThree(
         self, request: pb.ReserveStockRequest, context: Context
     ) -> pb.ReserveStockResponse:
         """Three statements."""
         return await self._reserve(request, three_statements)
 
-    async def ReserveBySingle(  # noqa: N802
+    async def ReserveBySingle(
         self, request: pb.ReserveStockRequest, context: Context
     ) -> pb.ReserveStockResponse:
         """One statement."""

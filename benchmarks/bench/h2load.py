@@ -31,7 +31,10 @@ class H2load:
     def version(self) -> str:
         """As it says itself."""
         done = subprocess.run(
-            [self.program, "--version"], capture_output=True, text=True, env={**os.environ, **self.environment}
+            [self.program, "--version"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **self.environment},
         )
         return done.stdout.strip().removeprefix("h2load ")
 

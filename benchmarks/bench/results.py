@@ -1,8 +1,8 @@
 """What a run measured: every turn as it was, and medians, spreads and ratios of them."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 
 class Void(Exception):
@@ -33,7 +33,6 @@ class Turn:
     server_cpu_seconds: float
     database_cpu_seconds: float
     foreign_cores: float
-    settings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def rate(self) -> float:

@@ -36,21 +36,23 @@ class Empties:
     def __init__(self) -> None:
         self._answered = 0
 
-    async def Call(self, request: Empty, context: Any) -> Empty:  # noqa: N802
+    async def Call(self, request: Empty, context: Any) -> Empty:
         """Nothing."""
         self._answered += 1
         return request
 
-    async def Answered(self, request: Empty, context: Any) -> Int64Value:  # noqa: N802
+    async def Answered(self, request: Empty, context: Any) -> Int64Value:
         """How often nothing was done."""
         return Int64Value(value=self._answered)
 
 
-def _unary(behaviour: Any, request: Any, reply: Any) -> grpc.RpcMethodHandler:
+def _unary(behaviour: Any, request: Any, reply: Any) -> "grpc.RpcMethodHandler[Any, Any]":
     return grpc.unary_unary_rpc_method_handler(behaviour, request.FromString, reply.SerializeToString)
 
 
-def _methods(empties: Empties, wishes: Wishes, baselines: Baselines) -> Mapping[str, grpc.RpcMethodHandler]:
+def _methods(
+    empties: Empties, wishes: Wishes, baselines: Baselines
+) -> Mapping[str, "grpc.RpcMethodHandler[Any, Any]"]:
     parse = wishes.deserializer(pb.ReserveStockRequest.FromString)
     reservers = {
         "ReserveByThree": baselines.ReserveByThree,

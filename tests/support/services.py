@@ -49,6 +49,11 @@ class ServiceProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def module(self) -> str:
+        """What Python runs."""
+        return f"{self.service}_service"
+
+    @property
     def address(self) -> str:
         """Where it listens."""
         return f"127.0.0.1:{self.port}"
@@ -57,7 +62,7 @@ class ServiceProcess:
         """Starts the process; does not wait."""
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"{self.service}_service", "serve"],
+                [sys.executable, "-m", self.module, "serve"],
                 cwd=ROOT,
                 env={**os.environ, **self._environment, **environment},
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,101 @@
+"""python -m benchmarks.bench [--only ROW …] [--short] [--list]; `make bench ARGS=…` comes here.
+
+A full run replaces the report in docs/benchmarks; a part of one, or a short look, goes to .local/benchmarks.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.bench.plot import svg
+from benchmarks.bench.report import markdown, outcome
+from benchmarks.bench.results import Void
+from benchmarks.bench.rows import PANELS, chosen
+from benchmarks.bench.run import Plan, Run, run
+from benchmarks.bench.targets import TARGETS
+from devtools.console import say, show
+from devtools.engines.engine import EngineUnavailable
+
+ROOT = Path(__file__).parents[2]
+ROUNDS, SECONDS = 5, 4.0
+SHORT_ROUNDS, SHORT_SECONDS = 1, 0.3
+
+
+def main(words: list[str] | None = None) -> int:
+    """Answers the exit code: 1 where a run is void, 2 for a row that there is not."""
+    arguments = _parsed(words)
+    if arguments.list:
+        _list_rows()
+        return 0
+    seed = arguments.seed if arguments.seed is not None else random.randrange(1_000_000)
+    try:
+        plan = Plan(
+            rows=chosen(arguments.only),
+            rounds=arguments.rounds or (SHORT_ROUNDS if arguments.short else ROUNDS),
+            seconds=arguments.seconds or (SHORT_SECONDS if arguments.short else SECONDS),
+            seed=seed,
+            short=arguments.short,
+            engine=arguments.engine,
+        )
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    say(f"seed {seed}; the same again with --seed {seed}")
+    partial = arguments.short or bool(arguments.only)
+    folder = arguments.output or ROOT / (".local/benchmarks" if partial else "docs/benchmarks")
+    try:
+        done = asyncio.run(run(plan, say))
+    except (Void, EngineUnavailable) as error:
+        print(f"\nThis run is void: {error}", file=sys.stderr)
+        return 1
+    _write(done, folder)
+    return 0
+
+
+def _parsed(words: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("make bench", description="Measures side by side, in turns.")
+    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="rows or panels, see --list")
+    parser.add_argument("--short", action="store_true", help="a quick look: one short round")
+    parser.add_argument("--list", action="store_true", help="name the rows")
+    parser.add_argument("--rounds", type=int, help=f"turns of each row, {ROUNDS} unless told")
+    parser.add_argument("--seconds", type=float, help=f"of each turn, {SECONDS:g} unless told")
+    parser.add_argument("--seed", type=int, help="of the order of turns")
+    parser.add_argument("--engine", choices=("mysql", "mariadb"), default="mysql", help="delivery's")
+    parser.add_argument("--output", type=Path, help="a folder for the report")
+    return parser.parse_args(words)
+
+
+def _list_rows() -> None:
+    for panel in PANELS:
+        show(f"{panel.key}: {panel.title}\n")
+        for row in panel.rows:
+            say(f"{row.key:24} {row.title} ({row.client})")
+
+
+def _write(done: Run, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    raw = {
+        "plan": {name: value for name, value in asdict(done.plan).items() if name != "rows"},
+        "machine": done.facts,
+        "left out": done.left_out,
+        "memory MiB": done.memory,
+        "killed": done.killed,
+        "turns": [asdict(turn) for turns in done.turns.values() for turn in turns],
+    }
+    (folder / "bench.json").write_text(json.dumps(raw, indent=1) + "\n")
+    if done.turns:
+        (folder / "bench.svg").write_text(svg(done.turns))
+    (folder / "bench.md").write_text(markdown(done, "bench.svg", "bench.json"))
+    show("\n")
+    for target in TARGETS:
+        if line := outcome(target, done):
+            say(line)
+    say(f"written: {folder / 'bench.md'}, with bench.svg and bench.json")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""What callers of delivery do, over one channel."""
+
+import itertools
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from holdfast.delivery.v1 import delivery_pb2_grpc, order_pb2, package_pb2
+
+from benchmarks.bench.inventory_steps import Kind, Wish, channel_to
+from benchmarks.bench.loops import Step
+
+SECONDS = 10.0
+SHOP = "1"
+MERCHANT = (("actor-role", "merchant"), ("actor-id", SHOP))
+
+
+@asynccontextmanager
+async def create(wish: Wish) -> AsyncIterator[Step]:
+    """A package of an order that nobody has packed, answered once its goods are held."""
+    async with channel_to(wish) as channel:
+        stub = delivery_pb2_grpc.DeliveryServiceStub(channel)
+        orders = itertools.count(wish["first_order"])
+
+        async def step(_: int) -> int:
+            order = next(orders)
+            request = package_pb2.CreatePackageRequest(
+                package_sn=f"PG{order}",
+                workflow=package_pb2.WORKFLOW_MERCHANT_TO_USER,
+                shop_id=SHOP,
+                order_ids=[str(order)],
+            )
+            reply = await stub.CreatePackage(request, metadata=MERCHANT, timeout=SECONDS)
+            if reply.package.stock_state != package_pb2.STOCK_STATE_HELD:
+                raise RuntimeError(f"PG{order} is not held: {reply.package.stock_state}")
+            return 1
+
+        yield step
+
+
+@asynccontextmanager
+async def move(wish: Wish) -> AsyncIterator[Step]:
+    """A driver claims a package of his own and gives it back: two transitions."""
+    async with channel_to(wish) as channel:
+        stub = delivery_pb2_grpc.DeliveryServiceStub(channel)
+        driver = (("actor-role", "driver"), ("actor-id", wish["driver_id"]))
+        packages = wish["packages"]
+
+        async def step(caller: int) -> int:
+            number = packages[caller]
+            claim = package_pb2.ClaimPackageRequest(package_sn=number)
+            await stub.ClaimPackage(claim, metadata=driver, timeout=SECONDS)
+            back = package_pb2.ReleaseClaimRequest(package_sn=number)
+            await stub.ReleaseClaim(back, metadata=driver, timeout=SECONDS)
+            return 2
+
+        yield step
+
+
+@asynccontextmanager
+async def look_up(wish: Wish) -> AsyncIterator[Step]:
+    """How an order is delivered, by its id."""
+    async with channel_to(wish) as channel:
+        stub = delivery_pb2_grpc.DeliveryServiceStub(channel)
+        dice = random.Random()
+
+        async def step(_: int) -> int:
+            order = str(dice.randrange(wish["orders"]) + 1)
+            request = order_pb2.GetOrderDeliveryTypeRequest(order_id=order)
+            reply = await stub.GetOrderDeliveryType(request, metadata=MERCHANT, timeout=SECONDS)
+            if [package.package_sn for package in reply.packages] != [f"PG{order}"]:
+                raise RuntimeError(f"order {order} is answered with {reply}")
+            return 1
+
+        yield step
+
+
+KINDS: Mapping[str, Kind] = {"create": create, "move": move, "look-up": look_up}

@@ -1,0 +1,198 @@
+"""The panels of one inventory: calls side by side, more callers, more servers, bigger tables, slower arrivals."""
+
+import statistics
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from benchmarks.bench import bodies, engine_limit
+from benchmarks.bench.results import Load, Void
+from benchmarks.bench.rows import IN_FLIGHT, LINES, STREAMED, Row
+from benchmarks.bench.sides import Opened, Sending, Side, Tools, reserving, streaming
+from benchmarks.bench.site import RESERVE, STREAM, Site, server_pid, site
+from benchmarks.bench.wishes import ANY_SKU, HOT_SKU
+
+STOCKS = 10_000
+FEW, MANY, MANY_SHORT = 1_000, 1_000_000, 20_000
+PEAK_TURNS = 3
+
+Settle = Callable[[Load], Awaitable[None]]
+
+
+class Sides:
+    """Makes the sides of rows upon one site."""
+
+    def __init__(self, tools: Tools, place: Site) -> None:
+        self._tools = tools
+        self._place = place
+        database = server_pid(place.url)
+        self.databases = [] if database is None else [database]
+        self.memory = {} if database is None else {"Postgres, all processes": database}
+        self._answered = 0
+
+    def sending(
+        self, row: Row, url: str, body: bytes, settle: Settle, *more: str, servers: Sequence[int] = ()
+    ) -> Side:
+        """By the client in C."""
+        client = self._tools.h2load
+        assert client is not None
+        operate = Sending(client, (url, *more), body, row.in_flight)
+        return Side(operate, settle, servers or self._place.pids[:1], self.databases)
+
+    def calling(self, row: Row, kind: str, settle: Settle, **wish: Any) -> Side:
+        """By the client in Python, of one server."""
+
+        async def operate(seconds: float) -> Load:
+            return await self._tools.caller.call(
+                kind,
+                **({"in_flight": row.in_flight, "address": self._place.address, "seconds": seconds} | wish),
+            )
+
+        return Side(operate, settle, self._place.pids[:1], self.databases)
+
+    def engine(self, row: Row, sku: str | None) -> Side:
+        """By pgbench, without any server of ours."""
+
+        async def operate(seconds: float) -> Load:
+            words = engine_limit.script(sku, self._place.books.stocks)
+            return await engine_limit.reserve(self._place.url, words, clients=row.in_flight, seconds=seconds)
+
+        return Side(operate, reserving(self._place), [], self.databases)
+
+    async def count_empties(self, load: Load) -> None:
+        """The server must have answered every one; h2load would not notice a refusal."""
+        before, self._answered = self._answered, await self._place.empties()
+        if self._answered - before != load.operations:
+            raise Void(f"{load.operations} empty calls were sent, {self._answered - before} answered")
+
+
+@asynccontextmanager
+async def calls(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
+    """Everything that one server does, beside a call that does nothing."""
+    async with site(tools.postgres, STOCKS) as place:
+        sides, server = Sides(tools, place), place.servers[0]
+        reserved, streamed = reserving(place), streaming(place, STREAMED)
+        made = {}
+        for row in rows:
+            what, _, sku = row.key.removesuffix("-python").rpartition("-")
+            name = HOT_SKU if sku == "hot" else ANY_SKU
+            if row.key in ("empty", "bare"):
+                url = server.method("Empty", bare=row.key == "bare")
+                made[row.key] = sides.sending(row, url, bodies.empty(), sides.count_empties)
+            elif row.key == "empty-python":
+                made[row.key] = sides.calling(row, "empty", sides.count_empties)
+            elif row.key.endswith("-python"):
+                wish = {"sku": name, "stocks": STOCKS, "in_flight": 4 if what == "stream" else IN_FLIGHT}
+                made[row.key] = sides.calling(row, what, reserved, **wish)
+            elif row.key == "reserve-lines":
+                body = bodies.unary(ANY_SKU, LINES)
+                made[row.key] = sides.sending(row, server.url(RESERVE), body, reserving(place, LINES))
+            elif what == "reserve":
+                made[row.key] = sides.sending(row, server.url(RESERVE), bodies.unary(name), reserved)
+            elif what == "stream":
+                body = bodies.stream(name, STREAMED)
+                made[row.key] = sides.sending(row, server.url(STREAM), body, streamed)
+            elif what == "engine":
+                made[row.key] = sides.engine(row, HOT_SKU if sku == "hot" else None)
+            else:
+                method = "ReserveByThree" if what == "three" else "ReserveBySingle"
+                made[row.key] = sides.sending(row, server.method(method), bodies.unary(name), reserved)
+        yield Opened(made, {"inventory server": server.pid} | sides.memory)
+
+
+@asynccontextmanager
+async def verbs(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
+    """Holds that are taken or given back. The ledger grows, so nothing is forgotten between turns."""
+    async with site(tools.postgres, STOCKS) as place:
+        sides, before = Sides(tools, place), 0
+
+        async def settle(load: Load) -> None:
+            nonlocal before
+            before += load.operations // 2
+            counts = await place.books.counts()
+            resolved = counts["committed"] + counts["released"]
+            if (resolved, counts["sales"]) != (before, counts["committed"]):
+                raise Void(f"{before} holds were resolved, the books say {counts}")
+            await place.books.require(reservations=before, held_units=0, reserved_units=0)
+            await place.require_consistency()
+
+        made = {row.key: sides.calling(row, "verbs", settle, sku=ANY_SKU, stocks=STOCKS) for row in rows}
+        yield Opened(made)
+
+
+@asynccontextmanager
+async def clients(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
+    """One sku that 1, 16, 64 and 256 callers want."""
+    async with site(tools.postgres, FEW) as place:
+        sides, url = Sides(tools, place), place.servers[0].url(RESERVE)
+        body, settle = bodies.unary(HOT_SKU), reserving(place)
+        yield Opened({row.key: sides.sending(row, url, body, settle) for row in rows})
+
+
+@asynccontextmanager
+async def servers(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
+    """The same callers in all, spread over several processes."""
+    wanted = {row.key: int(row.key.rpartition("-")[2]) for row in rows}
+    async with site(tools.postgres, FEW, servers=max(wanted.values())) as place:
+        sides, urls = Sides(tools, place), [process.url(RESERVE) for process in place.servers]
+        body, settle = bodies.unary(HOT_SKU), reserving(place)
+        made = {
+            row.key: sides.sending(
+                row, urls[0], body, settle, *urls[1 : wanted[row.key]], servers=place.pids[: wanted[row.key]]
+            )
+            for row in rows
+        }
+        yield Opened(made)
+
+
+@asynccontextmanager
+async def growth(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
+    """Three databases: a small one, one a thousand times its size, and a small one without an index of the seed."""
+    many = MANY_SHORT if tools.short else MANY
+    keys = {row.key for row in rows}
+    async with AsyncExitStack() as stack:
+
+        async def opened(wanted: set[str], stocks: int, change: str = "") -> Site | None:
+            if not keys & wanted:
+                return None
+            return await stack.enter_async_context(site(tools.postgres, stocks, change=change))
+
+        few = await opened({"stocks-1000", "indexed-hot"}, FEW)
+        large = await opened({"stocks-1000000"}, many)
+        drop = "DROP INDEX inventory.idx_stock_reserved"
+        bare = await opened({"unindexed", "unindexed-hot"}, FEW, drop)
+        places = {
+            "stocks-1000": few,
+            "indexed-hot": few,
+            "stocks-1000000": large,
+            "unindexed": bare,
+            "unindexed-hot": bare,
+        }
+        made = {}
+        for row in rows:
+            place = places[row.key]
+            assert place is not None
+            body = bodies.unary(HOT_SKU if row.key.endswith("hot") else ANY_SKU)
+            url = place.servers[0].url(RESERVE)
+            made[row.key] = Sides(tools, place).sending(row, url, body, reserving(place))
+        yield Opened(made, {"inventory server, 1,000,000 stocks": large.servers[0].pid} if large else {})
+
+
+@asynccontextmanager
+async def latency(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
+    """Arrivals at shares of what this client and this server did at most, in the same panel."""
+    async with site(tools.postgres, FEW) as place:
+        sides, settle = Sides(tools, place), reserving(place)
+        peak = sides.calling(rows[0], "reserve", settle, in_flight=IN_FLIGHT, sku=HOT_SKU, stocks=FEW)
+        rates = []
+        for _ in range(PEAK_TURNS):
+            load = await peak.operate(tools.seconds)
+            await settle(load)
+            rates.append(load.operations / load.seconds)
+        made = {}
+        for number, row in enumerate(rows):
+            rate = statistics.median(rates) * int(row.key.rpartition("-")[2]) / 100
+            made[row.key] = sides.calling(
+                row, "reserve", settle, sku=HOT_SKU, stocks=FEW, rate=rate, seed=number
+            )
+        yield Opened(made)

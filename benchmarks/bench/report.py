@@ -1,0 +1,127 @@
+"""The run as Markdown: ratios with their targets, every row with its spread, the machine without which none counts."""
+
+from collections.abc import Iterable, Sequence
+
+from benchmarks.bench.results import Spread, Turn, spread
+from benchmarks.bench.rows import PANELS, Row
+from benchmarks.bench.run import Run
+from benchmarks.bench.targets import BESIDE, TARGETS, Target
+
+BUSY_CORES = 0.15
+
+
+def markdown(run: Run, plot: str, raw: str) -> str:
+    """The whole document; `plot` and `raw` are the names of the files beside it."""
+    parts = [_head(run, raw), _targets(run), _beside(run)]
+    if run.turns:
+        parts += [f"![Operations a second, with the spread of the rounds]({plot})"]
+    parts += [_panel(panel.title, panel.rows, run) for panel in PANELS]
+    parts += [_killed(run), _memory(run), _machine(run)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _head(run: Run, raw: str) -> str:
+    plan = run.plan
+    lines = [
+        "# What a reservation costs beside an empty call",
+        "Made by `make bench`. Rates are of this machine at that time and no promise; only ratios of rows of one panel"
+        " carry over, and of those a difference under 15 % is not established.",
+        f"{plan.rounds} round(s) of {plan.seconds:g} s for each row, in turns, shuffled by seed {plan.seed}; the"
+        f" median, with the least and the most. Every turn as it was: [{raw}]({raw}). After each turn the books were"
+        " compared with what was acknowledged, and CheckConsistency found nothing.",
+        "Servers as they ship: validation, errors, one log line a call, no TLS. The empty call and the baselines pass"
+        " through the same interceptors in the same process. Durability is on.",
+    ]
+    return "\n\n".join([*lines, *(f"**Left out:** {reason}." for reason in run.left_out)])
+
+
+def _targets(run: Run) -> str:
+    rows = []
+    for target in TARGETS:
+        ratio = target.measured(run.turns)
+        if ratio is not None:
+            rows.append((target.title, target.wanted, _figure(ratio, 2), target.verdict(ratio)))
+    return _section("Targets", ("ratio", "wanted", "measured", ""), rows)
+
+
+def _beside(run: Run) -> str:
+    rows = [
+        (target.title, _figure(ratio, 2))
+        for target in BESIDE
+        if (ratio := target.measured(run.turns)) is not None
+    ]
+    return _section("Further ratios", ("ratio", "measured"), rows)
+
+
+def _panel(title: str, rows: Sequence[Row], run: Run) -> str:
+    told = [_row(row, turns) for row in rows if (turns := run.turns.get(row.key))]
+    head = (
+        *("row", "client", "in flight", "a second"),
+        *("server CPU, µs", "database CPU, µs", "client CPU, µs"),
+        *("p50, ms", "p99, ms", "foreign cores"),
+    )
+    return _section(title, head, told)
+
+
+def _row(row: Row, turns: Sequence[Turn]) -> tuple[str, ...]:
+    units = row.units
+
+    def each(seconds: float, turn: Turn) -> float:
+        return seconds / (turn.load.operations * units) * 1e6
+
+    busy = sum(turn.foreign_cores > BUSY_CORES for turn in turns)
+    foreign = spread(turns, lambda turn: turn.foreign_cores)
+    return (
+        row.title,
+        row.client,
+        str(row.in_flight or "as they come"),
+        _figure(spread(turns, lambda turn: turn.rate * units), 0),
+        f"{spread(turns, lambda turn: each(turn.server_cpu_seconds, turn)).median:,.0f}",
+        f"{spread(turns, lambda turn: each(turn.database_cpu_seconds, turn)).median:,.0f}",
+        f"{spread(turns, lambda turn: each(turn.load.client_cpu_seconds, turn)).median:,.0f}",
+        *(_latency(turns, name) for name in ("p50", "p99")),
+        f"{foreign.median:.2f}" + (f" (**{busy} of {len(turns)} rounds busy**)" if busy else ""),
+    )
+
+
+def _latency(turns: Sequence[Turn], name: str) -> str:
+    taken = [figure for turn in turns if (figure := getattr(turn.load, name)) is not None]
+    return f"{Spread.of(taken).median:.1f}" if taken else ""
+
+
+def _killed(run: Run) -> str:
+    if not run.killed:
+        return ""
+    rows = [(name, f"{number:,}") for name, number in run.killed.items()]
+    return _section("SIGKILL of one of two servers in mid-run", ("", "count"), rows)
+
+
+def _memory(run: Run) -> str:
+    rows = [(name, f"{mebibytes:,.0f}") for name, mebibytes in run.memory.items()]
+    return _section("Memory after its panel, shared pages divided", ("process", "MiB"), rows)
+
+
+def _machine(run: Run) -> str:
+    return _section("Machine", ("", ""), list(run.facts.items()))
+
+
+def _section(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    rows = list(rows)
+    if not rows:
+        return ""
+    lines = [head, ["---"] * len(head), *rows]
+    return f"## {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _figure(figures: Spread, digits: int) -> str:
+    middle, least, most = (f"{n:,.{digits}f}" for n in (figures.median, figures.least, figures.most))
+    return f"{middle} ({least}–{most})"
+
+
+def outcome(target: Target, run: Run) -> str | None:
+    """One target in one line, for whoever watches; None where it was not measured."""
+    ratio = target.measured(run.turns)
+    if ratio is None:
+        return None
+    verdict = target.verdict(ratio).replace("*", "")
+    return f"{target.title}: {_figure(ratio, 2)}, wanted {target.wanted}: {verdict}"

@@ -1,0 +1,120 @@
+"""A whole run: servers, panels one after the other, and everything that the report is made of."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from benchmarks.bench import engine_limit, h2load, inventory_panels, package_panel
+from benchmarks.bench.caller import caller
+from benchmarks.bench.killing import killed
+from benchmarks.bench.machine import facts
+from benchmarks.bench.processor import pages_mib
+from benchmarks.bench.results import Turn
+from benchmarks.bench.rounds import measure
+from benchmarks.bench.rows import H2LOAD, PANELS, PGBENCH, Row
+from benchmarks.bench.sides import Panel, Tools
+from benchmarks.database import private_server
+from devtools.engines.engine import EngineUnavailable
+
+Say = Callable[[str], None]
+
+OPENERS: Mapping[str, Panel] = {
+    "calls": inventory_panels.calls,
+    "verbs": inventory_panels.verbs,
+    "clients": inventory_panels.clients,
+    "servers": inventory_panels.servers,
+    "growth": inventory_panels.growth,
+    "latency": inventory_panels.latency,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of a run; `engine` is delivery's."""
+
+    rows: Mapping[str, Sequence[Row]]
+    rounds: int
+    seconds: float
+    seed: int
+    short: bool = False
+    engine: str = "mysql"
+
+
+@dataclass
+class Run:
+    """What came of it: turns by row, MiB by process, counts of the sale in which a server was killed."""
+
+    plan: Plan
+    facts: dict[str, str]
+    turns: dict[str, list[Turn]] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
+    killed: Mapping[str, int] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+
+async def run(plan: Plan, say: Say) -> Run:
+    """Measures all that is planned and can be had. Raises Void; EngineUnavailable without a database."""
+    done = Run(plan, dict(facts()))
+    client, plan = _with_what_can_be_had(plan, done, say)
+    with ExitStack() as stack:
+        postgres, line = stack.enter_context(private_server("postgres"))
+        done.facts["inventory's engine"] = line
+        async with caller() as python:
+            tools = Tools(postgres, plan.seconds, plan.short, python, client)
+            for panel in PANELS:
+                rows = plan.rows.get(panel.key, ())
+                if rows and panel.key != "killed":
+                    say(f"{panel.title}: {len(rows)} row(s), {plan.rounds} round(s) of {plan.seconds:g} s")
+                    await _measure(panel.key, rows, tools, done, say)
+            if done.turns:
+                done.memory["Python client"] = pages_mib(python.pid)
+        if "killed" in plan.rows:
+            say("A sale, one of two servers killed")
+            done.killed = await killed(postgres, short=plan.short)
+            say("  " + ", ".join(f"{name} {number}" for name, number in done.killed.items()))
+    return done
+
+
+async def _measure(key: str, rows: Sequence[Row], tools: Tools, done: Run, say: Say) -> None:
+    def tell(row: Row, turn: Turn | None) -> None:
+        name = f"{row.title} ({row.client}, {row.in_flight or 'any number'} in flight)"
+        if turn is None:
+            say(f"  warm    {name}")
+            return
+        told = f"{turn.rate * row.units:9,.0f}/s  foreign CPU {turn.foreign_cores:.2f}"
+        say(f"  {turn.round}/{done.plan.rounds}  {told}  {name}")
+
+    # A string, so that a panel's order does not hang on which others are measured.
+    dice = random.Random(f"{done.plan.seed} {key}")
+    opener = package_panel.on_engine(done.plan.engine) if key == "packages" else OPENERS[key]
+    async with opener(tools, rows) as opened:
+        plan = done.plan
+        turns = await measure(opened, rows, rounds=plan.rounds, seconds=plan.seconds, dice=dice, tell=tell)
+        for turn in turns:
+            done.turns.setdefault(turn.row, []).append(turn)
+        done.memory |= {name: pages_mib(pid) for name, pid in opened.processes.items()}
+        done.facts |= opened.facts
+
+
+def _with_what_can_be_had(plan: Plan, done: Run, say: Say) -> tuple[h2load.H2load | None, Plan]:
+    """The client in C, and the plan without rows whose client there is not."""
+    wanted = {row.client for rows in plan.rows.values() for row in rows}
+    missing, client = set(), None
+    try:
+        client = h2load.find() if H2LOAD in wanted else None
+        if client:
+            done.facts["client in C"] = f"h2load of {client.version()}"
+    except EngineUnavailable as reason:
+        missing.add(H2LOAD)
+        done.left_out.append(f"rows of h2load, the gate: {reason}")
+    try:
+        if PGBENCH in wanted:
+            engine_limit.find()
+    except EngineUnavailable as reason:
+        missing.add(PGBENCH)
+        done.left_out.append(f"rows of pgbench: {reason}")
+    for line in done.left_out:
+        say(f"left out: {line}")
+    rows = {key: tuple(row for row in some if row.client not in missing) for key, some in plan.rows.items()}
+    return client, replace(plan, rows=rows)
