@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from devtools import checks
+from devtools import benchmarks, checks
 from devtools.demo.play import demo
 from devtools.engines.engine import EngineUnavailable
 from devtools.engines.server import ServerFailed
@@ -22,21 +22,25 @@ COMMANDS: dict[str, Callable[[], int]] = {
     "format": checks.format_sources,
     "protos": checks.generate_stubs,
 }
+TAKING_WORDS: dict[str, Callable[[list[str]], int]] = {
+    "test": checks.test,
+    "bench-peers": benchmarks.peers,
+}
 
 
 def run(words: list[str]) -> int:
-    """Runs the command that the first word names; returns the exit code. Only `test` takes more words."""
+    """Runs the command that the first word names, with the others where it takes some; returns the exit code."""
     name, *arguments = words or [""]
-    if name != "test" and name not in COMMANDS:
-        known = ", ".join([*COMMANDS, "test"])
+    if name not in TAKING_WORDS and name not in COMMANDS:
+        known = ", ".join([*COMMANDS, *TAKING_WORDS])
         print(f"unknown command {name!r}; there are {known}", file=sys.stderr)
         return 2
-    if name != "test" and arguments:
+    if name not in TAKING_WORDS and arguments:
         print(f"usage: ./dev {name} (it takes no arguments)", file=sys.stderr)
         return 2
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        return checks.test(arguments) if name == "test" else COMMANDS[name]()
+        return TAKING_WORDS[name](arguments) if name in TAKING_WORDS else COMMANDS[name]()
     except (EngineUnavailable, GivenDatabaseMissing, ServerFailed, ServiceFailed) as failure:
         print(failure, file=sys.stderr)
         return 1

@@ -2,10 +2,9 @@
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,15 +73,14 @@ def python_packages(name: str) -> Path:
 
 
 def python_program(name: str) -> list[str | Path]:
-    """The command that runs programs/<name>.py with nothing but its own packages."""
-    return [BASE_PYTHON, "-s", "-B", PROGRAMS / f"{name}.py"]
+    """The command that runs programs/<name>.py from the checkout, without the packages of the checkout's own."""
+    return [BASE_PYTHON, "-s", "-B", "-m", f"benchmarks.peers.programs.{name}"]
 
 
-def locked_version(name: str, package: str) -> str:
-    """The version of a package that programs/<name>.txt names."""
-    found = re.search(rf"^{re.escape(package)}==(\S+)", (PROGRAMS / f"{name}.txt").read_text(), re.MULTILINE)
-    assert found is not None, package
-    return found[1]
+def version(folder: Path, package: str) -> str:
+    """The version of a package in a folder of `python_packages`."""
+    found = next(folder.glob(f"{package.replace('-', '_')}-*.dist-info"))
+    return found.name.removesuffix(".dist-info").rpartition("-")[2]
 
 
 def printed(command: Sequence[str | Path]) -> str:
@@ -91,7 +89,7 @@ def printed(command: Sequence[str | Path]) -> str:
     return (done.stdout.splitlines() or [""])[0]
 
 
-def _fetched(name: str, lock: Path, fill: "cache.Callable[[Path], None]") -> Path:
+def _fetched(name: str, lock: Path, fill: Callable[[Path], None]) -> Path:
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
     folder = cache.shared_cache() / "peers" / f"{name}-{digest}"
     if not folder.is_dir():
@@ -101,7 +99,9 @@ def _fetched(name: str, lock: Path, fill: "cache.Callable[[Path], None]") -> Pat
 
 def _install(command: Sequence[str | Path], folder: Path, environment: dict[str, str]) -> None:
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=os.environ | environment)
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, env=os.environ | environment
+        )
     except OSError as failure:
         raise PeerUnavailable(str(failure)) from failure
     if done.returncode:

@@ -21,10 +21,11 @@ PATIENCE_SECONDS = 60.0
 
 
 class Program:
-    """One process."""
+    """One process, and the file that it writes its errors to."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process = process
+        self._log = log
 
     async def ask(self, message: Mapping[str, object], seconds: float) -> Any:
         """Sends a message and waits for its answer. Raises PeerUnavailable with what the program said of its end."""
@@ -33,8 +34,12 @@ class Program:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             await self._process.stdin.drain()
             answer = await asyncio.wait_for(self._answer(), seconds)
-        except (ConnectionError, TimeoutError) as failure:
-            raise PeerUnavailable(f"it gave no answer to {message['do']}: {type(failure).__name__}") from failure
+        except TimeoutError as failure:
+            raise PeerUnavailable(f"{message['do']}: no answer within {seconds:.0f} s") from failure
+        except ConnectionError as failure:
+            raise PeerUnavailable(
+                f"{message['do']}: its process ended. {_last_words(self._log)}"
+            ) from failure
         if "error" in answer:
             raise PeerUnavailable(f"{message['do']}: {answer['error']}")
         return answer
@@ -106,12 +111,12 @@ async def running(
                     stdout=asyncio.subprocess.PIPE,
                     stderr=output,
                 )
-            program = Program(process)
+            program = Program(process, log)
             stack.push_async_callback(program.end)
-            try:
-                await program.ask({"do": "begin", "migrate": number == 0}, START_SECONDS)
-            except PeerUnavailable as failure:
-                said = log.read_text(errors="replace").strip().splitlines()[-3:]
-                raise PeerUnavailable(" ".join([str(failure), *said])) from failure
+            await program.ask({"do": "begin", "migrate": number == 0}, START_SECONDS)
             programs.append(program)
         yield Programs(programs)
+
+
+def _last_words(log: Path) -> str:
+    return " ".join(log.read_text(errors="replace").strip().splitlines()[-3:])

@@ -99,7 +99,9 @@ class Tally:
                 sku = work.skus[(caller + turn * work.callers) % len(work.skus)]
                 turn += 1
                 try:
-                    self.accepted += await reserve(caller, sku)
+                    # Added only after the wait: `+=` around it would forget what others added meanwhile.
+                    got = await reserve(caller, sku)
+                    self.accepted += got
                 except Refused:
                     self.refused += 1
                 except Exception as failure:

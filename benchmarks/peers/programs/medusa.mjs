@@ -10,13 +10,15 @@ const require = createRequire(`${process.cwd()}/`);
 const { MedusaApp, MedusaAppMigrateUp } = require("@medusajs/framework/modules-sdk");
 const { ContainerRegistrationKeys, Modules, ModulesSdkUtils } = require("@medusajs/framework/utils");
 
-const { HOLDFAST_PEER_URL: clientUrl, HOLDFAST_PEER_POOL: pool } = process.env;
+const { HOLDFAST_PEER_URL: clientUrl, HOLDFAST_PEER_HOST: host, HOLDFAST_PEER_POOL: pool } = process.env;
 const LOCATION = "bench";
 const items = new Map();
 let inventory, locking;
 
 async function begin({ migrate }) {
-  const database = { clientUrl, pool: { min: 1, max: Number(pool) } };
+  // Its migrations read only a host of TCP from the URL; the socket's folder has to be said once more.
+  const driverOptions = { connection: { host, ssl: false } };
+  const database = { clientUrl, driverOptions, pool: { min: 1, max: Number(pool) } };
   const options = {
     modulesConfig: {
       [Modules.LOCKING]: {

@@ -4,7 +4,6 @@
 asks whether the product may be bought, then allocates.
 """
 
-import os
 import threading
 import time
 from collections import Counter
@@ -13,12 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 import django
-from django.conf import settings
 
 from benchmarks.peers.programs.answering import answer
-from benchmarks.peers.programs.oscar_settings import SETTINGS
 
-settings.configure(**SETTINGS)
+# DJANGO_SETTINGS_MODULE names oscar_settings.
 django.setup()
 
 from django.core.management import call_command  # noqa: E402
@@ -53,9 +50,7 @@ def stock(skus: list[str], quantity: int) -> None:
             )
 
 
-def reserve(
-    how: str, skus: list[str], callers: int, seconds: float, attempts: int
-) -> dict[str, object]:
+def reserve(how: str, skus: list[str], callers: int, seconds: float, attempts: int) -> dict[str, object]:
     """Lets so many threads reserve one unit again and again."""
     records = StockRecord.objects.select_related("product__product_class", "partner")
     if how == "locked":
@@ -107,6 +102,7 @@ def _one(records: Any, order: Order, sku: str) -> bool:
             product=record.product,
             stockrecord=record,
             quantity=1,
+            num_allocated=1,
             line_price_incl_tax=PRICE,
             line_price_excl_tax=PRICE,
             line_price_before_discounts_incl_tax=PRICE,
@@ -116,5 +112,4 @@ def _one(records: Any, order: Order, sku: str) -> bool:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TZ", "UTC")
     answer({"begin": begin, "stock": stock, "reserve": reserve})

@@ -1,0 +1,51 @@
+"""TigerBeetle, where somebody runs one: its server is in no registry that this fetches from."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from benchmarks.peers.packages import python_packages, python_program, version
+from benchmarks.peers.program import Programs, running
+from benchmarks.peers.sides import About, Books, Outcome, Work
+from devtools.environment import ROOT
+
+
+class TigerBeetle:
+    """`single` transfers or a `batch` of 64 a call."""
+
+    def __init__(self, programs: Programs, versions: str, how: str) -> None:
+        self._programs = programs
+        self._versions = versions
+        self._how = how
+
+    @property
+    def about(self) -> About:
+        return About(
+            "TigerBeetle" if self._how == "single" else "TigerBeetle, 64 a call",
+            self._versions,
+            "an account for each sku that cannot be overdrawn, a pending transfer for each reservation; its server runs"
+            " where and how the address given says, its disk settings are not known here",
+            "no stocks beside the balances: skus, statuses, reports, and what a driver's photo proves live in another"
+            " database, which a process that dies in between leaves behind",
+        )
+
+    async def stock(self, skus: Sequence[str], quantity: int) -> None:
+        await self._programs.stock(skus, quantity)
+
+    async def reserve(self, work: Work) -> Outcome:
+        return await self._programs.reserve(work, self._how)
+
+    async def books(self, skus: Sequence[str]) -> Books:
+        return Books(**await self._programs.ask("books", skus=skus))
+
+
+@asynccontextmanager
+async def tigerbeetle(address: str, log: Path) -> AsyncIterator[tuple[TigerBeetle, TigerBeetle]]:
+    """The cluster 0 at an address: single transfers, and batches. Raises PeerUnavailable."""
+    packages = python_packages("tigerbeetle")
+    line = f"Python client {version(packages, 'tigerbeetle')}"
+    environment = {"PYTHONPATH": str(packages), "HOLDFAST_PEER_ADDRESS": address}
+    async with running(
+        python_program("tigerbeetle"), folder=ROOT, environment=environment, copies=1, log=log
+    ) as programs:
+        yield TigerBeetle(programs, line, "single"), TigerBeetle(programs, line, "batch")
