@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from delivery_service.application.packing_ports import BeforePacking
 from delivery_service.application.packing_rules import packables_of_orders, packables_of_warehouse
 from delivery_service.application.ports import UnitOfWork
-from delivery_service.application.projections import project_orders
+from delivery_service.application.projections import project_new_package
 from delivery_service.application.stock_ports import Wish
 from delivery_service.domain.errors import (
     OrderAlreadyPacked,
@@ -67,25 +68,27 @@ async def create_package(
     """
     _check_actor(command)
     orders = await uow.orders.lock(command.order_ids)
-    if command.package_sn is not None:
-        known = await uow.packages.get(command.package_sn)
-        if known is not None:
-            return _same(known, command)
-    # Whoever else packs one of these orders waits for their locks, except the old application.
-    await uow.legacy_writes.follow_orders(command.order_ids)
-    await _check_orders(command, orders, uow)
+    before = await _look(command, orders, uow)
+    if before.package_known:
+        return await _same(command, uow)
+    if before.unfollowed:
+        # Whoever else packs one of these orders waits for their locks, except the old application.
+        await uow.legacy_writes.follow_orders(command.order_ids)
+        before = await _look(command, orders, uow)
+    _check_orders(command, orders, before)
     if command.leg == 0:
-        packables = await packables_of_orders(orders, uow)
+        packables = packables_of_orders(orders, before.packed_units)
     else:
         packables = await packables_of_warehouse(orders, command.warehouse_id, uow)
     items = pack(command.items, packables)
     package = await _add(command, items, uow, new_package_sn)
     crash_point("create.after_package")
-    await uow.events.add(package.package_id, _event(package, command.actor))
-    if package.stock_state is StockState.REQUESTED:
-        await uow.outbox.add([Wish(package, StockCommand.RESERVE, command.trace)])
-        crash_point("create.after_outbox")
-    await project_orders(orders, uow)
+    async with uow.together():
+        await uow.events.add(package.package_id, _event(package, command.actor))
+        if package.stock_state is StockState.REQUESTED:
+            await uow.outbox.add([Wish(package, StockCommand.RESERVE, command.trace)])
+        await project_new_package(orders, before.packages, uow)
+    crash_point("create.after_outbox")
     return package
 
 
@@ -97,12 +100,17 @@ def _check_actor(command: CreatePackage) -> None:
     require_owner(actor, command.package_sn or "", shop_id=command.shop_id, warehouse_id=command.warehouse_id)
 
 
-async def _check_orders(command: CreatePackage, orders: Sequence[Order], uow: UnitOfWork) -> None:
+async def _look(command: CreatePackage, orders: Sequence[Order], uow: UnitOfWork) -> BeforePacking:
+    items = [item.order_item_id for order in orders for item in order.items]
+    return await uow.packing.look(command.package_sn, command.order_ids, items, command.warehouse_id)
+
+
+def _check_orders(command: CreatePackage, orders: Sequence[Order], before: BeforePacking) -> None:
     found = {order.order_id for order in orders}
     for order_id in command.order_ids:
         if order_id not in found:
             raise OrderNotFound(order_id)
-    if command.warehouse_id is not None and await uow.warehouses.get(command.warehouse_id) is None:
+    if command.warehouse_id is not None and not before.warehouse_known:
         raise WarehouseNotFound(command.warehouse_id)
     unfit = {}
     for order in orders:
@@ -112,8 +120,7 @@ async def _check_orders(command: CreatePackage, orders: Sequence[Order], uow: Un
             unfit[order.order_id] = f"is {order.status}"
     if unfit:
         raise OrderNotShippable(tuple(unfit), tuple(unfit.values()))
-    packed = await uow.packages.of_orders(found)
-    already = sorted({p.order_id for p in packed if p.leg == command.leg and p.state.active})
+    already = sorted({p.order_id for p in before.packages if p.leg == command.leg and p.state.active})
     if already:
         raise OrderAlreadyPacked(tuple(already), command.leg)
 
@@ -127,7 +134,7 @@ async def _add(
     for _ in range(MOST_COLLISIONS):
         package_sn = command.package_sn or new_package_sn(uow.now)
         tracked = command.leg == 0
-        added = await uow.packages.add(
+        added = await uow.packing.add(
             Package(
                 package_id=0,
                 package_sn=package_sn,
@@ -155,9 +162,10 @@ async def _add(
     raise PackageExists(package_sn)
 
 
-def _same(known: Package, command: CreatePackage) -> Package:
-    if known.content_digest != command.content_digest():
-        raise PackageExists(known.package_sn)
+async def _same(command: CreatePackage, uow: UnitOfWork) -> Package:
+    known = await uow.packages.get(command.package_sn or "")
+    if known is None or known.content_digest != command.content_digest():
+        raise PackageExists(command.package_sn or "")
     return known
 
 

@@ -50,15 +50,16 @@ async def move_package(command: MovePackage, uow: UnitOfWork) -> Package:
     )
     if event is None:
         return package
-    await uow.packages.save(moved)
-    await uow.events.add(package.package_id, event)
-    await uow.evidence.use(evidence, event.sequence)
-    _crash_after_state(moved, package)
-    if moved.stock_state != package.stock_state:
-        await uow.outbox.add([Wish(moved, COMMANDS[moved.stock_state], command.trace)])
-    if orders:
-        await _project(orders, package, moved, uow)
-        await uow.orders.add_action(order_ids, event)
+    async with uow.together():
+        await uow.packages.save(moved)
+        await uow.events.add(package.package_id, event)
+        await uow.evidence.use(evidence, event.sequence)
+        _crash_after_state(moved, package)
+        if moved.stock_state != package.stock_state:
+            await uow.outbox.add([Wish(moved, COMMANDS[moved.stock_state], command.trace)])
+        if orders:
+            await _project(orders, package, moved, uow)
+            await uow.orders.add_action(order_ids, event)
     return moved
 
 

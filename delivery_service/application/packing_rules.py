@@ -1,6 +1,6 @@
 """What may be packed: on leg 0 what was ordered, on leg 1 what a warehouse has received."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from delivery_service.application.onward import handed_on, onward_packages
 from delivery_service.application.ports import UnitOfWork
@@ -10,13 +10,12 @@ from delivery_service.domain.packing import Packable
 from delivery_service.domain.workflow import PackageState
 
 
-async def packables_of_orders(orders: Sequence[Order], uow: UnitOfWork) -> list[Packable]:
-    """Every item ordered, less what other packages of leg 0 hold. The orders are locked."""
-    items = [item for order in orders for item in order.items]
-    packed = await uow.packages.packed_units([item.order_item_id for item in items], leg=0)
+def packables_of_orders(orders: Sequence[Order], packed: Mapping[int, int]) -> list[Packable]:
+    """Every item ordered, less what other packages of leg 0 hold: `packed`, units by order item."""
     return [
         Packable(item.order_item_id, item.sku, item.quantity, packed.get(item.order_item_id, 0))
-        for item in items
+        for order in orders
+        for item in order.items
     ]
 
 

@@ -1,12 +1,14 @@
 """What the use cases need from outside."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 from delivery_service.application.consistency_ports import Consistency, Repairs
 from delivery_service.application.legacy_ports import LegacyWrites
+from delivery_service.application.packing_ports import Packing
 from delivery_service.application.photo_ports import EvidenceRecords
 from delivery_service.application.stock_ports import Outbox
 from delivery_service.domain.directory import Driver, Warehouse
@@ -84,9 +86,6 @@ class Packages(Protocol):
     async def lock_free(self, package_sns: Collection[str]) -> Mapping[str, Package]:
         """Locks those that nobody else has locked, by package_sn; waits for nobody."""
 
-    async def add(self, package: Package) -> Package | None:
-        """Stores a new package; None where its package_sn is taken. Raises OrderAlreadyPacked."""
-
     async def save(self, package: Package) -> None:
         """Stores what can change: state, stock, driver, times."""
 
@@ -161,10 +160,16 @@ class UnitOfWork(Protocol):
 
     @property
     def now(self) -> datetime: ...
+
+    def together(self) -> AbstractAsyncContextManager[None]:
+        """What is written within may be sent later, all at once, at the end at the latest."""
+
     @property
     def orders(self) -> Orders: ...
     @property
     def packages(self) -> Packages: ...
+    @property
+    def packing(self) -> Packing: ...
     @property
     def events(self) -> PackageEvents: ...
     @property

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from delivery_service.application.ports import UnitOfWork
-from delivery_service.domain.order import Order, all_completed, furthest, status_with
+from delivery_service.domain.order import Order, OrderPackage, all_completed, furthest, status_with
 from delivery_service.domain.workflow import OrderStatus, PackageState
 
 
@@ -23,6 +23,15 @@ async def project_orders(orders: Sequence[Order], uow: UnitOfWork, *, left_shelf
     for order in orders:
         status = status_with(order.status, left_shelf=left_shelf, fulfilled=order.order_id in whole)
         await uow.orders.project(order.order_id, status, furthest(states[order.order_id]))
+
+
+async def project_new_package(
+    orders: Sequence[Order], others: Collection[OrderPackage], uow: UnitOfWork
+) -> None:
+    """The same after a package of all these orders was made beside `others`; it is PENDING, so no order is done."""
+    for order in orders:
+        states = [other.state for other in others if other.order_id == order.order_id]
+        await uow.orders.project(order.order_id, order.status, furthest([*states, PackageState.PENDING]))
 
 
 async def projections_of(orders: Sequence[Order], uow: UnitOfWork) -> Mapping[int, Projection]:

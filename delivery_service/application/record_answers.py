@@ -107,7 +107,8 @@ async def _store(settled_tasks: Sequence[tuple[Task, Settlement]], uow: UnitOfWo
         if package.stock_state is StockState.REJECTED and not package.holds_nothing
     ]
     if refused:
-        await uow.outbox.add(refused)
+        async with uow.together():
+            await uow.outbox.add(refused)
         crash_point("record.rejected_before_commit")
 
 

@@ -4,22 +4,32 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.domain.errors import EvidenceAlreadyUsed
 from delivery_service.domain.evidence import Evidence, Photo
 from delivery_service.domain.workflow import EvidenceKind
+from delivery_service.persistence.fixed import Fixed
+from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import evidence as table
 from servicekit.conflicts import duplicate_key
+
+_USE = Fixed(
+    update(table)
+    .where(table.c.evidence_id == bindparam("of_id"), table.c.used_sha256.is_(None))
+    .values(used_sha256=table.c.sha256),
+    ["used_sequence"],
+)
 
 
 class SqlEvidence:
     """Evidence over one connection."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, trips: RoundTrips) -> None:
         self._connection = connection
+        self._trips = trips
 
     async def get(self, evidence_id: str) -> Evidence | None:
         """One photo's record."""
@@ -59,18 +69,13 @@ class SqlEvidence:
     async def use(self, evidence: Collection[Evidence], sequence: int) -> None:
         """The unique key on the used digest lets one transition win, also between packages."""
         for item in sorted(evidence, key=lambda item: item.photo.sha256):
-            statement = update(table).where(
-                table.c.evidence_id == item.evidence_id, table.c.used_sha256.is_(None)
-            )
             try:
-                result = await self._connection.execute(
-                    statement.values(used_sha256=table.c.sha256, used_sequence=sequence)
-                )
+                [used] = await self._trips.send(_USE(of_id=item.evidence_id, used_sequence=sequence))
             except IntegrityError as error:
-                if duplicate_key(error) is None:
+                if duplicate_key(error) is None or error.statement != _USE.text:
                     raise
                 raise EvidenceAlreadyUsed((item.evidence_id,)) from error
-            if result.rowcount != 1:
+            if used.count != 1:
                 raise EvidenceAlreadyUsed((item.evidence_id,))
 
     async def remove_unused(self, before: datetime, most: int) -> list[Evidence]:

@@ -1,11 +1,11 @@
 """Orders in `tigu_order` and `tigu_order_item`, and what old readers see of them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, String, cast, func, insert, select, update
+from sqlalchemy import BindParameter, Select, String, bindparam, cast, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,18 +20,53 @@ from delivery_service.persistence.codes import (
     STATE_CODES,
     STATES,
 )
+from delivery_service.persistence.fixed import Fixed
+from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import RECEIVER_COLUMNS, order_actions, order_items, orders
 from servicekit.conflicts import duplicate_key
 
 MOST_VOUCHER_LENGTH = 2000
 
 
+_items = select(
+    order_items.c.id,
+    order_items.c.order_id,
+    func.coalesce(order_items.c.sku, cast(order_items.c.sku_id, String(20))).label("code"),
+    order_items.c.quantity,
+    order_items.c.product_name,
+).order_by(order_items.c.id)
+_these: BindParameter[Any] = bindparam("order_ids", expanding=True)
+
+_LOCK = Fixed(select(orders).where(orders.c.id.in_(_these)).order_by(orders.c.id).with_for_update())
+_ITEMS = Fixed(_items.where(order_items.c.order_id.in_(_these)))
+_PROJECT = Fixed(
+    update(orders).where(orders.c.id == bindparam("order_id")),
+    ["order_status", "shipping_status", "update_time"],
+)
+_STEP = ("action_type", "logistics_voucher_file", "create_by", "create_time", "remark")
+_ADD_ACTION = Fixed(
+    insert(order_actions).from_select(
+        ["order_id", "order_status", "shipping_status", "shipping_type", *_STEP],
+        select(
+            orders.c.id,
+            orders.c.order_status,
+            orders.c.shipping_status,
+            orders.c.shipping_type,
+            *(bindparam(name, type_=order_actions.c[name].type) for name in _STEP),
+        )
+        .where(orders.c.id.in_(_these))
+        .order_by(orders.c.id),
+    )
+)
+
+
 class SqlOrders:
     """Orders over one connection."""
 
-    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
+    def __init__(self, connection: AsyncConnection, now: datetime, trips: RoundTrips) -> None:
         self._connection = connection
         self._now = now
+        self._trips = trips
 
     async def get(self, order_id: int) -> Order | None:
         """One order with its items."""
@@ -40,8 +75,12 @@ class SqlOrders:
 
     async def lock(self, order_ids: Collection[int]) -> list[Order]:
         """Locks the orders that exist, in the order of their ids, which is the same for everybody."""
-        chosen = select(orders).where(orders.c.id.in_(sorted(order_ids))).order_by(orders.c.id)
-        return await self._load(chosen.with_for_update())
+        if not order_ids:
+            return []
+        ids = sorted(order_ids)
+        locked, items = await self._trips.send(_LOCK(order_ids=ids), _ITEMS(order_ids=ids))
+        of_order = _by_order(items.rows)
+        return [_order(row, of_order[row.id]) for row in locked.rows]
 
     async def called_off(self, order_ids: Collection[int]) -> tuple[int, ...]:
         """By the primary key."""
@@ -91,7 +130,14 @@ class SqlOrders:
     async def project(self, order_id: int, status: OrderStatus, furthest: PackageState | None) -> None:
         """The legacy scale of shipping_status begins at 0, prepare_status at -1."""
         shipping_status = 0 if furthest is None else STATE_CODES[furthest] + 1
-        await self._update(order_id, order_status=ORDER_STATUS_CODES[status], shipping_status=shipping_status)
+        await self._trips.write(
+            _PROJECT(
+                order_id=order_id,
+                order_status=ORDER_STATUS_CODES[status],
+                shipping_status=shipping_status,
+                update_time=self._now,
+            )
+        )
 
     async def seen_as(self, order_ids: Collection[int]) -> Mapping[int, PackageState | None]:
         """The legacy scale once more; an order without a package looks like one whose package is PENDING."""
@@ -104,31 +150,16 @@ class SqlOrders:
         action_type = ACTION_TYPES.get(event.verb)
         if action_type is None:
             return
-        statuses = select(
-            orders.c.id, orders.c.order_status, orders.c.shipping_status, orders.c.shipping_type
-        ).where(orders.c.id.in_(order_ids))
-        rows = (await self._connection.execute(statuses.order_by(orders.c.id))).all()
-        step = {
-            "action_type": action_type,
-            "logistics_voucher_file": ",".join(event.evidence_ids)[:MOST_VOUCHER_LENGTH],
-            "create_by": str(event.actor)[:64],
-            "create_time": event.create_time,
-            "remark": event.note or None,
-        }
-        if rows:
-            await self._connection.execute(
-                insert(order_actions),
-                [
-                    {
-                        "order_id": row.id,
-                        "order_status": row.order_status,
-                        "shipping_status": row.shipping_status,
-                        "shipping_type": row.shipping_type,
-                        **step,
-                    }
-                    for row in rows
-                ],
+        await self._trips.write(
+            _ADD_ACTION(
+                order_ids=sorted(order_ids) or [0],
+                action_type=action_type,
+                logistics_voucher_file=",".join(event.evidence_ids)[:MOST_VOUCHER_LENGTH],
+                create_by=str(event.actor)[:64],
+                create_time=event.create_time,
+                remark=event.note or None,
             )
+        )
 
     async def list_by_ids(self, order_ids: Collection[int]) -> list[Order]:
         """By the primary key."""
@@ -157,19 +188,18 @@ class SqlOrders:
         return [_order(row, items[row.id]) for row in rows]
 
     async def _items(self, order_ids: Sequence[int]) -> defaultdict[int, list[OrderItem]]:
-        items: defaultdict[int, list[OrderItem]] = defaultdict(list)
-        if order_ids:
-            columns = order_items.c
-            sku = func.coalesce(columns.sku, cast(columns.sku_id, String(20))).label("code")
-            statement = (
-                select(columns.id, columns.order_id, sku, columns.quantity, columns.product_name)
-                .where(columns.order_id.in_(order_ids))
-                .order_by(columns.id)
-            )
-            for row in await self._connection.execute(statement):
-                name = row.product_name if isinstance(row.product_name, str) else ""
-                items[row.order_id].append(OrderItem(row.id, row.code, row.quantity, name))
-        return items
+        if not order_ids:
+            return defaultdict(list)
+        chosen = _items.where(order_items.c.order_id.in_(order_ids))
+        return _by_order((await self._connection.execute(chosen)).all())
+
+
+def _by_order(rows: Iterable[Any]) -> defaultdict[int, list[OrderItem]]:
+    items: defaultdict[int, list[OrderItem]] = defaultdict(list)
+    for row in rows:
+        name = row.product_name if isinstance(row.product_name, str) else ""
+        items[row.order_id].append(OrderItem(row.id, row.code, row.quantity, name))
+    return items
 
 
 def _order(row: Any, items: list[OrderItem]) -> Order:

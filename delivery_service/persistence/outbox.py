@@ -10,41 +10,70 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, exists, func, insert, null, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, case, delete, exists, func, insert, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.application.stock_ports import Lease, StuckCommand, Task, Wish
 from delivery_service.domain.reservation import StockCommand
 from delivery_service.domain.workflow import PackageState
 from delivery_service.persistence.codes import STATE_CODES
+from delivery_service.persistence.fixed import Fixed
+from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import outbox, packages
 
 PENDING, INFLIGHT, DONE, PARKED = range(4)
 
 
+_NEW = (
+    "event_id",
+    "package_id",
+    "package_sn",
+    "command",
+    "payload",
+    "trace",
+    "state",
+    "attempts",
+    "next_attempt_time",
+    "create_time",
+)
+_ADD = Fixed(
+    insert(outbox).from_select(
+        [*_NEW, "package_version"],
+        select(
+            *(bindparam(name, type_=outbox.c[name].type) for name in _NEW),
+            func.coalesce(func.max(outbox.c.package_version), 0) + 1,
+        ).where(outbox.c.package_id == bindparam("package_id", type_=outbox.c.package_id.type)),
+    )
+)
+_CLOSE_RESERVES = Fixed(
+    update(outbox)
+    .where(
+        outbox.c.package_id == bindparam("of_package"),
+        outbox.c.command == StockCommand.RESERVE.value,
+        outbox.c.state != DONE,
+    )
+    .values(state=DONE, lease_token=None, lease_until_time=None),
+    ["done_time"],
+)
+
+
 class SqlOutbox:
     """The outbox over one connection; all times are the database's."""
 
-    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
+    def __init__(self, connection: AsyncConnection, now: datetime, trips: RoundTrips) -> None:
         self._connection = connection
         self._now = now
+        self._trips = trips
 
     async def add(self, wishes: Collection[Wish]) -> None:
         """The packages' rows are locked, so each one's commands count without gaps in the order of their commits."""
-        await self._close_reserves(
-            [wish.package.package_id for wish in wishes if wish.command is StockCommand.RELEASE]
-        )
-        ids = [wish.package.package_id for wish in wishes]
-        newest = await self._connection.execute(
-            select(outbox.c.package_id, func.max(outbox.c.package_version))
-            .where(outbox.c.package_id.in_(ids))
-            .group_by(outbox.c.package_id)
-        )
-        versions: dict[int, int] = {row[0]: row[1] for row in newest}
-        await self._connection.execute(
-            insert(outbox),
-            [self._entry(wish, versions.get(wish.package.package_id, 0) + 1) for wish in wishes],
-        )
+        for wish in wishes:
+            if wish.command is StockCommand.RELEASE:
+                # A reserve in flight may still succeed; the release leaves a tombstone against it.
+                await self._trips.write(
+                    _CLOSE_RESERVES(of_package=wish.package.package_id, done_time=self._now)
+                )
+            await self._trips.write(_ADD(**self._entry(wish)))
 
     async def take_over(self, most: int) -> int:
         """Entries whose relay died while it had them."""
@@ -205,13 +234,12 @@ class SqlOutbox:
             await self._connection.execute(delete(outbox).where(outbox.c.entry_id.in_(ids)))
         return len(ids)
 
-    def _entry(self, wish: Wish, version: int) -> dict[str, object]:
+    def _entry(self, wish: Wish) -> dict[str, object]:
         package = wish.package
         return {
             "event_id": uuid.uuid4().hex,
             "package_id": package.package_id,
             "package_sn": package.package_sn,
-            "package_version": version,
             "command": wish.command.value,
             "payload": json.dumps({"reservation_id": package.reservation_id, "lines": package.lines()}),
             "trace": wish.trace,
@@ -231,20 +259,6 @@ class SqlOutbox:
     async def _update(self, entry_id: int, **values: object) -> None:
         statement = update(outbox).where(outbox.c.entry_id == entry_id)
         await self._connection.execute(statement.values(lease_token=None, lease_until_time=None, **values))
-
-    async def _close_reserves(self, package_ids: Collection[int]) -> None:
-        # A reserve in flight may still succeed; the release that follows leaves a tombstone against it.
-        if not package_ids:
-            return
-        await self._connection.execute(
-            update(outbox)
-            .where(
-                outbox.c.package_id.in_(package_ids),
-                outbox.c.command == StockCommand.RESERVE.value,
-                outbox.c.state != DONE,
-            )
-            .values(state=DONE, lease_token=None, lease_until_time=None, done_time=self._now)
-        )
 
 
 def _by_entry(values: Mapping[int, object]) -> ColumnElement[Any]:

@@ -10,14 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from delivery_service.domain.package_event import Actor, PackageEvent
 from delivery_service.domain.workflow import ActorRole, PackageState, Verb
 from delivery_service.persistence.codes import STATE_CODES, STATES
+from delivery_service.persistence.fixed import Fixed
+from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import package_events
+
+_ADD = Fixed(insert(package_events), package_events.c.keys())
 
 
 class SqlPackageEvents:
     """Events over one connection. The package's row is locked by whoever adds."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, trips: RoundTrips) -> None:
         self._connection = connection
+        self._trips = trips
 
     async def last(self, package_id: int) -> PackageEvent | None:
         """The newest event of a package."""
@@ -32,8 +37,8 @@ class SqlPackageEvents:
 
     async def add(self, package_id: int, event: PackageEvent) -> None:
         """The primary key refuses a second event of the same sequence."""
-        await self._connection.execute(
-            insert(package_events).values(
+        await self._trips.write(
+            _ADD(
                 package_id=package_id,
                 sequence=event.sequence,
                 verb=event.verb.value,

@@ -2,13 +2,14 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import Select, String, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from delivery_service.domain.order import OrderPackage
 from delivery_service.domain.package import Package, PackageItem
 from delivery_service.domain.reservation import Shortage
 from delivery_service.domain.workflow import Verb
@@ -22,6 +23,34 @@ from delivery_service.persistence.codes import (
     WORKFLOWS,
 )
 from delivery_service.persistence.tables import package_items, package_orders
+
+# The old system named a stock by number only.
+SKU = func.coalesce(package_items.c.sku, cast(package_items.c.sku_id, String(20))).label("code")
+
+CHANGED_COLUMNS = (
+    "prepare_status",
+    "driver_id",
+    "attempt",
+    "reservation_id",
+    "version",
+    "stock_state",
+    "rejection_reason",
+    "shortages",
+    "update_time",
+    *STEP_COLUMNS.values(),
+)
+COLUMNS_OF_NEW = (
+    *CHANGED_COLUMNS,
+    "prepare_sn",
+    "delivery_type",
+    "shipping_type",
+    "type",
+    "shop_id",
+    "warehouse_id",
+    "create_time",
+    "content_digest",
+    "legacy_write_time",
+)
 
 
 def with_id(package: Package, package_id: int) -> Package:
@@ -108,21 +137,19 @@ async def load(connection: AsyncConnection, statement: Select[Any]) -> list[Pack
     ids = [row.id for row in rows]
     items = await _items(connection, ids)
     orders = await _orders(connection, ids)
-    return [_package(row, items[row.id], orders[row.id]) for row in rows]
+    return [package_of(row, items[row.id], orders[row.id]) for row in rows]
 
 
 async def _items(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, list[PackageItem]]:
     columns = package_items.c
-    # The old system named a stock by number only.
-    sku = func.coalesce(columns.sku, cast(columns.sku_id, String(20))).label("code")
     rows = await connection.execute(
-        select(columns.prepare_id, columns.order_item_id, sku, columns.quantity)
+        select(columns.prepare_id, columns.order_item_id, SKU, columns.quantity)
         .where(columns.prepare_id.in_(ids))
         .order_by(columns.id)
     )
     items: defaultdict[int, list[PackageItem]] = defaultdict(list)
     for row in rows:
-        items[row.prepare_id].append(PackageItem(row.order_item_id, row.code, row.quantity))
+        items[row.prepare_id].append(item_of(row))
     return items
 
 
@@ -139,7 +166,29 @@ async def _orders(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, 
     return orders
 
 
-def _package(row: Any, items: Sequence[PackageItem], order_ids: Sequence[int]) -> Package:
+def order_packages(rows: Iterable[Any]) -> list[OrderPackage]:
+    """What rows say of packages of orders."""
+    return [
+        OrderPackage(
+            row.order_id,
+            row.id,
+            row.prepare_sn,
+            WORKFLOWS[row.delivery_type, row.shipping_type],
+            row.type,
+            STATES[row.prepare_status],
+            row.warehouse_id,
+        )
+        for row in rows
+    ]
+
+
+def item_of(row: Any) -> PackageItem:
+    """The item that a row is."""
+    return PackageItem(row.order_item_id, row.code, row.quantity)
+
+
+def package_of(row: Any, items: Sequence[PackageItem], order_ids: Sequence[int]) -> Package:
+    """The package that rows of three tables are."""
     times = {verb: getattr(row, column) for verb, column in STEP_COLUMNS.items()}
     return Package(
         package_id=row.id,

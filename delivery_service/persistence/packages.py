@@ -4,16 +4,15 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import CursorResult, Select, func, insert, or_, select, tuple_, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Select, func, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.application.ports import PackageFilter
-from delivery_service.domain.errors import OrderAlreadyPacked
 from delivery_service.domain.order import OrderPackage
 from delivery_service.domain.package import Package
 from delivery_service.domain.workflow import PackageState, Workflow
 from delivery_service.persistence import package_rows
+from delivery_service.persistence import package_statements as statements
 from delivery_service.persistence.codes import (
     STATE_CODES,
     STATES,
@@ -21,30 +20,26 @@ from delivery_service.persistence.codes import (
     WORKFLOW_CODES,
     WORKFLOWS,
 )
+from delivery_service.persistence.fixed import Fixed
 from delivery_service.persistence.legacy_writes import SqlLegacyWrites
-from delivery_service.persistence.order_lists import has_order_lists, listed_packages, order_list
+from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import package_items, package_orders, packages
-from servicekit.conflicts import duplicate_key
-
-_not_cancelled = or_(
-    packages.c.prepare_status.is_(None),
-    packages.c.prepare_status != STATE_CODES[PackageState.CANCELLED],
-)
 
 
 class SqlPackages:
     """Packages over one connection."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, trips: RoundTrips) -> None:
         self._connection = connection
+        self._trips = trips
 
     async def get(self, package_sn: str) -> Package | None:
         """One package, not locked."""
-        return await self._one(select(packages).where(packages.c.prepare_sn == package_sn))
+        return await self._one(statements.PACKAGE, package_sn)
 
     async def lock(self, package_sn: str) -> Package | None:
-        """One package, its row locked until the transaction ends."""
-        return await self._one(select(packages).where(packages.c.prepare_sn == package_sn).with_for_update())
+        """One package, its row locked until the transaction ends; what belongs to it is read after that."""
+        return await self._one(statements.LOCKED, package_sn)
 
     async def lock_free(self, package_sns: Collection[str]) -> Mapping[str, Package]:
         """In the order of their ids."""
@@ -54,32 +49,12 @@ class SqlPackages:
             for package in await self._many(chosen.with_for_update(skip_locked=True))
         }
 
-    async def add(self, package: Package) -> Package | None:
-        """Inserts the package, then its items, then its orders."""
-        try:
-            result = await self._insert(package)
-        except IntegrityError as error:
-            if duplicate_key(error) is None:
-                raise
-            return None
-        stored = package_rows.with_id(package, result.lastrowid)
-        await self._connection.execute(insert(package_items), package_rows.item_values(stored))
-        if not await self._take_legs(stored):
-            # The old application ends packages without freeing their legs.
-            await self._free_past_legs(stored)
-            if not await self._take_legs(stored):
-                raise OrderAlreadyPacked(package.order_ids, package.leg)
-        return stored
-
     async def save(self, package: Package) -> None:
         """Writes a package whose row is locked; a version that is not the next one is a fault of ours."""
-        result = await self._connection.execute(
-            update(packages)
-            .where(packages.c.id == package.package_id, packages.c.version == package.version - 1)
-            .values(**package_rows.changed_values(package), legacy_write_time=packages.c.legacy_write_time)
-        )
-        if result.rowcount != 1:
-            raise RuntimeError(f"package {package.package_sn} changed under its lock")
+        values = package_rows.changed_values(package)
+        save = statements.SAVE_ARRIVED if "actual_arrival_time" in values else statements.SAVE
+        key = {"package_id": package.package_id, "before": package.version - 1}
+        await self._trips.write(save(**values, **key), rows=1)
         await self._free_ended([package])
 
     async def save_stock(self, changed: Collection[Package]) -> None:
@@ -111,48 +86,16 @@ class SqlPackages:
         """By exact order id, through the mapping and its index."""
         if not order_ids:
             return []
-        columns = packages.c
-        statement = (
-            select(
-                package_orders.c.order_id,
-                columns.id,
-                columns.prepare_sn,
-                columns.delivery_type,
-                columns.shipping_type,
-                columns.type,
-                columns.prepare_status,
-                columns.warehouse_id,
-            )
-            .join(packages, columns.id == package_orders.c.prepare_goods_id)
-            .where(package_orders.c.order_id.in_(sorted(order_ids)))
-            .order_by(package_orders.c.order_id, columns.type, columns.id)
-        )
-        return [
-            OrderPackage(
-                row.order_id,
-                row.id,
-                row.prepare_sn,
-                WORKFLOWS[row.delivery_type, row.shipping_type],
-                row.type,
-                STATES[row.prepare_status],
-                row.warehouse_id,
-            )
-            for row in await self._connection.execute(statement)
-        ]
+        [found] = await self._trips.send(statements.OF_ORDERS(order_ids=sorted(order_ids)))
+        return package_rows.order_packages(found.rows)
 
     async def packed_units(self, order_item_ids: Collection[int], leg: int) -> Mapping[int, int]:
         """Summed over all packages of the leg that are not cancelled."""
-        statement = (
-            select(package_items.c.order_item_id, func.sum(package_items.c.quantity))
-            .join(packages, packages.c.id == package_items.c.prepare_id)
-            .where(
-                package_items.c.order_item_id.in_(sorted(order_item_ids)),
-                packages.c.type == leg,
-                _not_cancelled,
-            )
-            .group_by(package_items.c.order_item_id)
-        )
-        return await self._units(statement)
+        if not order_item_ids:
+            return {}
+        bound = statements.PACKED_UNITS(order_item_ids=sorted(order_item_ids), leg=leg)
+        [found] = await self._trips.send(bound)
+        return {row.order_item_id: int(row.units) for row in found.rows}
 
     async def units_in(self, package_ids: Collection[int]) -> Mapping[int, int]:
         """Summed over these packages."""
@@ -197,13 +140,6 @@ class SqlPackages:
         )
         return {WORKFLOWS[by, to]: count for by, to, count in rows}
 
-    async def _insert(self, package: Package) -> CursorResult[Any]:
-        values = package_rows.values_of_new(package)
-        if await has_order_lists(self._connection):
-            values["order_ids"] = order_list(package.order_ids)
-            return await self._connection.execute(insert(listed_packages).values(values))
-        return await self._connection.execute(insert(packages).values(values))
-
     async def _save_stock(self, alike: Collection[Package], values: Mapping[str, Any]) -> None:
         columns = packages.c
         versions = tuple_(columns.id, columns.version).in_([(p.package_id, p.version - 1) for p in alike])
@@ -217,33 +153,21 @@ class SqlPackages:
 
     async def _free_ended(self, saved: Collection[Package]) -> None:
         if ended := [package.package_id for package in saved if not package.state.active]:
-            of_ended = update(package_orders).where(package_orders.c.prepare_goods_id.in_(ended))
-            await self._connection.execute(of_ended.values(active_leg=None))
-
-    async def _take_legs(self, package: Package) -> bool:
-        # One statement for all orders: it takes every leg or none.
-        try:
-            await self._connection.execute(insert(package_orders).values(package_rows.order_values(package)))
-        except IntegrityError as error:
-            if duplicate_key(error) is None:
-                raise
-            return False
-        return True
-
-    async def _free_past_legs(self, package: Package) -> None:
-        past = {
-            other.package_id for other in await self.of_orders(package.order_ids) if not other.state.active
-        }
-        await self._connection.execute(
-            update(package_orders).where(package_orders.c.prepare_goods_id.in_(past)).values(active_leg=None)
-        )
+            await self._trips.write(statements.FREE_LEGS(package_ids=ended))
 
     async def _units(self, statement: Select[Any]) -> dict[int, int]:
         return {item: int(units) for item, units in await self._connection.execute(statement)}
 
-    async def _one(self, statement: Select[Any]) -> Package | None:
-        found = await self._many(statement)
-        return found[0] if found else None
+    async def _one(self, statement: Fixed, package_sn: str) -> Package | None:
+        found, items, orders = await self._trips.send(
+            statement(package_sn=package_sn),
+            statements.ITEMS(package_sn=package_sn),
+            statements.ORDERS(package_sn=package_sn),
+        )
+        if not found.rows:
+            return None
+        order_ids = [row.order_id for row in orders.rows]
+        return package_rows.package_of(found.rows[0], list(map(package_rows.item_of, items.rows)), order_ids)
 
     async def _many(self, statement: Select[Any]) -> list[Package]:
         return await package_rows.load(self._connection, statement)

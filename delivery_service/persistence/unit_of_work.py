@@ -12,7 +12,9 @@ from delivery_service.persistence.orders import SqlOrders
 from delivery_service.persistence.outbox import SqlOutbox
 from delivery_service.persistence.package_events import SqlPackageEvents
 from delivery_service.persistence.packages import SqlPackages
+from delivery_service.persistence.packing import SqlPacking
 from delivery_service.persistence.repairs import SqlRepairs
+from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import requests
 from servicekit.requests import RequestLog
 
@@ -22,14 +24,17 @@ class SqlUnitOfWork:
 
     def __init__(self, connection: AsyncConnection, now: datetime) -> None:
         self.now = now
+        trips = RoundTrips(connection)
+        self.together = trips.together
         self.legacy_writes = SqlLegacyWrites(connection)
-        self.orders = SqlOrders(connection, now)
-        self.packages = SqlPackages(connection)
-        self.events = SqlPackageEvents(connection)
-        self.evidence = SqlEvidence(connection)
+        self.orders = SqlOrders(connection, now, trips)
+        self.packages = SqlPackages(connection, trips)
+        self.packing = SqlPacking(connection, trips)
+        self.events = SqlPackageEvents(connection, trips)
+        self.evidence = SqlEvidence(connection, trips)
         self.drivers = SqlDrivers(connection)
         self.warehouses = SqlWarehouses(connection)
-        self.outbox = SqlOutbox(connection, now)
+        self.outbox = SqlOutbox(connection, now, trips)
         self.consistency = SqlConsistency(connection, now)
         self.repairs = SqlRepairs(connection, now)
         self.requests = RequestLog(connection, requests, now)

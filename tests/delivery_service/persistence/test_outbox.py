@@ -39,7 +39,7 @@ async def stored(transactions: Runner) -> Package:
     package = a_package(package_sn=f"PG{number}", order_ids=(number,), reservation_id=f"PG{number}:1")
 
     async def add(uow: SqlUnitOfWork) -> Package | None:
-        return await uow.packages.add(package)
+        return await uow.packing.add(package)
 
     added = await transactions.run(add)
     assert added is not None
