@@ -13,6 +13,7 @@ from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
 from inventory_service.rpc.statuses import STATUSES
 from inventory_service.settings import Settings
 from inventory_service.workers.fact_counting import fact_counting
+from inventory_service.workers.group_commit import GroupCommit
 from inventory_service.workers.import_expiry import import_expiry
 from inventory_service.workers.ledger_preparation import ledger_preparation
 from inventory_service.workers.low_stock import low_stock
@@ -39,9 +40,13 @@ def build(settings: Settings) -> Service:
     # A refresh takes seconds: over a connection of its own it takes none from the calls.
     refreshing = create_engine(settings.database_url, pool_size=1)
     refresher = MetricsRefresher(Transactions(refreshing, SqlUnitOfWork, at_once=1))
+    # One connection for all batches: several would only wait for each other's rows.
+    batching = create_engine(settings.database_url, pool_size=1)
+    batches = Transactions(batching, SqlUnitOfWork, at_once=1)
+    group_commit = GroupCommit(batches, transactions, tasks)
     draining = asyncio.Event()
     inventory = servicer.InventoryServicer(
-        transactions, Mutations(transactions, tasks), refresher.refresh, draining
+        transactions, Mutations(transactions, tasks), group_commit.submit, refresher.refresh, draining
     )
     schema = Schema("inventory")
     operators = ops.OpsServicer(
@@ -84,6 +89,6 @@ def build(settings: Settings) -> Service:
         ],
         long_calls=servicer.LONG_CALLS | ops.LONG_CALLS,
         wake_waiters=wake_waiters,
-        close=[refreshing.dispose],
+        close=[batching.dispose, refreshing.dispose],
         drain_pause_seconds=settings.drain_pause_seconds,
     )

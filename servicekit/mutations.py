@@ -68,11 +68,7 @@ class Mutations(Generic[U]):
         Raises DeadlineTooShort, RequestIdReused, and what Transactions.run raises; TimeoutError when the time
         runs out, with the outcome unknown.
         """
-        call = current_call()
-        if call.remaining() < LEAST_SECONDS:
-            raise DeadlineTooShort
-        request_id = getattr(request, "request_id", "")
-        key = RequestKey(call.caller.name, call.method, request_id, digest(request)) if request_id else None
+        key = begin(request)
 
         async def unit(uow: U) -> tuple[Reply, bool]:
             if key is None:
@@ -85,10 +81,19 @@ class Mutations(Generic[U]):
             return answer, False
 
         async def bounded() -> tuple[Reply, bool]:
-            async with asyncio.timeout(call.remaining()):
+            async with asyncio.timeout(current_call().remaining()):
                 return await self._transactions.run(unit, name=name, repeatable=repeatable or key is not None)
 
         return await self._tasks.run(bounded())
+
+
+def begin(request: Message) -> RequestKey | None:
+    """The key under which the answer goes on record, if the caller gave an id. Raises DeadlineTooShort."""
+    call = current_call()
+    if call.remaining() < LEAST_SECONDS:
+        raise DeadlineTooShort
+    request_id = getattr(request, "request_id", "")
+    return RequestKey(call.caller.name, call.method, request_id, digest(request)) if request_id else None
 
 
 def digest(request: Message) -> str:

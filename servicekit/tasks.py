@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextvars import Context
 from typing import Any, TypeVar
 
 import structlog
@@ -18,10 +19,16 @@ class Tasks:
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Awaits `work` in a task of its own; a cancelled caller leaves, the work goes on to its end."""
-        task = asyncio.create_task(work)
+        return await asyncio.shield(self._begin(asyncio.create_task(work)))
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begins `work` for nobody in particular: it does not belong to the call that happens to be under way."""
+        self._begin(asyncio.create_task(work, context=Context()))
+
+    def _begin(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
         self._running.add(task)
         task.add_done_callback(self._finished)
-        return await asyncio.shield(task)
+        return task
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)

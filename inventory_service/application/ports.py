@@ -10,7 +10,7 @@ from inventory_service.application.fact_ports import DailyFacts
 from inventory_service.application.import_ports import Imports
 from inventory_service.application.ledger_ports import LedgerArchive, LedgerPartitions
 from inventory_service.application.report_ports import LowStocks, Metrics
-from inventory_service.application.reservation_ports import Reservations, StockBooks
+from inventory_service.application.reservation_ports import Answers, Reservations, StockBooks
 from inventory_service.application.stock_ports import Stocks
 from inventory_service.domain.movement import Movement, MovementReason, RecordedMovement
 
@@ -86,6 +86,8 @@ class UnitOfWork(Protocol):
     def now(self) -> datetime: ...
     @property
     def books(self) -> StockBooks: ...
+    @property
+    def answers(self) -> Answers: ...
     @property
     def stocks(self) -> Stocks: ...
     @property

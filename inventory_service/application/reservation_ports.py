@@ -26,7 +26,8 @@ class ReservationFilter:
 class StockBooks(Protocol):
     """The books that a transaction holds locked.
 
-    Locks are always taken in one order: stock rows by id, then reservation ids, then reservation rows by id.
+    Locks are always taken in one order: stock rows by id, then reservation ids, then reservation rows by id, then
+    the keys of requests.
     """
 
     async def open(self, commands: Sequence[ReservationCommand | StockCommand]) -> StockBook:
@@ -39,6 +40,39 @@ class StockBooks(Protocol):
 
     async def begin_sweep(self) -> bool:
         """Whether this transaction is the only one that sweeps."""
+        ...
+
+
+class RequestKey(Protocol):
+    """What names a request: who asked, what, under which id; `digest` is the SHA-256 (hex) of its content."""
+
+    @property
+    def caller(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+
+
+class Answers(Protocol):
+    """What requests were answered, so that one that is repeated gets the same again."""
+
+    async def open(self, keys: Sequence[RequestKey]) -> None:
+        """Locks the keys, in one order, and loads what is on record of them."""
+        ...
+
+    def find(self, key: RequestKey) -> bytes | Exception | None:
+        """The answer on record, or why the key cannot be used; None for a new one."""
+        ...
+
+    def put(self, key: RequestKey, response: bytes) -> None:
+        """Writes an answer down."""
+        ...
+
+    async def save(self) -> None:
+        """Puts on record what was written down."""
         ...
 
 

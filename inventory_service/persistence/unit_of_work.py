@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from inventory_service.persistence.answers import SqlAnswers
 from inventory_service.persistence.daily_facts import SqlDailyFacts
 from inventory_service.persistence.imports import SqlImports
 from inventory_service.persistence.ledger_archive import SqlLedgerArchive
@@ -26,6 +27,7 @@ class SqlUnitOfWork:
         self.now = now
         self.movements = SqlMovements(connection)
         self.books = SqlStockBooks(connection, now, self.movements)
+        self.answers = SqlAnswers(connection, now)
         self.stocks = SqlStocks(connection, now)
         self.reservations = SqlReservations(connection, now)
         self.imports = SqlImports(connection, now)

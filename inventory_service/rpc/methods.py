@@ -6,6 +6,7 @@ from datetime import datetime
 
 from holdfast.inventory.v1 import inventory_pb2_grpc
 
+from inventory_service.application.answer_wishes import Answer, Wish
 from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
 from servicekit import methods
 from servicekit.mutations import Mutations
@@ -19,13 +20,15 @@ class Methods(methods.Methods[RequestUnitOfWork], inventory_pb2_grpc.InventorySe
         self,
         transactions: Transactions[RequestUnitOfWork],
         mutations: Mutations[RequestUnitOfWork],
+        submit: Callable[[Wish], Awaitable[Answer]],
         refresh: Callable[[], Awaitable[datetime]],
         draining: asyncio.Event,
     ) -> None:
         """Streams end once `draining` is set.
 
-        `refresh` brings the view of figures up to date, and answers the time that it then shows.
+        `submit` decides the verbs of reservations, many in one transaction. `refresh` brings the view of figures up to date, and answers the time that it then shows.
         """
         super().__init__(transactions, mutations)
+        self._submit = submit
         self._refresh = refresh
         self._draining = draining

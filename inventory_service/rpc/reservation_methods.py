@@ -3,7 +3,7 @@
 from google.protobuf.message import Message
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
-from inventory_service.application.decide_reservations import decide_reservation
+from inventory_service.application.answer_wishes import Recorded, Replay, Wish
 from inventory_service.application.reads import get_reservation
 from inventory_service.domain.commands import ReservationCommand
 from inventory_service.domain.reservation import Reservation
@@ -13,6 +13,7 @@ from inventory_service.rpc.methods import Methods
 from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
 from servicekit.context import Context
 from servicekit.methods import Reply
+from servicekit.mutations import REPLAYED, begin
 from servicekit.paging import after_time_and_text, one_page
 
 
@@ -72,13 +73,22 @@ class ReservationMethods(Methods):
     async def _decide(
         self, command: ReservationCommand, request: Message, reply: type[Reply], context: Context
     ) -> Reply:
-        """Every verb of a reservation knows its own earlier effect, so each may be run again."""
-        return await self._change(
-            request,
-            lambda uow: decide_reservation(command, uow),
-            lambda decided: reply(reservation=reservation.reservation_message(decided)),
-            reply,
-            context,
-            name="batch",
-            repeatable=True,
-        )
+        decided, replayed = await self._outcome(command, request, reply)
+        if replayed:
+            await context.send_initial_metadata((REPLAYED,))
+        return decided
+
+    async def _outcome(
+        self, command: ReservationCommand, request: Message, reply: type[Reply]
+    ) -> tuple[Reply, bool]:
+        """The reply, and whether it is the stored one of an equal request."""
+
+        def render(decided: Reservation) -> Reply:
+            return reply(reservation=reservation.reservation_message(decided))
+
+        key = begin(request)
+        recorded = key and Recorded(key, lambda decided: render(decided).SerializeToString())
+        answer = await self._submit(Wish(command, recorded))
+        if isinstance(answer, Replay):
+            return reply.FromString(answer.response), True
+        return render(answer), False

@@ -1,5 +1,6 @@
 """ReserveStockStream: ReserveStock, many times over one stream."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -7,12 +8,10 @@ import structlog
 from grpc import StatusCode
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
-from inventory_service.application.decide_reservations import decide_reservation
 from inventory_service.rpc.caller import current_actor
 from inventory_service.rpc.in_flight import answers, until
 from inventory_service.rpc.messages import reservation
 from inventory_service.rpc.messages import reserve_stream as messages
-from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
 from inventory_service.rpc.reservation_methods import ReservationMethods
 from inventory_service.rpc.statuses import STATUSES
 from servicekit.calls import begin_message, current_call
@@ -57,11 +56,5 @@ class ReserveStreamMethods(ReservationMethods):
     async def _reserve(self, request: pb.ReserveStockRequest) -> tuple[pb.ReserveStockResponse, bool]:
         """What ReserveStock does, but for the metadata: a stream has that only once."""
         command = reservation.reserve_stock(request, current_actor())
-
-        async def work(uow: RequestUnitOfWork) -> pb.ReserveStockResponse:
-            held = await decide_reservation(command, uow)
-            return pb.ReserveStockResponse(reservation=reservation.reservation_message(held))
-
-        return await self._mutations.outcome(
-            request, work, pb.ReserveStockResponse, name="batch", repeatable=True
-        )
+        async with asyncio.timeout(current_call().remaining()):
+            return await self._outcome(command, request, pb.ReserveStockResponse)

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import delete
 
 from inventory_service.application.count_movements import count_movements
-from inventory_service.application.decide_reservations import expire_due_reservations
+from inventory_service.application.answer_wishes import expire_due_reservations
 from inventory_service.persistence.tables import metadata
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from servicekit.engines import create_engine

@@ -1,0 +1,79 @@
+"""The verbs of reservations, many at a time: load what all of them need, decide purely, save once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from inventory_service.application.ports import UnitOfWork
+from inventory_service.application.reservation_ports import Answers, RequestKey
+from inventory_service.domain.commands import ExpireReservation, ReservationCommand
+from inventory_service.domain.errors import Refusal
+from inventory_service.domain.reservation import Reservation
+from inventory_service.domain.reservation_verbs import decide
+from inventory_service.domain.stock_book import StockBook
+from servicekit.crash_points import crash_point
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A request whose answer goes on record; `render` makes of the reservation what the record keeps."""
+
+    key: RequestKey
+    render: Callable[[Reservation], bytes]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A command that somebody waits for, and the request that it came as, if that can be repeated by its id."""
+
+    command: ReservationCommand
+    request: Recorded | None = None
+
+
+@dataclass(frozen=True)
+class Replay:
+    """The answer that an equal request had before."""
+
+    response: bytes
+
+
+Answer = Reservation | Replay
+
+
+async def answer_wishes(wishes: Sequence[Wish], uow: UnitOfWork) -> list[Answer | Exception]:
+    """What became of each wish, in the order given. A refused one leaves the others alone."""
+    book = await uow.books.open([wish.command for wish in wishes])
+    # Only now: whoever had one of these requests in hand had its stocks locked too, and has committed.
+    await uow.answers.open([wish.request.key for wish in wishes if wish.request])
+    crash_point("batch.after_lock")
+    answers = [_answer(wish, book, uow.answers) for wish in wishes]
+    crash_point("batch.after_decide")
+    await uow.books.save(book)
+    await uow.answers.save()
+    crash_point("batch.after_save")
+    if any(reservation.tombstone for reservation in book.new_reservations):
+        crash_point("tombstone.before_commit")
+    return answers
+
+
+def _answer(wish: Wish, book: StockBook, earlier: Answers) -> Answer | Exception:
+    if wish.request is None:
+        return decide(book, wish.command)
+    known = earlier.find(wish.request.key)
+    if known is not None:
+        return Replay(known) if isinstance(known, bytes) else known
+    decided = decide(book, wish.command)
+    if not isinstance(decided, Refusal):
+        earlier.put(wish.request.key, wish.request.render(decided))
+    return decided
+
+
+async def expire_due_reservations(most: int, uow: UnitOfWork) -> int:
+    """Gives the units of at most `most` holds back whose time has come; answers how many there were.
+
+    Only one transaction sweeps at a time, whatever the number of replicas; the others find nothing to do.
+    """
+    if not await uow.books.begin_sweep():
+        return 0
+    due = await uow.reservations.list_due(most)
+    await answer_wishes([Wish(ExpireReservation(reservation_id)) for reservation_id in due], uow)
+    return len(due)

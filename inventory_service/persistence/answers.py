@@ -1,0 +1,83 @@
+"""The answers of a batch in the log of requests: one statement locks and loads them, one saves them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory_service.application.reservation_ports import RequestKey
+from servicekit.errors import RequestIdReused
+
+# A key that no row bears yet can only be locked by name.
+_LOCK = text("""
+    SELECT pg_advisory_xact_lock(key) FROM (
+        SELECT DISTINCT hashtextextended(concat_ws(' ', caller, method, request_id), 1) AS key
+        FROM unnest(CAST(:callers AS text[]), CAST(:methods AS text[]), CAST(:request_ids AS text[]))
+            AS wanted (caller, method, request_id)
+        ORDER BY key
+    ) AS keys
+""")
+
+_LOAD = text("""
+    SELECT request.caller, request.method, request.request_id, request.digest, request.response
+    FROM inventory.request
+    JOIN unnest(CAST(:callers AS text[]), CAST(:methods AS text[]), CAST(:request_ids AS text[]))
+        AS wanted (caller, method, request_id) USING (caller, method, request_id)
+""")
+
+_ADD = text("""
+    INSERT INTO inventory.request (caller, method, request_id, digest, response, create_time)
+    SELECT *, CAST(:now AS timestamptz)
+    FROM unnest(CAST(:callers AS text[]), CAST(:methods AS text[]), CAST(:request_ids AS text[]),
+        CAST(:digests AS text[]), CAST(:responses AS bytea[]))
+""")
+
+_Name = tuple[str, str, str]
+
+
+class SqlAnswers:
+    """The answers over one connection."""
+
+    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+        self._known: dict[_Name, tuple[str, bytes]] = {}
+        self._new: dict[_Name, tuple[str, bytes]] = {}
+
+    async def open(self, keys: Sequence[RequestKey]) -> None:
+        if not keys:
+            return
+        names = _columns([_name(key) for key in keys])
+        await self._connection.execute(_LOCK, names)
+        for row in await self._connection.execute(_LOAD, names):
+            self._known[row.caller, row.method, row.request_id] = (row.digest, row.response)
+
+    def find(self, key: RequestKey) -> bytes | Exception | None:
+        found = self._known.get(_name(key))
+        if found is None:
+            return None
+        digest, response = found
+        return response if digest == key.digest else RequestIdReused(key.request_id)
+
+    def put(self, key: RequestKey, response: bytes) -> None:
+        self._known[_name(key)] = self._new[_name(key)] = (key.digest, response)
+
+    async def save(self) -> None:
+        if not self._new:
+            return
+        values = _columns(list(self._new)) | {
+            "digests": [digest for digest, _ in self._new.values()],
+            "responses": [response for _, response in self._new.values()],
+            "now": self._now,
+        }
+        await self._connection.execute(_ADD, values)
+
+
+def _name(key: RequestKey) -> _Name:
+    return key.caller, key.method, key.request_id
+
+
+def _columns(names: Sequence[_Name]) -> dict[str, object]:
+    callers, methods, request_ids = zip(*names, strict=True)
+    return {"callers": list(callers), "methods": list(methods), "request_ids": list(request_ids)}

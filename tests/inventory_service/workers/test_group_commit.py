@@ -1,0 +1,272 @@
+"""Batches over a real Postgres: how they grow, who is answered what, and what becomes of one that fails."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from inventory_service.application.answer_wishes import Answer, Recorded, Replay, Wish
+from inventory_service.domain.commands import Actor, ReleaseReservation, ReservationCommand, ReserveStock
+from inventory_service.domain.errors import InsufficientStock, ReservationExists
+from inventory_service.domain.reservation import Reservation, ReservationState
+from inventory_service.persistence.unit_of_work import SqlUnitOfWork
+from inventory_service.workers.group_commit import MOST_WISHES, GroupCommit
+from servicekit.engines import create_engine
+from servicekit.errors import DatabaseUnavailable, Overloaded, RequestIdReused
+from servicekit.requests import RequestKey
+from servicekit.tasks import Tasks
+from servicekit.transactions import Transactions
+from tests.inventory_service.client import Inventory
+from tests.servicekit.waiting import until
+
+SHOP = Actor("merchant:7")
+
+
+class Till:
+    """A group commit, and how many wishes each of its batches had."""
+
+    def __init__(self, engine: AsyncEngine, pool: AsyncEngine, **bounds: int) -> None:
+        self.batches: list[int] = []
+        self.tasks = Tasks()
+        self.group_commit = GroupCommit(
+            Transactions(engine, self._counted, at_once=1),
+            Transactions(pool, SqlUnitOfWork),
+            self.tasks,
+            **bounds,
+        )
+
+    def _counted(self, connection: AsyncConnection, now: datetime) -> SqlUnitOfWork:
+        uow = SqlUnitOfWork(connection, now)
+        opened = uow.books.open
+
+        async def counted(commands: Sequence[ReservationCommand]) -> Any:
+            self.batches.append(len(commands))
+            return await opened(commands)
+
+        uow.books.open = counted  # type: ignore[method-assign, assignment]
+        return uow
+
+    def begin(self, *wishes: Wish) -> list[asyncio.Task[Answer]]:
+        """Callers that wait."""
+        return [asyncio.create_task(self.group_commit.submit(wish)) for wish in wishes]
+
+    async def answers(self, *wishes: Wish) -> list[Answer | BaseException]:
+        """What each caller gets."""
+        return await asyncio.gather(*self.begin(*wishes), return_exceptions=True)
+
+
+@pytest.fixture
+async def till(inventory: Inventory, inventory_url: str) -> AsyncIterator[Till]:
+    """A group commit on the books of `inventory`, which has 1,000 units of A and of B."""
+    async with tilling(inventory, inventory_url) as till:
+        yield till
+
+
+@asynccontextmanager
+async def tilling(inventory: Inventory, url: str, **bounds: int) -> AsyncIterator[Till]:
+    for sku in ("A", "B"):
+        await inventory.create(sku, 1000)
+    engine, pool = create_engine(url, pool_size=1), create_engine(url, pool_size=5)
+    till = Till(engine, pool, **bounds)
+    try:
+        yield till
+    finally:
+        await till.tasks.drain(10)
+        await engine.dispose()
+        await pool.dispose()
+
+
+@asynccontextmanager
+async def locked(inventory: Inventory, sku: str) -> AsyncIterator[None]:
+    """Somebody else has the row of a stock in hand."""
+    async with inventory.engine.begin() as connection:
+        await connection.execute(
+            text("SELECT FROM inventory.stock WHERE sku = :sku FOR UPDATE"), {"sku": sku}
+        )
+        yield
+
+
+def reserve(reservation_id: str, sku: str = "A", units: int = 1, request: RequestKey | None = None) -> Wish:
+    command = ReserveStock(reservation_id, "order:1", {sku: units}, None, SHOP)
+    return Wish(command, request and Recorded(request, lambda held: held.reservation_id.encode()))
+
+
+def key(request_id: str, digest: str = "d") -> RequestKey:
+    return RequestKey("merchant:7", "/ReserveStock", request_id, digest * 64)
+
+
+def states(answers: Sequence[object]) -> list[ReservationState]:
+    assert all(isinstance(answer, Reservation) for answer in answers), answers
+    return [answer.state for answer in answers if isinstance(answer, Reservation)]
+
+
+async def test_a_batch_is_what_arrived_while_the_one_before_ran(till: Till, inventory: Inventory) -> None:
+    async with locked(inventory, "A"):
+        first = till.begin(reserve("r0"))
+        await until(lambda: till.batches == [1])
+        more = till.begin(*(reserve(f"r{number}") for number in range(1, MOST_WISHES + 40)))
+        await asyncio.sleep(0.05)
+        assert till.batches == [1]
+
+    answers = await asyncio.gather(*first, *more)
+
+    assert states(answers) == [ReservationState.HELD] * (MOST_WISHES + 40)
+    assert till.batches == [1, MOST_WISHES, 39]
+    assert await inventory.levels("A") == (1000, MOST_WISHES + 40, 1000 - MOST_WISHES - 40)
+
+
+async def test_wishes_are_decided_in_the_order_of_their_arrival(till: Till, inventory: Inventory) -> None:
+    async with locked(inventory, "A"):
+        waiting = till.begin(reserve("r0", units=997))
+        await until(lambda: till.batches == [1])
+        waiting += till.begin(
+            reserve("r1", units=2),
+            reserve("r2", units=2),
+            Wish(ReleaseReservation("r1", SHOP)),
+            reserve("r3", units=2),
+        )
+        await asyncio.sleep(0.05)
+
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert till.batches == [1, 4]
+    assert isinstance(answers.pop(2), InsufficientStock)
+    held, released = ReservationState.HELD, ReservationState.RELEASED
+    assert states(answers) == [held, held, released, held]
+    assert await inventory.levels("A") == (1000, 999, 1)
+
+
+async def test_one_id_many_times_in_a_batch_holds_once(till: Till, inventory: Inventory) -> None:
+    same, other = [reserve("r1", units=3)] * 20, reserve("r1", units=4)
+
+    answers = await till.answers(*same, other)
+
+    refused = answers.pop()
+    assert isinstance(refused, ReservationExists)
+    assert len(set(map(repr, answers))) == 1
+    assert await inventory.levels("A") == (1000, 3, 997)
+
+
+async def test_a_request_that_is_repeated_in_a_batch_or_later_gets_its_answer_again(
+    till: Till, inventory: Inventory
+) -> None:
+    once = reserve("r1", request=key("q1"))
+    changed = reserve("r2", request=key("q1", digest="e"))
+
+    answers = await till.answers(once, once, changed)
+    later = await till.answers(once, changed)
+
+    assert isinstance(answers[0], Reservation)
+    assert answers[1] == later[0] == Replay(b"r1")
+    assert isinstance(answers[2], RequestIdReused) and isinstance(later[1], RequestIdReused)
+    assert await inventory.levels("A") == (1000, 1, 999)
+
+
+async def test_a_refused_request_is_not_on_record(till: Till, inventory: Inventory) -> None:
+    [refused] = await till.answers(reserve("r1", units=1001, request=key("q1")))
+    await inventory.adjust("A", 1, "more")
+    [held] = await till.answers(reserve("r1", units=1001, request=key("q1")))
+
+    assert isinstance(refused, InsufficientStock)
+    assert states([held]) == [ReservationState.HELD]
+
+
+async def test_who_leaves_in_time_takes_his_wish_along_and_holds_nobody_up(
+    till: Till, inventory: Inventory
+) -> None:
+    async with locked(inventory, "A"):
+        begun, *queued = till.begin(reserve("r0"), reserve("r1"), reserve("r2"))
+        await until(lambda: till.batches == [1])
+        begun.cancel()
+        queued[0].cancel()
+        await asyncio.sleep(0.05)
+
+    answers = await asyncio.gather(begun, *queued, return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [
+        asyncio.CancelledError,
+        asyncio.CancelledError,
+        Reservation,
+    ]
+    # What was begun goes on to its end.
+    assert (await inventory.reservation("r0")).reservation_id == "r0"
+    assert await inventory.levels("A") == (1000, 2, 998)
+
+
+async def test_who_comes_when_too_many_wait_is_refused_at_once(
+    inventory: Inventory, inventory_url: str
+) -> None:
+    async with tilling(inventory, inventory_url, most_waiting=3) as till:
+        async with locked(inventory, "A"):
+            first = till.begin(reserve("r0"))
+            await until(lambda: till.batches == [1])
+            waiting = till.begin(*(reserve(f"r{number}") for number in range(1, 4)))
+            await asyncio.sleep(0)
+            async with asyncio.timeout(0.05):
+                [surplus] = await till.answers(reserve("r4"))
+
+        assert isinstance(surplus, Overloaded)
+        assert states(await asyncio.gather(*first, *waiting)) == [ReservationState.HELD] * 4
+    assert await inventory.levels("A") == (1000, 4, 996)
+
+
+@pytest.fixture
+async def poisonous(inventory: Inventory) -> AsyncIterator[None]:
+    """The database fails at one reservation, whoever else is in its transaction."""
+    async with inventory.engine.begin() as connection:
+        await connection.exec_driver_sql(
+            "CREATE FUNCTION inventory.refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RAISE EXCEPTION 'poison' USING ERRCODE = 'XX001'; END $$"
+        )
+        await connection.exec_driver_sql(
+            "CREATE TRIGGER poison BEFORE INSERT ON inventory.reservation FOR EACH ROW"
+            " WHEN (NEW.reservation_id = 'poison') EXECUTE FUNCTION inventory.refuse_poison()"
+        )
+    yield
+    async with inventory.engine.begin() as connection:
+        await connection.exec_driver_sql("DROP FUNCTION inventory.refuse_poison CASCADE")
+
+
+@pytest.mark.usefixtures("poisonous")
+async def test_a_batch_that_fails_is_taken_apart_and_only_the_guilty_fails(
+    till: Till, inventory: Inventory
+) -> None:
+    wishes = [reserve(f"r{number}") for number in range(20)]
+
+    answers = await till.answers(*wishes[:9], reserve("poison"), *wishes[9:])
+
+    assert "poison" in str(answers.pop(9))
+    assert states(answers) == [ReservationState.HELD] * 20
+    assert await inventory.levels("A") == (1000, 20, 980)
+
+
+async def test_a_stock_that_others_keep_locked_fails_its_own_wishes_only(
+    till: Till, inventory: Inventory
+) -> None:
+    async with locked(inventory, "A"):
+        stuck, neighbour = till.begin(reserve("r1", "A"), reserve("r2", "B"))
+
+        assert states([await neighbour]) == [ReservationState.HELD]
+        assert not stuck.done()
+        # And whoever comes now is not behind the one that waits.
+        assert states(await till.answers(reserve("r3", "B"))) == [ReservationState.HELD]
+        stuck.cancel()
+        with suppress(asyncio.CancelledError):
+            await stuck
+
+
+async def test_without_a_database_everybody_hears_so_at_once(
+    inventory: Inventory, inventory_url: str
+) -> None:
+    nowhere = create_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none", pool_size=1)
+    till = Till(nowhere, nowhere)
+
+    answers = await till.answers(*(reserve(f"r{number}") for number in range(50)))
+
+    assert {type(answer) for answer in answers} == {DatabaseUnavailable}
+    assert await inventory.everything()
