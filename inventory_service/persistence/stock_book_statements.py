@@ -4,31 +4,33 @@ from sqlalchemy import text
 
 # Every row that the commands can touch: the stocks named, those of the reservations named, and those of each due
 # hold upon a stock named, because expiring that hold later would lock out of order.
-TOUCHED = text("""
-    SELECT id FROM inventory.stock WHERE sku = ANY(CAST(:skus AS text[]))
-    UNION
-    SELECT stock_id FROM inventory.reservation_line WHERE reservation_id = ANY(CAST(:ids AS text[]))
-    UNION
-    SELECT other.stock_id
-    FROM inventory.reservation due
-    JOIN inventory.reservation_line line USING (reservation_id)
-    JOIN inventory.stock stock ON stock.id = line.stock_id AND stock.sku = ANY(CAST(:skus AS text[]))
-    JOIN inventory.reservation_line other USING (reservation_id)
-    WHERE due.state = 'HELD' AND due.expire_time <= :now
-""")
-
 LOCK_STOCK = text("""
     SELECT id, sku, status, quantity, reserved_quantity, version
-    FROM inventory.stock WHERE id = ANY(CAST(:stock_ids AS uuid[])) ORDER BY id FOR UPDATE
+    FROM inventory.stock
+    WHERE id IN (
+        SELECT id FROM inventory.stock WHERE sku = ANY(CAST(:skus AS text[]))
+        UNION
+        SELECT stock_id FROM inventory.reservation_line WHERE reservation_id = ANY(CAST(:ids AS text[]))
+        UNION
+        SELECT other.stock_id
+        FROM inventory.reservation due
+        JOIN inventory.reservation_line line USING (reservation_id)
+        JOIN inventory.stock stock ON stock.id = line.stock_id AND stock.sku = ANY(CAST(:skus AS text[]))
+        JOIN inventory.reservation_line other USING (reservation_id)
+        WHERE due.state = 'HELD' AND due.expire_time <= :now
+    )
+    ORDER BY id FOR UPDATE
 """)
 
-CLOCK = text("SELECT clock_timestamp()")
-
 # An id that no row bears yet can only be locked by name; whoever waited here sees what the other one made of it.
+# The clock is read once all are locked: the transaction's own time is its start, and starts do not follow the order
+# of locks.
 LOCK_IDS = text("""
-    SELECT pg_advisory_xact_lock(key) FROM (
-        SELECT DISTINCT hashtextextended(id, 0) AS key FROM unnest(CAST(:ids AS text[])) AS id ORDER BY key
-    ) AS keys
+    SELECT clock_timestamp() FROM (
+        SELECT count(pg_advisory_xact_lock(key)) FROM (
+            SELECT DISTINCT hashtextextended(id, 0) AS key FROM unnest(CAST(:ids AS text[])) AS id ORDER BY key
+        ) AS keys
+    ) AS locked
 """)
 
 LOCK_RESERVATIONS = text("""

@@ -1,6 +1,6 @@
 """The books of a batch: a few locking statements open them, one statement a table saves them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -31,12 +31,11 @@ class SqlStockBooks:
         resolved = _reservation_ids(commands, resolving=True)
         reserved = _reservation_ids(commands, resolving=False)
         wanted = {"skus": _skus(commands), "ids": sorted(resolved | reserved), "now": self._now}
-        touched = set((await self._connection.execute(statements.TOUCHED, wanted)).scalars())
+        without_row: set[UUID] = set()
         while True:
-            levels = await self._lock_levels(touched)
-            # The transaction's own time is its start, and starts do not follow the order of locks.
-            now = (await self._connection.execute(statements.CLOCK)).scalar_one()
-            reservations = await self._lock_reservations(wanted | {"now": now})
+            levels = await self._lock_levels(wanted)
+            wanted["now"] = now = await self._lock_ids(wanted)
+            reservations = await self._lock_reservations(wanted)
             lines = {
                 line.stock_id
                 for reservation in reservations
@@ -44,12 +43,13 @@ class SqlStockBooks:
                 if reservation.reservation_id not in reserved - resolved
                 for line in reservation.lines
             }
-            if lines <= touched:
+            missing = lines - {level.stock_id for level in levels}
+            if missing <= without_row:
                 return StockBook(now, levels, reservations)
             # While this one waited, a reservation was made or its time came: its rows are locked in a second
             # pass. That is out of order, so it may end in a deadlock, which the engine breaks and the kit runs
-            # again.
-            touched |= lines
+            # again. What a second pass does not find either is a stock that was removed since.
+            without_row = missing
 
     async def save(self, book: StockBook) -> list[RecordedMovement]:
         """The ledger comes first."""
@@ -65,8 +65,8 @@ class SqlStockBooks:
     async def begin_sweep(self) -> bool:
         return await try_lock(self._connection, Lock.SWEEP)
 
-    async def _lock_levels(self, stock_ids: Iterable[UUID]) -> list[StockLevel]:
-        rows = await self._connection.execute(statements.LOCK_STOCK, {"stock_ids": list(stock_ids)})
+    async def _lock_levels(self, wanted: Mapping[str, object]) -> list[StockLevel]:
+        rows = await self._connection.execute(statements.LOCK_STOCK, wanted)
         return [
             StockLevel(
                 row.id, row.sku, StockStatus(row.status), row.quantity, row.reserved_quantity, row.version
@@ -74,9 +74,13 @@ class SqlStockBooks:
             for row in rows
         ]
 
-    async def _lock_reservations(self, wanted: dict[str, object]) -> list[Reservation]:
-        if wanted["ids"]:
+    async def _lock_ids(self, wanted: Mapping[str, object]) -> datetime:
+        now: datetime = (
             await self._connection.execute(statements.LOCK_IDS, {"ids": wanted["ids"]})
+        ).scalar_one()
+        return now
+
+    async def _lock_reservations(self, wanted: Mapping[str, object]) -> list[Reservation]:
         rows = (await self._connection.execute(statements.LOCK_RESERVATIONS, wanted)).all()
         return await with_lines(self._connection, rows)
 
