@@ -46,41 +46,38 @@ LOCK_RESERVATIONS = text("""
     ORDER BY reservation_id FOR UPDATE
 """)
 
-SAVE_LEVELS = text("""
-    UPDATE inventory.stock SET quantity = level.quantity, reserved_quantity = level.reserved_quantity,
-        version = stock.version + 1, updated_at = :now
-    FROM unnest(CAST(:stock_ids AS uuid[]), CAST(:quantities AS integer[]), CAST(:reserved AS integer[]))
-        AS level (stock_id, quantity, reserved_quantity)
-    WHERE stock.id = level.stock_id
-""")
-
-ADD_RESERVATIONS = text("""
-    INSERT INTO inventory.reservation (reservation_id, holder, state, tombstone, created_by, ttl, create_time,
-        expire_time, resolve_time, version)
-    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:holders AS text[]), CAST(:states AS text[]),
-        CAST(:tombstones AS boolean[]), CAST(:created_by AS text[]), CAST(:ttls AS interval[]),
-        CAST(:create_times AS timestamptz[]), CAST(:expire_times AS timestamptz[]),
-        CAST(:resolve_times AS timestamptz[]), CAST(:versions AS bigint[]))
+# One statement for what a batch of reserves writes: each one costs a way to the database and back.
+SAVE = text("""
+    WITH level_saved AS (
+        UPDATE inventory.stock SET quantity = level.quantity, reserved_quantity = level.reserved_quantity,
+            version = stock.version + 1, updated_at = :now
+        FROM unnest(CAST(:stock_ids AS uuid[]), CAST(:quantities AS integer[]), CAST(:reserved AS integer[]))
+            AS level (stock_id, quantity, reserved_quantity)
+        WHERE stock.id = level.stock_id
+    ), reservation_added AS (
+        INSERT INTO inventory.reservation (reservation_id, holder, state, tombstone, created_by, ttl, create_time,
+            expire_time, resolve_time, version)
+        SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:holders AS text[]), CAST(:states AS text[]),
+            CAST(:tombstones AS boolean[]), CAST(:created_by AS text[]), CAST(:ttls AS interval[]),
+            CAST(:create_times AS timestamptz[]), CAST(:expire_times AS timestamptz[]),
+            CAST(:resolve_times AS timestamptz[]), CAST(:versions AS bigint[]))
+    )
+    INSERT INTO inventory.reservation_line (reservation_id, stock_id, quantity, committed_quantity, open)
+    SELECT * FROM unnest(CAST(:line_ids AS text[]), CAST(:line_stock_ids AS uuid[]),
+        CAST(:line_quantities AS integer[]), CAST(:line_committed AS integer[]), CAST(:line_open AS boolean[]))
 """)
 
 SAVE_RESERVATIONS = text("""
-    UPDATE inventory.reservation SET state = changed.state, expire_time = changed.expire_time,
-        resolve_time = changed.resolve_time, version = changed.version
-    FROM unnest(CAST(:ids AS text[]), CAST(:states AS text[]), CAST(:expire_times AS timestamptz[]),
-        CAST(:resolve_times AS timestamptz[]), CAST(:versions AS bigint[]))
-        AS changed (reservation_id, state, expire_time, resolve_time, version)
-    WHERE reservation.reservation_id = changed.reservation_id
-""")
-
-ADD_LINES = text("""
-    INSERT INTO inventory.reservation_line (reservation_id, stock_id, quantity, committed_quantity, open)
-    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:stock_ids AS uuid[]), CAST(:quantities AS integer[]),
-        CAST(:committed AS integer[]), CAST(:open AS boolean[]))
-""")
-
-SAVE_LINES = text("""
+    WITH reservation_saved AS (
+        UPDATE inventory.reservation SET state = changed.state, expire_time = changed.expire_time,
+            resolve_time = changed.resolve_time, version = changed.version
+        FROM unnest(CAST(:ids AS text[]), CAST(:states AS text[]), CAST(:expire_times AS timestamptz[]),
+            CAST(:resolve_times AS timestamptz[]), CAST(:versions AS bigint[]))
+            AS changed (reservation_id, state, expire_time, resolve_time, version)
+        WHERE reservation.reservation_id = changed.reservation_id
+    )
     UPDATE inventory.reservation_line AS line SET committed_quantity = changed.committed, open = changed.open
-    FROM unnest(CAST(:ids AS text[]), CAST(:stock_ids AS uuid[]), CAST(:committed AS integer[]),
-        CAST(:open AS boolean[])) AS changed (reservation_id, stock_id, committed, open)
+    FROM unnest(CAST(:line_ids AS text[]), CAST(:line_stock_ids AS uuid[]), CAST(:line_committed AS integer[]),
+        CAST(:line_open AS boolean[])) AS changed (reservation_id, stock_id, committed, open)
     WHERE line.reservation_id = changed.reservation_id AND line.stock_id = changed.stock_id
 """)

@@ -57,9 +57,8 @@ class SqlStockBooks:
         if book.movements:
             recorded = await self._movements.add(book.movements, book.now)
             crash_point("commit.after_movement")
-        await self._save_levels(book.changed_levels, book.now)
-        await self._add_reservations(book.new_reservations)
-        await self._save_reservations(book.changed_reservations)
+        await self._save_new(book.changed_levels, book.new_reservations, book.now)
+        await self._save_changed(book.changed_reservations)
         return recorded
 
     async def begin_sweep(self) -> bool:
@@ -84,56 +83,42 @@ class SqlStockBooks:
         rows = (await self._connection.execute(statements.LOCK_RESERVATIONS, wanted)).all()
         return await with_lines(self._connection, rows)
 
-    async def _save_levels(self, levels: Sequence[StockLevel], now: datetime) -> None:
-        if levels:
-            values = {
-                "stock_ids": [level.stock_id for level in levels],
-                "quantities": [level.quantity for level in levels],
-                "reserved": [level.reserved_quantity for level in levels],
-                "now": now,
-            }
-            await self._connection.execute(statements.SAVE_LEVELS, values)
-
-    async def _add_reservations(self, reservations: Sequence[Reservation]) -> None:
-        if not reservations:
+    async def _save_new(
+        self, levels: Sequence[StockLevel], reservations: Sequence[Reservation], now: datetime
+    ) -> None:
+        if not levels and not reservations:
             return
         values = _changing(reservations) | {
+            "stock_ids": [level.stock_id for level in levels],
+            "quantities": [level.quantity for level in levels],
+            "reserved": [level.reserved_quantity for level in levels],
+            "now": now,
             "holders": [r.holder for r in reservations],
             "tombstones": [r.tombstone for r in reservations],
             "created_by": [r.created_by for r in reservations],
             "ttls": [r.ttl for r in reservations],
             "create_times": [r.create_time for r in reservations],
+            "line_quantities": [line.quantity for r in reservations for line in r.lines],
         }
-        await self._connection.execute(statements.ADD_RESERVATIONS, values)
-        quantities = [line.quantity for r in reservations for line in r.lines]
-        if quantities:
-            await self._connection.execute(
-                statements.ADD_LINES, _lines(reservations) | {"quantities": quantities}
-            )
+        await self._connection.execute(statements.SAVE, values)
 
-    async def _save_reservations(self, reservations: Sequence[Reservation]) -> None:
+    async def _save_changed(self, reservations: Sequence[Reservation]) -> None:
         if reservations:
             await self._connection.execute(statements.SAVE_RESERVATIONS, _changing(reservations))
-            await self._connection.execute(statements.SAVE_LINES, _lines(reservations))
 
 
 def _changing(reservations: Sequence[Reservation]) -> dict[str, object]:
+    pairs = [(r, line) for r in reservations for line in r.lines]
     return {
         "ids": [r.reservation_id for r in reservations],
         "states": [r.state.value for r in reservations],
         "expire_times": [r.expire_time for r in reservations],
         "resolve_times": [r.resolve_time for r in reservations],
         "versions": [r.version for r in reservations],
-    }
-
-
-def _lines(reservations: Sequence[Reservation]) -> dict[str, object]:
-    pairs = [(r, line) for r in reservations for line in r.lines]
-    return {
-        "ids": [r.reservation_id for r, _ in pairs],
-        "stock_ids": [line.stock_id for _, line in pairs],
-        "committed": [line.committed_quantity for _, line in pairs],
-        "open": [r.state is ReservationState.HELD for r, _ in pairs],
+        "line_ids": [r.reservation_id for r, _ in pairs],
+        "line_stock_ids": [line.stock_id for _, line in pairs],
+        "line_committed": [line.committed_quantity for _, line in pairs],
+        "line_open": [r.state is ReservationState.HELD for r, _ in pairs],
     }
 
 
