@@ -1,10 +1,13 @@
 import asyncio
 import gc
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
 from servicekit.tasks import Tasks
+
+caller: ContextVar[str] = ContextVar("caller")
 
 
 async def test_work_answers_its_caller() -> None:
@@ -38,6 +41,21 @@ async def test_work_goes_on_when_its_caller_is_cancelled() -> None:
 
     assert done.is_set()
     assert len(tasks) == 0
+
+
+async def test_work_for_nobody_knows_nothing_of_the_call_that_began_it_and_is_waited_for() -> None:
+    tasks = Tasks()
+    seen: list[str] = []
+
+    async def work() -> None:
+        await asyncio.sleep(0.01)
+        seen.append(caller.get("nobody"))
+
+    caller.set("a caller")
+    tasks.start(work())
+
+    assert await tasks.drain(1)
+    assert seen == ["nobody"]
 
 
 async def test_work_that_does_not_end_in_time_is_cancelled_and_said_so() -> None:
