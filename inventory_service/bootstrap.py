@@ -40,8 +40,9 @@ def build(settings: Settings) -> Service:
     # A refresh takes seconds: over a connection of its own it takes none from the calls.
     refreshing = create_engine(settings.database_url, pool_size=1)
     refresher = MetricsRefresher(Transactions(refreshing, SqlUnitOfWork, at_once=1))
-    # One connection for all batches: several would only wait for each other's rows.
-    batching = create_engine(settings.database_url, pool_size=1)
+    # One connection for all batches: several would only wait for each other's rows. Its waits are short, so that a
+    # stock that somebody keeps locked is soon left to its own wishes.
+    batching = create_engine(settings.database_url, pool_size=1, lock_seconds=0.5)
     batches = Transactions(batching, SqlUnitOfWork, at_once=1)
     group_commit = GroupCommit(batches, transactions, tasks)
     draining = asyncio.Event()

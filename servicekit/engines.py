@@ -34,10 +34,13 @@ _MYSQL_SETTINGS = {"max_execution_time": "5000"}
 _MARIADB_SETTINGS = {"max_statement_time": "5", "idle_transaction_timeout": "10"}
 
 
-def create_engine(url: str, *, pool_size: int = 10, for_migrations: bool = False) -> AsyncEngine:
+def create_engine(
+    url: str, *, pool_size: int = 10, for_migrations: bool = False, lock_seconds: float | None = None
+) -> AsyncEngine:
     """An engine whose every session carries the limits; a session that refuses one is an error.
 
-    Migrations keep the limits on waiting for locks and have none on a statement's run time.
+    Migrations keep the limits on waiting for locks and have none on a statement's run time. `lock_seconds` is
+    another limit on waiting for a lock; only Postgres knows fractions of a second.
     """
     options: dict[str, Any] = {
         "pool_size": pool_size,
@@ -50,6 +53,8 @@ def create_engine(url: str, *, pool_size: int = 10, for_migrations: bool = False
     }
     if make_url(url).get_backend_name() == "postgresql":
         settings = _POSTGRES_SETTINGS | (_POSTGRES_UNTIMED if for_migrations else {})
+        if lock_seconds is not None:
+            settings["lock_timeout"] = str(round(lock_seconds * 1000))
         options["connect_args"] = {"server_settings": settings, "timeout": 5}
         return create_async_engine(url, **options)
     options["connect_args"] = {"connect_timeout": 5}

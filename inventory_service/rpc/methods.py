@@ -26,7 +26,8 @@ class Methods(methods.Methods[RequestUnitOfWork], inventory_pb2_grpc.InventorySe
     ) -> None:
         """Streams end once `draining` is set.
 
-        `submit` decides the verbs of reservations, many in one transaction. `refresh` brings the view of figures up to date, and answers the time that it then shows.
+        `submit` decides the verbs of reservations, many in one transaction.
+        `refresh` brings the view of figures up to date, and answers the time that it then shows.
         """
         super().__init__(transactions, mutations)
         self._submit = submit

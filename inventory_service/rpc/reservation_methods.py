@@ -87,7 +87,7 @@ class ReservationMethods(Methods):
             return reply(reservation=reservation.reservation_message(decided))
 
         key = begin(request)
-        recorded = key and Recorded(key, lambda decided: render(decided).SerializeToString())
+        recorded = Recorded(key, lambda decided: render(decided).SerializeToString()) if key else None
         answer = await self._submit(Wish(command, recorded))
         if isinstance(answer, Replay):
             return reply.FromString(answer.response), True

@@ -103,9 +103,7 @@ class GroupCommit:
     async def _answer_together(self, batch: Sequence[_Waiting]) -> None:
         wishes = [waiting.wish for waiting in batch]
         try:
-            answers = await self._together.run(
-                partial(answer_wishes, wishes), name="batch", repeatable=True
-            )
+            answers = await self._together.run(partial(answer_wishes, wishes), name="batch", repeatable=True)
         except Exception as error:
             if len(batch) == 1 or isinstance(error, DatabaseUnavailable):
                 for waiting in batch:
