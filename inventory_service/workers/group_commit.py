@@ -104,13 +104,13 @@ class GroupCommit:
         wishes = [waiting.wish for waiting in batch]
         try:
             answers = await self._together.run(partial(answer_wishes, wishes), name="batch", repeatable=True)
+        except DatabaseUnavailable as error:
+            for waiting in batch:
+                waiting.settle(error)
+            return
         except Exception as error:
-            if len(batch) == 1 or isinstance(error, DatabaseUnavailable):
-                for waiting in batch:
-                    waiting.settle(error)
-                return
             log.warning("batch is taken apart", wishes=len(batch), error=type(error).__name__)
-            # The next batch does not wait for the guilty one.
+            # The batches that follow do not wait for the guilty one.
             for waiting in batch:
                 self._tasks.start(self._answer_alone(waiting))
             return
