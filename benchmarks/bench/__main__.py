@@ -19,6 +19,7 @@ from benchmarks.bench.run import Plan, Run, run
 from benchmarks.bench.targets import TARGETS
 from devtools.console import say, show
 from devtools.engines.engine import EngineUnavailable
+from servicekit import logs
 
 ROOT = Path(__file__).parents[2]
 ROUNDS, SECONDS = 5, 4.0
@@ -45,6 +46,7 @@ def main(words: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     say(f"seed {seed}; the same again with --seed {seed}")
+    logs.configure("warning")
     partial = arguments.short or bool(arguments.only)
     folder = arguments.output or ROOT / (".local/benchmarks" if partial else "docs/benchmarks")
     try:

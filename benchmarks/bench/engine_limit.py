@@ -3,26 +3,26 @@
 import asyncio
 import os
 import re
-import resource
 import tempfile
 from pathlib import Path
 
 from sqlalchemy import make_url
 
 from benchmarks.bench.baselines import SESSION, SINGLE
+from benchmarks.bench.processor import children_seconds
 from benchmarks.bench.results import Load, Void
 from devtools.engines import choice
-from devtools.engines.engine import EngineUnavailable, library_path
+from devtools.engines.engine import EngineUnavailable, Programs, library_path
 
 ID = "gen_random_uuid()::text"
 
 
-def find() -> Path:
-    """Beside the server that is chosen. Raises EngineUnavailable."""
-    program = choice.for_inventory().programs.server.with_name("pgbench")
-    if not program.exists():
-        raise EngineUnavailable(f"there is no pgbench beside the server: {program}")
-    return program
+def find() -> Programs:
+    """Those of the server that is chosen, if pgbench is among them. Raises EngineUnavailable."""
+    programs = choice.for_inventory().programs
+    if not _pgbench(programs).exists():
+        raise EngineUnavailable(f"there is no pgbench beside the server {programs.server}")
+    return programs
 
 
 def script(sku: str | None, stocks: int) -> str:
@@ -33,16 +33,15 @@ def script(sku: str | None, stocks: int) -> str:
     return drawn + " ".join(words.split()) + ";\n"
 
 
-async def reserve(url: str, words: str, *, clients: int, seconds: float) -> Load:
+async def reserve(programs: Programs, url: str, words: str, *, clients: int, seconds: float) -> Load:
     """So many sessions, each statement prepared, for whole seconds. Raises Void where a transaction failed."""
-    programs = choice.for_inventory().programs
     address = make_url(url)
     with tempfile.NamedTemporaryFile("w", prefix="hf-pgbench-", suffix=".sql") as file:
         file.write(words)
         file.flush()
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before = children_seconds()
         process = await asyncio.create_subprocess_exec(
-            *(str(programs.server.with_name("pgbench")), "-n", "-M", "prepared", "-f", file.name),
+            *(str(_pgbench(programs)), "-n", "-M", "prepared", "-f", file.name),
             *("-c", str(clients), "-j", "2", "-T", str(max(1, round(seconds)))),
             *("-h", str(address.query["host"]), "-U", str(address.username), str(address.database)),
             stdout=asyncio.subprocess.PIPE,
@@ -50,10 +49,13 @@ async def reserve(url: str, words: str, *, clients: int, seconds: float) -> Load
             env={**os.environ, **library_path(programs.root), "PGAPPNAME": SESSION},
         )
         output, _ = await process.communicate()
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = children_seconds() - before
     operations, rate = parsed(output.decode(errors="replace"))
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Load(operations, operations / rate, spent)
+
+
+def _pgbench(programs: Programs) -> Path:
+    return programs.server.with_name("pgbench")
 
 
 def parsed(output: str) -> tuple[int, float]:

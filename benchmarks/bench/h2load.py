@@ -6,7 +6,6 @@ It counts HTTP statuses only, and those of refused gRPC calls are 200, too: what
 import asyncio
 import os
 import re
-import resource
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.bench.processor import children_seconds
 from benchmarks.bench.results import Load, Void
 from devtools.engines import apt, cache
 from devtools.engines.engine import library_path
@@ -43,14 +43,14 @@ class H2load:
         with tempfile.NamedTemporaryFile(prefix="hf-body-") as file:
             file.write(body)
             file.flush()
-            before = _children_seconds()
+            before = children_seconds()
             outputs = await asyncio.gather(
                 *(
                     self._run(url, file.name, requests // len(urls), max(1, in_flight // len(urls)))
                     for url in urls
                 )
             )
-            spent = _children_seconds() - before
+            spent = children_seconds() - before
         counted = [parsed(output) for output in outputs]
         return Load(sum(count for count, _ in counted), max(seconds for _, seconds in counted), spent)
 
@@ -90,8 +90,3 @@ def parsed(output: str) -> tuple[int, float]:
         raise Void(f"h2load did not get all of its answers:\n{output[-2000:]}")
     scale = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}[finished[2]]
     return int(counts[2]), float(finished[1]) * scale
-
-
-def _children_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime

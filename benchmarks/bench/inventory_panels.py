@@ -54,8 +54,11 @@ class Sides:
         """By pgbench, without any server of ours."""
 
         async def operate(seconds: float) -> Load:
+            assert self._tools.engine is not None
             words = engine_limit.script(sku, self._place.books.stocks)
-            return await engine_limit.reserve(self._place.url, words, clients=row.in_flight, seconds=seconds)
+            return await engine_limit.reserve(
+                self._tools.engine, self._place.url, words, clients=row.in_flight, seconds=seconds
+            )
 
         return Side(operate, reserving(self._place), [], self.databases)
 
@@ -97,7 +100,7 @@ async def calls(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
             else:
                 method = "ReserveByThree" if what == "three" else "ReserveBySingle"
                 made[row.key] = sides.sending(row, server.method(method), bodies.unary(name), reserved)
-        yield Opened(made, {"inventory server": server.pid} | sides.memory)
+        yield Opened(made, [place.check_all], {"inventory server": server.pid} | sides.memory)
 
 
 @asynccontextmanager
@@ -114,10 +117,10 @@ async def verbs(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
             if (resolved, counts["sales"]) != (before, counts["committed"]):
                 raise Void(f"{before} holds were resolved, the books say {counts}")
             await place.books.require(reservations=before, held_units=0, reserved_units=0)
-            await place.require_consistency()
+            await place.check_turn()
 
         made = {row.key: sides.calling(row, "verbs", settle, sku=ANY_SKU, stocks=STOCKS) for row in rows}
-        yield Opened(made)
+        yield Opened(made, [place.check_all])
 
 
 @asynccontextmanager
@@ -126,7 +129,8 @@ async def clients(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
     async with site(tools.postgres, FEW) as place:
         sides, url = Sides(tools, place), place.servers[0].url(RESERVE)
         body, settle = bodies.unary(HOT_SKU), reserving(place)
-        yield Opened({row.key: sides.sending(row, url, body, settle) for row in rows})
+        made = {row.key: sides.sending(row, url, body, settle) for row in rows}
+        yield Opened(made, [place.check_all])
 
 
 @asynccontextmanager
@@ -142,7 +146,7 @@ async def servers(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
             )
             for row in rows
         }
-        yield Opened(made)
+        yield Opened(made, [place.check_all])
 
 
 @asynccontextmanager
@@ -175,7 +179,9 @@ async def growth(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
             body = bodies.unary(HOT_SKU if row.key.endswith("hot") else ANY_SKU)
             url = place.servers[0].url(RESERVE)
             made[row.key] = Sides(tools, place).sending(row, url, body, reserving(place))
-        yield Opened(made, {"inventory server, 1,000,000 stocks": large.servers[0].pid} if large else {})
+        checks = [place.check_all for place in (few, large, bare) if place]
+        memory = {"inventory server, 1,000,000 stocks": large.servers[0].pid} if large else {}
+        yield Opened(made, checks, memory)
 
 
 @asynccontextmanager
@@ -195,4 +201,4 @@ async def latency(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
             made[row.key] = sides.calling(
                 row, "reserve", settle, sku=HOT_SKU, stocks=FEW, rate=rate, seed=number
             )
-        yield Opened(made)
+        yield Opened(made, [place.check_all])

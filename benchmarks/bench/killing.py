@@ -48,7 +48,7 @@ async def killed(postgres: str, *, short: bool) -> Mapping[str, int]:
             "lost": len(sale.acknowledged.keys() - held.keys()),
             "held and never acknowledged": len(held.keys() - sale.acknowledged.keys()),
             "doubled": sum(number != 1 for number in held.values()),
-            "findings of CheckConsistency": len(await place.findings()),
+            "findings of CheckConsistency": len(await place.running.findings()),
         }
     wrong = ("oversold", "lost", "held and never acknowledged", "doubled", "findings of CheckConsistency")
     if any(counted[name] for name in wrong) or counted["acknowledged"] != units or not sale.repeated:

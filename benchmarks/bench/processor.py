@@ -1,6 +1,7 @@
 """Who used the processor: ours, by process, and everybody else."""
 
 import os
+import resource
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -37,6 +38,12 @@ def foreign_cores(before: Sample, after: Sample) -> float:
     """How many cores others kept busy between two looks; never below 0, where clocks disagree by a tick."""
     theirs = (after.machine - before.machine) - (after.ours - before.ours)
     return max(0.0, theirs / (after.when - before.when))
+
+
+def children_seconds() -> float:
+    """CPU of our children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def pages_mib(pid: int) -> float:

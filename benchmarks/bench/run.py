@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from benchmarks.bench import engine_limit, h2load, inventory_panels, package_panel
 from benchmarks.bench.caller import caller
@@ -18,6 +19,7 @@ from benchmarks.database import private_server
 from devtools.engines.engine import EngineUnavailable
 
 Say = Callable[[str], None]
+Found = TypeVar("Found")
 
 OPENERS: Mapping[str, Panel] = {
     "calls": inventory_panels.calls,
@@ -56,12 +58,16 @@ class Run:
 async def run(plan: Plan, say: Say) -> Run:
     """Measures all that is planned and can be had. Raises Void; EngineUnavailable without a database."""
     done = Run(plan, dict(facts()))
-    client, plan = _with_what_can_be_had(plan, done, say)
+    client = _had(H2LOAD, plan, h2load.find, done, say)
+    engine = _had(PGBENCH, plan, engine_limit.find, done, say)
+    if client:
+        done.facts["client in C"] = f"h2load of {client.version()}"
+    plan = _without({name for name, found in ((H2LOAD, client), (PGBENCH, engine)) if found is None}, plan)
     with ExitStack() as stack:
         postgres, line = stack.enter_context(private_server("postgres"))
         done.facts["inventory's engine"] = line
         async with caller() as python:
-            tools = Tools(postgres, plan.seconds, plan.short, python, client)
+            tools = Tools(postgres, plan.seconds, plan.short, python, client, engine)
             for panel in PANELS:
                 rows = plan.rows.get(panel.key, ())
                 if rows and panel.key != "killed":
@@ -91,30 +97,26 @@ async def _measure(key: str, rows: Sequence[Row], tools: Tools, done: Run, say: 
     async with opener(tools, rows) as opened:
         plan = done.plan
         turns = await measure(opened, rows, rounds=plan.rounds, seconds=plan.seconds, dice=dice, tell=tell)
+        for check in opened.checks:
+            await check()
         for turn in turns:
             done.turns.setdefault(turn.row, []).append(turn)
         done.memory |= {name: pages_mib(pid) for name, pid in opened.processes.items()}
         done.facts |= opened.facts
 
 
-def _with_what_can_be_had(plan: Plan, done: Run, say: Say) -> tuple[h2load.H2load | None, Plan]:
-    """The client in C, and the plan without rows whose client there is not."""
-    wanted = {row.client for rows in plan.rows.values() for row in rows}
-    missing, client = set(), None
+def _had(client: str, plan: Plan, find: Callable[[], Found], done: Run, say: Say) -> Found | None:
+    """What rows of this client are measured with; None where there are none, or it cannot be had, which is said."""
+    if not any(row.client == client for rows in plan.rows.values() for row in rows):
+        return None
     try:
-        client = h2load.find() if H2LOAD in wanted else None
-        if client:
-            done.facts["client in C"] = f"h2load of {client.version()}"
+        return find()
     except EngineUnavailable as reason:
-        missing.add(H2LOAD)
-        done.left_out.append(f"rows of h2load, the gate: {reason}")
-    try:
-        if PGBENCH in wanted:
-            engine_limit.find()
-    except EngineUnavailable as reason:
-        missing.add(PGBENCH)
-        done.left_out.append(f"rows of pgbench: {reason}")
-    for line in done.left_out:
-        say(f"left out: {line}")
+        done.left_out.append(f"rows of {client}: {reason}")
+        say(f"left out: {done.left_out[-1]}")
+        return None
+
+
+def _without(missing: set[str], plan: Plan) -> Plan:
     rows = {key: tuple(row for row in some if row.client not in missing) for key, some in plan.rows.items()}
-    return client, replace(plan, rows=rows)
+    return replace(plan, rows=rows)

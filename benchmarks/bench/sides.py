@@ -9,17 +9,19 @@ from benchmarks.bench.h2load import H2load
 from benchmarks.bench.results import Load
 from benchmarks.bench.rows import Row
 from benchmarks.bench.site import Site
+from devtools.engines.engine import Programs
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What a run has to measure with; a client in C that cannot be had is None."""
+    """What a run has to measure with; h2load, or the programs with pgbench, are None where they cannot be had."""
 
     postgres: str
     seconds: float
     short: bool
     caller: Caller
     h2load: H2load | None
+    engine: Programs | None
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,19 @@ class Side:
 
 @dataclass
 class Opened:
-    """A panel whose processes run: its sides by row, the processes whose memory is told, by name, and its own facts."""
+    """A panel whose processes run: its sides by row, the processes whose memory is told, by name, and its own facts.
+
+    Each of `checks` is made once the last turn is over, and raises Void.
+    """
 
     sides: Mapping[str, Side]
+    checks: Sequence[Callable[[], Awaitable[None]]]
     processes: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
 
+
+LEAST = 8
+"""Requests that tell a client how many make up a second."""
 
 Panel = Callable[[Tools, Sequence[Row]], AbstractAsyncContextManager[Opened]]
 
@@ -55,7 +64,7 @@ class Sending:
         self._rate = 0.0
 
     async def __call__(self, seconds: float) -> Load:
-        share = max(round(self._rate * seconds / len(self._urls)), self._in_flight, 100)
+        share = max(round(self._rate * seconds / len(self._urls)), self._in_flight, LEAST)
         load = await self._client.send(
             self._urls, self._body, requests=share * len(self._urls), in_flight=self._in_flight
         )
@@ -73,7 +82,7 @@ def reserving(site: Site, lines: int = 1) -> Callable[[Load], Awaitable[None]]:
             held_units=load.operations * lines,
             reserved_units=load.operations * lines,
         )
-        await site.require_consistency()
+        await site.check_turn()
         await site.books.clear()
 
     return settle
