@@ -10,6 +10,7 @@ from delivery_service.adoption.catalogue import Tables, tables_of
 from delivery_service.adoption.run import AdoptionUnfinished, Run
 from delivery_service.adoption.sessions import refuse_others
 from delivery_service.adoption.steps import run_step
+from servicekit.adoption.upgrade import upgrade_but_newest
 from servicekit.crash_points import crash_point
 from servicekit.report_table import table_of
 
@@ -76,7 +77,7 @@ async def _take_over(run: Run, connection: AsyncConnection, entry: journal.Entry
     for step in conversion.steps(await _tables(connection), entry.dialect, entry.zone):
         await run_step(run, step)
     crash_point("adopt.after_conversion")
-    await _upgrade(run, entry.revision)
+    await upgrade_but_newest(run.engine, run.schema, entry.revision, run.progress)
     crash_point("adopt.after_revisions")
     for step in history.steps(await _tables(connection), entry.dialect, entry.zone):
         await run_step(run, step)
@@ -86,15 +87,6 @@ async def _tables(connection: AsyncConnection) -> Tables:
     tables = await tables_of(connection)
     await connection.rollback()
     return tables
-
-
-async def _upgrade(run: Run, revision: str) -> None:
-    """Up to the revision before the newest: no server takes the database for its own until all is verified."""
-    if await run.schema.applied(run.engine) is None:
-        await run.schema.stamp(run.engine, revision)
-    last_but_one = run.schema.history()[-2].id
-    if last_but_one in [step.id for step in run.schema.pending(await run.schema.applied(run.engine))]:
-        await run.schema.upgrade(run.engine, last_but_one, run.progress)
 
 
 async def _verify(run: Run, connection: AsyncConnection, entry: journal.Entry) -> None:

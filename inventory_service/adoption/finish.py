@@ -1,4 +1,7 @@
-"""The second half of an adoption, which goes from the database alone: upgrade, verify, finish."""
+"""The second half of an adoption, which goes from the database alone: upgrade, verify, finish.
+
+The newest revision comes after the end, so that a server that waits for it does not begin before.
+"""
 
 from zoneinfo import ZoneInfo
 
@@ -8,6 +11,7 @@ from inventory_service.adoption import journal, snapshot
 from inventory_service.adoption.catalogue import tables_of
 from inventory_service.adoption.documents import conversion, verify_documents
 from inventory_service.adoption.run import AdoptionUnfinished, Run
+from servicekit.adoption.upgrade import upgrade_but_newest
 from servicekit.crash_points import crash_point
 from servicekit.report_table import table_of
 
@@ -30,8 +34,10 @@ async def finish(run: Run, connection: AsyncConnection) -> None:
     way_out = "mend what is named and run migrate adopt again"
     if entry.backup:
         way_out += f", or go back: inventory-service migrate restore {entry.backup} --discard-data"
+    # 0001 itself is run: it makes the split tables that are missing, and leaves all that is there.
+    taken_as = None if entry.revision == "0001" else entry.revision
     try:
-        await _upgrade(run, entry.revision)
+        await upgrade_but_newest(run.engine, run.schema, taken_as, run.progress)
     except Exception as error:
         reason = getattr(error, "orig", None) or error
         raise AdoptionUnfinished(f"the adoption is half done: {reason}\n{way_out}") from error
@@ -51,6 +57,8 @@ async def finish(run: Run, connection: AsyncConnection) -> None:
     await journal.finish(connection)
     crash_point("adopt.before_finish")
     await connection.commit()
+    crash_point("adopt.after_finish")
+    await run.schema.upgrade(run.engine, progress=run.progress)
     run.tell(f"adopted: the schema is at {run.schema.expected}")
 
 
@@ -59,17 +67,6 @@ async def _entry(connection: AsyncConnection) -> journal.Entry:
     await connection.rollback()
     assert entry is not None
     return entry
-
-
-async def _upgrade(run: Run, revision: str) -> None:
-    # 0001 itself is run: it makes the split tables that are missing, and leaves all that is there.
-    if revision != "0001" and await run.schema.applied(run.engine) is None:
-        await run.schema.stamp(run.engine, revision)
-    pending = run.schema.pending(await run.schema.applied(run.engine))
-    with run.progress("upgrading", len(pending)) as advance:
-        for step in pending:
-            await run.schema.upgrade(run.engine, step.id)
-            advance(1)
 
 
 async def _verify(run: Run, connection: AsyncConnection, entry: journal.Entry) -> None:

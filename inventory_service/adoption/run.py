@@ -1,7 +1,6 @@
 """What one run of an adoption works with."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -9,9 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.findings import Findings
-from servicekit.migrations import Schema
-
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
+from servicekit.migrations import Progress, Schema
 
 
 class AdoptionRefused(Exception):

@@ -11,7 +11,7 @@ from inventory_service.adoption.adopt import adopt as adopt_database
 from inventory_service.adoption.run import Request, Run
 from servicekit.engines import create_engine
 from servicekit.findings import Findings
-from servicekit.migrations import Schema
+from servicekit.migrations import Progress, Schema
 from servicekit.progress import progress
 from tests.inventory_service.adoption.command import Command, Done, migrate
 
@@ -33,16 +33,20 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "backups"
 
 
+async def run_adoption(engine: AsyncEngine, request: Request, progress: Progress = progress) -> str:
+    """Runs an adoption and answers what it told."""
+    told: list[str] = []
+    stops, oddities = Findings(request.folder / "adoption.txt"), Findings(request.folder / "oddities.txt")
+    await adopt_database(Run(engine, SCHEMA, request, told.append, progress, stops, oddities))
+    return "\n".join(told)
+
+
 @pytest.fixture
 def adopt(engine: AsyncEngine, folder: Path) -> Adopt:
     """Runs an adoption and answers what it told; keyword arguments are those of its Request."""
 
     async def run(**asked: Any) -> str:
-        told: list[str] = []
-        request = Request(folder=folder, **asked)
-        stops, oddities = Findings(folder / "adoption.txt"), Findings(folder / "oddities.txt")
-        await adopt_database(Run(engine, SCHEMA, request, told.append, progress, stops, oddities))
-        return "\n".join(told)
+        return await run_adoption(engine, Request(folder=folder, **asked))
 
     return run
 

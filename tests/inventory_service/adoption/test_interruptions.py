@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service.adoption.run import AdoptionUnfinished
+from inventory_service.adoption.run import AdoptionRefused, AdoptionUnfinished
 from tests.inventory_service.adoption.command import Command
 from tests.inventory_service.adoption.conftest import SCHEMA, Adopt
 from tests.inventory_service.adoption.legacy_database import PHASE_2, Legacy, lay_out, state
 from tests.migrations.inventory.legacy import execute, rows
+from tests.migrations.inventory.soundness import assert_sound
 
 LEGACY = Legacy(stocks=60, phase_2=len(PHASE_2), split=1, flags=True, reservations=True, zone=False)
 
@@ -41,6 +42,22 @@ async def test_an_adoption_that_is_killed_is_finished_by_the_next(
     zone = "SELECT DISTINCT created_at AT TIME ZONE 'UTC' = '2024-12-31 23:30' FROM inventory.stock"
     assert await rows(engine, zone) == [(True,)]
     assert await rows(engine, "SELECT finish_time IS NOT NULL FROM inventory.adoption") == [(True,)]
+
+
+async def test_an_adoption_that_is_killed_after_its_end_lacks_the_newest_revision_only(
+    engine: AsyncEngine, adopt: Adopt, command: Command
+) -> None:
+    await lay_out(engine, Legacy(stocks=20, split=0))
+    words = ("adopt", "--no-backup", "I have a backup of my own")
+    killed = await command(*words, HOLDFAST_CRASH_AT="adopt.after_finish")
+    assert killed.code == 137, killed.errors
+
+    with pytest.raises(AdoptionRefused, match="bring it up to date with: inventory-service migrate upgrade"):
+        await adopt()
+    await SCHEMA.upgrade(engine)
+
+    await execute(engine, 'ALTER TABLE inventory.stock DROP COLUMN "Shelf"')
+    await assert_sound(engine)
 
 
 async def test_a_revision_that_stops_leaves_an_adoption_that_can_be_finished(
