@@ -1,6 +1,6 @@
 # Everything is done by ./dev; `make` alone lists the targets. Arguments: make test ARGS="-k reserve"
 .DEFAULT_GOAL := help
-.PHONY: help demo up down reset logs test lint format protos bench-peers
+.PHONY: help demo up down reset logs test lint format protos bench bench-peers
 
 demo:    ## Run both services and real packages through all four workflows, then clean up
 up:      ## Start databases and both services, and keep them running
@@ -11,7 +11,8 @@ test:    ## Run all tests, on every database engine
 lint:    ## Check style, types, imports between packages, and contracts
 format:  ## Format code and contracts
 protos:  ## Generate the stubs from the contracts
+bench:   ## Measure reservations beside an empty call; ARGS="--only reserve" for some, ARGS=--short for a quick look
 bench-peers: ## Measure holdfast beside what else one could take; ARGS=--short for a quick look
 
-help demo up down reset logs test lint format protos bench-peers:
+help demo up down reset logs test lint format protos bench bench-peers:
 	@./dev $@ $(ARGS)

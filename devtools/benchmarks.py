@@ -4,6 +4,11 @@ import subprocess
 import sys
 
 
+def bench(arguments: list[str]) -> int:
+    """Measures a reservation beside an empty call, and what else is measured in turns; see `./dev bench --help`."""
+    return subprocess.run([sys.executable, "-m", "benchmarks.bench", *arguments]).returncode
+
+
 def peers(arguments: list[str]) -> int:
     """Measures what one could take instead of holdfast, beside it; see `./dev bench-peers --help`."""
     return subprocess.run([sys.executable, "-m", "benchmarks.peers", *arguments]).returncode

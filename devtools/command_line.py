@@ -24,6 +24,7 @@ COMMANDS: dict[str, Callable[[], int]] = {
 }
 TAKING_WORDS: dict[str, Callable[[list[str]], int]] = {
     "test": checks.test,
+    "bench": benchmarks.bench,
     "bench-peers": benchmarks.peers,
 }
 

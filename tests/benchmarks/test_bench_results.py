@@ -1,0 +1,135 @@
+"""Spreads, ratios and verdicts, and how the report tells them."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks.bench.plot import svg
+from benchmarks.bench.processor import Sample, foreign_cores, sample
+from benchmarks.bench.report import markdown
+from benchmarks.bench.results import Load, Turn, paired, spread
+from benchmarks.bench.rows import PANELS, chosen
+from benchmarks.bench.run import Plan, Run
+from benchmarks.bench.targets import BESIDE, TARGETS, Target, cpu, tail, units
+
+
+def turn(row: str, number: int, rate: float, *, cpu_seconds: float = 1.0, foreign: float = 0.0) -> Turn:
+    return Turn(row, number, Load(int(rate * 2), 2.0, 0.5, 1.0, 4.0), cpu_seconds, 0.5, foreign)
+
+
+def run_of(turns: dict[str, list[Turn]]) -> Run:
+    return Run(Plan(chosen([]), rounds=3, seconds=2.0, seed=7), {"processor": "2 × some"}, turns)
+
+
+def test_ratios_are_of_turns_of_one_round() -> None:
+    over = [turn("reserve-hot", 1, 80), turn("reserve-hot", 2, 400), turn("reserve-hot", 3, 90)]
+    under = [turn("empty", 3, 100), turn("empty", 2, 500), turn("empty", 1, 100)]
+
+    ratio = paired(over, under, lambda one: one.rate)
+
+    assert (ratio.least, ratio.median, ratio.most) == (0.8, 0.8, 0.9)
+
+
+def test_a_spread_is_the_median_between_the_least_and_the_most() -> None:
+    rates = spread([turn("empty", number, rate) for number, rate in enumerate((5, 1, 9))], units)
+
+    assert (rates.least, rates.median, rates.most) == (1, 5, 9)
+
+
+def test_units_count_every_line_of_a_call() -> None:
+    lines = turn("reserve-lines", 1, 10)
+
+    assert units(lines) == 500
+    assert cpu(turn("empty", 1, 100, cpu_seconds=0.1)) == pytest.approx(500)
+    assert tail(lines) == 4
+
+
+@pytest.mark.parametrize(
+    ("rate", "verdict"), [(75, "met"), (74, "**missed**"), (200, "met")], ids=["bound", "below", "above"]
+)
+def test_a_least_ratio_is_met_from_its_bound_on(rate: float, verdict: str) -> None:
+    target = TARGETS[0]
+    turns = {"reserve-hot": [turn("reserve-hot", 1, rate)], "empty": [turn("empty", 1, 100)]}
+
+    ratio = target.measured(turns)
+
+    assert ratio is not None
+    assert target.verdict(ratio) == verdict
+
+
+def test_a_most_ratio_is_missed_above_its_bound() -> None:
+    target = Target("p99 ÷ p50", "latency-50", None, tail, most=3.9)
+
+    ratio = target.measured({"latency-50": [turn("latency-50", 1, 10)]})
+
+    assert ratio is not None
+    assert target.verdict(ratio) == "**missed**"
+
+
+def test_a_ratio_with_a_row_that_was_not_measured_is_none() -> None:
+    assert TARGETS[0].measured({"reserve-hot": [turn("reserve-hot", 1, 1)]}) is None
+
+
+def test_every_ratio_is_of_rows_that_there_are() -> None:
+    keys = [row.key for panel in PANELS for row in panel.rows]
+
+    assert len(set(keys)) == len(keys)
+    for target in (*TARGETS, *BESIDE):
+        panels = [
+            panel.key
+            for panel in PANELS
+            if {target.over, target.under or target.over} <= {row.key for row in panel.rows}
+        ]
+        assert len(panels) == 1, target.title
+
+
+def test_the_report_tells_a_miss_and_busy_rounds_and_no_ratio_that_was_not_measured() -> None:
+    turns = {
+        "reserve-hot": [turn("reserve-hot", n, 50, foreign=0.1 * n) for n in (1, 2, 3)],
+        "empty": [turn("empty", n, 100) for n in (1, 2, 3)],
+    }
+
+    told = markdown(run_of(turns), "bench.svg", "bench.json")
+
+    assert "| reserve hot ÷ empty call | ≥ 0.75 (stretch 0.9) | 0.50 (0.50–0.50) | **missed** |" in told
+    assert "three statements" not in told.split("## One inventory server")[0].split("Targets")[1]
+    assert "**2 of 3 rounds busy**" in told
+    assert re.search(r"^\| empty unary call \| h2load \| 64 \| 100 \(100–100\) \|", told, re.MULTILINE)
+
+
+def test_the_plot_has_a_bar_for_each_row_measured_as_long_as_its_median() -> None:
+    turns = {
+        "empty": [turn("empty", n, rate) for n, rate in ((1, 90), (2, 100), (3, 100))],
+        "reserve-hot": [turn("reserve-hot", n, 50) for n in (1, 2, 3)],
+    }
+
+    drawn = ElementTree.fromstring(svg(turns))
+
+    bars = [float(bar.attrib["width"]) for bar in drawn if bar.tag.endswith("rect")][1:]
+    assert len(bars) == 2
+    assert bars[0] == pytest.approx(2 * bars[1])
+
+
+def test_what_others_use_is_what_neither_we_nor_nobody_used() -> None:
+    before = Sample(10.0, machine=100.0, ours=40.0, servers=0, databases=0)
+
+    assert foreign_cores(before, Sample(14.0, 106.0, 44.0, 0, 0)) == 0.5
+    assert foreign_cores(before, Sample(14.0, 104.0, 44.02, 0, 0)) == 0.0
+
+
+def test_our_own_work_is_ours() -> None:
+    before = sample([], [])
+    while sample([], []).ours - before.ours < 0.1:
+        sum(range(100_000))
+
+    after = sample([], [])
+    assert after.machine - before.machine >= after.ours - before.ours - 0.05
+
+
+def test_rows_are_chosen_by_key_beginning_or_panel() -> None:
+    assert [row.key for row in chosen(["three"])["calls"]] == ["three-hot", "three-uniform"]
+    assert list(chosen(["killed"])) == ["killed"]
+    assert list(chosen([])) == [panel.key for panel in PANELS]
+    with pytest.raises(ValueError, match="no row is called 'thre'"):
+        chosen(["thre"])
