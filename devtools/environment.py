@@ -46,7 +46,8 @@ def enter() -> None:
 def _list_commands() -> None:
     """Prints what the Makefile says of each target."""
     show("make TARGET, or ./dev TARGET:\n")
-    for target, meaning in re.findall(r"^([\w-]+):\s+## (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE):
+    makefile = (ROOT / "Makefile").read_text()
+    for target, meaning in re.findall(r"^([\w-]+):\s+## (.+)$", makefile, re.MULTILINE):
         say(f"{target:11} {meaning}")
 
 

@@ -15,7 +15,8 @@ from benchmarks.peers.sides import About, Books, Outcome, Work
 from devtools.environment import ROOT
 
 PROCESSES = 1
-POOL = 10
+POOL = 64
+"""One for each caller, as Django has it by itself: a smaller one made callers wait for each other at any sku."""
 
 BOOKS = """
 SELECT sum(num_in_stock), coalesce(sum(num_allocated), 0), (

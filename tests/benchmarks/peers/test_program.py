@@ -1,0 +1,67 @@
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from benchmarks.peers.packages import Node, PeerUnavailable, node_packages
+from benchmarks.peers.program import Programs, running
+from benchmarks.peers.sides import Work
+
+ROOT = Path(__file__).parents[3]
+POLITE = """
+from benchmarks.peers.programs.answering import answer
+def begin(migrate):
+    print("{a library says", "hello", flush=True)
+def reserve(how, skus, callers, seconds, attempts):
+    return dict(accepted=callers, refused=1, failures={how: 2}, seconds=float(callers))
+answer(dict(begin=begin, reserve=reserve))
+"""
+
+
+def command(source: str) -> Sequence[str]:
+    return [sys.executable, "-c", source]
+
+
+async def test_processes_share_the_callers_and_their_answers_are_one(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with running(command(POLITE), folder=ROOT, environment={}, copies=2, log=log) as programs:
+        told = await programs.reserve(Work(["a"], callers=64, attempts=4), "locked")
+
+    assert (told.accepted, told.refused, told.seconds) == (64, 2, 32.0)
+    assert told.failures == {"locked": 4}
+    assert log.read_text().count("{a library says hello") == 2
+
+
+async def started(source: str, log: Path) -> Programs:
+    async with running(command(source), folder=ROOT, environment={}, copies=1, log=log) as programs:
+        return programs
+
+
+async def test_a_program_that_ends_takes_no_part_and_its_last_words_say_why(tmp_path: Path) -> None:
+    with pytest.raises(PeerUnavailable, match=r"begin: its process ended\. .*no module of that name"):
+        await started("raise SystemExit('no module of that name')", tmp_path / "log")
+
+
+async def test_a_program_that_cannot_begin_takes_no_part_and_says_why(tmp_path: Path) -> None:
+    source = POLITE.replace(
+        'print("{a library says", "hello", flush=True)', "raise ConnectionError('no server')"
+    )
+
+    with pytest.raises(PeerUnavailable, match=r"^begin: ConnectionError: no server$"):
+        await started(source, tmp_path / "log")
+
+
+def test_packages_that_cannot_be_fetched_leave_nothing_that_looks_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path))
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\nmkdir node_modules\necho 'no such package' >&2\nexit 1\n")
+    npm.chmod(0o755)
+
+    with pytest.raises(PeerUnavailable, match=r"^no such package$"):
+        node_packages(Node(Path(os.devnull), [npm], "of a test"))
+
+    assert [path.name for path in (tmp_path / "holdfast/peers").iterdir() if path.is_dir()] == []
