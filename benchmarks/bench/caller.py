@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.bench import create_forms, delivery_steps, inventory_steps
 from benchmarks.bench.loops import arriving, closed
+from benchmarks.bench.processes import ROOT
 from benchmarks.bench.results import Load, Void
 
 KINDS = {**inventory_steps.KINDS, **delivery_steps.KINDS, **create_forms.KINDS}
@@ -49,6 +50,7 @@ async def caller() -> AsyncIterator[Caller]:
         *(sys.executable, "-m", "benchmarks.bench.caller"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
         env={**os.environ, "GRPC_VERBOSITY": "NONE"},
     )
     try:

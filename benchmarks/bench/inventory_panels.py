@@ -12,7 +12,7 @@ from benchmarks.bench.sides import Opened, Sending, Side, Tools, reserving, stre
 from benchmarks.bench.site import RESERVE, STREAM, Site, server_pid, site
 from benchmarks.bench.wishes import ANY_SKU, HOT_SKU
 
-STOCKS = 10_000
+STOCKS, STOCKS_SHORT = 10_000, 500
 FEW, MANY, MANY_SHORT = 1_000, 1_000_000, 20_000
 PEAK_TURNS = 3
 
@@ -72,7 +72,8 @@ class Sides:
 @asynccontextmanager
 async def calls(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
     """Everything that one server does, beside a call that does nothing."""
-    async with site(tools.postgres, STOCKS) as place:
+    stocks = STOCKS_SHORT if tools.short else STOCKS
+    async with site(tools.postgres, stocks) as place:
         sides, server = Sides(tools, place), place.servers[0]
         reserved, streamed = reserving(place), streaming(place, STREAMED)
         made = {}
@@ -85,7 +86,7 @@ async def calls(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
             elif row.key == "empty-python":
                 made[row.key] = sides.calling(row, "empty", sides.count_empties)
             elif row.key.endswith("-python"):
-                wish = {"sku": name, "stocks": STOCKS, "in_flight": 4 if what == "stream" else IN_FLIGHT}
+                wish = {"sku": name, "stocks": stocks, "in_flight": 4 if what == "stream" else IN_FLIGHT}
                 made[row.key] = sides.calling(row, what, reserved, **wish)
             elif row.key == "reserve-lines":
                 body = bodies.unary(ANY_SKU, LINES)
@@ -106,7 +107,8 @@ async def calls(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
 @asynccontextmanager
 async def verbs(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
     """Holds that are taken or given back. The ledger grows, so nothing is forgotten between turns."""
-    async with site(tools.postgres, STOCKS) as place:
+    stocks = STOCKS_SHORT if tools.short else STOCKS
+    async with site(tools.postgres, stocks) as place:
         sides, before = Sides(tools, place), 0
 
         async def settle(load: Load) -> None:
@@ -119,7 +121,7 @@ async def verbs(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
             await place.books.require(reservations=before, held_units=0, reserved_units=0)
             await place.check_turn()
 
-        made = {row.key: sides.calling(row, "verbs", settle, sku=ANY_SKU, stocks=STOCKS) for row in rows}
+        made = {row.key: sides.calling(row, "verbs", settle, sku=ANY_SKU, stocks=stocks) for row in rows}
         yield Opened(made, [place.check_all])
 
 

@@ -17,6 +17,7 @@ from benchmarks.bench.results import Void
 from servicekit.health import check
 from tests.support.services import free_port
 
+ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
 CHECK_SECONDS = 600.0
 
@@ -65,6 +66,7 @@ class Served:
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", self._module, "serve"],
+                cwd=ROOT,
                 env={**os.environ, **self._settings},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

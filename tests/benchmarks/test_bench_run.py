@@ -1,0 +1,38 @@
+"""A whole run in its short form, on the run's own Postgres."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.bench.__main__ import main
+from tests.support.databases import server_url
+
+
+async def test_a_short_run_writes_its_rounds_its_report_and_its_plot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOLDFAST_BENCH_POSTGRES_URL", server_url("postgres"))
+    rows = ["empty-python", "reserve-hot-python", "killed"]
+    words = ["--short", "--seconds", "0.2", "--rounds", "2", "--seed", "11", "--output", str(tmp_path)]
+
+    code = await asyncio.to_thread(main, [*words, "--only", *rows])
+
+    assert code == 0, capsys.readouterr().err
+    raw = json.loads((tmp_path / "bench.json").read_text())
+    assert sorted((turn["row"], turn["round"]) for turn in raw["turns"]) == [
+        (row, number) for row in rows[:2] for number in (1, 2)
+    ]
+    assert all(turn["load"]["operations"] > 0 and turn["server_cpu_seconds"] > 0 for turn in raw["turns"])
+    assert raw["killed"]["acknowledged"] == raw["killed"]["units"] == 300
+    report = (tmp_path / "bench.md").read_text()
+    assert "| reserve hot ÷ empty call, Python client | ≥ 0.9 |" in report
+    assert "SIGKILL of one of two servers" in report
+    assert (tmp_path / "bench.svg").read_text().startswith("<svg")
+
+
+def test_a_row_that_there_is_not_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--only", "reserves", "--output", str(tmp_path)]) == 2
+    assert "no row is called 'reserves'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,85 @@
+"""A place of the bench: what is compared with the service keeps the same books, and a difference voids the run."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+from holdfast.inventory.v1 import reservation_pb2 as pb
+
+from benchmarks.bench import bodies
+from benchmarks.bench.inventory_steps import CALLER
+from benchmarks.bench.results import Load, Void
+from benchmarks.bench.server import SERVICE
+from benchmarks.bench.sides import reserving
+from benchmarks.bench.site import RESERVE, Site, site
+from benchmarks.bench.wishes import ANY_SKU, HOT_SKU
+from tests.support.databases import server_url
+
+WAYS = (RESERVE, f"/{SERVICE}/ReserveByThree", f"/{SERVICE}/ReserveBySingle")
+CALLS = 5
+
+
+@pytest.fixture(scope="module")
+async def place() -> AsyncIterator[Site]:
+    async with site(server_url("postgres"), 100) as place:
+        yield place
+
+
+@pytest.fixture(autouse=True)
+async def empty_books(place: Site) -> None:
+    await place.books.clear()
+
+
+async def reserve(place: Site, method: str, sku: str) -> Any:
+    async with grpc.aio.insecure_channel(place.address) as channel:
+        call: Any = channel.unary_unary(
+            method,
+            request_serializer=pb.ReserveStockRequest.SerializeToString,
+            response_deserializer=pb.ReserveStockResponse.FromString,
+        )
+        for _ in range(CALLS):
+            reply = await call(bodies.reserve([sku]), metadata=CALLER, timeout=10)
+        return reply.reservation
+
+
+@pytest.mark.parametrize("sku", [HOT_SKU, ANY_SKU])
+@pytest.mark.parametrize("method", WAYS)
+async def test_every_way_of_reserving_keeps_the_same_books(place: Site, method: str, sku: str) -> None:
+    held = await reserve(place, method, sku)
+
+    assert held.state == pb.RESERVATION_STATE_HELD
+    assert [line.quantity for line in held.lines] == [1]
+    await place.books.require(
+        reservations=CALLS, lines=CALLS, held_units=CALLS, reserved_units=CALLS, sales=0
+    )
+    await place.check_all()
+
+
+@pytest.mark.parametrize("method", WAYS)
+async def test_every_way_refuses_what_is_not_there(place: Site, method: str) -> None:
+    await place.books.execute("UPDATE inventory.stock SET status = 'sold' WHERE sku = 'S1'")
+
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await reserve(place, method, "S1")
+
+    assert refusal.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    await place.books.require(reservations=0, lines=0, held_units=0, reserved_units=0)
+
+
+async def test_one_reservation_more_than_was_acknowledged_voids_the_run(place: Site) -> None:
+    await reserve(place, RESERVE, HOT_SKU)
+
+    with pytest.raises(Void, match="reservations"):
+        await reserving(place)(Load(CALLS - 1, 1.0, 0.1))
+
+
+async def test_books_that_disagree_with_themselves_void_the_run(place: Site) -> None:
+    await reserve(place, RESERVE, HOT_SKU)
+    await place.books.execute(
+        "UPDATE inventory.reservation_line SET quantity = 2 WHERE ctid = (SELECT max(ctid) FROM"
+        " inventory.reservation_line)"
+    )
+
+    with pytest.raises(Void, match="CheckConsistency finds"):
+        await place.check_turn()
