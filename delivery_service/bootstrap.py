@@ -23,9 +23,9 @@ from delivery_service.workers.outbox_expiry import outbox_expiry
 from delivery_service.workers.outbox_relay import OutboxRelay
 from servicekit import ops
 from servicekit.engines import create_engine
+from servicekit.expiry import request_expiry
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
-from servicekit.request_expiry import request_expiry
 from servicekit.server import Service
 from servicekit.settings import shown
 from servicekit.tasks import Tasks

@@ -21,9 +21,9 @@ from inventory_service.workers.metrics_refresh import MetricsRefresher, metrics_
 from inventory_service.workers.reservation_expiry import reservation_expiry
 from servicekit import ops
 from servicekit.engines import create_engine
+from servicekit.expiry import request_expiry
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
-from servicekit.request_expiry import request_expiry
 from servicekit.server import Service
 from servicekit.settings import shown
 from servicekit.tasks import Tasks

@@ -5,8 +5,8 @@ import re
 from sqlalchemy.exc import DBAPIError
 
 _RUN_AGAIN_SQLSTATES = {"40001", "40P01", "55P03"}
-# Deadlock, lock wait, snapshot conflict (MariaDB), NOWAIT (MySQL).
-_RUN_AGAIN_NUMBERS = {1213, 1205, 1020, 3572}
+# Deadlock, lock wait, snapshot conflict (MariaDB), NOWAIT (MySQL), a table changed since the snapshot was taken.
+_RUN_AGAIN_NUMBERS = {1213, 1205, 1020, 3572, 1412}
 _LOCK_WAITS = {"55P03", 1205}
 _STATEMENT_TIMEOUTS = {"57014", 1969, 3024, 1317}
 _UNREACHABLE = {

@@ -20,6 +20,7 @@ from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable, DeadlineExc
 
 TRIES = 5
 MOST_WAITING = 1000
+KEPT_FOR_READS = 2
 
 T = TypeVar("T")
 U_co = TypeVar("U_co", covariant=True)
@@ -38,12 +39,17 @@ class Transactions(Generic[U_co]):
         at_once: int = 10,
         before_snapshot: Executable | None = None,
     ) -> None:
-        """`before_snapshot` is executed before a snapshot is taken: a lock on what must not change its shape."""
+        """`at_once` is how many connections may be in use, of which work leaves KEPT_FOR_READS to readers.
+
+        `before_snapshot` is executed before a snapshot is taken: a lock on what must not change its shape.
+        """
         self._engine = engine
         self._unit_of_work = unit_of_work
         self._before_snapshot = before_snapshot
         # Waiters queue here in order; the engine's own pool starves some of them under load.
         self._admission = asyncio.Semaphore(at_once)
+        # Work that waits for others' locks leaves connections to those who only read.
+        self._work_admission = asyncio.Semaphore(max(1, at_once - KEPT_FOR_READS))
         self._waiting = 0
         self.reruns: Counter[str | int | None] = Counter()
         """How often work was run again, by the engine's error code."""
@@ -64,7 +70,7 @@ class Transactions(Generic[U_co]):
                 await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))
             committing = False
             try:
-                async with self._connected() as (connection, now):
+                async with self._admitted(self._work_admission), self._connected() as (connection, now):
                     result = await work(self._unit_of_work(connection, now))
                     crash_point(f"{name}.before_commit")
                     committing = True
@@ -108,15 +114,22 @@ class Transactions(Generic[U_co]):
             raise
 
     @asynccontextmanager
-    async def _connected(self, one_snapshot: bool = False) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
+    async def _admitted(self, admission: asyncio.Semaphore) -> AsyncIterator[None]:
         if self._waiting >= MOST_WAITING:
             raise Overloaded
         self._waiting += 1
         try:
-            await self._admission.acquire()
+            await admission.acquire()
         finally:
             self._waiting -= 1
         try:
+            yield
+        finally:
+            admission.release()
+
+    @asynccontextmanager
+    async def _connected(self, one_snapshot: bool = False) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
+        async with self._admitted(self._admission):
             connection = await self._connect()
             try:
                 if one_snapshot:
@@ -127,8 +140,6 @@ class Transactions(Generic[U_co]):
             finally:
                 # Shielded: a connection whose closing is cut short would be lost to the pool with its locks.
                 await asyncio.shield(connection.close())
-        finally:
-            self._admission.release()
 
     async def _connect(self) -> AsyncConnection:
         try:

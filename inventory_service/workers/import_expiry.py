@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from inventory_service.application.ports import UnitOfWork
+from servicekit.expiry import expiry
 from servicekit.polling import Poller
 from servicekit.requests import KEPT_DAYS
 from servicekit.transactions import Transactions
@@ -14,12 +15,11 @@ LINES_KEPT = timedelta(days=1)
 
 
 def import_expiry(transactions: Transactions[UnitOfWork], idle_seconds: float = 3600.0) -> Poller:
-    """A poller that deletes, in small batches, what no repeat of an import needs; safe with many replicas."""
+    """A poller that deletes, in small batches, what no repeat of an import needs."""
 
-    async def step() -> bool:
-        forgotten = await transactions.run(
+    async def forget() -> int:
+        return await transactions.run(
             lambda uow: uow.imports.forget(ROWS_KEPT, LINES_KEPT, BATCH), repeatable=True
         )
-        return forgotten >= BATCH
 
-    return Poller("import_expiry", step, idle_seconds=idle_seconds)
+    return expiry("import_expiry", forget, idle_seconds)

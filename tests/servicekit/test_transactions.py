@@ -84,7 +84,7 @@ async def test_the_unit_of_work_knows_the_time_of_the_database_in_utc(
 
 
 async def test_no_more_work_than_admitted_runs_at_once(engine: AsyncEngine) -> None:
-    transactions = Transactions(engine, Accounts, at_once=2)
+    transactions = Transactions(engine, Accounts, at_once=2 + kit.KEPT_FOR_READS)
     running = most = 0
 
     async def count(uow: Accounts) -> None:
@@ -98,6 +98,30 @@ async def test_no_more_work_than_admitted_runs_at_once(engine: AsyncEngine) -> N
         await asyncio.gather(*(transactions.run(count) for _ in range(12)))
 
     assert most == 2
+
+
+async def test_work_that_waits_for_others_leaves_readers_their_way(engine: AsyncEngine) -> None:
+    transactions = Transactions(engine, Accounts, at_once=4)
+    locked = asyncio.Event()
+    done = asyncio.Event()
+
+    async def wait(uow: Accounts) -> None:
+        locked.set()
+        await done.wait()
+
+    async def balance(uow: Accounts) -> int:
+        return await uow.balance(1)
+
+    working = [asyncio.create_task(transactions.run(wait)) for _ in range(20)]
+    await locked.wait()
+    await asyncio.sleep(0.05)
+
+    async with asyncio.timeout(2):
+        assert await asyncio.gather(*(transactions.read(balance) for _ in range(5))) == [100] * 5
+
+    assert not any(task.done() for task in working)
+    done.set()
+    await asyncio.gather(*working)
 
 
 async def test_work_beyond_the_queue_is_refused_and_the_queue_drains(engine: AsyncEngine, url: str) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit.request_expiry import BATCH, request_expiry
+from servicekit.expiry import BATCH, request_expiry
 from servicekit.requests import KEPT_DAYS
 from servicekit.transactions import Transactions
 from tests.servicekit.accounts import REQUESTS, Accounts
