@@ -4,19 +4,28 @@ import asyncio
 import re
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 
-async def peak_megabytes(process: asyncio.subprocess.Process) -> float:
-    """The most that it had, as last seen before its end.
+class Running(Protocol):
+    """A process that runs, or has ended."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+
+async def peak_megabytes(process: Running) -> float:
+    """Waits for its end; answers the most that it had, as last seen before.
 
     It is looked at itself: what the system counts for children is the most of all that ever ran.
     """
     peak = 0.0
-    while process.returncode is None:
+    while process.poll() is None:
         with suppress(OSError):
             peak = max(peak, _high_water(process.pid))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), 0.05)
+        await asyncio.sleep(0.02)
     return peak
 
 

@@ -4,8 +4,6 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -16,8 +14,8 @@ import grpc
 
 from servicekit.health import check
 from tests.support.databases import fresh_database
+from tests.support.forks import ForkedCommand, run_command
 
-ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
 _ASKED = count()
 
@@ -46,12 +44,7 @@ class ServiceProcess:
         self.port = port or free_port()
         self.log = log
         self._environment = {**environment, f"{service.upper()}_LISTEN": f"127.0.0.1:{self.port}"}
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def module(self) -> str:
-        """What Python runs."""
-        return f"{self.service}_service"
+        self._process: ForkedCommand | None = None
 
     @property
     def address(self) -> str:
@@ -60,15 +53,9 @@ class ServiceProcess:
 
     def launch(self, **environment: str) -> None:
         """Starts the process; does not wait."""
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", self.module, "serve"],
-                cwd=ROOT,
-                env={**os.environ, **self._environment, **environment},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        self._process = ForkedCommand(
+            self.service, ["serve"], {**os.environ, **self._environment, **environment}, self.log, self.log
+        )
 
     async def start(self, **environment: str) -> None:
         """Starts the process and waits until it says SERVING."""
@@ -102,12 +89,7 @@ class ServiceProcess:
     async def ended(self, seconds: float = 30.0) -> int:
         """Waits for the end and answers the exit code."""
         assert self._process is not None
-        deadline = time.monotonic() + seconds
-        while (code := self._process.poll()) is None:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{self.service} did not end within {seconds} s")
-            await asyncio.sleep(0.02)
-        return code
+        return await self._process.ended(seconds)
 
     async def kill(self) -> None:
         """Ends it with SIGKILL."""
@@ -177,15 +159,8 @@ class Pair:
 
 async def migrate(service: str, url: str) -> None:
     """Brings a database to the schema that the service expects, as an operator would."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"{service}_service", "migrate", "upgrade"),
-        cwd=ROOT,
-        env={**os.environ, f"{service.upper()}_DATABASE_URL": url},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await process.communicate()
-    assert process.returncode == 0, output.decode()
+    done = await run_command(service, "migrate", "upgrade", **{f"{service.upper()}_DATABASE_URL": url})
+    assert done.code == 0, done.errors
 
 
 @asynccontextmanager

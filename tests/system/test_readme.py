@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tests.support.services import ROOT, Pair
+from tests.support.forks import ROOT
+from tests.support.services import Pair
 from tests.support.town import Town
 
 

@@ -16,7 +16,8 @@ from servicekit.migrate_command import Action
 from servicekit.migrations import VERSION_TABLE, Schema
 from servicekit.progress import progress
 from servicekit.schema_history import HISTORY_TABLE
-from tests.delivery_service.adoption.command import Command, Done, migrate
+from tests.delivery_service.adoption.command import Command, migrate
+from tests.support.forks import Done
 from tests.support.programs import dump_program
 
 Adopt = Callable[..., Awaitable[str]]

@@ -1,14 +1,11 @@
 """The steps through the command: refused before their time, run after it, taken back."""
 
-import asyncio
-import os
-import sys
-
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.delivery_service.contract_steps.conftest import LISTS, SCHEMA, Contract, let_pass, picture
 from tests.migrations.delivery.legacy import execute, rows, write_legacy
+from tests.support.forks import run_command
 
 STATUSES = "SELECT id, prepare_status FROM tigu_prepare_goods ORDER BY id"
 ENFORCE = ("enforce-status", "--writers-wait")
@@ -166,15 +163,10 @@ async def test_each_step_that_is_killed_is_run_again(
     assert taken == [("enforce-status",), ("drop-order-ids",), ("restore-order-ids",)]
 
 
-async def killed_at(place: str, url: str, *words: str) -> int | None:
+async def killed_at(place: str, url: str, *words: str) -> int:
     """The step as a process that dies at a crash point."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "delivery_service", "migrate", "contract", *words),
-        env=os.environ | {"DELIVERY_DATABASE_URL": url, "HOLDFAST_CRASH_AT": place},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    return await process.wait()
+    dying = {"DELIVERY_DATABASE_URL": url, "HOLDFAST_CRASH_AT": place}
+    return (await run_command("delivery", "migrate", "contract", *words, **dying)).code
 
 
 async def test_the_steps_are_refused_while_the_schema_is_not_the_expected_one(

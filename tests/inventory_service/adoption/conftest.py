@@ -13,7 +13,8 @@ from servicekit.engines import create_engine
 from servicekit.findings import Findings
 from servicekit.migrations import Progress, Schema
 from servicekit.progress import progress
-from tests.inventory_service.adoption.command import Command, Done, migrate
+from tests.inventory_service.adoption.command import Command, migrate
+from tests.support.forks import Done
 
 Adopt = Callable[..., Awaitable[str]]
 SCHEMA = Schema("inventory")

@@ -2,9 +2,6 @@
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from inventory_service.commands.archive import ARCHIVE
 from inventory_service.settings import Archive
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.ledger import FEBRUARY, JANUARY, Ledger
+from tests.support.forks import Done, run_command
 
 
 @pytest.fixture
@@ -45,16 +43,11 @@ class ArchiveCommand:
         """The files that have a manifest in the folder."""
         return sorted(json.loads(path.read_text())["file"] for path in self.folder.glob("*.json"))
 
-    def launch(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+    async def in_a_process(self, *arguments: str, **environment: str) -> Done:
         """Runs it as a process."""
         variables = {"INVENTORY_DATABASE_URL": self.url, "INVENTORY_ARCHIVE_DIR": str(self.folder)}
-        return subprocess.Popen(
-            [sys.executable, "-m", "inventory_service", "archive", *arguments],
-            env=os.environ | variables | {"INVENTORY_LOG_LEVEL": "warning"} | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        given = variables | {"INVENTORY_LOG_LEVEL": "warning"} | environment
+        return await run_command("inventory", "archive", *arguments, **given)
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """An archive command may die anywhere: the quantities stay proved, and the next one does the rest."""
 
-import asyncio
-
 import pytest
 
 from tests.inventory_service.client import Inventory
@@ -13,9 +11,8 @@ CRASHED = 137
 
 async def crashed(archive: ArchiveCommand, *arguments: str, at: str) -> None:
     """The command as a process that dies at a named point."""
-    process = archive.launch(*arguments, HOLDFAST_CRASH_AT=at)
-    _, errors = await asyncio.to_thread(process.communicate)
-    assert process.returncode == CRASHED, errors
+    done = await archive.in_a_process(*arguments, HOLDFAST_CRASH_AT=at)
+    assert done.code == CRASHED, done.errors
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from inventory_service.commands.schedule_refresh import ACTION
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
 from tests.inventory_service.refreshes import shown_time
+from tests.support.forks import run_command
 from tests.support.pg_cron import DATABASE, cron_server
 
 JOB = "SELECT jobname, schedule, command, database, active FROM cron.job"
@@ -137,14 +137,9 @@ async def test_without_pg_cron_it_says_what_is_missing_and_changes_nothing(
     assert "migrate upgrade" in capsys.readouterr().err
     await Schema("inventory").upgrade(engine)
 
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "inventory_service", "migrate", "schedule-refresh"),
-        env=os.environ | {"INVENTORY_DATABASE_URL": postgres_url, "INVENTORY_LOG_LEVEL": "warning"},
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, errors = await process.communicate()
+    done = await run_command("inventory", "migrate", "schedule-refresh", INVENTORY_DATABASE_URL=postgres_url)
 
-    assert (process.returncode, b"shared_preload_libraries" in errors) == (1, True)
+    assert (done.code, "shared_preload_libraries" in done.errors) == (1, True)
     assert not await scheduled(engine)
     assert await schedule_refresh(engine, "--remove") == 0
     await engine.dispose()

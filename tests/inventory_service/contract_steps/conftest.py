@@ -13,16 +13,33 @@ from servicekit import migrate_command
 from servicekit.engines import create_engine
 from servicekit.schema_history import HISTORY_TABLE
 from tests.migrations.inventory.legacy import SCHEMA, execute, legacy_rows, rows
+from tests.support.databases import copied_database, fresh_database
 
 Contract = Callable[..., Awaitable[tuple[int, str, str]]]
 
 
+@pytest.fixture(scope="session")
+async def consolidated() -> AsyncIterator[str]:
+    """A database with rows of the old application, at the newest revision: to be copied, never changed."""
+    async with fresh_database("postgres") as url:
+        engine = create_engine(url, pool_size=4, for_migrations=True)
+        await legacy_rows(engine)
+        await SCHEMA.upgrade(engine)
+        await engine.dispose()
+        yield url
+
+
+@pytest.fixture
+async def postgres_url(consolidated: str) -> AsyncIterator[str]:
+    """A copy of it."""
+    async with copied_database(consolidated) as url:
+        yield url
+
+
 @pytest.fixture
 async def engine(postgres_url: str) -> AsyncIterator[AsyncEngine]:
-    """A database with rows of the old application, at the newest revision."""
+    """The tests' way into that copy."""
     engine = create_engine(postgres_url, pool_size=4, for_migrations=True)
-    await legacy_rows(engine)
-    await SCHEMA.upgrade(engine)
     yield engine
     await engine.dispose()
 

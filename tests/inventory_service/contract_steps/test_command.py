@@ -1,9 +1,5 @@
 """The steps through the command: refused before their time, run after it, taken back until the last."""
 
-import asyncio
-import os
-import sys
-
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -12,6 +8,7 @@ from servicekit.schema_history import HISTORY_TABLE
 from tests.inventory_service.contract_steps.conftest import Contract, let_pass, picture
 from tests.migrations.inventory.legacy import SCHEMA, execute, rows
 from tests.migrations.inventory.soundness import assert_sound
+from tests.support.forks import run_command
 
 TABLES = ("stock_financial", "stock_lifecycle", "stock_metrics")
 
@@ -147,13 +144,9 @@ async def test_a_step_that_is_killed_has_done_nothing_and_is_run_again(
 ) -> None:
     await let_pass(engine, 15)
     before = await picture(engine)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "inventory_service", "migrate", "contract", "drop-split-tables"),
-        env=os.environ
-        | {"INVENTORY_DATABASE_URL": postgres_url, "HOLDFAST_CRASH_AT": "contract.before_commit"},
-    )
+    dying = {"INVENTORY_DATABASE_URL": postgres_url, "HOLDFAST_CRASH_AT": "contract.before_commit"}
 
-    assert await process.wait() == 137
+    assert (await run_command("inventory", "migrate", "contract", "drop-split-tables", **dying)).code == 137
 
     assert await picture(engine) == before
     assert (await contract("drop-split-tables"))[0] == 0

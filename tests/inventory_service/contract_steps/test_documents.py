@@ -1,11 +1,14 @@
 """What the split table says of listings and histories stands in the stocks, entry by entry, before it goes."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.engines import create_engine
 from tests.inventory_service.contract_steps.conftest import Contract, let_pass, picture
 from tests.migrations.inventory.legacy import SCHEMA, STOCKS, execute, legacy_rows, rows
+from tests.support.databases import fresh_database
 
 TWICE = (
     '[{"platform":"goat","listing_id":"g1","listed_at":"2025-05-01T10:00:00+02:00"},'
@@ -13,6 +16,13 @@ TWICE = (
 )
 OBJECT = '{"stockx": {"listing_id": "S7", "price": 9.90}, "ebay": true}'
 WORDS = '"presale"'
+
+
+@pytest.fixture
+async def postgres_url() -> AsyncIterator[str]:
+    """An empty database: these rows go through the consolidation."""
+    async with fresh_database("postgres") as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The counter of movements: each counts once, whoever counts and whenever it became visible."""
 
 import asyncio
-import os
-import sys
 from contextlib import AsyncExitStack
 
 import pytest
@@ -13,6 +11,7 @@ from inventory_service.application.count_movements import count_movements
 from inventory_service.workers.fact_counting import BATCH, fact_counting
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.history import BY_SKU, count_all, counter, facts, instant, move
+from tests.support.forks import run_command
 
 pytestmark = pytest.mark.usefixtures("past_months")
 
@@ -88,12 +87,9 @@ async def test_what_a_dying_server_was_counting_counts_once(
 ) -> None:
     await inventory.create("A", 5)
     settings = {"INVENTORY_DATABASE_URL": inventory_url, "INVENTORY_LISTEN": "127.0.0.1:0"}
-    dying = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "inventory_service", "serve"),
-        env=os.environ | settings | {"INVENTORY_LOG_LEVEL": "error", "HOLDFAST_CRASH_AT": place},
-    )
+    dying = settings | {"INVENTORY_LOG_LEVEL": "error", "HOLDFAST_CRASH_AT": place}
     async with asyncio.timeout(20):
-        assert await dying.wait() == 137
+        assert (await run_command("inventory", "serve", **dying)).code == 137
     assert [row[5] for row in await facts(inventory)] == ([5] if place == "facts.after_commit" else [])
 
     await count_all(inventory_url)

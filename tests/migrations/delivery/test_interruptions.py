@@ -1,12 +1,8 @@
 """An upgrade that dies after any statement is run again and arrives; several at once migrate once."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +13,8 @@ from benchmarks.legacy_packages import add_legacy_packages
 from servicekit.migrations import VERSION_TABLE
 from tests.migrations.delivery.legacy import description, migrating, rows
 from tests.support.databases import fresh_database
+from tests.support.forks import Done, run_command
 
-ROOT = Path(__file__).resolve().parents[3]
 CHANGES = ("CREATE", "ALTER", "DROP")
 
 
@@ -61,11 +57,11 @@ async def test_an_upgrade_that_dies_after_each_change_arrives_at_the_same_schema
 
 async def test_an_upgrade_process_that_is_killed_is_run_again(delivery_url: str) -> None:
     killed = await migrate(delivery_url, HOLDFAST_CRASH_AT="migrate.between_steps:40")
-    assert killed.returncode == 137
+    assert killed.code == 137
 
     again = await migrate(delivery_url)
 
-    assert again.returncode == 0, again.stderr
+    assert again.code == 0, again.errors
     async with migrating(delivery_url) as (schema, engine):
         assert await schema.applied(engine) == schema.expected
 
@@ -73,7 +69,7 @@ async def test_an_upgrade_process_that_is_killed_is_run_again(delivery_url: str)
 async def test_several_upgrades_at_once_migrate_once(delivery_url: str) -> None:
     runs = await asyncio.gather(*(migrate(delivery_url) for _ in range(3)))
 
-    assert [run.returncode for run in runs] == [0, 0, 0], [run.stderr for run in runs]
+    assert [run.code for run in runs] == [0, 0, 0], [run.errors for run in runs]
     async with migrating(delivery_url) as (schema, engine):
         assert await schema.applied(engine) == schema.expected
 
@@ -117,20 +113,6 @@ async def test_a_backfill_that_dies_in_a_batch_goes_on_where_it_was(delivery_url
         assert await rows(engine, left) == [(0,)]
 
 
-async def migrate(url: str, **environment: str) -> subprocess.CompletedProcess[str]:
+async def migrate(url: str, **environment: str) -> Done:
     """`delivery-service migrate upgrade` as a process of its own."""
-    given = {
-        "DELIVERY_DATABASE_URL": url,
-        "DELIVERY_INVENTORY_ADDRESS": "unused:1",
-        "DELIVERY_EVIDENCE_URL": "/unused",
-    }
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "delivery_service", "migrate", "upgrade"],
-        cwd=ROOT,
-        env={**os.environ, **given, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return await run_command("delivery", "migrate", "upgrade", DELIVERY_DATABASE_URL=url, **environment)

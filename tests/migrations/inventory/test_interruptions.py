@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -16,6 +15,7 @@ from servicekit.engines import create_engine
 from tests.migrations.inventory.legacy import HEAD, REVISIONS, SCHEMA, base_rows, legacy_rows, rows
 from tests.migrations.inventory.soundness import assert_sound
 from tests.support.databases import copied_database, fresh_database
+from tests.support.forks import run_command
 
 # Cuts of one revision, spread evenly from its first statement to its last; HOLDFAST_LONG_TESTS cuts at each.
 CUTS = 6
@@ -120,11 +120,8 @@ async def _finish(url: str, before: list[tuple[Any, ...]]) -> None:
 
 async def run(url: str, **environment: str) -> int:
     """`migrate upgrade` as a process; its exit code."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "inventory_service", "migrate", "upgrade"),
-        env=os.environ | {"INVENTORY_DATABASE_URL": url, "INVENTORY_LOG_LEVEL": "warning"} | environment,
-    )
-    return await process.wait()
+    given = {"INVENTORY_DATABASE_URL": url, "INVENTORY_LOG_LEVEL": "warning"} | environment
+    return (await run_command("inventory", "migrate", "upgrade", **given)).code
 
 
 @pytest.mark.parametrize(
