@@ -94,8 +94,7 @@ def _write(done: Run, folder: Path) -> None:
     (folder / "bench.md").write_text(markdown(done, "bench.svg", "bench.json"))
     show("\n")
     for target in TARGETS:
-        if line := outcome(target, done):
-            say(line)
+        say(outcome(target, done))
     say(f"written: {folder / 'bench.md'}, with bench.svg and bench.json")
 
 

@@ -60,6 +60,6 @@ async def forms_of(tools: Tools, server: str, orders: int) -> AsyncIterator[Form
 
 async def migrated(service: str, url: str) -> None:
     """Brings an empty database to the schema that the service expects."""
-    engine = create_engine(url, pool_size=1, for_migrations=True)
+    engine = create_engine(url, pool_size=2, for_migrations=True)
     await Schema(service).upgrade(engine)
     await engine.dispose()

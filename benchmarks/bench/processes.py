@@ -87,15 +87,18 @@ class Served:
             yield channel
 
     async def findings(self, *checks: str) -> list[str]:
-        """What its CheckConsistency finds; no checks are all of them."""
+        """What its CheckConsistency finds; no checks are all of them. Raises Void where it does not come to its end."""
         async with self.channel() as channel:
             operators = ops_pb2_grpc.OpsServiceStub(channel)
             request = ops_pb2.CheckConsistencyRequest(checks=checks)
             answers = operators.CheckConsistency(request, timeout=CHECK_SECONDS)
-            return [
-                f"{answer.finding.check} {answer.finding.subject}: {answer.finding.description}"
-                async for answer in answers
-            ]
+            try:
+                return [
+                    f"{answer.finding.check} {answer.finding.subject}: {answer.finding.description}"
+                    async for answer in answers
+                ]
+            except grpc.aio.AioRpcError as error:
+                raise Void(f"CheckConsistency did not end: {error.code().name} {error.details()}") from error
 
     async def require_consistency(self, *checks: str) -> None:
         """Raises Void with whatever is found."""

@@ -34,6 +34,10 @@ def _head(run: Run, raw: str) -> str:
         "Servers as they ship: validation, errors, one log line a call, no TLS. The empty call and the baselines pass"
         " through the same interceptors in the same process. Durability is on.",
     ]
+    if plan.short:
+        lines.append(
+            "**A quick look:** 500 stocks where 10,000 are meant, and 20,000 where it says 1,000,000."
+        )
     return "\n\n".join([*lines, *(f"**Left out:** {reason}." for reason in run.left_out)])
 
 
@@ -41,8 +45,8 @@ def _targets(run: Run) -> str:
     rows = []
     for target in TARGETS:
         ratio = target.measured(run.turns)
-        if ratio is not None:
-            rows.append((target.title, target.wanted, _figure(ratio, 2), target.verdict(ratio)))
+        told = (_figure(ratio, 2), target.verdict(ratio)) if ratio else ("", "not measured")
+        rows.append((target.title, target.wanted, *told))
     return _section("Targets", ("ratio", "wanted", "measured", ""), rows)
 
 
@@ -120,10 +124,10 @@ def _figure(figures: Spread, digits: int) -> str:
     return f"{middle} ({least}–{most})"
 
 
-def outcome(target: Target, run: Run) -> str | None:
-    """One target in one line, for whoever watches; None where it was not measured."""
+def outcome(target: Target, run: Run) -> str:
+    """One target in one line, for whoever watches."""
     ratio = target.measured(run.turns)
     if ratio is None:
-        return None
+        return f"{target.title}: not measured"
     verdict = target.verdict(ratio).replace("*", "")
     return f"{target.title}: {_figure(ratio, 2)}, wanted {target.wanted}: {verdict}"
