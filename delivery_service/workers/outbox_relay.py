@@ -8,11 +8,13 @@ import structlog
 from delivery_service.application.ports import Transactions
 from delivery_service.application.record_answers import Ending, Settlement, Told
 from delivery_service.application.settle_stock import claim_due, tell
-from delivery_service.application.stock_ports import Inventory, Task
+from delivery_service.application.stock_ports import Answer, Inventory, Task, TryLater
+from delivery_service.domain.package import Package
 from delivery_service.workers.answer_log import AnswerLog
 from servicekit.polling import Poller
 
 AT_ONCE = 64
+FEWEST_AT_ONCE = 4
 
 log = structlog.get_logger("outbox_relay")
 
@@ -22,19 +24,20 @@ class OutboxRelay(Poller):
 
     It takes no more than it has room for, so that every lease begins with its call, and many calls are under way
     at once, which inventory decides together; their answers are recorded together, too. A slow answer holds up its
-    own package only.
+    own package only. Where inventory does not keep up, half as many calls are made, then one more after each that
+    it has answered.
     """
 
     def __init__(
         self,
         transactions: Transactions,
         inventory: Inventory,
-        notify: Callable[[str], None],
+        notify: Callable[[Package], None],
         *,
         idle_seconds: float,
         lease_seconds: float,
     ) -> None:
-        """`notify` is told each package whose command was recorded."""
+        """`notify` is told each package that an answer has changed, as it is then."""
         super().__init__("outbox_relay", self._look, idle_seconds=idle_seconds)
         self._transactions = transactions
         self._inventory = inventory
@@ -42,6 +45,7 @@ class OutboxRelay(Poller):
         self._notify = notify
         self._lease_seconds = lease_seconds
         self._under_way = 0
+        self._most = AT_ONCE
         self._more_wait = False
 
     async def run(self) -> None:
@@ -50,8 +54,8 @@ class OutboxRelay(Poller):
             await super().run()
 
     async def _look(self) -> bool:
-        room = AT_ONCE - self._under_way
-        if room:
+        room = self._most - self._under_way
+        if room > 0:
             tasks = await claim_due(self._transactions, room, self._lease_seconds)
             self._more_wait = len(tasks) == room
             for task in tasks:
@@ -61,17 +65,26 @@ class OutboxRelay(Poller):
 
     async def _settle(self, task: Task) -> None:
         try:
-            settlement = await self._answers.record(Told(task, await tell(task, self._inventory)))
+            answer = await tell(task, self._inventory)
+            self._adapt(answer)
+            settlement = await self._answers.record(Told(task, answer))
         except Exception as error:
             # Not nudged: what ails this one may ail all.
             log.warning("settlement failed", **_facts(task, repr(error)))
         else:
             _log(task, settlement)
-            self._notify(task.package_sn)
+            if settlement.package is not None:
+                self._notify(settlement.package)
             if settlement.followed or self._more_wait:
                 self.nudge()
         finally:
             self._under_way -= 1
+
+    def _adapt(self, answer: Answer) -> None:
+        if isinstance(answer, TryLater):
+            self._most = max(self._most // 2, FEWEST_AT_ONCE)
+        else:
+            self._most = min(self._most + 1, AT_ONCE)
 
 
 def _log(task: Task, settlement: Settlement) -> None:

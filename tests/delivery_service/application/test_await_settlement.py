@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from holdfast.delivery.v1 import package_pb2 as pb
@@ -13,6 +14,7 @@ from delivery_service.domain.workflow import StockState
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from servicekit.transactions import Transactions
 from tests.delivery_service.client import Delivery
+from tests.delivery_service.domain.builders import a_package
 
 
 @pytest.fixture
@@ -48,10 +50,10 @@ async def test_an_answer_recorded_here_wakes_at_once(delivery: Delivery, request
     waiting = asyncio.create_task(settlements.settled(requested, 5))
     await asyncio.sleep(0.6)
 
-    async with delivery.engine.begin() as connection:
-        await connection.execute(text("UPDATE tigu_prepare_goods SET stock_state = 2, version = version + 1"))
+    held = a_package(package_sn=requested, stock_state=StockState.HELD)
+    settlements.notify(replace(held, package_sn="another"))
+    settlements.notify(held)
     began = time.monotonic()
-    settlements.notify(requested)
 
-    assert (await waiting).stock_state is StockState.HELD
+    assert await waiting == held
     assert time.monotonic() - began < 0.35

@@ -1,37 +1,12 @@
 """The relay: a slow answer holds up its own package only, and what it cannot settle is told."""
 
 import asyncio
-import json
-import uuid
-from datetime import UTC, datetime, timedelta
 
 from holdfast.delivery.v1 import package_pb2 as pb
-from sqlalchemy import insert, select
 from structlog.testing import capture_logs
 
 from delivery_service.application.stock_ports import Refused
-from delivery_service.persistence.outbox import INFLIGHT, PARKED, PENDING
-from delivery_service.persistence.tables import outbox
-from delivery_service.workers.outbox_relay import AT_ONCE
 from tests.delivery_service.client import Delivery, eventually
-
-
-def entry(number: int) -> dict[str, object]:
-    """A command that is due, about a package of its own."""
-    now = datetime.now(UTC) - timedelta(seconds=1)
-    return {
-        "event_id": uuid.uuid4().hex,
-        "package_id": number,
-        "package_sn": f"P{number}",
-        "package_version": 1,
-        "command": "RELEASE",
-        "payload": json.dumps({"reservation_id": f"P{number}:1", "lines": {}}),
-        "trace": "",
-        "state": PENDING,
-        "attempts": 0,
-        "next_attempt_time": now,
-        "create_time": now,
-    }
 
 
 async def test_a_slow_answer_holds_up_its_own_package_only(delivery: Delivery) -> None:
@@ -57,32 +32,6 @@ async def test_a_slow_answer_holds_up_its_own_package_only(delivery: Delivery) -
     await slow_one
     await delivery.stock_state("SLOW", "HELD")
     assert delivery.inventory.calls.count(("reserve", "SLOW:1")) == 1
-
-
-async def test_no_more_is_taken_on_lease_than_there_is_room_for(delivery: Delivery) -> None:
-    wanted = 2 * AT_ONCE + 3
-    answering = asyncio.Event()
-    delivery.inventory.before_answer = answering.wait
-    async with delivery.engine.begin() as connection:
-        await connection.execute(insert(outbox), [entry(number) for number in range(wanted)])
-
-    async def states() -> list[int]:
-        async with delivery.engine.connect() as connection:
-            return list((await connection.execute(select(outbox.c.state))).scalars())
-
-    async def taken() -> bool:
-        return (await states()).count(INFLIGHT) >= AT_ONCE
-
-    await eventually(taken)
-    # The relay looks again ten times a second.
-    await asyncio.sleep(0.3)
-    assert (await states()).count(INFLIGHT) == len(delivery.inventory.calls) == AT_ONCE
-
-    answering.set()
-    await delivery.quiet()
-    assert len(set(delivery.inventory.calls)) == len(delivery.inventory.calls) == wanted
-    # There are no such packages, so people have to look.
-    assert await states() == [PARKED] * wanted
 
 
 async def test_what_is_tried_again_or_set_aside_is_told_with_its_reason(delivery: Delivery) -> None:
