@@ -1,5 +1,6 @@
 """Settings → engine, gateways, use cases, servicers, workers: the only wiring."""
 
+import asyncio
 from datetime import timedelta
 
 import grpc
@@ -57,6 +58,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         idle_seconds=settings.relay_seconds,
         lease_seconds=settings.relay_lease_seconds,
     )
+    draining = asyncio.Event()
     delivery = servicer.DeliveryServicer(
         transactions,
         Mutations(transactions, tasks),
@@ -64,6 +66,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         relay.nudge,
         photos,
         reader,
+        draining,
     )
     sweep = evidence_sweep(
         transactions,
@@ -92,6 +95,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
 
     def wake_waiters() -> None:
         settlements.drain()
+        draining.set()
         operators.drain()
 
     return Service(

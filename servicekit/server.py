@@ -62,7 +62,8 @@ class Service:
     drain_pause_seconds: float = 1.0
     """How long balancers get to notice NOT_SERVING before new calls are refused."""
     grace_seconds: float = 12.0
-    """How long calls under way may still take: longer than any may last but those that `wake_waiters` ends."""
+    """How long calls under way may still take: longer than any may last but those that `wake_waiters` ends, and a
+    photo on its way to a caller who reads slowly."""
 
 
 class Server:

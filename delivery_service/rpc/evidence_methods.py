@@ -15,6 +15,7 @@ from delivery_service.rpc.messages import evidence
 from delivery_service.rpc.methods import Methods
 from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
 from servicekit.context import Context
+from servicekit.draining import until_drained
 from servicekit.errors import RequestIdReused, field_invalid
 from servicekit.paging import after_time_and_text, one_page
 
@@ -26,7 +27,8 @@ class EvidenceMethods(Methods):
         self, request_iterator: AsyncIterator[pb.UploadEvidenceRequest], context: Context
     ) -> pb.UploadEvidenceResponse:
         with self._streams.one_more():
-            return await self._upload(request_iterator, context)
+            # A slow one would outlast the drain and be cut without a word.
+            return await self._upload(until_drained(request_iterator, self._draining), context)
 
     async def _upload(
         self, messages: AsyncIterator[pb.UploadEvidenceRequest], context: Context

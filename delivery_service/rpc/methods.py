@@ -1,5 +1,6 @@
 """What the parts of DeliveryService share."""
 
+import asyncio
 from collections.abc import Callable
 
 from holdfast.delivery.v1 import delivery_pb2_grpc
@@ -26,11 +27,13 @@ class Methods(methods.Methods[RequestUnitOfWork], delivery_pb2_grpc.DeliveryServ
         nudge_relay: Callable[[], None],
         photo_store: PhotoStore,
         photo_reader: PhotoReader,
+        draining: asyncio.Event,
     ) -> None:
-        """`nudge_relay` tells the relay that a command waits in the outbox."""
+        """Uploads end once `draining` is set; `nudge_relay` tells the relay that a command waits in the outbox."""
         super().__init__(transactions, mutations)
         self._settlements = settlements
         self._nudge_relay = nudge_relay
         self._photo_store = photo_store
         self._photo_reader = photo_reader
+        self._draining = draining
         self._streams = PhotoStreams()

@@ -17,8 +17,8 @@ HOST = "127.0.0.1"
 START_SECONDS = 60.0
 # What a service says when somebody has its port.
 CANNOT_LISTEN = "cannot listen on"
-# Longer than a drain: what is in flight may take its whole deadline.
-STOP_SECONDS = 25.0
+# Longer than a drain: a pause, then calls, work and workers, each of which may take its whole grace of 12 s.
+STOP_SECONDS = 40.0
 
 
 class ServiceFailed(Exception):

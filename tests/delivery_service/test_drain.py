@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import grpc
 import pytest
+from holdfast.delivery.v1 import evidence_pb2
 from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.ops.v1 import ops_pb2
 from holdfast.ops.v1.ops_pb2_grpc import OpsServiceStub
@@ -19,7 +20,7 @@ from delivery_service.settings import Settings
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
 from servicekit.server import Server
-from tests.delivery_service.client import Delivery, eventually
+from tests.delivery_service.client import MERCHANT, Delivery, eventually
 from tests.delivery_service.fake_inventory import FakeInventory
 from tests.support.refusals import refused
 
@@ -127,3 +128,37 @@ async def test_a_check_that_waits_for_the_database_ends_with_draining(start: Sta
     assert (refusal.code, refusal.reason, refusal.retry) == (grpc.StatusCode.UNAVAILABLE, "DRAINING", True)
     assert await stopping
     await channel.close()
+
+
+async def test_an_upload_that_stands_still_ends_with_draining_and_leaves_nothing(
+    start: Start, tmp_path: Path
+) -> None:
+    server, delivery, channel = await start()
+    order = await delivery.order({"A": 1})
+    await delivery.create("DRIVER_TO_USER", [order], package_sn="P")
+    header = evidence_pb2.EvidenceHeader(package_sn="P", kind=pb.EVIDENCE_KIND_PREPARATION)
+    sent = asyncio.Event()
+
+    async def messages() -> AsyncIterator[evidence_pb2.UploadEvidenceRequest]:
+        yield evidence_pb2.UploadEvidenceRequest(header=header)
+        yield evidence_pb2.UploadEvidenceRequest(chunk=b"\xff\xd8\xff")
+        sent.set()
+        await asyncio.sleep(60)
+
+    uploading = delivery.stub.UploadEvidence(messages(), metadata=MERCHANT, timeout=60)
+    await sent.wait()
+    await asyncio.sleep(0.2)
+    began = time.monotonic()
+
+    assert await server.stop()
+
+    refusal = await refused(uploading)
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "DRAINING")
+    assert time.monotonic() - began < 5
+    assert await asyncio.to_thread(files, tmp_path) == []
+    await channel.close()
+    await delivery.engine.dispose()
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
