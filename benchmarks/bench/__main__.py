@@ -1,4 +1,4 @@
-"""python -m benchmarks.bench [--only ROW …] [--short] [--list]; `make bench ARGS=…` comes here.
+"""python -m benchmarks.bench [--only ROW …] [--short] [--profile] [--list]; `make bench ARGS=…` comes here.
 
 A full run replaces the report in docs/benchmarks; a part of one, or a short look, goes to .local/benchmarks.
 """
@@ -11,6 +11,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.bench import profiling
 from benchmarks.bench.plot import svg
 from benchmarks.bench.report import markdown, outcome
 from benchmarks.bench.results import Void
@@ -50,6 +51,9 @@ def main(words: list[str] | None = None) -> int:
     partial = arguments.short or bool(arguments.only)
     folder = arguments.output or ROOT / (".local/benchmarks" if partial else "docs/benchmarks")
     try:
+        if arguments.profile:
+            asyncio.run(profiling.run(plan, folder, say))
+            return 0
         done = asyncio.run(run(plan, say))
     except (Void, EngineUnavailable) as error:
         print(f"\nThis run is void: {error}", file=sys.stderr)
@@ -62,6 +66,7 @@ def _parsed(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("make bench", description="Measures side by side, in turns.")
     parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="rows or panels, see --list")
     parser.add_argument("--short", action="store_true", help="a quick look: one short round")
+    parser.add_argument("--profile", action="store_true", help="say where the server's CPU goes instead")
     parser.add_argument("--list", action="store_true", help="name the rows")
     parser.add_argument("--rounds", type=int, help=f"turns of each row, {ROUNDS} unless told")
     parser.add_argument("--seconds", type=float, help=f"of each turn, {SECONDS:g} unless told")

@@ -1,5 +1,6 @@
 """What callers of delivery do, over one channel."""
 
+import asyncio
 import itertools
 import random
 from collections.abc import AsyncIterator, Mapping
@@ -11,6 +12,7 @@ from benchmarks.bench.inventory_steps import Kind, Wish, channel_to
 from benchmarks.bench.loops import Step
 
 SECONDS = 10.0
+LOOK_SECONDS = 0.05
 SHOP = "1"
 MERCHANT = (("actor-role", "merchant"), ("actor-id", SHOP))
 
@@ -30,9 +32,14 @@ async def create(wish: Wish) -> AsyncIterator[Step]:
                 shop_id=SHOP,
                 order_ids=[str(order)],
             )
-            reply = await stub.CreatePackage(request, metadata=MERCHANT, timeout=SECONDS)
-            if reply.package.stock_state != package_pb2.STOCK_STATE_HELD:
-                raise RuntimeError(f"PG{order} is not held: {reply.package.stock_state}")
+            package = (await stub.CreatePackage(request, metadata=MERCHANT, timeout=SECONDS)).package
+            while package.stock_state == package_pb2.STOCK_STATE_REQUESTED:
+                # The answer came before inventory's, as it does after 2 s: a caller looks again.
+                await asyncio.sleep(LOOK_SECONDS)
+                look = package_pb2.GetPackageRequest(package_sn=package.package_sn)
+                package = (await stub.GetPackage(look, metadata=MERCHANT, timeout=SECONDS)).package
+            if package.stock_state != package_pb2.STOCK_STATE_HELD:
+                raise RuntimeError(f"PG{order} is not held: {package.stock_state}")
             return 1
 
         yield step

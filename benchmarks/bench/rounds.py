@@ -24,13 +24,14 @@ async def measure(
     turns = []
     for number in range(1, rounds + 1):
         for row in dice.sample(list(rows), len(rows)):
-            turn = await _turn(row, number, opened.sides[row.key], seconds)
+            turn = await take_turn(row, number, opened.sides[row.key], seconds)
             turns.append(turn)
             tell(row, turn)
     return turns
 
 
-async def _turn(row: Row, number: int, side: Side, seconds: float) -> Turn:
+async def take_turn(row: Row, number: int, side: Side, seconds: float) -> Turn:
+    """One row once, watched. Raises Void."""
     before = sample(side.servers, side.databases)
     load = await side.operate(seconds)
     after = sample(side.servers, side.databases)

@@ -97,7 +97,7 @@ PACKAGES = Panel(
     "packages",
     "Delivery with inventory beside it",
     (
-        Row("package-create", "CreatePackage, answered HELD", PYTHON),
+        Row("package-create", "CreatePackage until its goods are held", PYTHON),
         Row("package-move", "ClaimPackage and ReleaseClaim in turn", PYTHON),
         Row("order-look-up", "GetOrderDeliveryType", PYTHON),
         Row("create-transaction", "the transaction of CreatePackage alone", IN_PROCESS, 16),

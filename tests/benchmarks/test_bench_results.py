@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.bench.plot import svg
 from benchmarks.bench.processor import Sample, foreign_cores, sample
+from benchmarks.bench.profile import by_layer, table
 from benchmarks.bench.report import markdown
 from benchmarks.bench.results import Load, Turn, paired, spread
 from benchmarks.bench.rows import PANELS, chosen
@@ -133,3 +134,21 @@ def test_rows_are_chosen_by_key_beginning_or_panel() -> None:
     assert list(chosen([])) == [panel.key for panel in PANELS]
     with pytest.raises(ValueError, match="no row is called 'thre'"):
         chosen(["thre"])
+
+
+def test_a_sample_belongs_to_the_innermost_frame_that_a_layer_knows() -> None:
+    stacks = (
+        "main (asyncio/runners.py:190);call (servicekit/calls.py:95);info (structlog/_native.py:3);memcpy (libc.so) 6\n"
+        "main (asyncio/runners.py:190);call (servicekit/calls.py:95) 3\n"
+        "clone (libc.so) 1\n"
+    )
+
+    samples = by_layer(stacks)
+
+    assert samples == {
+        "logs: structlog, logging, JSON": 6,
+        "the interceptor: servicekit/calls": 3,
+        "anything else": 1,
+    }
+    told = table({"empty": samples}, {"empty": 200.0})
+    assert "| logs: structlog, logging, JSON | 60.0 | 120 |" in told
