@@ -23,7 +23,7 @@ from tests.support.memory import peak_megabytes
 
 ROOT = Path(__file__).resolve().parents[2]
 _LOADED = multiprocessing.get_context("forkserver")
-_LOADED.set_forkserver_preload(["delivery_service.__main__", "inventory_service.__main__"])
+_LOADED.set_forkserver_preload(["delivery_service.__main__", "inventory_service.__main__", __name__])
 
 
 class ForkedCommand:
