@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 
 from benchmarks.bench import machine
+from benchmarks.bench.results import Void
 from benchmarks.database import private_server
 from benchmarks.peers import report
 from benchmarks.peers.holdfast import LINES, Streaming, Unary, Warehouse, warehouse
@@ -21,6 +22,7 @@ from benchmarks.peers.sides import Side
 from benchmarks.peers.three_statements import three_statements
 from benchmarks.peers.tigerbeetle import tigerbeetle
 from devtools.console import say
+from devtools.engines.engine import EngineUnavailable
 from devtools.environment import ROOT
 
 RESULTS = ROOT / "docs/benchmarks"
@@ -69,18 +71,18 @@ def panels(peers: Peers, by_hand: Side, ours: Warehouse) -> list[Panel]:
 
 @asynccontextmanager
 async def _everybody(
-    address: str | None, log: Path
+    address: str | None, logs: Path
 ) -> AsyncIterator[tuple[Peers, list[Panel], Warehouse, str]]:
     with private_server("postgres") as (server, line):
         async with AsyncExitStack() as stack:
             peers = Peers()
-            await peers.invite("Medusa", medusa(server, log), stack)
-            await peers.invite("django-oscar", oscar(server, log), stack)
+            await peers.invite("Medusa", medusa(server, logs / "medusa.log"), stack)
+            await peers.invite("django-oscar", oscar(server, logs / "oscar.log"), stack)
             if address:
-                await peers.invite("TigerBeetle", tigerbeetle(address, log), stack)
+                await peers.invite("TigerBeetle", tigerbeetle(address, logs / "tigerbeetle.log"), stack)
             else:
                 peers.absent["TigerBeetle"] = NO_ADDRESS
-            ours = await stack.enter_async_context(warehouse(server))
+            ours = await stack.enter_async_context(warehouse(server, logs / "holdfast.log"))
             by_hand = await stack.enter_async_context(three_statements(ours))
             yield peers, panels(peers, by_hand, ours), ours, line
 
@@ -88,13 +90,14 @@ async def _everybody(
 async def measure(arguments: argparse.Namespace) -> int:
     """Runs all rounds and writes the report; 1 where a run is void."""
     seed = arguments.seed if arguments.seed is not None else random.randrange(10_000)
-    with tempfile.NamedTemporaryFile(prefix="hf-peers-", suffix=".log") as log:
-        async with _everybody(arguments.tigerbeetle, Path(log.name)) as (peers, wanted, ours, line):
+    with tempfile.TemporaryDirectory(prefix="hf-peers-") as logs:
+        async with _everybody(arguments.tigerbeetle, Path(logs)) as (peers, wanted, ours, line):
             say(f"{arguments.rounds} rounds, order by seed {seed}")
             measured: Measured = await take_turns(wanted, arguments.rounds, arguments.seconds, seed)
             findings = await ours.findings()
         facts = {**machine.facts(), "database": line}
-        report.write(arguments.results, facts, wanted, measured, peers.absent | measured.stopped, findings)
+        report.write(arguments.output, facts, wanted, measured, peers.absent | measured.stopped, findings)
+    say(f"written: {arguments.output / 'peers.md'}, with peers.json")
     for finding in findings:
         say(f"holdfast's own books are not consistent: {finding}")
     for turn in measured.void:
@@ -116,12 +119,15 @@ def main() -> None:
     parser.add_argument(
         "--tigerbeetle", metavar="ADDRESS", help="of a TigerBeetle that runs, such as 127.0.0.1:3000"
     )
-    parser.add_argument("--results", type=Path, help="folder for peers.md and peers.json")
+    parser.add_argument("--output", type=Path, help="a folder for the report")
     arguments = parser.parse_args()
     if arguments.short:
         arguments.rounds, arguments.seconds = 1, 1.0
-    arguments.results = arguments.results or (LOOKS if arguments.short else RESULTS)
-    sys.exit(asyncio.run(measure(arguments)))
+    arguments.output = arguments.output or (LOOKS if arguments.short else RESULTS)
+    try:
+        sys.exit(asyncio.run(measure(arguments)))
+    except (EngineUnavailable, Void) as reason:
+        sys.exit(str(reason))
 
 
 if __name__ == "__main__":

@@ -3,22 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import grpc
 from holdfast.inventory.v1 import inventory_pb2_grpc, reservation_pb2, stock_pb2
-from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 from sqlalchemy import make_url
 
+from benchmarks.bench.create_panel import migrated
+from benchmarks.bench.processes import Served
 from benchmarks.database import database
 from benchmarks.peers.sides import About, Books, Outcome, Refused, Tally, Work
-from benchmarks.transfer import serving
-from tests.support.services import migrate
 
 LINES = 50
 TIMEOUT_SECONDS = 10.0
-AT_ONCE = 64
+AT_ONCE = 16
 
 BOOKS = """
 SELECT sum(quantity), sum(reserved_quantity), (
@@ -33,10 +33,13 @@ FROM inventory.stock WHERE sku = ANY($1)
 class Warehouse:
     """A server that runs, and its database."""
 
-    def __init__(self, url: str, channel: grpc.aio.Channel, connection: asyncpg.Connection) -> None:
+    def __init__(
+        self, url: str, served: Served, channel: grpc.aio.Channel, connection: asyncpg.Connection
+    ) -> None:
         self.dsn = libpq_url(url)
+        self.findings = served.findings
+        """What CheckConsistency finds; nothing, where every book agrees with every other."""
         self.stub = inventory_pb2_grpc.InventoryServiceStub(channel)
-        self._ops = ops_pb2_grpc.OpsServiceStub(channel)
         self._connection = connection
 
     async def stock(self, skus: Sequence[str], quantity: int) -> None:
@@ -52,22 +55,20 @@ class Warehouse:
         """Asks the database."""
         return Books(*(await self._connection.fetchrow(BOOKS, list(skus))))
 
-    async def findings(self) -> list[str]:
-        """What CheckConsistency finds; nothing, where every book agrees with every other."""
-        answers = self._ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(), timeout=600)
-        return [str(answer.finding) async for answer in answers]
-
 
 @asynccontextmanager
-async def warehouse(server: str) -> AsyncIterator[Warehouse]:
+async def warehouse(server: str, log: Path) -> AsyncIterator[Warehouse]:
     """A holdfast server over a fresh database of that engine."""
     async with database(server) as url:
-        await migrate("inventory", url)
+        await migrated("inventory", url)
         connection = await asyncpg.connect(libpq_url(url))
+        served = Served("inventory_service", "INVENTORY", {"INVENTORY_DATABASE_URL": url}, log)
         try:
-            async with serving(url) as (address, _), grpc.aio.insecure_channel(address) as channel:
-                yield Warehouse(url, channel, connection)
+            await served.start()
+            async with served.channel() as channel:
+                yield Warehouse(url, served, channel, connection)
         finally:
+            await served.kill()
             await connection.close()
 
 
@@ -81,11 +82,24 @@ def _request(skus: Iterable[str]) -> reservation_pb2.ReserveStockRequest:
     return reservation_pb2.ReserveStockRequest(reservation_id=uuid4().hex, holder="bench", lines=lines)
 
 
-class Unary:
+class OfWarehouse:
+    """A side whose stocks are in holdfast's own tables."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    async def stock(self, skus: Sequence[str], quantity: int) -> None:
+        await self._warehouse.stock(skus, quantity)
+
+    async def books(self, skus: Sequence[str]) -> Books:
+        return await self._warehouse.books(skus)
+
+
+class Unary(OfWarehouse):
     """One ReserveStock a reservation; `lines` skus in each."""
 
     def __init__(self, warehouse: Warehouse, lines: int = 1) -> None:
-        self._warehouse = warehouse
+        super().__init__(warehouse)
         self._lines = lines
 
     @property
@@ -98,12 +112,6 @@ class Unary:
             " server's work are both in the figure",
             "",
         )
-
-    async def stock(self, skus: Sequence[str], quantity: int) -> None:
-        await self._warehouse.stock(skus, quantity)
-
-    async def books(self, skus: Sequence[str]) -> Books:
-        return await self._warehouse.books(skus)
 
     async def reserve(self, work: Work) -> Outcome:
         async def one(_caller: int, sku: str) -> int:
@@ -119,11 +127,8 @@ class Unary:
         return await Tally().work(work, one)
 
 
-class Streaming:
+class Streaming(OfWarehouse):
     """ReserveStockStream: a stream for each caller, who waits for each answer."""
-
-    def __init__(self, warehouse: Warehouse) -> None:
-        self._warehouse = warehouse
 
     @property
     def about(self) -> About:
@@ -133,12 +138,6 @@ class Streaming:
             "ReserveStockStream, a stream for each caller and one reservation at a time in it; otherwise as above",
             "",
         )
-
-    async def stock(self, skus: Sequence[str], quantity: int) -> None:
-        await self._warehouse.stock(skus, quantity)
-
-    async def books(self, skus: Sequence[str]) -> Books:
-        return await self._warehouse.books(skus)
 
     async def reserve(self, work: Work) -> Outcome:
         calls = [self._warehouse.stub.ReserveStockStream() for _ in range(work.callers)]

@@ -86,7 +86,7 @@ class Programs:
         return Outcome(
             accepted=sum(answer["accepted"] for answer in answers),
             refused=sum(answer["refused"] for answer in answers),
-            failures=failures,
+            failures=dict(failures),
             seconds=max(answer["seconds"] for answer in answers),
         )
 

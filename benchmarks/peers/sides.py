@@ -109,4 +109,4 @@ class Tally:
                     self.failures[f"{type(failure).__name__}: {failure}".splitlines()[0][:120]] += 1
 
         await asyncio.gather(*(call(caller) for caller in range(work.callers)))
-        return Outcome(self.accepted, self.refused, self.failures, time.perf_counter() - begin)
+        return Outcome(self.accepted, self.refused, dict(self.failures), time.perf_counter() - begin)

@@ -1,24 +1,24 @@
 """The honest way to write it by hand: one transaction of three statements a reservation, on holdfast's own schema."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import asyncpg
 
 from benchmarks.bench import baselines
-from benchmarks.peers.holdfast import Warehouse
-from benchmarks.peers.sides import About, Books, Outcome, Refused, Tally, Work
+from benchmarks.peers.holdfast import OfWarehouse, Warehouse
+from benchmarks.peers.sides import About, Outcome, Refused, Tally, Work
 from inventory_service.domain.commands import Actor, ReserveStock
 
 BENCH = Actor("bench")
 
 
-class ThreeStatements:
+class ThreeStatements(OfWarehouse):
     """Callers within this process, over a pool of the driver."""
 
     def __init__(self, warehouse: Warehouse, pool: asyncpg.Pool) -> None:
-        self._warehouse = warehouse
+        super().__init__(warehouse)
         self._pool = pool
 
     @property
@@ -32,14 +32,8 @@ class ThreeStatements:
             " answered; no expiry, no shortages named",
         )
 
-    async def stock(self, skus: Sequence[str], quantity: int) -> None:
-        await self._warehouse.stock(skus, quantity)
-
     async def reserve(self, work: Work) -> Outcome:
         return await Tally().work(work, self._one)
-
-    async def books(self, skus: Sequence[str]) -> Books:
-        return await self._warehouse.books(skus)
 
     async def _one(self, _caller: int, sku: str) -> int:
         command = ReserveStock(f"three-{uuid4().hex}", "bench", {sku: 1}, None, BENCH)

@@ -49,8 +49,7 @@ class Shop:
                 raise Refused
             return made
 
-        outcome = await Tally().work(work, one)
-        return {**vars(outcome), "failures": dict(outcome.failures)}
+        return vars(await Tally().work(work, one))
 
     async def books(self, skus: Sequence[str]) -> dict[str, object]:
         """What the accounts say, and the pending transfers themselves."""
