@@ -14,8 +14,8 @@ ROWS = ("empty", "reserve-hot")
 HEAD = """# Where the server's processor goes
 
 Made by `make bench ARGS=--profile`: py-spy looked {rate} times a second for {seconds:g} s into the server's process, at
-native frames too, while h2load had 64 calls in flight; each look stops the process for a moment. The microseconds are shares of what the processor spent on one
-call just before, without py-spy.
+native frames too, while h2load had 64 calls in flight; each look stops the process for a moment. The microseconds are
+shares of what the processor spent on one call just before, without py-spy.
 
 """
 
