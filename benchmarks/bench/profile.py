@@ -1,7 +1,7 @@
 """Where a server's processor goes, by layer, for the empty call and the reservation: py-spy looks 200 times a second.
 
 A sample belongs to the innermost frame that one of the layers knows, native frames included: copying memory for the
-driver is the driver's.
+driver is the driver's. What a worker does is the worker's, whoever does it for it.
 """
 
 import asyncio
@@ -35,6 +35,7 @@ LAYERS: Mapping[str, str] = {
     "inventory: use cases and domain": r"inventory_service/(application|domain)",
     "the bench's own methods": r"benchmarks/",
 }
+POLLING = "workers, which go on by themselves"
 OTHER = "anything else"
 
 
@@ -90,6 +91,8 @@ def by_layer(stacks: str) -> Counter[str]:
 
 
 def _layer(frames: list[str]) -> str:
+    if any("servicekit/polling" in frame for frame in frames):
+        return POLLING
     for frame in reversed(frames):
         for layer, pattern in LAYERS.items():
             if re.search(pattern, frame):
@@ -101,7 +104,7 @@ def table(samples: Mapping[str, Counter[str]], microseconds: Mapping[str, float]
     """Shares, and what they are of the server's CPU for one call, by row."""
     head = "| layer |" + "".join(f" {row}, % | {row}, µs |" for row in samples)
     lines = [head, "| --- |" + " ---: | ---: |" * len(samples)]
-    for layer in (*LAYERS, OTHER):
+    for layer in (*LAYERS, POLLING, OTHER):
         cells = ""
         for row, counted in samples.items():
             share = counted[layer] / max(counted.total(), 1)
