@@ -24,6 +24,7 @@ from benchmarks.peers.tigerbeetle import tigerbeetle
 from devtools.console import say
 from devtools.engines.engine import EngineUnavailable
 from devtools.environment import ROOT
+from servicekit import logs
 
 RESULTS = ROOT / "docs/benchmarks"
 LOOKS = ROOT / ".local/benchmarks"
@@ -63,7 +64,7 @@ def panels(peers: Peers, by_hand: Side, ours: Warehouse) -> list[Panel]:
     return [
         Panel("hot", "One unit of one sku, again and again", 1, PLENTY, 0, single),
         Panel("spread", f"One unit of {SPREAD} skus in turn", SPREAD, PLENTY, 0, single),
-        Panel("wide", "Many units a call", LINES, PLENTY, 0, wide),
+        Panel("wide", "Many units a call, beside one of one sku", LINES, PLENTY, 0, wide),
         Panel("last", "The last units", 1, LAST_UNITS, ATTEMPTS, single),
         Panel("shipped", "The last units, as shipped", 1, LAST_UNITS, ATTEMPTS, shipped, correct=False),
     ]
@@ -71,18 +72,18 @@ def panels(peers: Peers, by_hand: Side, ours: Warehouse) -> list[Panel]:
 
 @asynccontextmanager
 async def _everybody(
-    address: str | None, logs: Path
+    address: str | None, folder: Path
 ) -> AsyncIterator[tuple[Peers, list[Panel], Warehouse, str]]:
     with private_server("postgres") as (server, line):
         async with AsyncExitStack() as stack:
             peers = Peers()
-            await peers.invite("Medusa", medusa(server, logs / "medusa.log"), stack)
-            await peers.invite("django-oscar", oscar(server, logs / "oscar.log"), stack)
+            await peers.invite("Medusa", medusa(server, folder / "medusa.log"), stack)
+            await peers.invite("django-oscar", oscar(server, folder / "oscar.log"), stack)
             if address:
-                await peers.invite("TigerBeetle", tigerbeetle(address, logs / "tigerbeetle.log"), stack)
+                await peers.invite("TigerBeetle", tigerbeetle(address, folder / "tigerbeetle.log"), stack)
             else:
                 peers.absent["TigerBeetle"] = NO_ADDRESS
-            ours = await stack.enter_async_context(warehouse(server, logs / "holdfast.log"))
+            ours = await stack.enter_async_context(warehouse(server, folder / "holdfast.log"))
             by_hand = await stack.enter_async_context(three_statements(ours))
             yield peers, panels(peers, by_hand, ours), ours, line
 
@@ -90,8 +91,8 @@ async def _everybody(
 async def measure(arguments: argparse.Namespace) -> int:
     """Runs all rounds and writes the report; 1 where a run is void."""
     seed = arguments.seed if arguments.seed is not None else random.randrange(10_000)
-    with tempfile.TemporaryDirectory(prefix="hf-peers-") as logs:
-        async with _everybody(arguments.tigerbeetle, Path(logs)) as (peers, wanted, ours, line):
+    with tempfile.TemporaryDirectory(prefix="hf-peers-") as folder:
+        async with _everybody(arguments.tigerbeetle, Path(folder)) as (peers, wanted, ours, line):
             say(f"{arguments.rounds} rounds, order by seed {seed}")
             measured: Measured = await take_turns(wanted, arguments.rounds, arguments.seconds, seed)
             findings = await ours.findings()
@@ -124,6 +125,7 @@ def main() -> None:
     if arguments.short:
         arguments.rounds, arguments.seconds = 1, 1.0
     arguments.output = arguments.output or (LOOKS if arguments.short else RESULTS)
+    logs.configure("warning")
     try:
         sys.exit(asyncio.run(measure(arguments)))
     except (EngineUnavailable, Void) as reason:

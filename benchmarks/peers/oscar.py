@@ -46,8 +46,8 @@ class Oscar:
         return About(
             "django-oscar" if self._how == "locked" else "django-oscar, without the caller's lock",
             self._versions,
-            f"{lock}, availability asked, allocate(1), one order line as the reservation's row; threads in"
-            f" {PROCESSES} process(es), pool of {POOL} each, no HTTP in between",
+            f"{lock}, availability asked, allocate(1), one order line as the reservation's row; callers are"
+            f" threads over a pool of {POOL}, no HTTP in between",
             "no reservation of its own (an order line stands for it); a repeated call reserves again; no expiry; no"
             " ledger; the lock is the caller's to remember",
         )
