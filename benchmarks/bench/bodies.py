@@ -7,7 +7,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
-from benchmarks.bench.wishes import ANY_SKU, FIXED_ID
+from benchmarks.bench.wishes import FIXED_ID
 
 
 def framed(messages: Sequence[Message]) -> bytes:
@@ -27,9 +27,9 @@ def empty() -> bytes:
     return framed([Empty()])
 
 
-def unary(sku: str = ANY_SKU, lines: int = 1) -> bytes:
-    """A reservation of so many lines; the server draws what any sku is."""
-    return framed([reserve([sku] * lines)])
+def unary(*skus: str) -> bytes:
+    """A reservation of a line each; the server draws what any sku is."""
+    return framed([reserve(skus)])
 
 
 def stream(sku: str, messages: int) -> bytes:

@@ -1,107 +1,20 @@
-"""The panels of one inventory: calls side by side, more callers, more servers, bigger tables, slower arrivals."""
+"""The further panels of inventory: verbs, more callers, more servers, bigger tables, slower arrivals."""
 
 import statistics
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
 
-from benchmarks.bench import bodies, engine_limit
+from benchmarks.bench import bodies
+from benchmarks.bench.calls_panel import STOCKS, STOCKS_SHORT
+from benchmarks.bench.inventory_sides import Sides
 from benchmarks.bench.results import Load, Void
-from benchmarks.bench.rows import IN_FLIGHT, LINES, STREAMED, Row
-from benchmarks.bench.sides import Opened, Sending, Side, Tools, reserving, streaming
-from benchmarks.bench.site import RESERVE, STREAM, Site, server_pid, site
+from benchmarks.bench.rows import IN_FLIGHT, Row
+from benchmarks.bench.sides import Opened, Tools, reserving
+from benchmarks.bench.site import RESERVE, Site, site
 from benchmarks.bench.wishes import ANY_SKU, HOT_SKU
 
-STOCKS, STOCKS_SHORT = 10_000, 500
 FEW, MANY, MANY_SHORT = 1_000, 1_000_000, 20_000
 PEAK_TURNS = 3
-
-Settle = Callable[[Load], Awaitable[None]]
-
-
-class Sides:
-    """Makes the sides of rows upon one site."""
-
-    def __init__(self, tools: Tools, place: Site) -> None:
-        self._tools = tools
-        self._place = place
-        database = server_pid(place.url)
-        self.databases = [] if database is None else [database]
-        self.memory = {} if database is None else {"Postgres, all processes": database}
-        self._answered = 0
-
-    def sending(
-        self, row: Row, url: str, body: bytes, settle: Settle, *more: str, servers: Sequence[int] = ()
-    ) -> Side:
-        """By the client in C."""
-        client = self._tools.h2load
-        assert client is not None
-        operate = Sending(client, (url, *more), body, row.in_flight)
-        return Side(operate, settle, servers or self._place.pids[:1], self.databases)
-
-    def calling(self, row: Row, kind: str, settle: Settle, **wish: Any) -> Side:
-        """By the client in Python, of one server."""
-
-        async def operate(seconds: float) -> Load:
-            return await self._tools.caller.call(
-                kind,
-                **({"in_flight": row.in_flight, "address": self._place.address, "seconds": seconds} | wish),
-            )
-
-        return Side(operate, settle, self._place.pids[:1], self.databases)
-
-    def engine(self, row: Row, sku: str | None) -> Side:
-        """By pgbench, without any server of ours."""
-
-        async def operate(seconds: float) -> Load:
-            assert self._tools.engine is not None
-            words = engine_limit.script(sku, self._place.books.stocks)
-            return await engine_limit.reserve(
-                self._tools.engine, self._place.url, words, clients=row.in_flight, seconds=seconds
-            )
-
-        return Side(operate, reserving(self._place), [], self.databases)
-
-    async def count_empties(self, load: Load) -> None:
-        """The server must have answered every one; h2load would not notice a refusal."""
-        before, self._answered = self._answered, await self._place.empties()
-        if self._answered - before != load.operations:
-            raise Void(f"{load.operations} empty calls were sent, {self._answered - before} answered")
-
-
-@asynccontextmanager
-async def calls(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
-    """Everything that one server does, beside a call that does nothing."""
-    stocks = STOCKS_SHORT if tools.short else STOCKS
-    async with site(tools.postgres, stocks) as place:
-        sides, server = Sides(tools, place), place.servers[0]
-        reserved, streamed = reserving(place), streaming(place, STREAMED)
-        made = {}
-        for row in rows:
-            what, _, sku = row.key.removesuffix("-python").rpartition("-")
-            name = HOT_SKU if sku == "hot" else ANY_SKU
-            if row.key in ("empty", "bare"):
-                url = server.method("Empty", bare=row.key == "bare")
-                made[row.key] = sides.sending(row, url, bodies.empty(), sides.count_empties)
-            elif row.key == "empty-python":
-                made[row.key] = sides.calling(row, "empty", sides.count_empties)
-            elif row.key.endswith("-python"):
-                wish = {"sku": name, "stocks": stocks, "in_flight": 4 if what == "stream" else IN_FLIGHT}
-                made[row.key] = sides.calling(row, what, reserved, **wish)
-            elif row.key == "reserve-lines":
-                body = bodies.unary(ANY_SKU, LINES)
-                made[row.key] = sides.sending(row, server.url(RESERVE), body, reserving(place, LINES))
-            elif what == "reserve":
-                made[row.key] = sides.sending(row, server.url(RESERVE), bodies.unary(name), reserved)
-            elif what == "stream":
-                body = bodies.stream(name, STREAMED)
-                made[row.key] = sides.sending(row, server.url(STREAM), body, streamed)
-            elif what == "engine":
-                made[row.key] = sides.engine(row, HOT_SKU if sku == "hot" else None)
-            else:
-                method = "ReserveByThree" if what == "three" else "ReserveBySingle"
-                made[row.key] = sides.sending(row, server.method(method), bodies.unary(name), reserved)
-        yield Opened(made, [place.check_all], {"inventory server": server.pid} | sides.memory)
 
 
 @asynccontextmanager

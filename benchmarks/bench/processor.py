@@ -25,12 +25,15 @@ class Sample:
 def sample(servers: Iterable[int], databases: Iterable[int]) -> Sample:
     """Looks once. A server is its process alone, a database its process with all below it."""
     parents = _parents()
+    of_databases = {pid for root in databases for pid in _tree(root, parents)}
+    # A database that the environment names is no child of ours, and still no stranger.
+    ours = {*_tree(os.getpid(), parents), *of_databases}
     return Sample(
         time.monotonic(),
         _machine(),
-        sum(_with_ended(pid) for pid in _tree(os.getpid(), parents)),
+        sum(_with_ended(pid) for pid in ours),
         sum(_alone(pid) for pid in servers),
-        sum(_with_ended(pid) for root in databases for pid in _tree(root, parents)),
+        sum(_with_ended(pid) for pid in of_databases),
     )
 
 

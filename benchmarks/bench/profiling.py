@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.bench import h2load, inventory_panels, profile
+from benchmarks.bench import calls_panel, h2load, profile
 from benchmarks.bench.caller import caller
 from benchmarks.bench.rounds import take_turn
 from benchmarks.bench.rows import CALLS
@@ -27,7 +27,7 @@ async def run(plan: Plan, folder: Path, say: Say) -> None:
     with private_server("postgres") as (postgres, _):
         async with caller() as python:
             tools = Tools(postgres, plan.seconds, plan.short, python, client, None)
-            async with inventory_panels.calls(tools, rows) as opened:
+            async with calls_panel.calls(tools, rows) as opened:
                 samples, microseconds = {}, {}
                 for row in rows:
                     side = opened.sides[row.key]

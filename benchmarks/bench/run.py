@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from benchmarks.bench import engine_limit, h2load, inventory_panels, package_panel
+from benchmarks.bench import calls_panel, engine_limit, h2load, inventory_panels, package_panel
 from benchmarks.bench.caller import caller
 from benchmarks.bench.killing import killed
 from benchmarks.bench.machine import facts
@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 Found = TypeVar("Found")
 
 OPENERS: Mapping[str, Panel] = {
-    "calls": inventory_panels.calls,
+    "calls": calls_panel.calls,
     "verbs": inventory_panels.verbs,
     "clients": inventory_panels.clients,
     "servers": inventory_panels.servers,

@@ -80,6 +80,8 @@ BESIDE = (
     Target("reserve hot ÷ one statement a request", "reserve-hot", "single-hot", units),
     Target("reserve uniform ÷ three statements", "reserve-uniform", "three-uniform", units),
     Target("reserve uniform ÷ one statement", "reserve-uniform", "single-uniform", units),
+    Target("units of calls of the same 50 lines ÷ empty calls", "reserve-lines-hot", "empty", units),
+    Target("stream, any sku ÷ empty unary call", "stream-uniform", "empty", units),
     Target("reserve hot ÷ the engine alone", "reserve-hot", "engine-hot", units),
     Target("reserve uniform ÷ the engine alone", "reserve-uniform", "engine-uniform", units),
     Target("stream ÷ empty unary call, Python client", "stream-hot-python", "empty-python", units),
