@@ -52,6 +52,9 @@ DROP PROCEDURE holdfast_stop;
 """
 
 
+_LEGACY = "0001 is the legacy schema: `migrate upgrade` lays it out, `migrate adopt` recognises it"
+
+
 class NotRendered(Exception):
     """A revision that plain SQL cannot express, and why."""
 
@@ -65,6 +68,8 @@ def plain_sql(schema: Schema, begin: str, end: str) -> Iterator[str]:
     for asked in (begin, end):
         if asked not in known:
             raise UnknownRevision(asked)
+    if begin == end:
+        raise NotRendered(f"there is nothing between {begin} and {end}")
     low, high = sorted((known.index(begin), known.index(end)))
     back = known.index(end) < known.index(begin)
     steps = known[low + 1 : high + 1]
@@ -76,11 +81,9 @@ def plain_sql(schema: Schema, begin: str, end: str) -> Iterator[str]:
 
 
 def _part(schema: Schema, revision: str, known: list[str], back: bool) -> str:
-    before = known[known.index(revision) - 1]
     if revision == LEGACY:
-        raise NotRendered(
-            "0001 is the legacy schema: `migrate upgrade` lays it out, `migrate adopt` recognises it"
-        )
+        raise NotRendered(_LEGACY)
+    before = known[known.index(revision) - 1]
     try:
         body = schema.render(revision, back=back)
     except CommandError as error:
@@ -129,21 +132,20 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngine) -> int:
     known = [revision.id for revision in schema.history()]
-    begin, end = arguments.begin, arguments.end
-    if arguments.revision and not (begin or end):
-        if arguments.revision not in known:
-            raise UnknownRevision(arguments.revision)
-        end = arguments.revision
-        begin = known[max(known.index(end) - 1, 0)]
-    elif arguments.revision or bool(begin) != bool(end):
+    begin, end, one = arguments.begin, arguments.end, arguments.revision
+    if (one and (begin or end)) or bool(begin) != bool(end):
         print("say one REVISION, or both --from and --to", file=sys.stderr)
         return 2
-    if end is None:
+    if not (one or end):
         for revision in schema.history():
             print(f"{revision.id}  {_why_not(schema, revision.id, known) or revision.description}")
         return 0
+    if one and one not in known:
+        raise UnknownRevision(one)
     try:
-        parts = list(plain_sql(schema, begin, end)) if begin != end else [_part(schema, end, known, False)]
+        if one == LEGACY:
+            raise NotRendered(_LEGACY)
+        parts = list(plain_sql(schema, begin or known[known.index(one) - 1], end or one))
     except NotRendered as error:
         print(f"nothing was rendered: {error}", file=sys.stderr)
         return 1

@@ -144,5 +144,7 @@ async def test_the_file_stops_before_any_change_where_the_database_is_not_as_exp
 def test_revisions_that_plain_sql_cannot_express_are_refused_with_the_reason() -> None:
     with pytest.raises(NotRendered, match="it reads the list of every package"):
         file(LAST, "0012")
+    with pytest.raises(NotRendered, match="nothing between 0003 and 0003"):
+        file("0003", "0003")
     with pytest.raises(UnknownRevision, match="0999"):
         file("0001", "0999")
