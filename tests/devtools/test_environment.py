@@ -17,7 +17,8 @@ def dev(checkout: PrivateCheckout, *arguments: str) -> subprocess.CompletedProce
     return subprocess.run(
         ["./dev", *arguments],
         cwd=checkout.root,
-        env={**environment, "PATH": path},
+        # That pip compiles everything it installs is not asked about here, and takes its time.
+        env={**environment, "PATH": path, "PIP_NO_COMPILE": "1"},
         capture_output=True,
         text=True,
         timeout=900,
