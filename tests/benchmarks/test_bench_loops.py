@@ -1,0 +1,73 @@
+"""Callers that wait for each other's answers, and callers that do not."""
+
+import asyncio
+
+import pytest
+
+from benchmarks.bench.loops import arriving, closed
+
+
+async def test_callers_that_wait_have_no_more_in_flight_than_they_are_and_finish_what_they_began() -> None:
+    in_flight: list[int] = [0]
+    most = finished = 0
+
+    async def step(_: int) -> int:
+        nonlocal most, finished
+        in_flight[0] += 1
+        most = max(most, in_flight[0])
+        await asyncio.sleep(0.01)
+        in_flight[0] -= 1
+        finished += 1
+        return 1
+
+    load = await closed(step, 4, 0.1)
+
+    assert most == 4
+    assert in_flight[0] == 0
+    assert load.operations == finished
+    assert load.p50 is not None and load.p50 >= 10
+
+
+async def test_operations_of_a_step_are_counted_and_its_wait_is_no_wait_of_one() -> None:
+    async def step(_: int) -> int:
+        await asyncio.sleep(0.01)
+        return 256
+
+    load = await closed(step, 2, 0.05)
+
+    assert load.operations % 256 == 0 and load.operations >= 512
+    assert load.p50 is None
+
+
+async def test_arrivals_go_on_while_nobody_is_answered_and_their_waits_count_from_when_they_were_due() -> (
+    None
+):
+    answering = asyncio.Event()
+    arrived = 0
+
+    async def step(_: int) -> int:
+        nonlocal arrived
+        arrived += 1
+        await answering.wait()
+        return 1
+
+    running = asyncio.create_task(arriving(step, 200, 0.5, seed=1))
+    await asyncio.sleep(1)
+    waiting = arrived
+    answering.set()
+    load = await running
+
+    assert load.operations == waiting == pytest.approx(100, abs=40)
+    # The first came at the beginning and the last half a second later; all were answered after a second.
+    assert load.p50 is not None and load.p50 > 500
+    assert load.p99 is not None and load.p99 >= 900
+
+
+async def test_a_call_that_fails_fails_the_turn() -> None:
+    async def step(_: int) -> int:
+        raise RuntimeError("refused")
+
+    with pytest.raises(RuntimeError):
+        await closed(step, 2, 0.1)
+    with pytest.raises(RuntimeError):
+        await arriving(step, 100, 0.1, seed=1)
