@@ -1,4 +1,4 @@
-"""`inventory-service serve` and `inventory-service migrate …`."""
+"""`inventory-service serve`, `migrate …`, `archive …`, `import` and `export`."""
 
 import sys
 from collections.abc import Sequence

@@ -10,8 +10,9 @@ from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-# All of these end a statement well before the 10 s that a call may last: a statement whose caller has gone
-# would otherwise go on and keep its row locks.
+# These end a statement well before the 10 s that a call may last: a statement whose caller has gone would otherwise
+# go on and keep its row locks. MySQL has no such limit for a statement that writes; there every wait for a lock is
+# bounded, and what writes does it by key.
 _POSTGRES_SETTINGS = {
     "application_name": "holdfast",
     "timezone": "UTC",
