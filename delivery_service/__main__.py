@@ -1,4 +1,4 @@
-"""`delivery-service serve` and `delivery-service migrate …`, with the latter's `adopt`, `restore`, `sql`, `contract`."""
+"""`delivery-service serve`, `delivery-service migrate …`, and of the latter `adopt`, `restore`, `sql`, `contract`."""
 
 import sys
 from collections.abc import Sequence
