@@ -38,14 +38,18 @@ async def check_mapping(transactions: Transactions) -> AsyncIterator[Inconsisten
 
 
 async def check_orders(transactions: Transactions) -> AsyncIterator[Inconsistency]:
-    """Orders that old readers do not see where their packages are."""
+    """Orders that cannot be read, and orders that old readers do not see where their packages are."""
+
+    async def look_for_unreadable(uow: UnitOfWork, after: int) -> Looked:
+        return await uow.consistency.unreadable_orders(after, BATCH)
 
     async def look(uow: UnitOfWork, after: int) -> Looked:
         last, followed = await uow.consistency.followed_orders(after, BATCH)
         return last, await unprojected(followed, uow) if followed else []
 
-    async for found in all_found(transactions, look):
-        yield found
+    for one in (look_for_unreadable, look):
+        async for found in all_found(transactions, one):
+            yield found
 
 
 async def unprojected(order_ids: Collection[int], uow: UnitOfWork) -> list[Inconsistency]:

@@ -59,6 +59,9 @@ class Consistency(Protocol):
     async def vanished_packages(self, after: int, size: int) -> Looked:
         """Packages that the mapping has and that are gone."""
 
+    async def unreadable_orders(self, after: int, size: int) -> Looked:
+        """Orders that cannot be read."""
+
     async def followed_orders(self, after: int, size: int) -> tuple[int | None, list[int]]:
         """The id to go on after, None at the end, and the orders of whose packages this service moved one."""
 

@@ -6,6 +6,7 @@ from delivery_service.application.consistency_ports import Drift, Inconsistency
 from delivery_service.application.ports import Transactions, UnitOfWork
 from delivery_service.application.repair_timeline import repair_state
 from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, RepairLater
+from delivery_service.domain.errors import Unreadable
 from delivery_service.domain.package_event import Actor
 from delivery_service.domain.workflow import ActorRole
 
@@ -20,7 +21,8 @@ async def follow_legacy_writes(transactions: Transactions) -> int:
     """Follows a batch and answers how many writes it were.
 
     A package that has a timeline gets an event for where the old application moved it, and inventory is told what
-    that means for its stock; a move to where no way leads is taken back, as by Reconcile.
+    that means for its stock; a move to where no way leads is taken back, as by Reconcile. What cannot be read, and
+    what only people can repair, is logged by its number, and CheckConsistency finds it.
     """
 
     async def moved(uow: UnitOfWork) -> list[str]:
@@ -47,7 +49,7 @@ async def _tell(package_sn: str, transactions: Transactions) -> bool:
         what = await transactions.run(told)
     except (NothingToRepair, RepairLater):
         return True
-    except RepairByHand as error:
+    except (RepairByHand, Unreadable) as error:
         log.warning("the old application moved a package", package_sn=package_sn, error=str(error))
         return False
     log.info("the old application moved a package", package_sn=package_sn, told=what)

@@ -44,7 +44,7 @@ class PackageFilter:
 
 
 class Orders(Protocol):
-    """Orders and what old readers see of them."""
+    """Orders and what old readers see of them. Whatever answers an order raises OrderUnreadable, but lists."""
 
     async def get(self, order_id: int) -> Order | None: ...
 
@@ -69,14 +69,14 @@ class Orders(Protocol):
         """Writes the old audit rows of a step; none for a verb that the old system did not know."""
 
     async def list_by_ids(self, order_ids: Collection[int]) -> list[Order]:
-        """Those that exist, not locked."""
+        """Those that exist, not locked. Raises OrderUnreadable."""
 
     async def list_orders(self, which: OrderFilter, size: int, before: int | None) -> list[Order]:
-        """Newest id first."""
+        """Newest id first, those that can be read."""
 
 
 class Packages(Protocol):
-    """Packages with their orders and items."""
+    """Packages with their orders and items. Whatever answers a package raises PackageUnreadable, but lists."""
 
     async def get(self, package_sn: str) -> Package | None: ...
 
@@ -84,7 +84,7 @@ class Packages(Protocol):
         """Locks the package's row. Lock its orders first, where they are needed at all."""
 
     async def lock_free(self, package_sns: Collection[str]) -> Mapping[str, Package]:
-        """Locks those that nobody else has locked, by package_sn; waits for nobody."""
+        """Locks those that nobody else has locked and that can be read, by package_sn; waits for nobody."""
 
     async def save(self, package: Package) -> None:
         """Stores what can change: state, stock, driver, times."""
@@ -98,6 +98,9 @@ class Packages(Protocol):
     async def of_orders(self, order_ids: Collection[int]) -> list[OrderPackage]:
         """Every package of these orders, past ones too, leg 0 first."""
 
+    async def list_of_orders(self, order_ids: Collection[int]) -> list[OrderPackage]:
+        """Those of them that can be read."""
+
     async def packed_units(self, order_item_ids: Collection[int], leg: int) -> Mapping[int, int]:
         """Units of each order item in packages of a leg that are not cancelled."""
 
@@ -105,16 +108,16 @@ class Packages(Protocol):
         """Units of each order item in these packages."""
 
     async def list_packages(self, which: PackageFilter, size: int, before: int | None) -> list[Package]:
-        """Newest first, by package_id."""
+        """Newest first, by package_id, those that can be read."""
 
     async def versions_by_hold(self, reservation_ids: Collection[str]) -> Mapping[str, int]:
         """Those of the ids that are a package's present hold, with the package's version."""
 
     async def distribution(self) -> list[tuple[Workflow, PackageState, int]]:
-        """Packages by workflow and state."""
+        """Packages by workflow and state, of those that are known."""
 
     async def order_counts(self) -> Mapping[Workflow, int]:
-        """Distinct orders in the packages of each workflow."""
+        """Distinct orders in the packages that `distribution` counts, by workflow."""
 
 
 class PackageEvents(Protocol):

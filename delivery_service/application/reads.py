@@ -44,8 +44,8 @@ async def list_orders(
 
 
 async def active_packages(orders: Sequence[Order], uow: UnitOfWork) -> list[OrderPackage]:
-    """The active packages of these orders, leg 0 first."""
-    packages = await uow.packages.of_orders([order.order_id for order in orders])
+    """The active packages of these orders that can be read, leg 0 first."""
+    packages = await uow.packages.list_of_orders([order.order_id for order in orders])
     return [package for package in packages if package.state.active]
 
 

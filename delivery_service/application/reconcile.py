@@ -45,7 +45,7 @@ from delivery_service.application.repair_timeline import (
 )
 from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, RepairLater
 from delivery_service.application.stock_ports import Inventory, InventoryUnreachable
-from delivery_service.domain.errors import StorageFull, StorageUnavailable
+from delivery_service.domain.errors import PhotoUnreadable, StorageFull, StorageUnavailable, Unreadable
 
 _OWN: dict[Drift, Callable[[Inconsistency, Operator, UnitOfWork], Awaitable[str]]] = {
     Drift.CODES: leave_unreadable,
@@ -97,7 +97,7 @@ class Reconciler:
             what = await self._carry_out(await self._plan(found), check, found)
         except NothingToRepair:
             return None
-        except RepairByHand as why:
+        except (RepairByHand, Unreadable, PhotoUnreadable) as why:
             return Repaired(f"left to people: {why}", done=False)
         except RepairLater as why:
             return Repaired(f"not yet: {why}", done=False)

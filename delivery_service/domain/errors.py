@@ -28,6 +28,36 @@ class OrderNotFound(Refusal):
         return f"there is no order {self.order_id}"
 
 
+class Unreadable(Refusal):
+    """A row with a code that nobody knows: nothing can be decided by it until somebody corrects it."""
+
+
+@dataclass(eq=False)
+class PackageUnreadable(Unreadable):
+    """The package's row bears a code that nobody knows."""
+
+    package_sn: str
+    column: str
+    value: str
+
+    def __str__(self) -> str:
+        return (
+            f"package {self.package_sn} cannot be read: its {self.column} is {self.value}, which nobody knows"
+        )
+
+
+@dataclass(eq=False)
+class OrderUnreadable(Unreadable):
+    """The order's row bears a code that nobody knows."""
+
+    order_id: int
+    column: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"order {self.order_id} cannot be read: its {self.column} is {self.value}, which nobody knows"
+
+
 @dataclass(eq=False)
 class EvidenceNotFound(Refusal):
     """There is no such evidence."""

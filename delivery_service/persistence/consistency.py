@@ -1,39 +1,26 @@
 """Looks for rows that must agree and do not, a page of packages at a time."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.application.consistency_ports import Drift, Inconsistency, Looked
 from delivery_service.domain.package import Package
 from delivery_service.domain.workflow import StockState, Verb
 from delivery_service.persistence import package_rows
-from delivery_service.persistence.codes import (
-    ORDER_STATUSES,
-    STATE_CODES,
-    STATES,
-    STEP_COLUMNS,
-    STOCK_STATE_CODES,
-    STOCK_STATES,
-    WORKFLOWS,
-)
+from delivery_service.persistence.codes import STATES, STEP_COLUMNS, STOCK_STATE_CODES
 from delivery_service.persistence.order_lists import has_order_lists, order_ids
 from delivery_service.persistence.outbox import INFLIGHT, PARKED, PENDING
 from delivery_service.persistence.proof_differences import proof_differences
+from delivery_service.persistence.readable import ORDER_CODES, PACKAGE_CODES, readable_package, unknown_code
 from delivery_service.persistence.tables import orders, outbox, package_events, package_orders, packages
 from delivery_service.persistence.timeline_differences import timeline_differences
 
-_CODES = (packages.c.delivery_type, packages.c.shipping_type, packages.c.type, packages.c.stock_state)
-_readable_row = and_(
-    or_(packages.c.prepare_status.is_(None), packages.c.prepare_status.in_(STATE_CODES.values())),
-    tuple_(packages.c.delivery_type, packages.c.shipping_type).in_(list(WORKFLOWS)),
-    packages.c.type.in_((0, 1)),
-    packages.c.stock_state.in_(list(STOCK_STATES)),
-)
+_CODES = [packages.c[name] for name in PACKAGE_CODES]
 
 
 class SqlConsistency:
@@ -46,9 +33,9 @@ class SqlConsistency:
     async def mapping_differences(self, after: int, size: int) -> Looked:
         """The mapping is the truth; `order_ids` must list the same orders, and only active packages take legs."""
         found = []
-        lists = await has_order_lists(self._connection)
-        whole_page = await self._page(after, size, *([order_ids] if lists else []))
+        whole_page = await self._page(after, size)
         page = [row for row in whole_page if _readable(row)]
+        lists = await self._order_lists([row.id for row in page])
         rows = await self._connection.execute(
             select(package_orders)
             .where(package_orders.c.prepare_goods_id.in_([row.id for row in page]))
@@ -60,8 +47,9 @@ class SqlConsistency:
         for package in page:
             taken = mapped.get(package.id, [])
             listed = ",".join(str(order_id) for order_id, _ in taken)
-            if lists and listed != package.order_ids:
-                facts = {"mapping": listed[:500], "order_ids": package.order_ids[:500]}
+            stored = lists.get(package.id, listed)
+            if listed != stored:
+                facts = {"mapping": listed[:500], "order_ids": stored[:500]}
                 found.append(
                     Inconsistency(Drift.ORDERS, package.prepare_sn, "mapping and order_ids differ", facts)
                 )
@@ -100,17 +88,21 @@ class SqlConsistency:
         ]
         return (mapped[-1] if mapped else None), found
 
-    async def followed_orders(self, after: int, size: int) -> tuple[int | None, list[int]]:
-        """By the primary key of orders; those of packages that cannot be read are left out."""
-        columns = orders.c
-        page = list(
-            await self._connection.execute(
-                select(columns.id, columns.order_status)
-                .where(columns.id > after)
-                .order_by(columns.id)
-                .limit(size)
+    async def unreadable_orders(self, after: int, size: int) -> Looked:
+        """By the primary key of orders."""
+        page = await self._orders(after, size)
+        found = [
+            Inconsistency(
+                Drift.CODES, str(row.id), "the order has a status that nobody knows", dict([unknown])
             )
-        )
+            for row in page
+            if (unknown := unknown_code(row, ORDER_CODES))
+        ]
+        return (page[-1].id if page else None), found
+
+    async def followed_orders(self, after: int, size: int) -> tuple[int | None, list[int]]:
+        """By the primary key of orders; those that cannot be read, or whose packages cannot, are left out."""
+        page = await self._orders(after, size)
         mapped, event, later = package_orders.c, package_events.c, package_events.alias().c
         # Up to its adoption a package's events tell of what the old system did, to its orders too.
         adopted = exists().where(
@@ -120,7 +112,7 @@ class SqlConsistency:
         )
         ours = exists().where(event.package_id == mapped.prepare_goods_id, ~adopted)
         rows = await self._connection.execute(
-            select(mapped.order_id, packages.c.prepare_status, *_CODES, ours.label("ours"))
+            select(mapped.order_id, *_CODES, ours.label("ours"))
             .join(packages, packages.c.id == mapped.prepare_goods_id)
             .where(mapped.order_id.in_([row.id for row in page]))
         )
@@ -131,7 +123,7 @@ class SqlConsistency:
                 followed.add(row.order_id)
             if not _readable(row):
                 unreadable.add(row.order_id)
-        known = [row.id for row in page if row.order_status in ORDER_STATUSES]
+        known = [row.id for row in page if unknown_code(row, ORDER_CODES) is None]
         chosen = [order_id for order_id in known if order_id in followed - unreadable]
         return (page[-1].id if page else None), chosen
 
@@ -193,16 +185,35 @@ class SqlConsistency:
                     packages.c.stock_state != STOCK_STATE_CODES[StockState.NOT_TRACKED],
                     packages.c.reservation_id.is_not(None),
                 ),
-                _readable_row,
+                readable_package,
             )
             .order_by(packages.c.id)
             .limit(size),
         )
 
+    async def _order_lists(self, package_ids: Sequence[int]) -> Mapping[int, str]:
+        """By package; none once the column is gone. The transaction has looked at packages before."""
+        if not await has_order_lists(self._connection):
+            return {}
+        rows = await self._connection.execute(
+            select(packages.c.id, order_ids).where(packages.c.id.in_(package_ids))
+        )
+        return {row.id: row.order_ids for row in rows}
+
+    async def _orders(self, after: int, size: int) -> Sequence[Any]:
+        columns = orders.c
+        rows = await self._connection.execute(
+            select(columns.id, columns.order_status)
+            .where(columns.id > after)
+            .order_by(columns.id)
+            .limit(size)
+        )
+        return rows.all()
+
     async def _page(self, after: int, size: int, *more: ColumnElement[Any]) -> Sequence[Any]:
         columns = packages.c
         rows = await self._connection.execute(
-            select(columns.id, columns.prepare_sn, columns.prepare_status, *_CODES, *more)
+            select(columns.id, columns.prepare_sn, *_CODES, *more)
             .where(columns.id > after)
             .order_by(columns.id)
             .limit(size)
@@ -211,14 +222,9 @@ class SqlConsistency:
 
 
 def _readable(row: Any) -> bool:
-    return (
-        row.prepare_status in STATES
-        and (row.delivery_type, row.shipping_type) in WORKFLOWS
-        and row.type in (0, 1)
-        and row.stock_state in STOCK_STATES
-    )
+    return unknown_code(row, PACKAGE_CODES) is None
 
 
 def _unreadable(row: Any) -> Inconsistency:
-    facts = {name: str(getattr(row, name)) for name in ("prepare_status", *(code.name for code in _CODES))}
+    facts = {name: str(getattr(row, name)) for name in PACKAGE_CODES}
     return Inconsistency(Drift.CODES, row.prepare_sn, "the package has codes that nobody knows", facts)

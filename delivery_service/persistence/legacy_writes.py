@@ -24,8 +24,9 @@ class SqlLegacyWrites:
         self._connection = connection
 
     async def moved(self, size: int) -> list[str]:
-        """By the index on the mark, which few rows bear."""
-        statement = _moved().where(packages.c.legacy_write_time.is_not(None)).limit(size)
+        """By the index on the mark, which few rows bear; the oldest first, as they are followed."""
+        marked = packages.c.legacy_write_time
+        statement = _moved().where(marked.is_not(None)).order_by(marked, packages.c.id).limit(size)
         return list((await self._connection.execute(statement)).scalars())
 
     async def follow(self, size: int, moved_by_hand: Collection[str] = ()) -> int:

@@ -21,6 +21,7 @@ from delivery_service.persistence.codes import (
     STATES,
 )
 from delivery_service.persistence.fixed import Fixed
+from delivery_service.persistence.readable import readable_order, require_order
 from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import RECEIVER_COLUMNS, order_actions, order_items, orders
 from servicekit.conflicts import duplicate_key
@@ -167,7 +168,7 @@ class SqlOrders:
 
     async def list_orders(self, which: OrderFilter, size: int, before: int | None) -> list[Order]:
         """By keyset on the id, newest first."""
-        statement = select(orders).order_by(orders.c.id.desc()).limit(size)
+        statement = select(orders).where(readable_order).order_by(orders.c.id.desc()).limit(size)
         if which.shop_id is not None:
             statement = statement.where(orders.c.shop_id == which.shop_id)
         if which.user_id is not None:
@@ -203,6 +204,7 @@ def _by_order(rows: Iterable[Any]) -> defaultdict[int, list[OrderItem]]:
 
 
 def _order(row: Any, items: list[OrderItem]) -> Order:
+    require_order(row)
     receiver = Receiver(*(getattr(row, f"receiver_{name}") or "" for name in RECEIVER_COLUMNS))
     return Order(
         row.id,

@@ -22,6 +22,7 @@ from delivery_service.persistence.codes import (
     WORKFLOW_CODES,
     WORKFLOWS,
 )
+from delivery_service.persistence.readable import require_package
 from delivery_service.persistence.tables import package_items, package_orders
 
 # The old system named a stock by number only.
@@ -130,7 +131,10 @@ def order_values(package: Package) -> list[dict[str, Any]]:
 
 
 async def load(connection: AsyncConnection, statement: Select[Any]) -> list[Package]:
-    """The packages that a select on their table finds, with items and orders: three statements in all."""
+    """The packages that a select on their table finds, with items and orders: three statements in all.
+
+    Raises PackageUnreadable, where the select does not ask for readable ones only.
+    """
     rows = (await connection.execute(statement)).all()
     if not rows:
         return []
@@ -167,19 +171,21 @@ async def _orders(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, 
 
 
 def order_packages(rows: Iterable[Any]) -> list[OrderPackage]:
-    """What rows say of packages of orders."""
-    return [
-        OrderPackage(
-            row.order_id,
-            row.id,
-            row.prepare_sn,
-            WORKFLOWS[row.delivery_type, row.shipping_type],
-            row.type,
-            STATES[row.prepare_status],
-            row.warehouse_id,
-        )
-        for row in rows
-    ]
+    """What rows say of packages of orders. Raises PackageUnreadable."""
+    return [_order_package(row) for row in rows]
+
+
+def _order_package(row: Any) -> OrderPackage:
+    require_package(row)
+    return OrderPackage(
+        row.order_id,
+        row.id,
+        row.prepare_sn,
+        WORKFLOWS[row.delivery_type, row.shipping_type],
+        row.type,
+        STATES[row.prepare_status],
+        row.warehouse_id,
+    )
 
 
 def item_of(row: Any) -> PackageItem:
@@ -188,7 +194,8 @@ def item_of(row: Any) -> PackageItem:
 
 
 def package_of(row: Any, items: Sequence[PackageItem], order_ids: Sequence[int]) -> Package:
-    """The package that rows of three tables are."""
+    """The package that rows of three tables are. Raises PackageUnreadable."""
+    require_package(row)
     times = {verb: getattr(row, column) for verb, column in STEP_COLUMNS.items()}
     return Package(
         package_id=row.id,

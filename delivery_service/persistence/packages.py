@@ -1,7 +1,7 @@
 """Packages: `tigu_prepare_goods`, its items and its orders."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Select, func, or_, select, tuple_, update
@@ -22,6 +22,12 @@ from delivery_service.persistence.codes import (
 )
 from delivery_service.persistence.fixed import Fixed
 from delivery_service.persistence.legacy_writes import SqlLegacyWrites
+from delivery_service.persistence.readable import (
+    PACKAGE_CODES,
+    counted_package,
+    readable_package,
+    unknown_code,
+)
 from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import package_items, package_orders, packages
 
@@ -43,7 +49,8 @@ class SqlPackages:
 
     async def lock_free(self, package_sns: Collection[str]) -> Mapping[str, Package]:
         """In the order of their ids."""
-        chosen = select(packages).where(packages.c.prepare_sn.in_(package_sns)).order_by(packages.c.id)
+        these = packages.c.prepare_sn.in_(package_sns)
+        chosen = select(packages).where(these, readable_package).order_by(packages.c.id)
         return {
             package.package_sn: package
             for package in await self._many(chosen.with_for_update(skip_locked=True))
@@ -84,10 +91,12 @@ class SqlPackages:
 
     async def of_orders(self, order_ids: Collection[int]) -> list[OrderPackage]:
         """By exact order id, through the mapping and its index."""
-        if not order_ids:
-            return []
-        [found] = await self._trips.send(statements.OF_ORDERS(order_ids=sorted(order_ids)))
-        return package_rows.order_packages(found.rows)
+        return package_rows.order_packages(await self._of_orders(order_ids))
+
+    async def list_of_orders(self, order_ids: Collection[int]) -> list[OrderPackage]:
+        """The same way."""
+        rows = await self._of_orders(order_ids)
+        return package_rows.order_packages(row for row in rows if not unknown_code(row, PACKAGE_CODES))
 
     async def packed_units(self, order_item_ids: Collection[int], leg: int) -> Mapping[int, int]:
         """Summed over all packages of the leg that are not cancelled."""
@@ -111,7 +120,8 @@ class SqlPackages:
 
     async def list_packages(self, which: PackageFilter, size: int, before: int | None) -> list[Package]:
         """By keyset on the id, newest first."""
-        statement = _filtered(select(packages), which).order_by(packages.c.id.desc()).limit(size)
+        statement = _filtered(select(packages).where(readable_package), which)
+        statement = statement.order_by(packages.c.id.desc()).limit(size)
         if before is not None:
             statement = statement.where(packages.c.id < before)
         return await self._many(statement)
@@ -128,7 +138,8 @@ class SqlPackages:
         """Counted by the stored pair and status."""
         columns = (packages.c.delivery_type, packages.c.shipping_type, packages.c.prepare_status)
         rows = await self._connection.execute(select(*columns, func.count()).group_by(*columns))
-        return [(WORKFLOWS[by, to], STATES[status], count) for by, to, status, count in rows]
+        known = [row for row in rows if not unknown_code(row, PACKAGE_CODES)]
+        return [(WORKFLOWS[by, to], STATES[status], count) for by, to, status, count in known]
 
     async def order_counts(self) -> Mapping[Workflow, int]:
         """Each order counts once a workflow."""
@@ -136,9 +147,16 @@ class SqlPackages:
         rows = await self._connection.execute(
             select(*pair, func.count(package_orders.c.order_id.distinct()))
             .join(package_orders, package_orders.c.prepare_goods_id == packages.c.id)
+            .where(counted_package)
             .group_by(*pair)
         )
         return {WORKFLOWS[by, to]: count for by, to, count in rows}
+
+    async def _of_orders(self, order_ids: Collection[int]) -> Sequence[Any]:
+        if not order_ids:
+            return []
+        [found] = await self._trips.send(statements.OF_ORDERS(order_ids=sorted(order_ids)))
+        return found.rows
 
     async def _save_stock(self, alike: Collection[Package], values: Mapping[str, Any]) -> None:
         columns = packages.c

@@ -26,6 +26,7 @@ PROMISED: dict[StatusCode, dict[str, tuple[str, ...]]] = {
         "REQUEST_ID_REUSED": BOTH,
         "PAGE_TOKEN_MISMATCH": BOTH,
         "PACKAGE_TOO_LARGE": DELIVERY,
+        "PHOTO_UNREADABLE": DELIVERY,
     },
     StatusCode.NOT_FOUND: {
         "STOCK_NOT_FOUND": INVENTORY,
@@ -35,12 +36,16 @@ PROMISED: dict[StatusCode, dict[str, tuple[str, ...]]] = {
         "ORDER_NOT_FOUND": DELIVERY,
         "EVIDENCE_NOT_FOUND": DELIVERY,
         "DRIVER_NOT_FOUND": DELIVERY,
+        "WAREHOUSE_NOT_FOUND": DELIVERY,
     },
     StatusCode.ALREADY_EXISTS: {
         "STOCK_EXISTS": INVENTORY,
         "RESERVATION_EXISTS": INVENTORY,
         "LISTING_EXISTS": INVENTORY,
         "PACKAGE_EXISTS": DELIVERY,
+        "ORDER_EXISTS": DELIVERY,
+        "DRIVER_EXISTS": DELIVERY,
+        "WAREHOUSE_EXISTS": DELIVERY,
     },
     StatusCode.FAILED_PRECONDITION: {
         "INSUFFICIENT_STOCK": INVENTORY,
@@ -50,6 +55,9 @@ PROMISED: dict[StatusCode, dict[str, tuple[str, ...]]] = {
         "STOCK_NOT_SELLABLE": INVENTORY,
         "ILLEGAL_STATUS_CHANGE": INVENTORY,
         "STOCK_HAS_HOLDS": INVENTORY,
+        "STOCK_LIMIT_EXCEEDED": INVENTORY,
+        "LISTING_LIMIT_EXCEEDED": INVENTORY,
+        "LISTING_PRICE_INCOMPLETE": INVENTORY,
         "QUANTITY_MISMATCH": INVENTORY,
         "ILLEGAL_TRANSITION": DELIVERY,
         "EVIDENCE_MISSING": DELIVERY,
@@ -61,13 +69,16 @@ PROMISED: dict[StatusCode, dict[str, tuple[str, ...]]] = {
         "ORDER_ALREADY_PACKED": DELIVERY,
         "ORDER_OVERPACKED": DELIVERY,
         "ORDER_NOT_SHIPPABLE": DELIVERY,
+        "PACKAGE_UNREADABLE": DELIVERY,
+        "ORDER_UNREADABLE": DELIVERY,
     },
     StatusCode.PERMISSION_DENIED: {
         "CALLER_NOT_ALLOWED": BOTH,
         "WRONG_ACTOR": DELIVERY,
         "NOT_YOUR_PACKAGE": DELIVERY,
     },
-    StatusCode.UNAUTHENTICATED: {"ACTOR_MISSING": BOTH},
+    StatusCode.UNAUTHENTICATED: {"ACTOR_MISSING": BOTH, "ACTOR_UNKNOWN": BOTH},
+    StatusCode.DEADLINE_EXCEEDED: {"DEADLINE_TOO_SHORT": BOTH, "DEADLINE_EXCEEDED": BOTH},
     StatusCode.ABORTED: {"ETAG_MISMATCH": BOTH, "CONCURRENT_UPDATE": BOTH},
     StatusCode.RESOURCE_EXHAUSTED: {
         "OVERLOADED": BOTH,
@@ -79,7 +90,10 @@ PROMISED: dict[StatusCode, dict[str, tuple[str, ...]]] = {
         "DRAINING": BOTH,
         "STORAGE_UNAVAILABLE": DELIVERY,
     },
+    StatusCode.DATA_LOSS: {"EVIDENCE_DAMAGED": DELIVERY},
 }
+# What refuses these is the whole service, whatever it is asked.
+OF_NO_THING = {"STORAGE_FULL", "STORAGE_UNAVAILABLE", "TOO_MANY_STREAMS"}
 STATUSES: dict[str, ErrorStatuses] = {"inventory": INVENTORY_STATUSES, "delivery": DELIVERY_STATUSES}
 OWN = {"inventory": inventory_errors, "delivery": delivery_errors}
 SERVICERS = {"inventory": InventoryServicer, "delivery": DeliveryServicer, "ops": OpsServicer}
@@ -91,6 +105,11 @@ def classes(module: ModuleType) -> dict[str, type[Exception]]:
         thing for thing in vars(module).values() if isinstance(thing, type) and issubclass(thing, Exception)
     ]
     return {re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).upper(): cls for cls in found}
+
+
+def refusals(service: str) -> dict[str, type[Exception]]:
+    """What the service refuses, or the kit for it, without the words for several of these."""
+    return {reason: kind for reason, kind in known(service).items() if not kind.__subclasses__()}
 
 
 def known(service: str) -> dict[str, type[Exception]]:
@@ -121,12 +140,24 @@ def test_a_service_and_the_kit_do_not_share_a_name(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", BOTH)
-def test_every_refusal_has_facts_or_a_sentence(service: str) -> None:
-    for reason, kind in classes(OWN[service]).items():
-        if kind.__subclasses__():
-            continue
-        assert dataclasses.is_dataclass(kind) or kind.__str__ is not Exception.__str__, reason
+def test_every_refusal_has_a_sentence_and_facts_unless_it_is_of_no_thing(service: str) -> None:
+    for reason, kind in refusals(service).items() - classes(kit_errors).items():
+        assert kind.__str__ is not Exception.__str__, reason
+        assert dataclasses.is_dataclass(kind) or reason in OF_NO_THING, reason
         assert kind.__doc__, reason
+
+
+@pytest.mark.parametrize("service", BOTH)
+def test_every_refusal_has_a_code_and_is_promised(service: str) -> None:
+    told = {reason: STATUSES[service].code(bare(kind)) for reason, kind in refusals(service).items()}
+
+    promised = {
+        reason: code
+        for code, reasons in PROMISED.items()
+        for reason, services in reasons.items()
+        if service in services
+    }
+    assert told == promised
 
 
 def reasons_told(package: str, method: str) -> set[str]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+import structlog
 from holdfast.delivery.v1 import package_pb2 as pb
 from sqlalchemy import text
 
@@ -141,6 +142,42 @@ async def test_a_package_of_ours_that_the_old_application_picks_up_gets_its_even
     assert [row[1:] for row in await rows(delivery, MAPPED)] == [(4, 0)]
     assert await delivery.findings("mapping") == [f"{package.package_sn}: mapping and order_ids differ"]
     await write(delivery, "UPDATE tigu_prepare_goods SET order_ids = '4'")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE tigu_prepare_goods SET prepare_status = 42 WHERE prepare_sn = 'PG1'",
+        "UPDATE tigu_order SET order_status = 9 WHERE id = 4",
+    ],
+)
+async def test_a_row_that_cannot_be_read_is_logged_by_its_number_and_stops_no_other(
+    delivery: Delivery, transactions: Transactions[SqlUnitOfWork], damage: str
+) -> None:
+    for package_sn, order_id in (("PG1", 4), ("PG2", 5)):
+        order = await delivery.order({"A": 2}, order_id)
+        package = await delivery.create("DRIVER_TO_USER", [order], package_sn=package_sn)
+        await delivery.drive(await delivery.stock_state(package.package_sn, "HELD"), until="PreparePackage")
+    picked_up = "UPDATE tigu_prepare_goods SET prepare_status = 1 WHERE prepare_sn = '{}'"
+    # What was written first is followed first.
+    await write(delivery, picked_up.format("PG1"), damage)
+    await write(delivery, picked_up.format("PG2"))
+
+    with structlog.testing.capture_logs() as logged:
+        await follow_legacy_writes(transactions)
+
+    (warning,) = [entry for entry in logged if entry["log_level"] == "warning"]
+    assert (warning["package_sn"], "cannot be read" in warning["error"]) == ("PG1", True)
+    assert (await delivery.get("PG2")).state == pb.PACKAGE_STATE_PICKED_UP
+    assert (await delivery.events("PG2"))[-1] == "RECONCILE"
+    assert await rows(delivery, LEFT) == [(0,)]
+    assert [found.partition(":")[0] for found in await delivery.findings("events")] == ["PG1"]
+    await write(
+        delivery,
+        "UPDATE tigu_prepare_goods SET prepare_status = 0 WHERE prepare_sn = 'PG1'",
+        "UPDATE tigu_prepare_goods_order SET active_leg = 0 WHERE order_id = 4",
+        "UPDATE tigu_order SET order_status = 1 WHERE id = 4",
+    )
 
 
 async def test_the_worker_follows_by_itself_and_leaves_what_is_locked_for_later(
