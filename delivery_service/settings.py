@@ -47,7 +47,7 @@ class Settings(Database):
         }
     )
     evidence_unused_days: float = field(
-        # More than the 30 days for which a repeated upload is given its first answer.
+        # More than the 30 days for which a repeated upload is given its first answer: each upload begins them anew.
         default=45.0,
         metadata={"help": "how long a photo is kept that proves nothing", "least": 31},
     )

@@ -49,7 +49,7 @@ async def keep_photo(
 
 
 async def keep_evidence(command: KeepEvidence, photo: Photo, uow: UnitOfWork) -> Evidence:
-    """Records the photo; the same bytes for the same package and kind are the same evidence.
+    """Records the photo; the same bytes for the same package and kind are the same evidence, received anew.
 
     Raises PackageNotFound.
     """
@@ -58,7 +58,8 @@ async def keep_evidence(command: KeepEvidence, photo: Photo, uow: UnitOfWork) ->
         raise PackageNotFound(command.package_sn)
     evidence = Evidence(
         command.evidence_id,
-        command.package_sn,
+        # As the package bears it: a legacy table may find it under another spelling.
+        package.package_sn,
         command.kind,
         command.file_name,
         photo,

@@ -41,7 +41,7 @@ class SqlEvidence:
         return await self._load(table.c.evidence_id.in_(evidence_ids))
 
     async def add(self, package_id: int, evidence: Evidence) -> Evidence:
-        """Inserts first; where the content is known already, the first record answers."""
+        """Inserts first; where the content is known already, the first record answers, and is as good as new."""
         photo = evidence.photo
         try:
             await self._connection.execute(
@@ -64,6 +64,9 @@ class SqlEvidence:
             table.c.kind == evidence.kind.value,
             table.c.sha256 == photo.sha256,
         )
+        # Whoever uploads it means to use it: from now on it has its whole time again.
+        unused = and_(same, table.c.used_sha256.is_(None))
+        await self._connection.execute(update(table).where(unused).values(create_time=evidence.create_time))
         return (await self._load(same))[0]
 
     async def use(self, evidence: Collection[Evidence], sequence: int) -> None:
@@ -139,7 +142,7 @@ class SqlEvidence:
             condition = and_(condition, tuple_(table.c.create_time, table.c.evidence_id) < before)
         return await self._load(condition, size)
 
-    async def _load(self, condition: ColumnElement[bool], size: int = 1000) -> list[Evidence]:
+    async def _load(self, condition: ColumnElement[bool], size: int | None = None) -> list[Evidence]:
         other = table.alias()
         used = exists().where(other.c.used_sha256 == table.c.sha256).label("used")
         statement = (

@@ -11,11 +11,12 @@ import grpc
 import pytest
 from holdfast.delivery.v1 import evidence_pb2 as pb
 from holdfast.delivery.v1 import package_pb2
-from sqlalchemy import text
+from sqlalchemy import insert, select, text
 
 from delivery_service.application.sweep_evidence import FOLDERS, sweep_strays, sweep_unused
 from delivery_service.domain.evidence import photo_name, shared_name
 from delivery_service.gateways.photo_store import FsspecPhotoStore
+from delivery_service.persistence.tables import evidence as records
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from servicekit.transactions import Transactions
 from tests.delivery_service.client import MERCHANT, Delivery, refused
@@ -88,7 +89,7 @@ async def test_the_same_photo_again_mends_a_damaged_one_and_leaves_no_second_cop
 
     again = await delivery.upload(package.package_sn, "PREPARATION", content)
 
-    assert again == evidence
+    assert again.evidence_id == evidence.evidence_id
     assert await delivery.download(evidence.evidence_id) == content
     assert files(running.photos) == before
 
@@ -202,6 +203,41 @@ async def test_photos_that_prove_nothing_are_swept_when_they_are_old(
         assert photo_name(kept.sha256, kept.evidence_id) in left
         await delivery.download(kept.evidence_id)
     assert (await refused(delivery.download(unused.evidence_id))).reason == "EVIDENCE_NOT_FOUND"
+
+
+async def test_a_photo_that_is_uploaded_again_has_its_whole_time_again_unless_it_is_used(
+    delivery: Delivery, running: Running
+) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    contents = picture(), picture()
+    used, unused = [await delivery.upload(package.package_sn, "PREPARATION", content) for content in contents]
+    await delivery.move("PreparePackage", package.package_sn, by=MERCHANT, evidence_ids=[used.evidence_id])
+    async with running.engine.begin() as connection:
+        old = "UPDATE evidence SET create_time = UTC_TIMESTAMP(6) - INTERVAL 44 DAY"
+        await connection.execute(text(old))
+
+    again = [await delivery.upload(package.package_sn, "PREPARATION", content) for content in contents]
+
+    assert [kept.evidence_id for kept in again] == [used.evidence_id, unused.evidence_id]
+    ages = [time.time() - kept.create_time.seconds for kept in again]
+    assert (round(ages[0] / DAY), round(ages[1] / DAY)) == (44, 0)
+    # Two days later, had it not been renewed, its 45 days were over.
+    assert await sweep_unused(transactions(running), store(running), timedelta(days=43)) == 0
+    assert await delivery.download(unused.evidence_id) == contents[1]
+
+
+async def test_all_photos_that_are_asked_for_are_found(delivery: Delivery, running: Running) -> None:
+    package = await delivery.create("DRIVER_TO_USER")
+    photo = await delivery.upload(package.package_sn, "PREPARATION")
+    async with running.engine.begin() as connection:
+        row = (await connection.execute(select(records))).one()._asdict()
+        copies = [row | {"evidence_id": f"e{n}", "sha256": f"{n:064x}"} for n in range(1500)]
+        await connection.execute(insert(records), copies)
+    ids = {photo.evidence_id, *(copy["evidence_id"] for copy in copies)}
+
+    found = await transactions(running).read(lambda uow: uow.evidence.list_by_ids(ids))
+
+    assert {each.evidence_id for each in found} == ids
 
 
 def store(running: Running) -> FsspecPhotoStore:
