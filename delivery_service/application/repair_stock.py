@@ -39,13 +39,7 @@ async def repair_hold(
     if package.update_time > uow.now - quiet:
         # A command that was sent in that time may still be on its way.
         raise RepairLater(f"the package changed within the last {quiet.total_seconds():.0f} s")
-    repair = stock_repair(package, hold.state if hold else None, same_lines=have_same_lines(package, hold))
-    if repair is StockRepair.FINE:
-        raise NothingToRepair
-    if repair is StockRepair.BY_HAND:
-        raise RepairByHand(_BY_HAND)
-    await _apply(package, repair, by, uow)
-    return WORDS[repair]
+    return await _repair(package, hold, by, uow)
 
 
 async def repair_command(found: Inconsistency, by: Operator, hold: Hold | None, uow: UnitOfWork) -> str:
@@ -70,11 +64,7 @@ async def repair_command(found: Inconsistency, by: Operator, hold: Hold | None, 
         what = "the commit of an earlier attempt is closed"
         await tell(package, what, by, uow)
         return what
-    repair = stock_repair(package, hold.state if hold else None, same_lines=have_same_lines(package, hold))
-    if repair is StockRepair.BY_HAND:
-        raise RepairByHand(_BY_HAND)
-    await _apply(package, repair, by, uow)
-    return WORDS[repair]
+    return await _repair(package, hold, by, uow)
 
 
 async def repair_hold_id(found: Inconsistency, by: Operator, uow: UnitOfWork) -> str:
@@ -114,9 +104,15 @@ async def release_hold(found: Inconsistency, inventory: Inventory, by: Operator)
         raise RepairLater(f"inventory did not release it: {answer}")
 
 
-async def _apply(package: Package, repair: StockRepair, by: Operator, uow: UnitOfWork) -> None:
+async def _repair(package: Package, hold: Hold | None, by: Operator, uow: UnitOfWork) -> str:
+    repair = stock_repair(package, hold.state if hold else None, same_lines=have_same_lines(package, hold))
+    if repair is StockRepair.FINE:
+        raise NothingToRepair
+    if repair is StockRepair.BY_HAND:
+        raise RepairByHand(_BY_HAND)
     changed, commands = stock_repaired(package, repair, uow.now)
     await uow.packages.save(changed)
     for at, command in commands:
         await uow.outbox.add([Wish(at, command, by.trace)])
     await tell(changed, WORDS[repair], by, uow)
+    return WORDS[repair]

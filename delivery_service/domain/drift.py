@@ -1,7 +1,7 @@
 """What to do where two records of a package disagree. Pure decisions; what people must look at says so."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 
@@ -99,36 +99,54 @@ def _closed(hold: str | None) -> StockRepair:
     return StockRepair.BY_HAND if hold == "COMMITTED" else StockRepair.CLOSE
 
 
+@dataclass(frozen=True)
+class _Steps:
+    """What a repair does: releases the present hold first, asks under the next attempt, leaves the stock in a state
+    (None: as it was), sends commands.
+    """
+
+    stock_state: StockState | None
+    commands: tuple[StockCommand, ...]
+    anew: bool = False
+    release_first: bool = False
+
+
+_STEPS = {
+    StockRepair.ASK_AGAIN: _Steps(StockState.REQUESTED, (StockCommand.RESERVE,)),
+    StockRepair.ASK_ANEW: _Steps(StockState.REQUESTED, (StockCommand.RESERVE,), anew=True),
+    StockRepair.EXCHANGE: _Steps(
+        StockState.REQUESTED, (StockCommand.RESERVE,), anew=True, release_first=True
+    ),
+    StockRepair.COMMIT: _Steps(StockState.COMMIT_PENDING, (StockCommand.COMMIT,)),
+    StockRepair.RESERVE_AND_COMMIT: _Steps(
+        StockState.COMMIT_PENDING, (StockCommand.RESERVE, StockCommand.COMMIT), anew=True
+    ),
+    StockRepair.EXCHANGE_AND_COMMIT: _Steps(
+        StockState.COMMIT_PENDING, (StockCommand.RESERVE, StockCommand.COMMIT), anew=True, release_first=True
+    ),
+    StockRepair.RELEASE: _Steps(StockState.RELEASE_PENDING, (StockCommand.RELEASE,)),
+    StockRepair.CLOSE: _Steps(None, (StockCommand.RELEASE,)),
+}
+
+
 def stock_repaired(
     package: Package, repair: StockRepair, now: datetime
 ) -> tuple[Package, list[tuple[Package, StockCommand]]]:
-    """The package under the repair, and the commands that go out for it, in their order."""
-    if repair in (StockRepair.COMMIT, StockRepair.RELEASE):
-        pending = {
-            StockRepair.COMMIT: (StockState.COMMIT_PENDING, StockCommand.COMMIT),
-            StockRepair.RELEASE: (StockState.RELEASE_PENDING, StockCommand.RELEASE),
-        }
-        stock_state, command = pending[repair]
-        changed = _changed(package, now, stock_state)
-        return changed, [(changed, command)]
-    if repair is StockRepair.CLOSE:
-        changed = _changed(package, now, package.stock_state)
-        return changed, [(changed, StockCommand.RELEASE)]
-    if repair is StockRepair.ASK_AGAIN:
-        changed = replace(_changed(package, now, StockState.REQUESTED), rejection_reason=None, shortages=())
-        return changed, [(changed, StockCommand.RESERVE)]
-    changed = requested(package, now)
-    first = []
-    if repair in (StockRepair.EXCHANGE, StockRepair.EXCHANGE_AND_COMMIT):
-        first = [(package, StockCommand.RELEASE)]
-    if repair in (StockRepair.ASK_ANEW, StockRepair.EXCHANGE):
-        return changed, [*first, (changed, StockCommand.RESERVE)]
-    changed = replace(changed, stock_state=StockState.COMMIT_PENDING)
-    return changed, [*first, (changed, StockCommand.RESERVE), (changed, StockCommand.COMMIT)]
+    """The package under the repair, and the commands that go out for it, in their order.
+
+    Raises KeyError for what is no repair: FINE and BY_HAND.
+    """
+    steps = _STEPS[repair]
+    changed = requested(package, now) if steps.anew else _changed(package, now)
+    if steps.stock_state is StockState.REQUESTED:
+        changed = replace(changed, rejection_reason=None, shortages=())
+    changed = replace(changed, stock_state=steps.stock_state or package.stock_state)
+    first = [(package, StockCommand.RELEASE)] if steps.release_first else []
+    return changed, [*first, *((changed, command) for command in steps.commands)]
 
 
-def _changed(package: Package, now: datetime, stock_state: StockState) -> Package:
-    return replace(package, stock_state=stock_state, version=package.version + 1, update_time=now)
+def _changed(package: Package, now: datetime) -> Package:
+    return replace(package, version=package.version + 1, update_time=now)
 
 
 def leads_to(package: Package, source: PackageState, target: PackageState) -> bool:

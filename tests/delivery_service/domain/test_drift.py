@@ -62,6 +62,38 @@ def test_a_hold_that_is_gone_is_never_asked_for_or_committed_under_its_old_id() 
             assert ("PG1:1", StockCommand.RESERVE) not in told
 
 
+def test_what_is_no_repair_is_never_carried_out() -> None:
+    for repair in (StockRepair.FINE, StockRepair.BY_HAND):
+        with pytest.raises(KeyError):
+            stock_repaired(a_package(stock_state=StockState.COMMITTED), repair, NOW)
+
+
+def test_each_repair_leaves_the_package_as_its_last_command_needs_it() -> None:
+    rejected = a_package(stock_state=StockState.REJECTED, rejection_reason="INSUFFICIENT_STOCK")
+    told = {
+        repair: stock_repaired(rejected, repair, NOW)
+        for repair in StockRepair
+        if repair not in (StockRepair.FINE, StockRepair.BY_HAND)
+    }
+
+    states = {repair.name: (str(one.stock_state), one.attempt) for repair, (one, _) in told.items()}
+    assert states == {
+        "ASK_AGAIN": ("REQUESTED", 1),
+        "ASK_ANEW": ("REQUESTED", 2),
+        "EXCHANGE": ("REQUESTED", 2),
+        "COMMIT": ("COMMIT_PENDING", 1),
+        "RESERVE_AND_COMMIT": ("COMMIT_PENDING", 2),
+        "EXCHANGE_AND_COMMIT": ("COMMIT_PENDING", 2),
+        "RELEASE": ("RELEASE_PENDING", 1),
+        "CLOSE": ("REJECTED", 1),
+    }
+    assert [(at.attempt, str(command)) for at, command in told[StockRepair.EXCHANGE_AND_COMMIT][1]] == [
+        (1, "RELEASE"),
+        (2, "RESERVE"),
+        (2, "COMMIT"),
+    ]
+
+
 def test_nothing_is_told_of_an_id_that_is_somebody_elses() -> None:
     for one, hold, same in cases():
         taken = replace(one, stock_state=StockState.REJECTED, rejection_reason=TAKEN)
