@@ -36,13 +36,7 @@ async def move_package(command: MovePackage, uow: UnitOfWork) -> Package:
     nothing. Raises PackageNotFound, EvidenceNotFound and what `apply_move` raises.
     """
     move = command.move
-    order_ids = await uow.packages.order_ids(command.package_sn)
-    if order_ids is None:
-        raise PackageNotFound(command.package_sn)
-    orders = [] if move.verb in _DRIVER_VERBS else await uow.orders.lock(order_ids)
-    package = await uow.packages.lock(command.package_sn)
-    if package is None:
-        raise PackageNotFound(command.package_sn)
+    package, orders = await _locked(command, uow)
     last = await uow.events.last(package.package_id)
     evidence = await _evidence(move, uow)
     moved, event = apply_move(
@@ -59,8 +53,24 @@ async def move_package(command: MovePackage, uow: UnitOfWork) -> Package:
             await uow.outbox.add([Wish(moved, COMMANDS[moved.stock_state], command.trace)])
         if orders:
             await _project(orders, package, moved, uow)
-            await uow.orders.add_action(order_ids, event)
+            await uow.orders.add_action(package.order_ids, event)
     return moved
+
+
+async def _locked(command: MovePackage, uow: UnitOfWork) -> tuple[Package, list[Order]]:
+    order_ids = await uow.packages.order_ids(command.package_sn)
+    if order_ids is None:
+        raise PackageNotFound(command.package_sn)
+    with_orders = command.move.verb not in _DRIVER_VERBS
+    orders = await uow.orders.lock(order_ids) if with_orders else []
+    package = await uow.packages.lock(command.package_sn)
+    if package is None:
+        raise PackageNotFound(command.package_sn)
+    if with_orders and package.order_ids != order_ids:
+        # While this one waited, the package was given other orders. They are locked out of order, so that may end in
+        # a deadlock, which the engine breaks and the kit runs again.
+        orders = await uow.orders.lock(package.order_ids)
+    return package, orders
 
 
 async def _evidence(move: Move, uow: UnitOfWork) -> list[Evidence]:

@@ -122,6 +122,13 @@ class SqlPacking:
         except IntegrityError as error:
             if duplicate_key(error) is None:
                 raise
-            raise OrderAlreadyPacked(package.order_ids, package.leg) from error
+            raise OrderAlreadyPacked(await self._taken(package), package.leg) from error
         await self._connection.execute(insert(package_items), package_rows.item_values(stored))
         return stored
+
+    async def _taken(self, package: Package) -> tuple[int, ...]:
+        columns = package_orders.c
+        taken = select(columns.order_id).where(
+            columns.order_id.in_(package.order_ids), columns.active_leg == package.leg
+        )
+        return tuple((await self._connection.execute(taken.order_by(columns.order_id))).scalars())

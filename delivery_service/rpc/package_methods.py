@@ -107,7 +107,7 @@ class PackageMethods(Methods):
         async def work(uow: RequestUnitOfWork) -> pb.GetWorkflowDistributionResponse:
             return distribution_message(await uow.packages.distribution(), await uow.packages.order_counts())
 
-        return await self._transactions.read(work)
+        return await self._transactions.read(work, one_snapshot=True)
 
     async def _settled(self, committed: pb.Package) -> pb.Package:
         """Waits a bounded while for inventory's answer; what was committed is the answer if that fails."""

@@ -6,6 +6,11 @@ from sqlalchemy import text
 
 from tests.delivery_service.client import MERCHANT, Delivery
 
+COLLATION = (
+    "SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE()"
+    " AND table_name = 'tigu_prepare_goods' AND column_name = 'prepare_sn'"
+)
+
 
 async def execute(delivery: Delivery, *statements: str) -> None:
     """What the old application does."""
@@ -85,3 +90,37 @@ async def test_an_order_whose_package_the_old_application_cancelled_can_be_packe
 
     package = await delivery.create("DRIVER_TO_USER", ["1"])
     assert [(item.sku, item.quantity) for item in package.items] == [("90", 2)]
+
+
+async def test_a_photo_of_a_package_that_is_named_in_another_spelling_proves_its_steps(
+    delivery: Delivery,
+) -> None:
+    await adopted(delivery)
+    spelt = "ALTER TABLE tigu_prepare_goods MODIFY prepare_sn VARCHAR(64) COLLATE {} NOT NULL"
+    async with delivery.engine.connect() as connection:
+        exact = (await connection.execute(text(COLLATION))).scalar_one()
+    await execute(delivery, spelt.format("utf8mb4_general_ci"))
+    try:
+        photo = await delivery.upload("pg1", "PREPARATION")
+        steps = [
+            await delivery.move("PreparePackage", package_sn, by=MERCHANT, evidence_ids=[photo.evidence_id])
+            for package_sn in ("pg1", "PG1")
+        ]
+    finally:
+        await execute(delivery, spelt.format(exact))
+
+    assert photo.package_sn == "PG1"
+    assert [step.state for step in steps] == [pb.PACKAGE_STATE_PREPARED] * 2
+    assert await delivery.findings() == []
+
+
+async def test_only_the_orders_whose_leg_is_taken_are_named(delivery: Delivery) -> None:
+    orders = [await delivery.order({"A": 1}, order_id) for order_id in (4, 5, 6)]
+    # Of a package that is gone; an active one is named before anything is written.
+    await execute(delivery, "INSERT INTO tigu_prepare_goods_order VALUES (99, 5, 0)")
+
+    refusal = await delivery.refused(delivery.create("MERCHANT_TO_USER", orders))
+
+    assert (refusal.reason, refusal.metadata) == ("ORDER_ALREADY_PACKED", {"order_ids": "5", "leg": "0"})
+    assert [subject for subject, _ in refusal.violations] == ["5"]
+    await execute(delivery, "DELETE FROM tigu_prepare_goods_order")
