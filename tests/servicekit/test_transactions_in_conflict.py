@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.errors import ConcurrentUpdate, DeadlineExceeded
 from servicekit.transactions import TRIES, Transactions
-from tests.servicekit.accounts import Accounts, balances
+from tests.servicekit.accounts import REQUESTS, Accounts, balances
 from tests.servicekit.waiting import until
 
 DEADLOCK: dict[str, str | int] = {"postgres": "40P01", "mysql": 1213, "mariadb": 1213}
@@ -146,6 +146,22 @@ async def test_a_look_that_is_overtaken_or_kept_waiting_is_refused_as_work_is(
         await Accounts(other, None).lock(1)  # type: ignore[arg-type]
         with pytest.raises(ConcurrentUpdate):
             await transactions.read(impatient)
+
+
+@pytest.mark.parametrize("engine_name", ["mysql", "mariadb"])
+async def test_a_table_that_was_altered_since_the_snapshot_was_taken_is_read_in_another(
+    transactions: Transactions[Accounts], engine: AsyncEngine
+) -> None:
+    async def overtaken(uow: Accounts) -> int:
+        await uow.connection.execute(REQUESTS.select())
+        async with engine.connect() as other:
+            await other.execute(text("ALTER TABLE account FORCE"))
+        return await uow.balance(1)
+
+    with pytest.raises(ConcurrentUpdate):
+        await transactions.read(overtaken, one_snapshot=True)
+
+    assert await transactions.read(lambda uow: uow.balance(1), one_snapshot=True) == 100
 
 
 async def test_a_statement_that_takes_too_long_is_not_run_again(
