@@ -140,6 +140,15 @@ class Town:
         merchant = self.parties.metadata("merchant")
         return (await self.delivery.CancelPackage(request, metadata=merchant, timeout=10)).package
 
+    async def reserve(self, reservation_id: str, sku: str) -> None:
+        """ReserveStock of one unit."""
+        request = reservation_pb2.ReserveStockRequest(
+            reservation_id=reservation_id,
+            holder="tests",
+            lines=[reservation_pb2.ReservationLine(sku=sku, quantity=1)],
+        )
+        await self.inventory.ReserveStock(request, metadata=SYSTEM, timeout=10)
+
     async def insist(self, call: Callable[P, Awaitable[T]], *args: P.args, **options: P.kwargs) -> T:
         """Repeats a call whose outcome is not known until it answers for certain, for a minute."""
         deadline = time.monotonic() + 60

@@ -8,6 +8,8 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.inventory.v1 import reservation_pb2
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.support.services import Pair, ServiceProcess
 from tests.support.town import SYSTEM, Town, ids
@@ -58,6 +60,32 @@ async def rejected(town: Town) -> None:
     assert await town.insist(town.levels, sku) == (1, 0)
 
 
+async def crowd(town: Town) -> None:
+    """Many reserve one stock at once; each gets what it asked for, once."""
+    sku = await town.stock(10)
+
+    await asyncio.gather(*(town.insist(town.reserve, f"R-{next(ids)}", sku) for _ in range(8)))
+
+    assert await town.insist(town.levels, sku) == (10, 8)
+
+
+async def crowd_before_a_locked_stock(town: Town) -> None:
+    """The same while somebody else has the stock in hand for longer than a batch waits."""
+    sku = await town.stock(10)
+    engine = create_async_engine(town.pair.inventory_url)
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("SELECT FROM inventory.stock WHERE sku = :sku FOR UPDATE"), {"sku": sku}
+        )
+        reserving = [asyncio.create_task(town.insist(town.reserve, f"R-{next(ids)}", sku)) for _ in range(8)]
+        await asyncio.sleep(1.5)
+    await engine.dispose()
+
+    await asyncio.gather(*reserving)
+
+    assert await town.insist(town.levels, sku) == (10, 8)
+
+
 async def expired(town: Town) -> None:
     """A hold with a time to live lapses, and the sweeper tidies up."""
     sku = await town.stock(3)
@@ -97,6 +125,8 @@ DELIVERY: list[tuple[str, Story]] = [
 INVENTORY: list[tuple[str, Story]] = [
     *((f"batch.{point}", delivered) for point in ("after_lock", "after_decide", "after_save")),
     *((f"batch.{point}", delivered) for point in ("before_commit", "after_commit")),
+    ("batch.some_replies", crowd),
+    ("batch.between_isolated", crowd_before_a_locked_stock),
     ("commit.after_movement", delivered),
     ("tombstone.before_commit", rejected),
     ("expire.before_commit", expired),
