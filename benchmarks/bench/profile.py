@@ -35,6 +35,8 @@ LAYERS: Mapping[str, str] = {
     "inventory: use cases and domain": r"inventory_service/(application|domain)",
     "the bench's own methods": r"benchmarks/",
 }
+# py-spy takes a thread for busy that waits for its sockets.
+WAITING = re.compile(r"epoll_p?wait|p?poll |p?select |futex|pthread_cond|sem_")
 POLLING = "workers, which go on by themselves"
 OTHER = "anything else"
 
@@ -85,8 +87,10 @@ def by_layer(stacks: str) -> Counter[str]:
     """Samples of collapsed stacks, outermost frame first, by the layer of the innermost known frame."""
     found: Counter[str] = Counter()
     for line in stacks.splitlines():
-        frames, _, count = line.rpartition(" ")
-        found[_layer(frames.split(";"))] += int(count)
+        told, _, count = line.rpartition(" ")
+        frames = told.split(";")
+        if not WAITING.match(frames[-1]):
+            found[_layer(frames)] += int(count)
     return found
 
 
