@@ -221,3 +221,13 @@ def test_nothing_private_or_built_is_tracked() -> None:
     )
 
     assert [name for name in tracked() if forbidden.search(name)] == []
+
+
+def test_what_ships_sends_core_statements_and_no_orm() -> None:
+    using = [
+        path
+        for path in sources(*SHIPPED, "migrations")
+        if re.search(r"sqlalchemy\S*\borm\b", path.read_text())
+    ]
+
+    assert using == []
