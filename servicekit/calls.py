@@ -207,6 +207,7 @@ class _Guard:
         try:
             caller = _caller(metadata)
         except ActorUnknown as error:
+            structlog.contextvars.bind_contextvars(call_id=self._call_id, method=self._method)
             await self._abort(error)
         _current.set(Call(self._method, caller, self._call_id, self._began + seconds))
         structlog.contextvars.bind_contextvars(call_id=self._call_id, method=self._method, caller=caller.name)

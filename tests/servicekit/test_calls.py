@@ -6,6 +6,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 from holdfast.ops.v1 import ops_pb2_grpc
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from servicekit import calls
@@ -62,9 +63,11 @@ async def test_an_actor_that_cannot_be_is_refused(key: str, value: str, descript
     async def never(request: Message, context: Context) -> Message:
         raise AssertionError("an actor that cannot be got through")
 
-    refused = await refusal_of(never, metadata=((key, value),))
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        refused = await refusal_of(never, metadata=((key, value), ("x-call-id", "c-9")))
 
     assert refused.code is grpc.StatusCode.UNAUTHENTICATED
+    assert [(entry["call_id"], "Ask" in entry["method"]) for entry in logs] == [("c-9", True)]
     assert refused.reason == "ACTOR_UNKNOWN"
     assert refused.details["ErrorInfo"].metadata == {"key": key, "description": description}
 
