@@ -21,6 +21,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.database import database, private_server
+from benchmarks.statement_steps import Steps, recorded_steps
 from delivery_service.gateways.inventory import InventoryGateway, open_channel
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from delivery_service.workers.outbox_relay import OutboxRelay
@@ -32,6 +33,7 @@ from tests.support.services import Pair, migrate
 SKUS = 50
 STOCK = 1_000_000
 LONE = 150
+STEPS = 20
 PAUSE_SECONDS = 0.04
 
 _FILL = (
@@ -64,12 +66,21 @@ class Figures:
     rates: Sequence[float]
     cpu: Sequence[float]
     lone: Sequence[float]
+    steps: Steps
 
     def lines(self) -> list[str]:
         """For people."""
         lone = sorted(self.lone)
         rate, cpu = statistics.median(self.rates), statistics.median(self.cpu)
+        steps = self.steps
         return [
+            f"relay, one command: {steps.statements / STEPS:.0f} statements"
+            f" in {steps.round_trips / STEPS:.0f} round trips",
+            *(
+                f"  {statistics.median(seconds) * 1000:7.2f} ms  {len(seconds) / STEPS:4.1f} ×  {name}"
+                for name, seconds in steps.taken.items()
+                if len(seconds) * 2 >= STEPS
+            ),
             f"relay, outbox full: {rate:7.0f} settled a second [{min(self.rates):.0f}, {max(self.rates):.0f}],"
             f" {cpu:.2f} ms of CPU each",
             f"relay, low load: from commit to settled p50 {lone[len(lone) // 2]:.1f} ms,"
@@ -100,10 +111,12 @@ class Bench:
                 await connection.execute(text(statement), rows)
         return [f"PG{n}" for n in numbers]
 
-    def relay(self) -> OutboxRelay:
+    def relay(self, idle_seconds: float = 0.5) -> OutboxRelay:
         """One that tells here what it has settled."""
         transactions = Transactions(self.engine, SqlUnitOfWork)
-        return OutboxRelay(transactions, self._gateway, self._notify, idle_seconds=0.5, lease_seconds=30)
+        return OutboxRelay(
+            transactions, self._gateway, self._notify, idle_seconds=idle_seconds, lease_seconds=30
+        )
 
     async def settled(self, package_sns: Sequence[str]) -> float:
         """Waits until all of them are; answers when the last one was."""
@@ -172,7 +185,7 @@ async def measure(bench: Bench, rounds: int, waiting: int) -> Figures:
         await running
         await bench.require_held()
     lone = await _lone(bench)
-    return Figures(rates[1:], cpu[1:], lone)
+    return Figures(rates[1:], cpu[1:], lone, await _steps(bench))
 
 
 async def _lone(bench: Bench) -> list[float]:
@@ -189,6 +202,25 @@ async def _lone(bench: Bench) -> list[float]:
     await running
     await bench.require_held()
     return [(bench.settled_at[package_sn] - begin) * 1000 for package_sn, begin in committed.items()]
+
+
+async def _steps(bench: Bench) -> Steps:
+    """What the relay sends for one command after the other, which it is told of."""
+    relay = bench.relay(idle_seconds=600)
+    running = asyncio.create_task(relay.run())
+    await asyncio.sleep(0.5)
+    recorded = Steps()
+    for _ in range(STEPS):
+        package_sns = await bench.fill(1)
+        with recorded_steps() as steps:
+            relay.nudge()
+            await bench.settled(package_sns)
+            await asyncio.sleep(PAUSE_SECONDS)
+        for name, seconds in steps.taken.items():
+            recorded.taken[name] += seconds
+    relay.stop()
+    await running
+    return recorded
 
 
 async def measure_relay(engine: str, rounds: int, waiting: int) -> list[str]:

@@ -18,7 +18,7 @@ from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import StockCommand
 from delivery_service.domain.workflow import StockState
 from delivery_service.persistence.codes import STOCK_STATES
-from delivery_service.persistence.outbox import DONE, INFLIGHT
+from delivery_service.persistence.outbox import DONE, INFLIGHT, PENDING
 from delivery_service.persistence.tables import outbox, package_items, package_orders, packages
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from delivery_service.workers.answer_log import AnswerLog
@@ -168,14 +168,16 @@ async def test_an_inventory_that_does_not_keep_up_is_asked_less(
 
     async with relaying(transactions, inventory, idle_seconds=0.05):
 
-        async def asked_enough() -> bool:
-            return len(inventory.calls) >= AT_ONCE
+        async def all_put_back() -> bool:
+            return len(inventory.calls) >= AT_ONCE and await number_of(engine, PENDING) == AT_ONCE
 
-        await eventually(asked_enough)
+        await eventually(all_put_back)
         answering = asyncio.Event()
         inventory.down, inventory.before_answer = False, answering.wait
+        async with engine.begin() as connection:
+            await connection.execute(update(outbox).values(next_attempt_time=outbox.c.create_time))
         await reach(engine, INFLIGHT, FEWEST_AT_ONCE)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.3)
         assert await number_of(engine, INFLIGHT) < AT_ONCE // 2
         answering.set()
         await reach(engine, DONE, AT_ONCE)
