@@ -1,6 +1,6 @@
 """The verbs of reservations, many at a time: load what all of them need, decide purely, save once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from inventory_service.application.ports import UnitOfWork
@@ -67,13 +67,22 @@ def _answer(wish: Wish, book: StockBook, earlier: Answers) -> Answer | Exception
     return decided
 
 
-async def expire_due_reservations(most: int, uow: UnitOfWork) -> int:
-    """Gives the units of at most `most` holds back whose time has come; answers how many there were.
+@dataclass(frozen=True)
+class Swept:
+    """How many holds were due, and why some of them, by id, keep their units."""
+
+    due: int
+    kept: Mapping[str, Exception]
+
+
+async def expire_due_reservations(most: int, uow: UnitOfWork, passed: Collection[str] = ()) -> Swept:
+    """Gives the units of at most `most` holds back whose time has come, without those `passed`.
 
     Only one transaction sweeps at a time, whatever the number of replicas; the others find nothing to do.
     """
     if not await uow.books.begin_sweep():
-        return 0
-    due = await uow.reservations.list_due(most)
-    await answer_wishes([Wish(ExpireReservation(reservation_id)) for reservation_id in due], uow)
-    return len(due)
+        return Swept(0, {})
+    due = await uow.reservations.list_due(most, passed)
+    answers = await answer_wishes([Wish(ExpireReservation(reservation_id)) for reservation_id in due], uow)
+    kept = {key: answer for key, answer in zip(due, answers, strict=True) if isinstance(answer, Exception)}
+    return Swept(len(due), kept)

@@ -103,6 +103,6 @@ class Reservations(Protocol):
         """Units, by sku, that are stored as held although their time has come."""
         ...
 
-    async def list_due(self, most: int) -> list[str]:
-        """The ids of holds that are past their time, the longest first, at most `most`."""
+    async def list_due(self, most: int, passed: Collection[str] = ()) -> list[str]:
+        """The ids of holds that are past their time, the longest first, at most `most`, without those `passed`."""
         ...

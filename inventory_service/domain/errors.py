@@ -121,6 +121,22 @@ class StockLimitExceeded(Refusal):
 
 
 @dataclass(eq=False)
+class StockInconsistent(Refusal):
+    """The stock says that fewer units are held than the reservation holds of it; somebody must correct one of them."""
+
+    sku: str
+    reserved_quantity: int
+    reservation_id: str
+    held_quantity: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.sku} has {self.reserved_quantity} units reserved, of which reservation {self.reservation_id}"
+            f" cannot give {self.held_quantity} back"
+        )
+
+
+@dataclass(eq=False)
 class ReservationNotFound(Refusal):
     """No reservation bears the id."""
 

@@ -5,9 +5,10 @@ do with it is in `reservation_verbs` and `stock_changes`.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 
-from inventory_service.domain.errors import EtagMismatch, StockNotFound
+from inventory_service.domain.errors import EtagMismatch, StockInconsistent, StockNotFound
 from inventory_service.domain.movement import Movement
 from inventory_service.domain.reservation import Reservation
 from inventory_service.domain.stock_level import StockLevel
@@ -77,19 +78,30 @@ class StockBook:
         return reservation
 
     def give_back(self, resolved: Reservation) -> Reservation:
-        """Frees all units of a reservation that was just resolved without a sale, and writes it down."""
+        """Frees all units of a reservation that was just resolved without a sale, and writes it down.
+
+        Raises StockInconsistent, with nothing written down.
+        """
+        for line in resolved.lines:
+            reserved = self._levels[line.sku].reserved_quantity
+            if reserved < line.quantity:
+                raise StockInconsistent(line.sku, reserved, resolved.reservation_id, line.quantity)
         for line in resolved.lines:
             self.put_level(self._levels[line.sku].give_back(line.quantity))
         return self.put_reservation(resolved)
 
     def expire_if_due(self, reservation: Reservation) -> Reservation:
-        """Expires a hold whose time has come; leaves any other reservation as it is."""
+        """Expires a hold whose time has come; leaves any other reservation as it is. Raises StockInconsistent."""
         return self.give_back(reservation.expired()) if reservation.is_due(self.now) else reservation
 
     def expire_due_holds(self, skus: Iterable[str]) -> None:
-        """Frees the units of these stocks that are only held because nobody has expired the hold yet."""
+        """Frees the units of these stocks that are only held because nobody has expired the hold yet.
+
+        A hold that cannot be given back keeps its units.
+        """
         wanted = set(skus)
         for reservation in list(self._reservations.values()):
             lines = {line.sku for line in reservation.lines}
             if lines & wanted and lines <= self._levels.keys():
-                self.expire_if_due(reservation)
+                with suppress(StockInconsistent):
+                    self.expire_if_due(reservation)

@@ -103,10 +103,10 @@ class SqlReservations:
         )
         return {row.sku: int(row.units) for row in await self._connection.execute(query)}
 
-    async def list_due(self, most: int) -> list[str]:
+    async def list_due(self, most: int, passed: Collection[str] = ()) -> list[str]:
         query = (
             select(reservation.c.reservation_id)
-            .where(_due(self._now))
+            .where(_due(self._now), reservation.c.reservation_id.not_in(list(passed)))
             .order_by(reservation.c.expire_time)
             .limit(most)
         )

@@ -19,6 +19,7 @@ STATUSES = ErrorStatuses(
         errors.StockNotSellable: StatusCode.FAILED_PRECONDITION,
         errors.StockHasHolds: StatusCode.FAILED_PRECONDITION,
         errors.StockLimitExceeded: StatusCode.FAILED_PRECONDITION,
+        errors.StockInconsistent: StatusCode.FAILED_PRECONDITION,
         errors.ReservationExpired: StatusCode.FAILED_PRECONDITION,
         errors.ReservationAlreadyResolved: StatusCode.FAILED_PRECONDITION,
         errors.ReservationTombstoned: StatusCode.FAILED_PRECONDITION,

@@ -5,12 +5,14 @@ import re
 from collections.abc import AsyncIterator
 
 import pytest
+import structlog
+from sqlalchemy import text
 
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.workers.reservation_expiry import BATCH, reservation_expiry
 from servicekit.engines import create_engine
 from servicekit.transactions import Transactions
-from tests.inventory_service.client import Inventory
+from tests.inventory_service.client import Inventory, refused
 
 
 @pytest.fixture
@@ -81,3 +83,62 @@ async def test_many_sweepers_give_many_holds_back_once(
     await asyncio.gather(*running)
 
     assert await inventory.levels("A") == (1000, 0, 1000)
+
+
+async def test_a_hold_that_cannot_be_given_back_stops_no_other_and_is_given_back_once_it_can(
+    inventory: Inventory, transactions: Transactions[SqlUnitOfWork], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inventory_service.workers.reservation_expiry.BATCH", 1)
+    monkeypatch.setattr("inventory_service.workers.reservation_expiry.PASSED_SECONDS", 0.5)
+    for sku in ("A", "B"):
+        await inventory.create(sku, 10)
+    await inventory.reserve("bad", {"A": 3, "B": 1}, ttl=60)
+    await inventory.reserve("good", {"B": 2}, ttl=60)
+    await set_reserved(inventory, "A", 0)
+    await inventory.let_expire("bad", seconds_ago=9)
+    await inventory.let_expire("good")
+    sweeper = reservation_expiry(transactions, idle_seconds=0.05)
+
+    with structlog.testing.capture_logs() as logged:
+        running = asyncio.create_task(sweeper.run())
+        await until_free(inventory, "B", 9)
+    assert await inventory.levels("A") == (10, 0, 10)
+    kept = [entry["error"] for entry in logged if entry["event"] == "a hold cannot expire"]
+    assert kept == ["A has 0 units reserved, of which reservation bad cannot give 3 back"]
+
+    await set_reserved(inventory, "A", 3)
+    await until_free(inventory, "A", 10)
+    sweeper.stop()
+    await running
+    assert await inventory.levels("B") == (10, 0, 10)
+    assert await inventory.findings() == []
+
+
+async def test_a_due_hold_that_cannot_be_given_back_keeps_its_units_and_nothing_else(
+    inventory: Inventory,
+) -> None:
+    for sku in ("A", "B"):
+        await inventory.create(sku, 10)
+    await inventory.reserve("bad", {"A": 3, "B": 1}, ttl=60)
+    await set_reserved(inventory, "A", 0)
+    await inventory.let_expire("bad")
+    before = await inventory.everything()
+
+    refusals = [
+        await refused(inventory.reserve("all", {"B": 10})),
+        await refused(inventory.release("bad")),
+        await refused(inventory.commit("bad")),
+    ]
+
+    assert [each.reason for each in refusals] == ["INSUFFICIENT_STOCK", *["STOCK_INCONSISTENT"] * 2]
+    assert await inventory.everything() == before
+    await inventory.reserve("rest", {"B": 9})
+    assert await inventory.levels("B") == (10, 10, 0)
+    await set_reserved(inventory, "A", 3)
+
+
+async def set_reserved(inventory: Inventory, sku: str, units: int) -> None:
+    """As somebody writes who knows nothing of holds."""
+    statement = text("UPDATE inventory.stock SET reserved_quantity = :units WHERE sku = :sku")
+    async with inventory.engine.begin() as connection:
+        await connection.execute(statement, {"units": units, "sku": sku})
