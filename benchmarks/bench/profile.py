@@ -62,9 +62,6 @@ async def profiled(program: Path, side: Side, seconds: float) -> Counter[str]:
     """Samples by layer while the side's load is on its first server. Raises EngineUnavailable, Void."""
     with tempfile.TemporaryDirectory(prefix="hf-profile-") as folder:
         stacks = Path(folder, "stacks.txt")
-        # The load begins before the first look and ends behind the last.
-        load = asyncio.ensure_future(side.operate(seconds * 1.6))
-        await asyncio.sleep(seconds * 0.2)
         process = await asyncio.create_subprocess_exec(
             *(str(program), "record", "--pid", str(side.servers[0]), "--native"),
             *("--rate", str(RATE), "--duration", str(max(1, round(seconds)))),
@@ -72,8 +69,13 @@ async def profiled(program: Path, side: Side, seconds: float) -> Counter[str]:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
+        assert process.stdout is not None
+        # Until it knows the process's symbols it does not look.
+        while (line := await process.stdout.readline()) and b"Sampling" not in line:
+            pass
+        load = await side.operate(seconds * 1.5)
         told, _ = await process.communicate()
-        await side.settle(await load)
+        await side.settle(load)
         return _read(stacks, told.decode(errors="replace"))
 
 
