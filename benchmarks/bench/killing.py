@@ -36,7 +36,10 @@ async def killed(postgres: str, *, short: bool) -> Mapping[str, int]:
     units = UNITS_SHORT if short else UNITS
     async with site(postgres, 1, servers=2) as place:
         sale = _Sale(place, units)
-        await asyncio.wait_for(sale.run(), MOST_SECONDS)
+        try:
+            await asyncio.wait_for(sale.run(), MOST_SECONDS)
+        except TimeoutError as error:
+            raise Void(f"the sale has not ended after {MOST_SECONDS:g} s") from error
         async with place.books.engine.connect() as connection:
             held = {row.reservation_id: int(row.units) for row in await connection.execute(_HELD)}
         counted = {
