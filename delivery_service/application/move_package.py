@@ -52,7 +52,7 @@ async def move_package(command: MovePackage, uow: UnitOfWork) -> Package:
         if moved.stock_state != package.stock_state:
             await uow.outbox.add([Wish(moved, COMMANDS[moved.stock_state], command.trace)])
         if orders:
-            await _project(orders, package, moved, uow)
+            await project_orders(orders, uow)
             await uow.orders.add_action(package.order_ids, event)
     return moved
 
@@ -86,10 +86,6 @@ async def _evidence(move: Move, uow: UnitOfWork) -> list[Evidence]:
 async def _driver(move: Move, uow: UnitOfWork) -> Driver | None:
     wanted = move.verb in (Verb.CLAIM, Verb.ASSIGN_DRIVER) and move.driver_id
     return await uow.drivers.get(wanted) if wanted else None
-
-
-async def _project(orders: list[Order], before: Package, after: Package, uow: UnitOfWork) -> None:
-    await project_orders(orders, uow, left_shelf=before.state.on_shelf and after.state.off_shelf)
 
 
 def _crash_after_state(moved: Package, before: Package) -> None:

@@ -16,13 +16,10 @@ class Projection:
     furthest: PackageState | None
 
 
-async def project_orders(orders: Sequence[Order], uow: UnitOfWork, *, left_shelf: bool = False) -> None:
+async def project_orders(orders: Sequence[Order], uow: UnitOfWork) -> None:
     """Writes each order's status and how far its packages are. The orders are locked, the packages saved."""
-    states = await _states(orders, uow)
-    whole = await _packed_whole(orders, states, uow)
-    for order in orders:
-        status = status_with(order.status, left_shelf=left_shelf, fulfilled=order.order_id in whole)
-        await uow.orders.project(order.order_id, status, furthest(states[order.order_id]))
+    for order_id, right in (await projections_of(orders, uow)).items():
+        await uow.orders.project(order_id, right.status, right.furthest)
 
 
 async def project_new_package(
@@ -31,7 +28,8 @@ async def project_new_package(
     """The same after a package of all these orders was made beside `others`; it is PENDING, so no order is done."""
     for order in orders:
         states = [other.state for other in others if other.order_id == order.order_id]
-        await uow.orders.project(order.order_id, order.status, furthest([*states, PackageState.PENDING]))
+        status = status_with(order.status, left_shelf=_left_shelf(states), fulfilled=False)
+        await uow.orders.project(order.order_id, status, furthest([*states, PackageState.PENDING]))
 
 
 async def projections_of(orders: Sequence[Order], uow: UnitOfWork) -> Mapping[int, Projection]:
@@ -42,13 +40,17 @@ async def projections_of(orders: Sequence[Order], uow: UnitOfWork) -> Mapping[in
         order.order_id: Projection(
             status_with(
                 order.status,
-                left_shelf=any(state.off_shelf for state in states[order.order_id]),
+                left_shelf=_left_shelf(states[order.order_id]),
                 fulfilled=order.order_id in whole,
             ),
             furthest(states[order.order_id]),
         )
         for order in orders
     }
+
+
+def _left_shelf(states: Collection[PackageState]) -> bool:
+    return any(state.off_shelf for state in states)
 
 
 async def _states(orders: Sequence[Order], uow: UnitOfWork) -> dict[int, list[PackageState]]:

@@ -51,7 +51,7 @@ async def repair_state(found: Inconsistency, by: Operator, uow: UnitOfWork) -> s
     await tell(changed, what, by, uow, now_is=replace(changed, driver_id=last.driver_id))
     if command is not None:
         await uow.outbox.add([Wish(changed, command, by.trace)])
-    await project_orders(orders, uow, left_shelf=changed.state.off_shelf)
+    await project_orders(orders, uow)
     return what
 
 

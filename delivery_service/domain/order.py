@@ -76,8 +76,8 @@ def all_completed(packages: Collection[PackageState]) -> bool:
 def status_with(status: OrderStatus, *, left_shelf: bool, fulfilled: bool) -> OrderStatus:
     """The order's status after a step of one of its packages; one outside of shipment is not touched.
 
-    `left_shelf`: the step took goods off the shelf. `fulfilled`: all its packages are completed, and nothing of it
-    is left to pack.
+    `left_shelf`: goods of it have left the shelf, with whomever. `fulfilled`: all its packages are completed, and
+    nothing of it is left to pack.
     """
     if not status.shippable:
         return status

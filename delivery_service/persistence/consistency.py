@@ -104,13 +104,15 @@ class SqlConsistency:
         """By the primary key of orders; those that cannot be read, or whose packages cannot, are left out."""
         page = await self._orders(after, size)
         mapped, event, later = package_orders.c, package_events.c, package_events.alias().c
-        # Up to its adoption a package's events tell of what the old system did, to its orders too.
+        # Up to its adoption a package's events tell of what the old system did, to its orders too. Only a change of
+        # a package's state is written to its orders.
         adopted = exists().where(
             later.package_id == event.package_id,
             later.verb == Verb.ADOPT.value,
             later.sequence >= event.sequence,
         )
-        ours = exists().where(event.package_id == mapped.prepare_goods_id, ~adopted)
+        moved = or_(event.from_status.is_(None), event.from_status != event.to_status)
+        ours = exists().where(event.package_id == mapped.prepare_goods_id, moved, ~adopted)
         rows = await self._connection.execute(
             select(mapped.order_id, *_CODES, ours.label("ours"))
             .join(packages, packages.c.id == mapped.prepare_goods_id)

@@ -1,10 +1,12 @@
 """Packages that the old application wrote, and goes on writing, beside the service."""
 
 import grpc
+import pytest
+from holdfast.delivery.v1 import order_pb2
 from holdfast.delivery.v1 import package_pb2 as pb
 from sqlalchemy import text
 
-from tests.delivery_service.client import MERCHANT, Delivery
+from tests.delivery_service.client import DISPATCHER, DRIVER_ID, MERCHANT, WAREHOUSE, Delivery, Metadata
 
 COLLATION = (
     "SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE()"
@@ -124,3 +126,59 @@ async def test_only_the_orders_whose_leg_is_taken_are_named(delivery: Delivery) 
     assert (refusal.reason, refusal.metadata) == ("ORDER_ALREADY_PACKED", {"order_ids": "5", "leg": "0"})
     assert [subject for subject, _ in refusal.violations] == ["5"]
     await execute(delivery, "DELETE FROM tigu_prepare_goods_order")
+
+
+async def adopted_on_its_way(delivery: Delivery, status: int) -> str:
+    """A package without items that the old application sent to a warehouse, and left its order waiting for that."""
+    package_sn = await adopted(delivery)
+    await execute(
+        delivery,
+        "DELETE FROM tigu_prepare_goods_item",
+        "UPDATE tigu_prepare_goods SET shipping_type = 0, warehouse_id = 3, driver_id = 6,"
+        f" prepare_status = {status}, legacy_write_time = NULL",  # noqa: S608
+        # As the adoption writes it.
+        "UPDATE tigu_order SET shipping_status = 0, order_status = 1",
+    )
+    return package_sn
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "by"), [(5, "CompletePackage", MERCHANT), (3, "ShipPackage", WAREHOUSE)]
+)
+async def test_a_step_of_a_package_that_left_with_the_old_application_brings_its_order_along(
+    delivery: Delivery, status: int, method: str, by: Metadata
+) -> None:
+    package_sn = await adopted_on_its_way(delivery, status)
+    shown = [(await delivery.upload(package_sn, "SHIPPING", by=by)).evidence_id] if status == 3 else []
+
+    await delivery.move(method, package_sn, by=by, evidence_ids=shown)
+
+    order = (await delivery.stub.GetOrder(order_pb2.GetOrderRequest(order_id="1"), timeout=10)).order
+    assert order.status == order_pb2.ORDER_STATUS_PENDING_RECEIPT
+    assert await delivery.findings() == []
+
+
+async def test_what_moves_no_package_leaves_its_order_as_the_old_application_left_it(
+    delivery: Delivery,
+) -> None:
+    package_sn = await adopted_on_its_way(delivery, 2)
+
+    await delivery.move("AssignDriver", package_sn, by=DISPATCHER, driver_id=DRIVER_ID)
+
+    order = (await delivery.stub.GetOrder(order_pb2.GetOrderRequest(order_id="1"), timeout=10)).order
+    assert order.status == order_pb2.ORDER_STATUS_PENDING_SHIPMENT
+    assert await delivery.findings() == []
+
+
+async def test_a_new_package_beside_one_that_left_with_the_old_application_brings_its_order_along(
+    delivery: Delivery,
+) -> None:
+    delivery.inventory.stock["90"] = 5
+    await adopted_on_its_way(delivery, 6)
+
+    await delivery.create("DRIVER_TO_USER", ["1"])
+
+    order = (await delivery.stub.GetOrder(order_pb2.GetOrderRequest(order_id="1"), timeout=10)).order
+    assert order.status == order_pb2.ORDER_STATUS_PENDING_RECEIPT
+    await delivery.quiet()
+    assert await delivery.findings() == []
