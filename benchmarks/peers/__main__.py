@@ -1,4 +1,7 @@
-"""python -m benchmarks.peers: the peers and holdfast side by side; `make bench-peers` comes here."""
+"""python -m benchmarks.peers: the peers and holdfast side by side; `make bench-peers` comes here.
+
+A server that the environment names (HOLDFAST_BENCH_POSTGRES_URL) must allow 230 connections.
+"""
 
 import argparse
 import asyncio
@@ -108,7 +111,7 @@ async def measure(arguments: argparse.Namespace) -> int:
 
 def main() -> None:
     """Reads the arguments and measures."""
-    parser = argparse.ArgumentParser(prog="make bench-peers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make bench-peers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each turn")
     parser.add_argument("--seed", type=int, help="of the order of the turns")

@@ -15,8 +15,8 @@ from benchmarks.peers.program import Programs, running
 from benchmarks.peers.sides import About, Books, Outcome, Work
 
 PROCESSES = 1
-POOL = 80
-"""More than there are callers: each holds one connection for the lock, and its work needs another one."""
+POOL = 128
+"""Two for each caller: one holds the lock, its work needs the other."""
 
 BOOKS = """
 SELECT sum(level.stocked_quantity), sum(level.reserved_quantity), (

@@ -45,11 +45,9 @@ class Program:
         return answer
 
     async def _answer(self) -> Any:
-        """The next line that is a message; what libraries print beside them is passed over."""
         assert self._process.stdout is not None
-        while line := await self._process.stdout.readline():
-            if line.startswith(b"{"):
-                return json.loads(line)
+        if line := await self._process.stdout.readline():
+            return json.loads(line)
         raise ConnectionResetError
 
     async def end(self) -> None:

@@ -89,11 +89,10 @@ def _rates(panel: Panel, measured: Measured) -> str:
 
 def _ratio(over: Sequence[Turn] | None, under: Sequence[Turn] | None) -> str:
     """The median of the ratios of turns of one round each, so that the machine's mood strikes both."""
-    if not over or not under:
-        return "–"
-    others = {turn.round: turn for turn in under}
-    ratios = [turn.outcome.rate / others[turn.round].outcome.rate for turn in over]
-    return f"{Spread.of(ratios).median:.2f}"
+    others = {turn.round: turn.outcome.rate for turn in under or ()}
+    # A side that stopped has no turn in later rounds, one that never succeeded no rate to divide by.
+    ratios = [turn.outcome.rate / others[turn.round] for turn in over or () if others.get(turn.round)]
+    return f"{Spread.of(ratios).median:.2f}" if ratios else "–"
 
 
 def _last_units(panels: Sequence[Panel], measured: Measured) -> str:
@@ -154,5 +153,7 @@ def _sides(panels: Sequence[Panel], absent: Mapping[str, str]) -> str:
     for side in sides.values():
         about = side.about
         lines.append(f"| {about.name} | {about.versions} | {about.configuration} | {about.lacks or '–'} |")
-    lines += [f"| {name} | took no part | {reason} | – |" for name, reason in absent.items()]
+    lines += [
+        f"| {name} | took no part, or not to the end | {reason} | – |" for name, reason in absent.items()
+    ]
     return "\n".join([*lines, ""])

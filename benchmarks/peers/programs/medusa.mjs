@@ -5,6 +5,10 @@
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
+// Libraries print what they like; messages have a stream of their own.
+const tell = process.stdout.write.bind(process.stdout);
+process.stdout.write = process.stderr.write.bind(process.stderr);
+
 // The packages are in the folder that this runs in, not beside this file.
 const require = createRequire(`${process.cwd()}/`);
 const { MedusaApp, MedusaAppMigrateUp } = require("@medusajs/framework/modules-sdk");
@@ -89,13 +93,12 @@ async function reserve({ how, skus, callers, seconds, attempts }) {
 }
 
 const handlers = { begin, stock, reserve };
-// Libraries print what they like; only messages begin with a brace.
 for await (const line of createInterface({ input: process.stdin })) {
   const { do: what, ...message } = JSON.parse(line);
   const said = await handlers[what](message).catch((failure) => {
     console.error(failure);
     return { error: `${failure.name}: ${failure.message}`.slice(0, 300) };
   });
-  process.stdout.write(`${JSON.stringify(said ?? {})}\n`);
+  tell(`${JSON.stringify(said ?? {})}\n`);
 }
 process.exit(0);

@@ -93,9 +93,25 @@ def test_ratios_are_of_turns_of_the_same_round(tmp_path: Path) -> None:
     page = (tmp_path / "peers.md").read_text()
     assert "| Medusa | 4 | 1 … 10 | 0.10 | 40.00 | 0 |" in page
     assert "| holdfast | 60 | 40 … 400 | 4.00 | 1.00 | 0 |" in page
-    assert "| TigerBeetle | took no part | not here | – |" in page
+    assert "| TigerBeetle | took no part, or not to the end | not here | – |" in page
     assert "No turn is void" in page
     assert len(json.loads((tmp_path / "peers.json").read_text())["turns"]) == 9
+
+
+def test_a_side_that_stopped_or_never_sold_is_compared_where_it_can_be(tmp_path: Path) -> None:
+    turns = [turn("holdfast", number, 40) for number in range(3)]
+    turns += [turn("Medusa", 0, 10), turn("django-oscar", 0, 0)]
+    sides = [Shelf(name) for name in ("holdfast", "Medusa", "django-oscar", "three statements")]
+
+    report.write(
+        tmp_path, {}, [panel(*sides)], Measured(7, turns), {"Medusa": "stopped in round 2: gone"}, []
+    )
+
+    page = (tmp_path / "peers.md").read_text()
+    assert "| Medusa | 10 | 10 … 10 | – | 4.00 | 0 |" in page
+    assert "| django-oscar | 0 | 0 … 0 | – | – | 0 |" in page
+    assert "| three statements | 0" not in page
+    assert "| Medusa | took no part, or not to the end | stopped in round 2: gone | – |" in page
 
 
 def test_a_void_turn_and_an_inconsistency_stand_on_the_page(tmp_path: Path) -> None:
