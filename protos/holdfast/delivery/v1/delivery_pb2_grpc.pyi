@@ -18,8 +18,9 @@ class DeliveryServiceStub:
     """Brings orders to their receivers: packages, the photos that prove each step, and the stock held for them.
 
     Every mutation takes a request_id and may be repeated. The actor comes from the call's metadata (actor-role,
-    actor-id). Any method may answer DATABASE_UNAVAILABLE, OVERLOADED, DRAINING, CONCURRENT_UPDATE or INTERNAL. Times are
-    UTC; quantities are units.
+    actor-id). Any method may answer DATABASE_UNAVAILABLE, OVERLOADED, DRAINING, CONCURRENT_UPDATE or INTERNAL. A package
+    or an order in whose row somebody else wrote a code that nobody knows is left out of lists and counts; whatever needs
+    it answers PACKAGE_UNREADABLE or ORDER_UNREADABLE (FAILED_PRECONDITION). Times are UTC; quantities are units.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -171,8 +172,9 @@ class DeliveryServiceServicer:
     """Brings orders to their receivers: packages, the photos that prove each step, and the stock held for them.
 
     Every mutation takes a request_id and may be repeated. The actor comes from the call's metadata (actor-role,
-    actor-id). Any method may answer DATABASE_UNAVAILABLE, OVERLOADED, DRAINING, CONCURRENT_UPDATE or INTERNAL. Times are
-    UTC; quantities are units.
+    actor-id). Any method may answer DATABASE_UNAVAILABLE, OVERLOADED, DRAINING, CONCURRENT_UPDATE or INTERNAL. A package
+    or an order in whose row somebody else wrote a code that nobody knows is left out of lists and counts; whatever needs
+    it answers PACKAGE_UNREADABLE or ORDER_UNREADABLE (FAILED_PRECONDITION). Times are UTC; quantities are units.
     """
 
     def RegisterOrder(

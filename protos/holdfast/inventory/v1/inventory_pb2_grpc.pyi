@@ -22,7 +22,8 @@ class InventoryServiceStub:
     and its facts as metadata. Beside those named, any method may answer FIELD_INVALID (INVALID_ARGUMENT, all
     violations at once), DATABASE_UNAVAILABLE, DRAINING (UNAVAILABLE) and OVERLOADED (RESOURCE_EXHAUSTED); a
     mutation also REQUEST_ID_REUSED (INVALID_ARGUMENT), CONCURRENT_UPDATE and, where it takes an etag,
-    ETAG_MISMATCH (ABORTED); a list also PAGE_TOKEN_MISMATCH (INVALID_ARGUMENT). A repeated request_id is
+    ETAG_MISMATCH (ABORTED); a list also PAGE_TOKEN_MISMATCH (INVALID_ARGUMENT). A hold whose units a stock does not
+    have reserved is given back by nobody: STOCK_INCONSISTENT (FAILED_PRECONDITION). A repeated request_id is
     answered as the first call was, with response metadata "idempotent-replayed: true".
     """
 
@@ -154,7 +155,8 @@ class InventoryServiceServicer:
     and its facts as metadata. Beside those named, any method may answer FIELD_INVALID (INVALID_ARGUMENT, all
     violations at once), DATABASE_UNAVAILABLE, DRAINING (UNAVAILABLE) and OVERLOADED (RESOURCE_EXHAUSTED); a
     mutation also REQUEST_ID_REUSED (INVALID_ARGUMENT), CONCURRENT_UPDATE and, where it takes an etag,
-    ETAG_MISMATCH (ABORTED); a list also PAGE_TOKEN_MISMATCH (INVALID_ARGUMENT). A repeated request_id is
+    ETAG_MISMATCH (ABORTED); a list also PAGE_TOKEN_MISMATCH (INVALID_ARGUMENT). A hold whose units a stock does not
+    have reserved is given back by nobody: STOCK_INCONSISTENT (FAILED_PRECONDITION). A repeated request_id is
     answered as the first call was, with response metadata "idempotent-replayed: true".
     """
 
