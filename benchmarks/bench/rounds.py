@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from benchmarks.bench.processor import foreign_cores, sample
-from benchmarks.bench.results import Turn
+from benchmarks.bench.results import Turn, Void
 from benchmarks.bench.rows import Row
 from benchmarks.bench.sides import Opened, Side
 
@@ -35,6 +35,8 @@ async def take_turn(row: Row, number: int, side: Side, seconds: float) -> Turn:
     before = sample(side.servers, side.databases)
     load = await side.operate(seconds)
     after = sample(side.servers, side.databases)
+    if not load.operations:
+        raise Void(f"{row.title} ({row.client}): nothing was done in {seconds:g} s")
     await side.settle(load)
     return Turn(
         row.key,
