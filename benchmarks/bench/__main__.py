@@ -1,6 +1,6 @@
 """python -m benchmarks.bench [--only ROW …] [--short] [--profile] [--list]; `make bench ARGS=…` comes here.
 
-A full run replaces the report in docs/benchmarks; a part of one, or a short look, goes to .local/benchmarks.
+A full run replaces the report in docs/benchmarks; a part of one, a short look or a void run goes to .local/benchmarks.
 """
 
 import argparse
@@ -56,10 +56,14 @@ def main(words: list[str] | None = None) -> int:
             return 0
         done = asyncio.run(run(plan, say))
     except (Void, EngineUnavailable) as error:
-        print(f"\nThis run is void: {error}", file=sys.stderr)
+        print(f"\nNothing was measured: {error}", file=sys.stderr)
         return 1
+    if done.void and not arguments.output:
+        folder = ROOT / ".local/benchmarks"
     _write(done, folder)
-    return 0
+    for reason in done.void:
+        print(f"This run is void. {reason}", file=sys.stderr)
+    return 1 if done.void else 0
 
 
 def _parsed(words: list[str] | None) -> argparse.Namespace:
@@ -89,6 +93,7 @@ def _write(done: Run, folder: Path) -> None:
         "plan": {name: value for name, value in asdict(done.plan).items() if name != "rows"},
         "machine": done.facts,
         "left out": done.left_out,
+        "void": done.void,
         "memory MiB": done.memory,
         "killed": done.killed,
         "turns": [asdict(turn) for turns in done.turns.values() for turn in turns],

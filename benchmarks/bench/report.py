@@ -38,6 +38,7 @@ def _head(run: Run, raw: str) -> str:
         lines.append(
             "**A quick look:** 500 stocks where 10,000 are meant, and 20,000 where it says 1,000,000."
         )
+    lines += [f"**This run is void.** {reason}" for reason in run.void]
     return "\n\n".join([*lines, *(f"**Left out:** {reason}." for reason in run.left_out)])
 
 

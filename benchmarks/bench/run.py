@@ -14,6 +14,7 @@ from benchmarks.bench.processor import pages_mib
 from benchmarks.bench.results import Turn
 from benchmarks.bench.rounds import measure
 from benchmarks.bench.rows import H2LOAD, PANELS, PGBENCH, Row
+from benchmarks.bench.rows import Panel as RowPanel
 from benchmarks.bench.sides import Panel, Tools
 from benchmarks.database import private_server
 from devtools.engines.engine import EngineUnavailable
@@ -53,10 +54,12 @@ class Run:
     memory: dict[str, float] = field(default_factory=dict)
     killed: Mapping[str, int] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    void: list[str] = field(default_factory=list)
+    """Panels without figures, because their books or their calls failed, and why; one is enough to void the run."""
 
 
 async def run(plan: Plan, say: Say) -> Run:
-    """Measures all that is planned and can be had. Raises Void; EngineUnavailable without a database."""
+    """Measures all that is planned and can be had. Raises EngineUnavailable without a database."""
     done = Run(plan, dict(facts()))
     client = _had(H2LOAD, plan, h2load.find, done, say)
     engine = _had(PGBENCH, plan, engine_limit.find, done, say)
@@ -69,17 +72,24 @@ async def run(plan: Plan, say: Say) -> Run:
         async with caller() as python:
             tools = Tools(postgres, plan.seconds, plan.short, python, client, engine)
             for panel in PANELS:
-                rows = plan.rows.get(panel.key, ())
-                if rows and panel.key != "killed":
-                    say(f"{panel.title}: {len(rows)} row(s), {plan.rounds} round(s) of {plan.seconds:g} s")
-                    await _measure(panel.key, rows, tools, done, say)
+                if wanted := plan.rows.get(panel.key, ()):
+                    say(f"{panel.title}: {len(wanted)} row(s)")
+                    await _measure_or_void(panel, wanted, tools, done, say)
             if done.turns:
                 done.memory["Python client"] = pages_mib(python.pid)
-        if "killed" in plan.rows:
-            say("A sale, one of two servers killed")
-            done.killed = await killed(postgres, short=plan.short)
-            say("  " + ", ".join(f"{name} {number}" for name, number in done.killed.items()))
     return done
+
+
+async def _measure_or_void(panel: RowPanel, wanted: Sequence[Row], tools: Tools, done: Run, say: Say) -> None:
+    try:
+        if panel.key == "killed":
+            done.killed = await killed(tools.postgres, short=tools.short)
+            say("  " + ", ".join(f"{name} {number}" for name, number in done.killed.items()))
+        else:
+            await _measure(panel.key, wanted, tools, done, say)
+    except Exception as error:  # whatever it is, the other panels can still be measured
+        done.void.append(f"{panel.title}: {type(error).__name__}: {error}")
+        say(f"  VOID  {error}")
 
 
 async def _measure(key: str, rows: Sequence[Row], tools: Tools, done: Run, say: Say) -> None:

@@ -159,3 +159,12 @@ def test_a_sample_that_does_not_wait_belongs_to_the_innermost_frame_that_a_layer
     }
     told = table({"empty": samples}, {"empty": 200.0})
     assert "| logs: structlog, logging, JSON | 50.0 | 100 |" in told
+
+
+def test_the_report_of_a_void_run_begins_with_why() -> None:
+    run = run_of({"empty": [turn("empty", 1, 100)]})
+    run.void.append("One inventory server: the books say 101, acknowledged was 100")
+
+    told = markdown(run, "bench.svg", "bench.json")
+
+    assert "**This run is void.** One inventory server: the books say 101" in told.split("## Targets")[0]
