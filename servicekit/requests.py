@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from sqlalchemy import (
     CHAR,
     Column,
     ColumnElement,
+    Insert,
     LargeBinary,
     MetaData,
     String,
     Table,
+    Update,
     and_,
+    bindparam,
     delete,
     insert,
     select,
@@ -82,7 +86,8 @@ class RequestLog:
 
     async def answer(self, key: RequestKey, response: bytes) -> None:
         """Stores the response of a claimed request."""
-        await self._connection.execute(update(self._table).where(self._is(key)).values(response=response))
+        values = {"of_caller": key.caller, "of_method": key.method, "of_request": key.request_id}
+        await self._connection.execute(_answer(self._table), {**values, "response": response})
 
     async def forget(self, age: timedelta, most: int) -> int:
         """Deletes at most `most` requests older than `age`; answers how many."""
@@ -112,10 +117,10 @@ class RequestLog:
         }
         if self._connection.dialect.name == "postgresql":
             # A failed INSERT would end the whole transaction on this engine.
-            statement = postgres_insert(self._table).values(values).on_conflict_do_nothing()
-            return (await self._connection.execute(statement)).rowcount == 1
+            claim = _claim_on_postgres(self._table)
+            return (await self._connection.execute(claim, values)).rowcount == 1
         try:
-            await self._connection.execute(insert(self._table).values(values))
+            await self._connection.execute(_claim(self._table), values)
         except IntegrityError as error:
             if duplicate_key(error) is None:
                 raise
@@ -127,3 +132,24 @@ class RequestLog:
         return and_(
             columns.caller == key.caller, columns.method == key.method, columns.request_id == key.request_id
         )
+
+
+# Made once: to make a statement costs more than to send it.
+@cache
+def _claim(table: Table) -> Insert:
+    return insert(table)
+
+
+@cache
+def _claim_on_postgres(table: Table) -> Insert:
+    return postgres_insert(table).on_conflict_do_nothing()
+
+
+@cache
+def _answer(table: Table) -> Update:
+    columns = table.c
+    return update(table).where(
+        columns.caller == bindparam("of_caller"),
+        columns.method == bindparam("of_method"),
+        columns.request_id == bindparam("of_request"),
+    )

@@ -18,6 +18,8 @@ from servicekit.conflicts import code, connection_lost, lock_wait_ended, may_run
 from servicekit.crash_points import crash_point
 from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, Overloaded
 
+_NOW, _UTC_NOW = select(func.now()), select(func.utc_timestamp(6))
+
 TRIES = 5
 MOST_WAITING = 1000
 KEPT_FOR_READS = 2
@@ -152,7 +154,7 @@ class Transactions(Generic[U_co]):
 async def _database_time(connection: AsyncConnection) -> datetime:
     # Also the first statement: until SQLAlchemy has executed one, its connection has no transaction.
     if connection.dialect.name == "postgresql":
-        now: datetime = (await connection.execute(select(func.now()))).scalar_one()
+        now: datetime = (await connection.execute(_NOW)).scalar_one()
         return now
-    naive: datetime = (await connection.execute(select(func.utc_timestamp(6)))).scalar_one()
+    naive: datetime = (await connection.execute(_UTC_NOW)).scalar_one()
     return naive.replace(tzinfo=UTC)
