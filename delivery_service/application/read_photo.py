@@ -1,8 +1,10 @@
 """The bytes of a photo, checked against what was uploaded."""
 
 import hashlib
+from collections.abc import Collection
 
 from delivery_service.application.photo_ports import PhotoStore
+from delivery_service.application.ports import Transactions
 from delivery_service.domain.errors import EvidenceDamaged, StorageUnavailable
 from delivery_service.domain.evidence import Evidence, PhotoCondition, photo_name, shared_name
 
@@ -13,6 +15,21 @@ async def read_photo(evidence: Evidence, store: PhotoStore) -> bytes:
     if content is None:
         raise EvidenceDamaged(evidence.evidence_id, evidence.photo.sha256)
     return content
+
+
+async def check_proof_bytes(
+    evidence_ids: Collection[str], transactions: Transactions, store: PhotoStore
+) -> None:
+    """Reads every photo that shall prove a step, before the step's transaction: bytes take their time.
+
+    One that proves a step already is not read: that step may be asked for again, whatever became of its photo, and
+    another refuses it. Raises EvidenceDamaged, StorageUnavailable.
+    """
+    if not evidence_ids:
+        return
+    for photo in await transactions.read(lambda uow: uow.evidence.list_by_ids(evidence_ids)):
+        if not photo.used:
+            await read_photo(photo, store)
 
 
 async def condition_of(evidence: Evidence, store: PhotoStore) -> PhotoCondition:

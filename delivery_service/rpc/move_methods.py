@@ -3,6 +3,7 @@
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from delivery_service.application.move_package import move_package
+from delivery_service.application.read_photo import check_proof_bytes
 from delivery_service.domain.workflow import Verb
 from delivery_service.rpc.caller import current_actor, current_trace
 from delivery_service.rpc.messages import move
@@ -80,6 +81,7 @@ class MoveMethods(Methods):
         self, request: move.MoveRequest, verb: Verb, reply: type[Reply], context: Context
     ) -> Reply:
         command = move.move_package(request, verb, current_actor(), current_trace())
+        await check_proof_bytes(command.move.evidence_ids, self._transactions, self._photo_store)
         # The same verb again is recognised by its event, so an unknown commit may be run again.
         answer = await self._change(
             request,

@@ -134,8 +134,8 @@ async def adopted_on_its_way(delivery: Delivery, status: int) -> str:
     await execute(
         delivery,
         "DELETE FROM tigu_prepare_goods_item",
-        "UPDATE tigu_prepare_goods SET shipping_type = 0, warehouse_id = 3, driver_id = 6,"
-        f" prepare_status = {status}, legacy_write_time = NULL",  # noqa: S608
+        f"UPDATE tigu_prepare_goods SET prepare_status = {status}",  # noqa: S608
+        "UPDATE tigu_prepare_goods SET shipping_type = 0, warehouse_id = 3, driver_id = 6, legacy_write_time = NULL",
         # As the adoption writes it.
         "UPDATE tigu_order SET shipping_status = 0, order_status = 1",
     )

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from datetime import timedelta
 from pathlib import Path
 
@@ -61,6 +61,44 @@ async def test_damaged_bytes_are_found_when_they_are_sent(
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.DATA_LOSS, "EVIDENCE_DAMAGED")
     condition = pb.PHOTO_CONDITION_MISSING if damage == "gone" else pb.PHOTO_CONDITION_DAMAGED
     assert await condition_of(delivery, evidence.evidence_id) == condition
+
+
+@pytest.mark.parametrize("damage", ["flipped", "gone"])
+async def test_a_damaged_photo_proves_no_step_until_it_is_mended(
+    delivery: Delivery, running: Running, damage: str
+) -> None:
+    package_sn = (await delivery.create("DRIVER_TO_USER")).package_sn
+    sound, content = await delivery.upload(package_sn, "PREPARATION"), picture()
+    hurt = await delivery.upload(package_sn, "PREPARATION", content)
+    file = running.photos / photo_name(hurt.sha256, hurt.evidence_id)
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(content[:-1] + b"?")
+    shown = [sound.evidence_id, hurt.evidence_id]
+    await delivery.quiet()
+
+    def prepare() -> Awaitable[package_pb2.Package]:
+        return delivery.move("PreparePackage", package_sn, by=MERCHANT, evidence_ids=shown)
+
+    refusal = await delivery.refused(prepare())
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.DATA_LOSS, "EVIDENCE_DAMAGED")
+    assert refusal.metadata["evidence_id"] == hurt.evidence_id
+    await delivery.upload(package_sn, "PREPARATION", content)
+    assert (await prepare()).state == package_pb2.PACKAGE_STATE_PREPARED
+
+
+async def test_a_step_that_was_taken_is_answered_again_whatever_became_of_its_photo(
+    delivery: Delivery, running: Running
+) -> None:
+    package_sn = (await delivery.create("DRIVER_TO_USER")).package_sn
+    photo = await delivery.upload(package_sn, "PREPARATION")
+    step = {"by": MERCHANT, "evidence_ids": [photo.evidence_id]}
+    first = await delivery.move("PreparePackage", package_sn, **step)
+    (running.photos / photo_name(photo.sha256, photo.evidence_id)).unlink()
+
+    assert await delivery.move("PreparePackage", package_sn, **step) == first
 
 
 async def test_a_photo_that_is_asked_for_tells_whether_its_bytes_are_as_they_were(

@@ -283,7 +283,7 @@ class DeliveryServiceServicer:
         """PENDING to PREPARED, by the merchant (leg 1: the warehouse), with a PREPARATION photo; the stock must be HELD.
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-        EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+        EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
         STOCK_NOT_HELD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -323,7 +323,7 @@ class DeliveryServiceServicer:
         """PREPARED to PICKED_UP, by the claiming driver, with a COLLECTION photo; the goods leave the shelf.
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-        EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+        EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
         STOCK_NOT_HELD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -334,7 +334,7 @@ class DeliveryServiceServicer:
         """PICKED_UP to AT_WAREHOUSE, by the claiming driver, with an ARRIVAL photo.
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-        EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
+        EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -344,7 +344,7 @@ class DeliveryServiceServicer:
         """To WAREHOUSE_RECEIVED, by the warehouse, with a RECEIPT photo; from PREPARED (merchant to warehouse, the goods leave
         the shelf) or from AT_WAREHOUSE. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-        EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+        EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
         STOCK_NOT_HELD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -355,7 +355,7 @@ class DeliveryServiceServicer:
         """WAREHOUSE_RECEIVED to OUT_FOR_DELIVERY, by the warehouse, with a SHIPPING photo; not while a leg-1 package of its
         orders is active, nor once leg 1 has brought everything to the user. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-        EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
+        EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -366,7 +366,7 @@ class DeliveryServiceServicer:
         to user, the goods leave the shelf), by the claiming driver from PICKED_UP (driver to user).
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-        EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+        EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
         STOCK_NOT_HELD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -58,7 +58,7 @@ class DeliveryServiceStub:
     """PENDING to PREPARED, by the merchant (leg 1: the warehouse), with a PREPARATION photo; the stock must be HELD.
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-    EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+    EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
     STOCK_NOT_HELD.
     """
     ClaimPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.ClaimPackageRequest, _package_pb2.ClaimPackageResponse]
@@ -82,34 +82,34 @@ class DeliveryServiceStub:
     """PREPARED to PICKED_UP, by the claiming driver, with a COLLECTION photo; the goods leave the shelf.
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-    EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+    EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
     STOCK_NOT_HELD.
     """
     ArriveAtWarehouse: _aio.UnaryUnaryMultiCallable[_package_pb2.ArriveAtWarehouseRequest, _package_pb2.ArriveAtWarehouseResponse]
     """PICKED_UP to AT_WAREHOUSE, by the claiming driver, with an ARRIVAL photo.
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-    EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
+    EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
     """
     ReceivePackage: _aio.UnaryUnaryMultiCallable[_package_pb2.ReceivePackageRequest, _package_pb2.ReceivePackageResponse]
     """To WAREHOUSE_RECEIVED, by the warehouse, with a RECEIPT photo; from PREPARED (merchant to warehouse, the goods leave
     the shelf) or from AT_WAREHOUSE. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-    EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+    EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
     STOCK_NOT_HELD.
     """
     ShipPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.ShipPackageRequest, _package_pb2.ShipPackageResponse]
     """WAREHOUSE_RECEIVED to OUT_FOR_DELIVERY, by the warehouse, with a SHIPPING photo; not while a leg-1 package of its
     orders is active, nor once leg 1 has brought everything to the user. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-    EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
+    EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
     """
     DeliverPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.DeliverPackageRequest, _package_pb2.DeliverPackageResponse]
     """To DELIVERED with a DELIVERY photo, by the warehouse from OUT_FOR_DELIVERY, by the merchant from PREPARED (merchant
     to user, the goods leave the shelf), by the claiming driver from PICKED_UP (driver to user).
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-    EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+    EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
     STOCK_NOT_HELD.
     """
     CompletePackage: _aio.UnaryUnaryMultiCallable[_package_pb2.CompletePackageRequest, _package_pb2.CompletePackageResponse]
@@ -255,7 +255,7 @@ class DeliveryServiceServicer:
         """PENDING to PREPARED, by the merchant (leg 1: the warehouse), with a PREPARATION photo; the stock must be HELD.
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-        EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+        EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
         STOCK_NOT_HELD.
         """
 
@@ -299,7 +299,7 @@ class DeliveryServiceServicer:
         """PREPARED to PICKED_UP, by the claiming driver, with a COLLECTION photo; the goods leave the shelf.
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-        EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+        EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
         STOCK_NOT_HELD.
         """
 
@@ -311,7 +311,7 @@ class DeliveryServiceServicer:
         """PICKED_UP to AT_WAREHOUSE, by the claiming driver, with an ARRIVAL photo.
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-        EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
+        EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
         """
 
     def ReceivePackage(
@@ -322,7 +322,7 @@ class DeliveryServiceServicer:
         """To WAREHOUSE_RECEIVED, by the warehouse, with a RECEIPT photo; from PREPARED (merchant to warehouse, the goods leave
         the shelf) or from AT_WAREHOUSE. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-        EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+        EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
         STOCK_NOT_HELD.
         """
 
@@ -334,7 +334,7 @@ class DeliveryServiceServicer:
         """WAREHOUSE_RECEIVED to OUT_FOR_DELIVERY, by the warehouse, with a SHIPPING photo; not while a leg-1 package of its
         orders is active, nor once leg 1 has brought everything to the user. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-        EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
+        EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
         """
 
     def DeliverPackage(
@@ -346,7 +346,7 @@ class DeliveryServiceServicer:
         to user, the goods leave the shelf), by the claiming driver from PICKED_UP (driver to user).
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
-        EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+        EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
         STOCK_NOT_HELD.
         """
 
