@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from delivery_service.adoption.hindrance import hindrance
 from delivery_service.bootstrap import build
 from delivery_service.commands.adopt import ADOPT, RESTORE
 from delivery_service.commands.render_sql import SQL
@@ -16,7 +17,7 @@ ACTIONS: Sequence[Action] = (ADOPT, RESTORE, SQL, CONTRACT)
 
 def main() -> int:
     """Runs one command and answers the exit code."""
-    return command_line.run("delivery", Database, Settings, build, actions=ACTIONS)
+    return command_line.run("delivery", Database, Settings, build, actions=ACTIONS, hindrance=hindrance)
 
 
 if __name__ == "__main__":

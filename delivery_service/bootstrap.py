@@ -6,6 +6,7 @@ from datetime import timedelta
 import grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from delivery_service.adoption.hindrance import hindrance
 from delivery_service.application.await_settlement import Settlements
 from delivery_service.application.stock_ports import Inventory
 from delivery_service.contract_steps.report import contract_step_report
@@ -75,7 +76,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         idle_seconds=settings.evidence_sweep_seconds,
     )
     following = settings.legacy_follow_seconds
-    history = Schema("delivery")
+    history = Schema("delivery", hindrance=hindrance)
     checks = checks_of(transactions, inventory, photos, reader)
     quiet = timedelta(seconds=settings.relay_lease_seconds + CALL_SECONDS)
     reconciliation = Reconciliation(transactions, tasks, inventory, photos, reader, checks, quiet)

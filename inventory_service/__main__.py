@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from inventory_service.adoption.hindrance import hindrance
 from inventory_service.bootstrap import build
 from inventory_service.commands.adopt import ADOPT, RESTORE
 from inventory_service.commands.archive import ARCHIVE
@@ -22,7 +23,9 @@ COMMANDS: Sequence[Command[Any]] = (ARCHIVE, IMPORT, EXPORT)
 
 def main() -> int:
     """Runs one command and answers the exit code."""
-    return command_line.run("inventory", Database, Settings, build, actions=ACTIONS, commands=COMMANDS)
+    return command_line.run(
+        "inventory", Database, Settings, build, actions=ACTIONS, commands=COMMANDS, hindrance=hindrance
+    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import asyncio
 
 import grpc
 
+from inventory_service.adoption.hindrance import hindrance
 from inventory_service.contract_steps.report import contract_step_report
 from inventory_service.persistence.ledger_partitions import LEDGER_STAYS
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
@@ -49,7 +50,7 @@ def build(settings: Settings) -> Service:
     inventory = servicer.InventoryServicer(
         transactions, Mutations(transactions, tasks), group_commit.submit, refresher.refresh, draining
     )
-    schema = Schema("inventory")
+    schema = Schema("inventory", hindrance=hindrance)
     operators = ops.OpsServicer(
         "inventory",
         engine,

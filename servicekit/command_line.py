@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from servicekit import logs, migrate_command, settings
+from servicekit.hindrances import Hindrance, nothing_hinders
 from servicekit.migrations import Schema
 from servicekit.server import CannotListen, Service, serve
 
@@ -43,11 +44,12 @@ def run(
     *,
     actions: Sequence[migrate_command.Action] = (),
     commands: Sequence[Command[Any]] = (),
+    hindrance: Hindrance = nothing_hinders,
 ) -> int:
     """Runs one command of the service and answers the exit code: 2 for bad settings or a taken address.
 
     `serve` reads the variables of `kind`, `migrate` those of `database`; `actions` are the service's own of
-    `migrate`, `commands` its own beside it.
+    `migrate`, `commands` its own beside it. While `hindrance` has a reason, `migrate` does not move the schema.
     """
     parser = argparse.ArgumentParser(f"{name}-service")
     parsers = parser.add_subparsers(dest="command", required=True)
@@ -64,7 +66,7 @@ def run(
         if arguments.command == "migrate":
             wanted = settings.read(database, prefix, os.environ)
             logs.configure(wanted.log_level)
-            return migrate_command.run(arguments, Schema(name), wanted.database_url)
+            return migrate_command.run(arguments, Schema(name, hindrance=hindrance), wanted.database_url)
         read = settings.read(kind, prefix, os.environ)
         logs.configure(read.log_level)
         return _run_loop(read, build)

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.engines import create_engine
+from servicekit.hindrances import Hindered
 from servicekit.migrations import MigrationLocked, Schema, SchemaAhead, UnknownRevision
 from servicekit.progress import progress
 
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
     except UnknownRevision as error:
         known = ", ".join(revision.id for revision in schema.history())
         print(f"no revision {error}; there are: {known}", file=sys.stderr)
-    except (MigrationLocked, SchemaAhead) as error:
+    except (MigrationLocked, SchemaAhead, Hindered) as error:
         print(error, file=sys.stderr)
     except (
         Exception
@@ -85,10 +86,15 @@ async def _run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
             return await action.run(arguments, schema, engine)
         applied = await schema.applied(engine)
         pending = schema.pending(applied)
+        hindrance = await schema.hindrance(engine)
         if arguments.action == "status":
             print(f"applied: {applied or 'nothing'}\nexpected: {schema.expected}\npending: {len(pending)}")
-            return 0 if applied == schema.expected else 3
+            if hindrance:
+                print(f"hindered: {hindrance}")
+            return 0 if applied == schema.expected and not hindrance else 3
         if arguments.action == "plan":
+            if hindrance:
+                raise Hindered(hindrance)
             for revision in pending:
                 print(f"{revision.id}  {revision.description}")
             return 0

@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from servicekit import schema_history
 from servicekit.conflicts import may_run_again
 from servicekit.crash_points import crash_point
+from servicekit.hindrances import Hindered, Hindrance, nothing_hinders
 
 VERSION_TABLE = "holdfast_schema_version"
 LOCK_WAIT_SECONDS = 300
@@ -66,9 +67,12 @@ class Revision:
 class Schema:
     """The history of one service's schema."""
 
-    def __init__(self, service: str, scripts: Path | None = None) -> None:
-        """`scripts` is the folder of the revisions; by default the service's own."""
+    def __init__(
+        self, service: str, scripts: Path | None = None, hindrance: Hindrance = nothing_hinders
+    ) -> None:
+        """`scripts` is the folder of the revisions, by default the service's own; `hindrance` is asked at each move."""
         self.service = service
+        self._hindrance = hindrance
         self._config = Config()
         self.location: Path = scripts or _location(service)
         """The folder of the revisions, and of what belongs to them."""
@@ -95,13 +99,18 @@ class Schema:
         async with engine.connect() as connection:
             return await connection.run_sync(applied_revision)
 
+    async def hindrance(self, engine: AsyncEngine) -> str:
+        """Why this database may neither be moved nor served, whatever its revision; nothing where it may."""
+        async with engine.connect() as connection:
+            return await self._hindrance(connection)
+
     async def upgrade(
         self, engine: AsyncEngine, target: str = "head", progress: Progress | None = None
     ) -> None:
         """Applies what is pending, one transaction a revision. Safe when several run at once, and to run again.
 
-        A revision that takes long shows `progress`. Raises MigrationLocked, UnknownRevision, SchemaAhead, and the
-        error that a revision ended with.
+        A revision that takes long shows `progress`. Raises MigrationLocked, UnknownRevision, SchemaAhead, Hindered,
+        and the error that a revision ended with.
         """
         self._config.attributes["progress"] = progress or _unseen
         await self._move(engine, command.upgrade, self._known(target))
@@ -143,6 +152,7 @@ class Schema:
         async with self.locked(engine), engine.connect() as worker:
             crash_point("migrate.after_lock")
             await self._refuse_if_ahead(worker)
+            await self._refuse_if_hindered(worker)
             for attempt in range(TRIES):
                 try:
                     await worker.run_sync(self._run, move, target)
@@ -176,6 +186,12 @@ class Schema:
             raise SchemaAhead(
                 f"the schema is at {applied}, which this build does not know; its newest is {self.expected}"
             )
+
+    async def _refuse_if_hindered(self, worker: AsyncConnection) -> None:
+        reason = await self._hindrance(worker)
+        await worker.rollback()
+        if reason:
+            raise Hindered(reason)
 
     def _run(self, connection: Connection, move: Callable[[Config, str], None], target: str) -> None:
         schema_history.prepare(connection, applied_revision(connection))

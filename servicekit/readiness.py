@@ -1,4 +1,4 @@
-"""Readiness that tells the truth: SERVING only while the database answers and has the expected schema."""
+"""Readiness that tells the truth: SERVING only while the database answers, has the expected schema and is whole."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ class Readiness:
         self._schema = schema
         self._health = health
         self._reason = ""
-        self._schema_differs = False
+        self._unfit = ""
         self._draining = False
 
     async def look(self) -> bool:
@@ -37,12 +37,12 @@ class Readiness:
         return False
 
     def admit(self, method: str) -> None:
-        """Refuses a call that would meet another schema than it was written for; operators may always ask.
+        """Refuses a call that would meet a database that it was not written for; operators may always ask.
 
         Raises DatabaseUnavailable. While the database is away the calls find out by themselves.
         """
-        if self._schema_differs and not method.startswith("/holdfast.ops."):
-            raise DatabaseUnavailable(self._reason)
+        if self._unfit and not method.startswith("/holdfast.ops."):
+            raise DatabaseUnavailable(self._unfit)
 
     async def drain(self) -> None:
         """NOT_SERVING from now on."""
@@ -53,10 +53,13 @@ class Readiness:
         try:
             # A database that hangs answers nothing at all, not even an error.
             async with asyncio.timeout(MOST_SECONDS):
-                applied = await self._schema.applied(self._engine)
+                self._unfit = await self._schema.hindrance(self._engine) or await self._other_schema()
         except Exception as error:
             return f"the database cannot be reached ({type(error).__name__})"
-        self._schema_differs = applied != self._schema.expected
-        if self._schema_differs:
-            return f"the schema is at {applied or 'nothing'}, this build expects {self._schema.expected}: migrate"
-        return ""
+        return self._unfit
+
+    async def _other_schema(self) -> str:
+        applied = await self._schema.applied(self._engine)
+        if applied == self._schema.expected:
+            return ""
+        return f"the schema is at {applied or 'nothing'}, this build expects {self._schema.expected}: migrate"

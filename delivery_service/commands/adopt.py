@@ -106,7 +106,10 @@ async def _adopt(arguments: argparse.Namespace, schema: Schema, engine: AsyncEng
     # One for the lock, one for the rows, and two that each revision takes.
     own = create_engine(engine.url.render_as_string(hide_password=False), pool_size=4, for_migrations=True)
     try:
-        await adopt(Run(own, schema, request, print, progress, stops, oddities))
+        # Of a schema that asks nobody: here the mark of the adoption hinders nothing.
+        await adopt(
+            Run(own, Schema(schema.service, schema.location), request, print, progress, stops, oddities)
+        )
     except (AdoptionRefused, AdoptionUnfinished, BackupFailed, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from structlog.testing import capture_logs
 
 from servicekit import migrate_command
@@ -89,6 +89,24 @@ async def test_a_schema_of_a_newer_build_is_said_to_be_so(migrate: Command, tmp_
     code, _, complaint = await migrate("upgrade")
     assert (code, complaint.count("\n")) == (1, 1)
     assert "0004, which this build does not know" in complaint
+
+
+async def test_a_schema_that_something_hinders_is_not_moved_and_says_so(
+    migrate: Command, tmp_path: Path
+) -> None:
+    async def hindrance(_connection: AsyncConnection) -> str:
+        return "adopt it first"
+
+    hindered = Schema("shop", tmp_path / "shop", hindrance)
+    await migrate("upgrade", "0002")
+    for words in (("upgrade",), ("plan",), ("downgrade", "base", "--discard-data")):
+        assert await migrate(*words, of=hindered) == (1, "", "adopt it first\n")
+
+    stands = "applied: 0002\nexpected: 0003\npending: 1\n"
+    assert await migrate("status", of=hindered) == (3, f"{stands}hindered: adopt it first\n", "")
+    assert await migrate("status") == (3, stands, "")
+    await migrate("upgrade")
+    assert (await migrate("status", of=hindered))[0] == 3
 
 
 async def test_a_revision_that_stops_is_told_in_one_line(migrate: Command, tmp_path: Path) -> None:

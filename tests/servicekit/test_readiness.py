@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
 from servicekit import readiness
@@ -35,6 +36,30 @@ async def test_calls_are_refused_while_the_schema_is_another_and_operators_are_n
     looking.admit(OPERATORS)
 
     await schema.upgrade(engine)
+    await looking.look()
+    looking.admit(METHOD)
+    await engine.dispose()
+
+
+async def test_a_schema_that_is_as_expected_is_not_served_while_something_hinders(
+    empty_url: str, tmp_path: Path
+) -> None:
+    reasons = ["half of it is away"]
+
+    async def hindrance(_connection: AsyncConnection) -> str:
+        return reasons[0]
+
+    scripts = write_history(tmp_path / "shop", revisions=2)
+    engine = create_engine(empty_url, pool_size=2, for_migrations=True)
+    await Schema("shop", scripts).upgrade(engine)
+    looking = Readiness(engine, Schema("shop", scripts, hindrance), Health(()))
+
+    await looking.look()
+    with pytest.raises(DatabaseUnavailable, match="half of it is away"):
+        looking.admit(METHOD)
+    looking.admit(OPERATORS)
+
+    reasons[0] = ""
     await looking.look()
     looking.admit(METHOD)
     await engine.dispose()

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from delivery_service.adoption.expectations import TABLES
 from delivery_service.adoption.run import AdoptionRefused, AdoptionUnfinished, Dialect, Request
 from servicekit.engines import create_engine
-from tests.delivery_service.adoption.command import Command
+from tests.delivery_service.adoption.command import Command, migrate
 from tests.delivery_service.adoption.conftest import SCHEMA, Adopt, run_adoption
 from tests.delivery_service.adoption.legacy_database import Legacy, lay_out, state
 from tests.support.databases import fresh_database
@@ -58,6 +58,7 @@ async def test_an_adoption_that_is_killed_is_finished_by_the_next_with_the_same_
     adopt: Adopt,
     command: Command,
     folder: Path,
+    delivery_url: str,
     end: End,
     delivery_engine: str,
     place: str,
@@ -71,6 +72,11 @@ async def test_an_adoption_that_is_killed_is_finished_by_the_next_with_the_same_
     untouched = {name: rows for name, rows in (await state(engine)).items() if name in before}
     untouched["tables"] = before["tables"]
     assert (untouched == before) is (place in NOT_BEGUN)
+    if place not in FINISHED:
+        half = await state(engine)
+        upgrade = await migrate(delivery_url, "upgrade")
+        assert (upgrade.code, "delivery-service migrate adopt\n" in upgrade.errors) == (1, True), upgrade
+        assert await state(engine) == half
 
     if place not in FINISHED:
         # What was asked for is remembered: to say something else now changes nothing.

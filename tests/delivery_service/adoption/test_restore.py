@@ -14,7 +14,7 @@ from delivery_service.adoption.run import AdoptionRefused, Dialect
 from delivery_service.commands.adopt import ADOPT, RESTORE
 from servicekit.engines import create_engine
 from servicekit.progress import progress
-from tests.delivery_service.adoption.command import Command
+from tests.delivery_service.adoption.command import Command, migrate
 from tests.delivery_service.adoption.conftest import Adopt, take_action
 from tests.delivery_service.adoption.legacy_database import Legacy, lay_out, state
 
@@ -56,7 +56,13 @@ async def test_what_was_adopted_is_put_back_row_for_row(
     ("delivery_engine", "place"), [("mysql", "restore.after_mark"), ("mariadb", "restore.before_end")]
 )
 async def test_a_restore_that_is_killed_is_run_again_and_nobody_adopts_what_it_left(
-    engine: AsyncEngine, adopt: Adopt, command: Command, back_up: BackUp, dump: Path, place: str
+    engine: AsyncEngine,
+    adopt: Adopt,
+    command: Command,
+    back_up: BackUp,
+    dump: Path,
+    delivery_url: str,
+    place: str,
 ) -> None:
     await lay_out(engine, Legacy(packages=3))
     before = await state(engine)
@@ -67,8 +73,12 @@ async def test_a_restore_that_is_killed_is_run_again_and_nobody_adopts_what_it_l
     killed = await command("restore", str(backup), "--discard-data", HOLDFAST_CRASH_AT=place)
 
     assert killed.code == 137, killed.errors
+    half = await state(engine)
     with pytest.raises(AdoptionRefused, match="was being put back from a backup when that was cut short"):
         await adopt(dialect=Dialect.PHASE_6)
+    upgrade = await migrate(delivery_url, "upgrade")
+    assert (upgrade.code, f"migrate restore {backup} --discard-data" in upgrade.errors) == (1, True)
+    assert await state(engine) == half
     async with engine.connect() as connection:
         programs = await find_programs(connection, dump)
         await put_back(connection, programs, engine.url, backup, progress)

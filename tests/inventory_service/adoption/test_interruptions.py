@@ -31,7 +31,12 @@ async def test_an_adoption_that_is_killed_is_finished_by_the_next(
     words = ("adopt", "--time-zone", "Europe/Berlin", "--backup", str(folder))
     killed = await command(*words, HOLDFAST_CRASH_AT=place)
     assert killed.code == 137, killed.errors
-    assert (await state(engine) == before) is not begun
+    half = await state(engine)
+    assert (half == before) is not begun
+    upgrade, status = await command("upgrade"), await command("status")
+    assert (upgrade.code, "inventory-service migrate adopt\n" in upgrade.errors) == (1, True), upgrade
+    assert (status.code, "\nhindered: this database" in status.output) == (3, True), status
+    assert await state(engine) == half
 
     # What was asked for is remembered: another zone now would change nothing.
     told = await adopt(time_zone="Europe/Berlin" if not begun else None)

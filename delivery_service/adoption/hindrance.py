@@ -1,0 +1,56 @@
+"""What of an adoption, or of the way back from one, keeps this database from being moved or served."""
+
+from typing import Any
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from delivery_service.adoption.journal import JOURNAL, RESTORE
+from delivery_service.adoption.shape import Kind
+from servicekit.migrations import VERSION_TABLE
+from servicekit.schema_history import HISTORY_TABLE
+
+PACKAGES = "tigu_prepare_goods"
+
+# By name alone: engines answer that without opening any table, and servers ask again and again.
+_THERE = text(
+    "SELECT CAST(table_name AS CHAR) FROM information_schema.tables WHERE table_schema = DATABASE()"
+    f" AND table_name IN ('{RESTORE}', '{JOURNAL}', '{VERSION_TABLE}', '{HISTORY_TABLE}', '{PACKAGES}')"
+)
+_IS_JOURNAL = text(
+    "SELECT COUNT(*) = 2 FROM information_schema.columns WHERE table_schema = DATABASE()"
+    f" AND table_name = '{JOURNAL}' AND column_name IN ('finish_time', 'dialect')"
+)
+_IS_LEGACY = text(
+    "SELECT COUNT(*) = 2 FROM information_schema.columns WHERE table_schema = DATABASE()"
+    f" AND table_name = '{PACKAGES}' AND column_name IN ('id', 'order_ids')"
+)
+_RESTORING = text(f"SELECT backup FROM {RESTORE} LIMIT 1")
+_UNFINISHED = text(f"SELECT finish_time IS NULL FROM {JOURNAL}")
+_REVISION = text(f"SELECT version_num FROM {VERSION_TABLE}")
+_ANY_PACKAGE = text(f"SELECT 1 FROM {PACKAGES} LIMIT 1")
+
+
+async def hindrance(connection: AsyncConnection) -> str:
+    """Why this database may neither be moved nor served, and what comes first; nothing where it may."""
+    there = set((await connection.execute(_THERE)).scalars())
+
+    async def says(query: TextClause) -> Any:
+        return (await connection.execute(query)).scalar()
+
+    if RESTORE in there and (backup := await says(_RESTORING)):
+        return (
+            f"this database {Kind.RESTORING.value}; finish that with:"
+            f" delivery-service migrate restore {backup} --discard-data"
+        )
+    if JOURNAL in there and await says(_IS_JOURNAL) and await says(_UNFINISHED):
+        return (
+            f"this database {Kind.BEGUN.value}, or is being adopted now;"
+            " finish that with: delivery-service migrate adopt"
+        )
+    if PACKAGES not in there or (VERSION_TABLE in there and await says(_REVISION)):
+        return ""
+    # A first upgrade that was cut short has left tables as well, and all of them empty, beside its record.
+    if (HISTORY_TABLE in there and not await says(_ANY_PACKAGE)) or not await says(_IS_LEGACY):
+        return ""
+    return "this database is one of the legacy system; take it over with: delivery-service migrate adopt"
