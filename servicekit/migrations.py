@@ -19,7 +19,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -27,16 +27,11 @@ from servicekit import schema_history
 from servicekit.conflicts import may_run_again
 from servicekit.crash_points import crash_point
 from servicekit.hindrances import Hindered, Hindrance, nothing_hinders
+from servicekit.named_locks import give_lock, take_lock
 
 VERSION_TABLE = "holdfast_schema_version"
 LOCK_WAIT_SECONDS = 300
 TRIES = 30
-
-_TAKE_ON_POSTGRES = text("SELECT pg_try_advisory_lock(hashtext(:name))")
-_GIVE_ON_POSTGRES = text("SELECT pg_advisory_unlock(hashtext(:name))")
-# Named locks of MySQL and MariaDB belong to the whole server: services of other databases are not waited for.
-_TAKE_ON_MYSQL = text("SELECT GET_LOCK(CONCAT(:name, '.', LEFT(SHA2(DATABASE(), 256), 32)), 0)")
-_GIVE_ON_MYSQL = text("SELECT RELEASE_LOCK(CONCAT(:name, '.', LEFT(SHA2(DATABASE(), 256), 32)))")
 
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
 """Given a title and how much there is to do; gives a function that is told how much more is done."""
@@ -177,7 +172,7 @@ class Schema:
             try:
                 yield
             finally:
-                await self._unlock(guard)
+                await give_lock(guard, self._lock_name)
 
     async def _refuse_if_ahead(self, worker: AsyncConnection) -> None:
         applied = await worker.run_sync(applied_revision)
@@ -201,10 +196,9 @@ class Schema:
 
     async def _lock(self, guard: AsyncConnection) -> None:
         """Takes the lock by asking again and again: a waiting lock statement would block CONCURRENTLY."""
-        take = _TAKE_ON_POSTGRES if guard.dialect.name == "postgresql" else _TAKE_ON_MYSQL
         until = time.monotonic() + LOCK_WAIT_SECONDS
         told = False
-        while not (await guard.execute(take, {"name": self._lock_name})).scalar():
+        while not await take_lock(guard, self._lock_name):
             if not told:
                 log.info("another migration is running, waiting for it")
                 told = True
@@ -213,10 +207,6 @@ class Schema:
                     f"another migration of {self.service} held its lock for {LOCK_WAIT_SECONDS} s"
                 )
             await asyncio.sleep(0.2)
-
-    async def _unlock(self, guard: AsyncConnection) -> None:
-        give = _GIVE_ON_POSTGRES if guard.dialect.name == "postgresql" else _GIVE_ON_MYSQL
-        await guard.execute(give, {"name": self._lock_name})
 
     @property
     def _lock_name(self) -> str:

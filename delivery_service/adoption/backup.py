@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -15,9 +14,9 @@ from sqlalchemy import URL
 
 from delivery_service.adoption.expectations import TABLES
 from delivery_service.adoption.journal import JOURNAL, ROWS, STEPS
-from delivery_service.adoption.programs import BackupFailed, Make, Programs, option_file, running
-from delivery_service.adoption.run import Progress
-from servicekit.durable_files import keep, make_private
+from delivery_service.adoption.programs import Make, Programs, option_file, running
+from servicekit.adoption.backup import BackupFailed, keep_backup
+from servicekit.migrations import Progress
 
 MIB = 1 << 20
 
@@ -37,18 +36,13 @@ class Contents:
 
 async def back_up(programs: Programs, url: URL, folder: Path, progress: Progress) -> Path:
     """Writes a backup into the folder and reads it to its end. Raises BackupFailed."""
-    name = f"delivery-{url.database}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.sql.gz"
-    unfinished = folder / f".{name}.unfinished"
-    make_private(unfinished)
-    try:
+
+    async def write(unfinished: Path) -> None:
         with progress("backing up, MiB", None) as advance, unfinished.open("wb") as file:
             await _dump(programs, url, file, in_mib(advance))
         await check_backup(unfinished, programs.make)
-        keep(unfinished, folder / name)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    return folder / name
+
+    return await keep_backup(folder, f"delivery-{url.database}", "sql.gz", write)
 
 
 async def check_backup(file: Path, server: Make) -> Contents:

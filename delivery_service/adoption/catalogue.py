@@ -8,6 +8,8 @@ from enum import Enum
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from servicekit.adoption.shape import MUST_BE_GIVEN, Difference, Verdict, holds_decimals, numbers_in
+
 _COLUMNS = text("""
 SELECT CAST(c.table_name AS CHAR) AS table_name, CAST(LOWER(c.column_name) AS CHAR) AS name,
     CAST(c.column_type AS CHAR) AS type, c.is_nullable = 'YES' AS nullable,
@@ -23,13 +25,6 @@ _WHOLE = re.compile(r"(tinyint|smallint|mediumint|int|bigint)\b")
 _DISPLAY = re.compile(r"(?<=int)\(\d+\)| zerofill")
 _SIZES = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _TEXTS = {"tinytext": 2**8, "text": 2**16, "mediumtext": 2**24, "longtext": 2**32}
-
-
-class Verdict(Enum):
-    """What a difference means."""
-
-    KEPT = "kept as it is"
-    STOPS = "stops the adoption"
 
 
 @dataclass(frozen=True)
@@ -70,16 +65,6 @@ class Expected:
     type: str
     written: Written = Written.GIVEN
     nullable: bool = False
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Where something of a table is not as expected; `subject` is a column, an index, or "*" for the whole."""
-
-    table: str
-    subject: str
-    verdict: Verdict
-    says: str
 
 
 Tables = Mapping[str, Mapping[str, Column]]
@@ -144,18 +129,13 @@ def _of_presence(written: Written, column: Column) -> Iterator[tuple[Verdict, st
             "is NOT NULL, and this service writes NULL where there is nothing; drop its NOT NULL",
         )
     if written is Written.LEFT_OUT and _must_be_given(column):
-        yield Verdict.STOPS, _MUST_BE_GIVEN
+        yield Verdict.STOPS, MUST_BE_GIVEN
 
 
 def _further(table: str, column: Column) -> Difference:
     if _must_be_given(column):
-        return Difference(table, column.name, Verdict.STOPS, _MUST_BE_GIVEN)
+        return Difference(table, column.name, Verdict.STOPS, MUST_BE_GIVEN)
     return Difference(table, column.name, Verdict.KEPT, f"is not expected, {column.type}")
-
-
-_MUST_BE_GIVEN = (
-    "must be given for every new row, which this service does not; drop its NOT NULL or set a default"
-)
 
 
 def _must_be_given(column: Column) -> bool:
@@ -174,14 +154,13 @@ def takes(found: str, wanted: str) -> bool:
             return False
         return _SIZES.index(own[1]) >= _SIZES.index(whole[1])
     if wanted.startswith("varchar"):
-        return (found.startswith("varchar") and _numbers(found) >= _numbers(wanted)) or (
-            _TEXTS.get(found, 0) > 4 * _numbers(wanted)[0]
+        return (found.startswith("varchar") and numbers_in(found) >= numbers_in(wanted)) or (
+            _TEXTS.get(found, 0) > 4 * numbers_in(wanted)[0]
         )
     if wanted.startswith("decimal"):
         if not found.startswith("decimal"):
             return False
-        (precision, scale), (least, cents) = _numbers(found), _numbers(wanted)
-        return scale >= cents and precision - scale >= least - cents
+        return holds_decimals(found, wanted)
     if wanted == "text":
         return _TEXTS.get(found, 0) >= _TEXTS["text"]
     if wanted == "json":
@@ -192,7 +171,3 @@ def takes(found: str, wanted: str) -> bool:
 def _plain(column_type: str) -> str:
     """Without what says only how a number is shown."""
     return _DISPLAY.sub("", column_type)
-
-
-def _numbers(type_name: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", type_name)]

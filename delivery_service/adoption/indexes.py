@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from delivery_service.adoption.catalogue import Difference, Verdict
 from delivery_service.adoption.expectations import (
     LISTED_BY,
     PHASE_6,
@@ -15,6 +14,7 @@ from delivery_service.adoption.expectations import (
     UNIQUE,
     USEFUL,
 )
+from servicekit.adoption.shape import TAKEN, Difference, Verdict
 
 Columns = tuple[tuple[str | None, int | None], ...]
 
@@ -97,7 +97,7 @@ def _of_index(table: str, index: Index, found: Mapping[str, Index]) -> Iterator[
     elif index.name in LISTED_BY and index.columns == ((LISTED_BY[index.name], None),):
         return
     elif index.name in TAKEN_INDEXES.get(table, ()):
-        yield Difference(table, index.name, Verdict.STOPS, "bears a name that this service gives; rename it")
+        yield Difference(table, index.name, Verdict.STOPS, TAKEN)
     elif index.type == "FULLTEXT" and table in TAKEN_COLUMNS:
         says = "is a FULLTEXT index, beside which no column can be added online; drop it until the adoption is done"
         yield Difference(table, index.name, Verdict.STOPS, says)

@@ -9,13 +9,13 @@ says of each step how far it came, in the transaction of the rows themselves: no
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.adoption.run import Dialect
+from servicekit.adoption import finish
 
 JOURNAL = "adoption"
 STEPS = "adoption_step"
@@ -24,22 +24,13 @@ RESTORE = "adoption_restore"
 """Which backup is being put back; it is there only while that lasts."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """An adoption: what was found and asked for.
+@dataclass(frozen=True, kw_only=True)
+class Entry(finish.Entry):
+    """An adoption: what was found and asked for; `kept` are each table's columns whose values must not change."""
 
-    `kept` are the columns of each table whose values must not change, `totals` what there must be at the end, by name.
-    """
-
-    begin_time: datetime
-    shape: str
-    revision: str
     dialect: Dialect
     zone: ZoneInfo
-    backup: str | None
     kept: Mapping[str, Sequence[str]]
-    totals: Mapping[str, str]
-    finish_time: datetime | None
 
 
 _TABLE = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
@@ -60,9 +51,7 @@ _BEGIN = text(
     "INSERT INTO adoption (begin_time, shape, revision, dialect, time_zone, backup, kept, totals)"
     " VALUES (UTC_TIMESTAMP(6), :shape, :revision, :dialect, :time_zone, :backup, :kept, :totals)"
 )
-_READ = text(
-    "SELECT begin_time, shape, revision, dialect, time_zone, backup, kept, totals, finish_time FROM adoption"
-)
+_READ = text("SELECT begin_time, shape, revision, dialect, time_zone, backup, kept, totals FROM adoption")
 _FINISH = text("UPDATE adoption SET finish_time = UTC_TIMESTAMP(6)")
 _FINISHED = text("SELECT finish_time IS NOT NULL FROM adoption")
 
@@ -94,19 +83,20 @@ async def begin(
 async def read(connection: AsyncConnection) -> Entry:
     """The adoption that was begun in this database."""
     row = (await connection.execute(_READ)).one()
-    kept, totals = json.loads(row.kept), json.loads(row.totals)
-    began = (
-        row.begin_time,
-        row.shape,
-        row.revision,
-        Dialect(row.dialect),
-        ZoneInfo(row.time_zone),
-        row.backup,
+    await connection.rollback()
+    return Entry(
+        begin_time=row.begin_time,
+        shape=row.shape,
+        revision=row.revision,
+        dialect=Dialect(row.dialect),
+        zone=ZoneInfo(row.time_zone),
+        backup=row.backup,
+        kept=json.loads(row.kept),
+        totals=json.loads(row.totals),
     )
-    return Entry(*began, kept, totals, row.finish_time)
 
 
-async def finish(connection: AsyncConnection) -> None:
+async def record_end(connection: AsyncConnection) -> None:
     """Says that all is done, in the transaction of the caller."""
     await connection.execute(_FINISH)
 

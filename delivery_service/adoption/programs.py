@@ -13,14 +13,12 @@ from typing import Any
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from servicekit.adoption.backup import BackupFailed
+
 _PLACES = ("/usr/bin", "/usr/local/bin", "/usr/local/mysql/bin", "/opt/homebrew/opt/*/bin")
 _BUFFER = 1 << 20
 _OF_MARIADB = re.compile(r"(\d+)\.\d+\.\d+-MariaDB")
 _OF_MYSQL = re.compile(r"(?:Distrib|Ver) (\d+)\.\d+\.\d+")
-
-
-class BackupFailed(Exception):
-    """There is no backup, or none that could be used; the message says what to do."""
 
 
 @dataclass(frozen=True)

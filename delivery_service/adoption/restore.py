@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from delivery_service.adoption.backup import MIB, in_mib, opened
 from delivery_service.adoption.expectations import TAKEN_TABLES
 from delivery_service.adoption.journal import RESTORE, drop
-from delivery_service.adoption.programs import BackupFailed, Programs, option_file, running
-from delivery_service.adoption.run import Progress
+from delivery_service.adoption.programs import Programs, option_file, running
 from delivery_service.adoption.sessions import others_in
+from servicekit.adoption.backup import BackupFailed
 from servicekit.crash_points import crash_point
-from servicekit.migrations import VERSION_TABLE
+from servicekit.migrations import VERSION_TABLE, Progress
 from servicekit.schema_history import HISTORY_TABLE
 
 _MARK = "CREATE TABLE IF NOT EXISTS adoption_restore (backup VARCHAR(1000) NOT NULL) ENGINE=InnoDB"

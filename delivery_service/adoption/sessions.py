@@ -2,7 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from delivery_service.adoption.run import AdoptionRefused, Run
+from delivery_service.adoption.run import Run
+from servicekit.adoption.run import AdoptionRefused
 
 
 async def refuse_others(run: Run, connection: AsyncConnection, guard: int) -> None:

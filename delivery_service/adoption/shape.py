@@ -1,17 +1,18 @@
 """Which of the shapes that a delivery database can be in this one is."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from delivery_service.adoption.catalogue import Difference, Tables, Verdict, compare, tables_of
+from delivery_service.adoption.catalogue import Column, Tables, compare, tables_of
 from delivery_service.adoption.expectations import PHASE_6, TABLES, TAKEN_COLUMNS, TAKEN_TABLES
 from delivery_service.adoption.indexes import compare_indexes, indexes_of, is_phase_6
 from delivery_service.adoption.journal import JOURNAL, RESTORE, ROWS, STEPS
+from servicekit.adoption import shape
+from servicekit.adoption.shape import TAKEN, Difference, Verdict
 from servicekit.migrations import VERSION_TABLE
 from servicekit.schema_history import HISTORY_TABLE
 
@@ -42,23 +43,8 @@ class Kind(Enum):
     FOREIGN = "is not a delivery database that this service knows"
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A database as it was found."""
-
-    kind: Kind
-    tables: Tables
-    differences: Sequence[Difference] = ()
-    """Every table's, in the order of the columns."""
-    done: Sequence[str] = ()
-    """The indexes of Phase 6 that are there."""
-    missing: Sequence[str] = ()
-    """The indexes of Phase 6 that are not."""
-
-    @property
-    def stops(self) -> list[Difference]:
-        """The differences with which the database cannot be adopted."""
-        return [found for found in self.differences if found.verdict is Verdict.STOPS]
+class Shape(shape.Shape[Column]):
+    """A delivery database as it was found; its last phase added indexes."""
 
     @property
     def further(self) -> list[str]:
@@ -125,13 +111,12 @@ def _of_storage(table: str, relation: Row[Any]) -> Iterator[Difference]:
 
 
 def _taken(tables: Tables, relations: Iterable[str]) -> Iterator[Difference]:
-    says = "bears a name that this service gives; rename it"
     for table, names in TAKEN_COLUMNS.items():
         for name in names:
             if name in tables.get(table, ()):
-                yield Difference(table, name, Verdict.STOPS, says)
+                yield Difference(table, name, Verdict.STOPS, TAKEN)
     # What was made before a beginning that never came is empty, and made again; so is the mark of a restore.
     own = {RESTORE, *((JOURNAL, STEPS, ROWS) if _is_journal(tables) else ())}
     for name in TAKEN_TABLES:
         if name in relations and name not in own:
-            yield Difference(name, "*", Verdict.STOPS, says)
+            yield Difference(name, "*", Verdict.STOPS, TAKEN)

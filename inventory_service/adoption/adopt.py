@@ -1,33 +1,36 @@
 """The way of an adoption: recognise, check, back up, begin; then finish."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory_service.adoption import prepare, sku_map, snapshot
+from inventory_service.adoption import oddities, plan, prepare, sku_map, snapshot
 from inventory_service.adoption.backup import back_up
-from inventory_service.adoption.catalogue import Verdict
 from inventory_service.adoption.checks import checks
 from inventory_service.adoption.document_checks import check_documents
 from inventory_service.adoption.documents import conversion
 from inventory_service.adoption.finish import finish, go_on
-from inventory_service.adoption.oddities import oddities
-from inventory_service.adoption.plan import plan
-from inventory_service.adoption.programs import BackupFailed, Programs, find_programs
-from inventory_service.adoption.run import AdoptionRefused, Run
+from inventory_service.adoption.programs import Programs, find_programs
+from inventory_service.adoption.run import Run
 from inventory_service.adoption.shape import Kind, Shape, recognise
 from inventory_service.domain.legacy import SPLIT_TABLES
+from servicekit.adoption.beginning import (
+    alone,
+    goes_on,
+    programs_for,
+    refuse_contradictions,
+    refuse_differences,
+    refuse_kinds,
+    tell_differences,
+    tell_found,
+)
 from servicekit.conflicts import may_run_again
 from servicekit.crash_points import crash_point
-from servicekit.report_table import Line, table_of
+from servicekit.report_table import Line
 
 TRIES = 30
-_TAKE = text("SELECT pg_try_advisory_lock(hashtext('holdfast.inventory.adopt'))")
-_GIVE = text("SELECT pg_advisory_unlock(hashtext('holdfast.inventory.adopt'))")
 
 
 async def adopt(run: Run) -> None:
@@ -35,7 +38,7 @@ async def adopt(run: Run) -> None:
 
     Raises AdoptionRefused, AdoptionUnfinished, BackupFailed, SkuMapInvalid.
     """
-    async with _alone(run), run.engine.connect() as connection:
+    async with alone(run), run.engine.connect() as connection:
         shape = await recognise(connection, run.request.time_zone)
         await connection.rollback()
         if shape.kind is Kind.BEGUN:
@@ -43,75 +46,26 @@ async def adopt(run: Run) -> None:
             return
         run.tell(f"this database {shape.kind.value}")
         _refuse_other_kinds(shape)
-        _tell_differences(run, shape)
-        programs = await _programs(run, connection)
+        tell_differences(run, shape)
+        refuse_differences(shape, "these columns")
+        programs = await programs_for(run, connection, find_programs)
         lines, revision = await _check(run, connection, shape)
-        table = table_of(["found", "", "becomes"], [[line.what, line.found, line.becomes] for line in lines])
-        run.tell(f"\n{table}")
-        if run.oddities.count:
-            run.tell("\n".join(["\nstrange, and taken over:", *run.oddities.lines()]))
-        run.tell(f"\nit is taken as revision {revision} and upgraded to {run.schema.expected}")
-        if run.request.dry_run:
-            run.tell("dry run: nothing was changed")
-            return
-        await _begin(run, connection, shape, revision, programs)
-        await finish(run, connection)
-
-
-@asynccontextmanager
-async def _alone(run: Run) -> AsyncIterator[None]:
-    async with run.engine.connect() as guard:
-        await guard.execution_options(isolation_level="AUTOCOMMIT")
-        if not (await guard.execute(_TAKE)).scalar():
-            raise AdoptionRefused("another adoption of this database is running")
-        try:
-            yield
-        finally:
-            await guard.execute(_GIVE)
-            run.findings.close()
-            run.oddities.close()
+        tell_found(run, lines)
+        if goes_on(run, revision):
+            await _begin(run, connection, shape, revision, programs)
+            await finish(run, connection)
 
 
 def _refuse_other_kinds(shape: Shape) -> None:
-    advice = {
-        Kind.OURS: "bring it up to date with: inventory-service migrate upgrade",
-        Kind.EMPTY: "lay out the tables with: inventory-service migrate upgrade",
-        Kind.FOREIGN: f"the schema inventory has the tables {', '.join(shape.tables) or 'none'};"
-        " stock, with id and quantity, is not among them",
-    }
-    if shape.kind in advice:
-        raise AdoptionRefused(
-            f"there is nothing to adopt: this database {shape.kind.value}; {advice[shape.kind]}"
-        )
-
-
-def _tell_differences(run: Run, shape: Shape) -> None:
-    if shape.kind is Kind.HALF_WAY:
-        run.tell(f"there already: {', '.join(shape.done)}\nmissing still: {', '.join(shape.missing)}")
-    for found in shape.differences:
-        if found.verdict is not Verdict.STOPS:
-            stays = (
-                " there, in no column of stock, until the contract steps drop it"
-                if found.verdict is Verdict.KEPT and found.table in SPLIT_TABLES and found.is_further
-                else ""
-            )
-            run.tell(f"{found.table}.{found.column} {found.says}: {found.verdict.value}{stays}")
-    if stops := [f"{found.table}.{found.column} {found.says}" for found in shape.stops]:
-        raise AdoptionRefused("\n".join(["these columns cannot be adopted; nothing was changed:", *stops]))
-
-
-async def _programs(run: Run, connection: AsyncConnection) -> Programs | None:
-    if run.request.without_backup:
-        return None
-    try:
-        return await find_programs(connection, run.request.pg_dump)
-    except BackupFailed as error:
-        if not run.request.dry_run:
-            raise
-        run.tell(f"there could be no backup: {error}")
-        return None
-    finally:
-        await connection.rollback()
+    refuse_kinds(
+        shape,
+        {
+            Kind.OURS: "bring it up to date with: inventory-service migrate upgrade",
+            Kind.EMPTY: "lay out the tables with: inventory-service migrate upgrade",
+            Kind.FOREIGN: f"the schema inventory has the tables {', '.join(shape.tables) or 'none'};"
+            " stock, with id and quantity, is not among them",
+        },
+    )
 
 
 async def _check(run: Run, connection: AsyncConnection, shape: Shape) -> tuple[list[Line], str]:
@@ -138,14 +92,12 @@ async def _check(run: Run, connection: AsyncConnection, shape: Shape) -> tuple[l
             zone_is_told=run.request.time_zone is not None,
         )
         advance(1)
-    if run.findings.count:
-        complaint = ["the data contradicts itself; nothing was changed:", *run.findings.lines()]
-        raise AdoptionRefused("\n".join(complaint))
-    for rule in oddities(shape.tables, run.zone.key):
+    refuse_contradictions(run)
+    for rule in oddities.checks(shape.tables, run.zone.key):
         await run.oddities.run(connection, rule)
     found = await connection.execute(text(snapshot.totals(shape.tables, run.zone.key)))
     totals = {row.name: row.value for row in found}
-    lines = [line async for line in plan(connection, shape.tables, totals, documents, skus)]
+    lines = [line async for line in plan.lines(connection, shape.tables, totals, documents, skus)]
     await connection.rollback()
     await connection.execution_options(isolation_level="READ COMMITTED", postgresql_readonly=False)
     return lines, revision

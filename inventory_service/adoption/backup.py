@@ -1,27 +1,21 @@
 """The backup of the schema `inventory` that is taken before any change."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import URL
 
-from inventory_service.adoption.programs import BackupFailed, Programs
-from servicekit.durable_files import keep, make_private
+from inventory_service.adoption.programs import Programs
+from servicekit.adoption.backup import BackupFailed, keep_backup
 
 
 async def back_up(programs: Programs, url: URL, folder: Path) -> Path:
     """Writes a backup into the folder and reads its list of contents. Raises BackupFailed."""
-    name = f"inventory-{url.database}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.dump"
-    unfinished = folder / f".{name}.unfinished"
-    make_private(unfinished)
-    try:
+
+    async def write(unfinished: Path) -> None:
         await programs.run("pg_dump", ["--format=custom", "--schema=inventory", f"--file={unfinished}"], url)
         await check_backup(programs, unfinished)
-        keep(unfinished, folder / name)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    return folder / name
+
+    return await keep_backup(folder, f"inventory-{url.database}", "dump", write)
 
 
 async def check_backup(programs: Programs, file: Path) -> None:

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from servicekit.adoption.shape import MUST_BE_GIVEN, Difference, Verdict, holds_decimals, numbers_in
 
 _COLUMNS = text("""
 SELECT c.relname AS table, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
@@ -17,14 +18,6 @@ WHERE n.nspname = :schema AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdr
 ORDER BY c.relname, a.attnum
 """)
 _ZONELESS = re.compile(r"timestamp(\(\d\))? without time zone|date")
-
-
-class Verdict(Enum):
-    """What a difference means."""
-
-    KEPT = "kept as it is"
-    MENDED = "changed to what is expected"
-    STOPS = "stops the adoption"
 
 
 @dataclass(frozen=True)
@@ -55,17 +48,11 @@ class Expected:
     """Whether it may be NOT NULL without a default."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Where a column is not as expected; `mend` is the ALTER TABLE action of a MENDED one."""
+@dataclass(frozen=True, kw_only=True)
+class Mend(Difference):
+    """A difference that the adoption removes, by an action of ALTER TABLE."""
 
-    table: str
-    column: str
-    verdict: Verdict
-    says: str
-    mend: str | None = None
-    is_further: bool = False
-    """Whether no such column is expected at all."""
+    action: str
 
 
 Tables = Mapping[str, Mapping[str, Column]]
@@ -81,11 +68,18 @@ async def tables_of(connection: AsyncConnection, schema: str) -> Tables:
 
 
 def compare(
-    table: str, expected: Sequence[Expected], found: Mapping[str, Column], zone: str | None, *, written: bool
+    table: str,
+    expected: Sequence[Expected],
+    found: Mapping[str, Column],
+    zone: str | None,
+    *,
+    written: bool,
+    further: str = "",
 ) -> list[Difference]:
     """Every difference of one table, which the service writes into or only reads.
 
-    Times without a zone are those of `zone`; without it they stop.
+    Times without a zone are those of `zone`; without it they stop. `further` says what becomes of a column that is
+    not expected.
     """
     differences: list[Difference] = []
     for wanted in expected:
@@ -99,20 +93,20 @@ def compare(
     known = {wanted.name for wanted in expected}
     for column in found.values():
         if column.name not in known:
-            differences.append(_further(table, column, written))
+            differences.append(_further(table, column, written, further))
     return differences
 
 
 def _of_presence(table: str, wanted: Expected, column: Column) -> list[Difference]:
-    differences = []
+    differences: list[Difference] = []
     if wanted.default and column.default is None:
         says, mend = f"has no default, gets {wanted.default}", f"SET DEFAULT {wanted.default}"
-        differences.append(Difference(table, column.name, Verdict.MENDED, says, mend))
+        differences.append(_mend(table, column.name, says, mend))
     if wanted.default and column.nullable:
         says = "may be NULL, is made NOT NULL"
-        differences.append(Difference(table, column.name, Verdict.MENDED, says, "SET NOT NULL"))
+        differences.append(_mend(table, column.name, says, "SET NOT NULL"))
     if not (wanted.default or wanted.always_given or column.nullable or column.default):
-        differences.append(_must_be_given(table, column.name))
+        differences.append(Difference(table, column.name, Verdict.STOPS, MUST_BE_GIVEN))
     return differences
 
 
@@ -122,7 +116,7 @@ def _of_type(
     if wanted.type in (column.type, "any"):
         return []
     says = f"is {column.type}, {wanted.type} is expected"
-    if widens(column.type, wanted.type) or (not written and widens(wanted.type, column.type)):
+    if takes(column.type, wanted.type) or (not written and takes(wanted.type, column.type)):
         return [Difference(table, wanted.name, Verdict.KEPT, says)]
     using = None
     if column.is_zoneless and wanted.type == "timestamp with time zone":
@@ -141,21 +135,20 @@ def _of_type(
         return [Difference(table, wanted.name, Verdict.STOPS, says)]
     default = f", ALTER COLUMN {wanted.name} SET DEFAULT {wanted.default}" if wanted.default else ""
     mend = f"DROP DEFAULT, ALTER COLUMN {wanted.name} TYPE {wanted.type} USING {using}{default}"
-    return [Difference(table, wanted.name, Verdict.MENDED, says, mend)]
+    return [_mend(table, wanted.name, says, mend)]
 
 
-def _further(table: str, column: Column, written: bool) -> Difference:
+def _mend(table: str, column: str, says: str, action: str) -> Mend:
+    return Mend(table, column, Verdict.MENDED, says, action=action)
+
+
+def _further(table: str, column: Column, written: bool, becomes: str) -> Difference:
     if written and not column.nullable and column.default is None:
-        return _must_be_given(table, column.name)
-    return Difference(table, column.name, Verdict.KEPT, f"is not expected, {column.type}", is_further=True)
+        return Difference(table, column.name, Verdict.STOPS, MUST_BE_GIVEN)
+    return Difference(table, column.name, Verdict.KEPT, f"is not expected, {column.type}", becomes)
 
 
-def _must_be_given(table: str, column: str) -> Difference:
-    says = "must be given for every new row, which this service does not; drop its NOT NULL or set a default"
-    return Difference(table, column, Verdict.STOPS, says)
-
-
-def widens(found: str, wanted: str) -> bool:
+def takes(found: str, wanted: str) -> bool:
     """Whether a type takes every value of another, and gives it back as it was."""
     if wanted in ("integer", "text"):
         return found == {"integer": "bigint", "text": "character varying"}[wanted]
@@ -163,15 +156,10 @@ def widens(found: str, wanted: str) -> bool:
         return found.endswith("with time zone") and wanted.endswith("with time zone")
     if wanted.startswith("character varying"):
         return found in ("text", "character varying") or (
-            found.startswith("character varying") and _numbers(found) >= _numbers(wanted)
+            found.startswith("character varying") and numbers_in(found) >= numbers_in(wanted)
         )
     if wanted.startswith("numeric"):
         if found == "numeric" or not found.startswith("numeric"):
             return found == "numeric"
-        (precision, scale), (least, cents) = _numbers(found), _numbers(wanted)
-        return scale >= cents and precision - scale >= least - cents
+        return holds_decimals(found, wanted)
     return False
-
-
-def _numbers(type_name: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", type_name)]

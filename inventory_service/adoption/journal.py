@@ -7,11 +7,13 @@ are there while the adoption is under way; revision 0003 reads the codes and the
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from servicekit.adoption import finish
 
 JOURNAL = "inventory.adoption"
 STOCKS = "inventory.adoption_stock"
@@ -28,29 +30,17 @@ _BEGIN = text(
     " WHERE relnamespace = to_regnamespace('analytics') AND relkind IN ('r', 'p', 'v', 'm', 'S')),"
     " CAST(:kept AS text[]), CAST(:totals AS json))"
 )
-_READ = text(
-    "SELECT begin_time, shape, revision, time_zone, backup, kept, totals, finish_time FROM inventory.adoption"
-)
+_READ = text("SELECT begin_time, shape, revision, time_zone, backup, kept, totals FROM inventory.adoption")
 _FINISH = text("UPDATE inventory.adoption SET finish_time = now()")
 _DROP = text("DROP TABLE IF EXISTS inventory.adoption_stock, inventory.adoption_sku")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """An adoption.
+@dataclass(frozen=True, kw_only=True)
+class Entry(finish.Entry):
+    """An adoption; `kept` are the columns of stock that must not change."""
 
-    `revision` is what the database was recognised as, `kept` the columns of stock that must not change, `totals`
-    what there was in all, by name.
-    """
-
-    begin_time: datetime
-    shape: str
-    revision: str
-    time_zone: str
-    backup: str | None
+    zone: ZoneInfo
     kept: Sequence[str]
-    totals: Mapping[str, str]
-    finish_time: datetime | None
 
 
 async def begin(
@@ -69,16 +59,22 @@ async def begin(
     await connection.execute(_BEGIN, values | {"kept": list(kept), "totals": json.dumps(dict(totals))})
 
 
-async def read(connection: AsyncConnection) -> Entry | None:
-    """The adoption of this database, None if it never was adopted."""
-    found = await connection.execute(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": JOURNAL})
-    if not found.scalar():
-        return None
+async def read(connection: AsyncConnection) -> Entry:
+    """The adoption that was begun in this database."""
     row = (await connection.execute(_READ)).one()
-    return Entry(*row)
+    await connection.rollback()
+    return Entry(
+        begin_time=row.begin_time,
+        shape=row.shape,
+        revision=row.revision,
+        zone=ZoneInfo(row.time_zone),
+        backup=row.backup,
+        kept=row.kept,
+        totals=row.totals,
+    )
 
 
-async def finish(connection: AsyncConnection) -> None:
-    """Says that all is done, and drops what was needed until then."""
+async def record_end(connection: AsyncConnection) -> None:
+    """Says that all is done and drops what was needed until then, in the transaction of the caller."""
     await connection.execute(_FINISH)
     await connection.execute(_DROP)

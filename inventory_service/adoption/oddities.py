@@ -7,7 +7,7 @@ from inventory_service.adoption.snapshot import held
 from servicekit.findings import Check
 
 
-def oddities(tables: Tables, zone: str) -> Iterator[Check]:
+def checks(tables: Tables, zone: str) -> Iterator[Check]:
     """Each kind; those of documents are noted with them."""
     yield Check(
         "stocks with the status reserved, which become in_stock: what nothing holds of them can be sold",

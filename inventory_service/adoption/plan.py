@@ -12,7 +12,7 @@ from inventory_service.domain.legacy import BACKUPS, SPLIT_TABLES
 from servicekit.report_table import Line
 
 
-async def plan(
+async def lines(
     connection: AsyncConnection,
     tables: Tables,
     totals: Mapping[str, str],

@@ -50,8 +50,8 @@ async def begin(
 
 async def _mend(connection: AsyncConnection, shape: Shape) -> None:
     actions = defaultdict(list)
-    for difference in shape.mends:
-        actions[difference.table].append(f'ALTER COLUMN "{difference.column}" {difference.mend}')
+    for mend in shape.mends:
+        actions[mend.table].append(f'ALTER COLUMN "{mend.subject}" {mend.action}')
     view = (await connection.execute(_VIEW, {"name": f"inventory.{VIEW}"})).scalar()
     if view is None or not any(" TYPE " in action for action in actions["stock"]):
         view = None

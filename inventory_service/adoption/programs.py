@@ -12,12 +12,10 @@ from sqlalchemy import URL, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from servicekit.adoption.backup import BackupFailed
+
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
 _SERVER_FOLDER = text("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
-
-
-class BackupFailed(Exception):
-    """There is no backup, or none that could be used; the message says what to do."""
 
 
 @dataclass(frozen=True)

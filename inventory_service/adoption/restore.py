@@ -7,7 +7,8 @@ from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.adoption.journal import JOURNAL
-from inventory_service.adoption.programs import BackupFailed, Programs, connection_options, environment
+from inventory_service.adoption.programs import Programs, connection_options, environment
+from servicekit.adoption.backup import BackupFailed
 from servicekit.migrations import VERSION_TABLE
 from servicekit.schema_history import HISTORY_TABLE
 

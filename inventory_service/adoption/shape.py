@@ -1,13 +1,12 @@
 """Which of the shapes that a stock database can be in this one is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from inventory_service.adoption.catalogue import Difference, Tables, Verdict, compare, tables_of
+from inventory_service.adoption.catalogue import Column, Mend, Tables, compare, tables_of
 from inventory_service.adoption.expectations import (
     INDEXES,
     PHASE_2_COLUMNS,
@@ -20,7 +19,9 @@ from inventory_service.adoption.expectations import (
     VIEW_COLUMNS,
 )
 from inventory_service.adoption.journal import JOURNAL
-from inventory_service.domain.legacy import BACKUPS
+from inventory_service.domain.legacy import BACKUPS, SPLIT_TABLES
+from servicekit.adoption import shape
+from servicekit.adoption.shape import TAKEN, Difference, Verdict
 from servicekit.migrations import VERSION_TABLE
 
 _HAS_TABLE = text("SELECT to_regclass(:name) IS NOT NULL")
@@ -43,6 +44,7 @@ _KEY = text(
     " AND indpred IS NULL AND indnatts = 1 AND indisvalid AND indkey[0] = (SELECT attnum FROM pg_attribute"
     " WHERE attrelid = 'inventory.stock'::regclass AND attname = 'id'))"
 )
+_STAYS = " there, in no column of stock, until the contract steps drop it"
 _UNFINISHED = text("SELECT finish_time IS NULL FROM inventory.adoption")
 _VERSIONS = text("SELECT version_num FROM holdfast_schema_version")
 
@@ -59,28 +61,13 @@ class Kind(Enum):
     FOREIGN = "is not a stock database that this service knows"
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A database as it was found."""
-
-    kind: Kind
-    tables: Tables
-    differences: Sequence[Difference] = ()
-    """Every table's, in the order of the columns."""
-    done: Sequence[str] = ()
-    """The objects of Phase 2 that are there."""
-    missing: Sequence[str] = ()
-    """The objects of Phase 2 that are not."""
+class Shape(shape.Shape[Column]):
+    """A database of stocks as it was found."""
 
     @property
-    def stops(self) -> list[Difference]:
-        """The differences with which the database cannot be adopted."""
-        return [found for found in self.differences if found.verdict is Verdict.STOPS]
-
-    @property
-    def mends(self) -> list[Difference]:
+    def mends(self) -> list[Mend]:
         """The differences that the adoption removes."""
-        return [found for found in self.differences if found.verdict is Verdict.MENDED]
+        return [found for found in self.differences if isinstance(found, Mend)]
 
 
 async def recognise(connection: AsyncConnection, zone: str | None) -> Shape:
@@ -103,7 +90,11 @@ async def recognise(connection: AsyncConnection, zone: str | None) -> Shape:
         difference
         for name, expected in TABLES.items()
         if name in tables
-        for difference in compare(name, expected, tables[name], zone, written=name == "stock")
+        for difference in compare(
+            *(name, expected, tables[name], zone),
+            written=name == "stock",
+            further=_STAYS if name in SPLIT_TABLES else "",
+        )
     ]
     if not (await connection.execute(_KEY)).scalar():
         differences.append(Difference("stock", "id", Verdict.STOPS, "is no key: it has no unique index"))
@@ -141,8 +132,7 @@ def _taken(tables: Tables, facts: Sequence[str]) -> list[Difference]:
     columns = [("stock", name) for name in TAKEN_COLUMNS if name in tables["stock"]]
     names = [*(name for name in TAKEN_TABLES if name in tables), *(f"analytics.{name}" for name in facts)]
     found = [*columns, *((name, "*") for name in names)]
-    says = "bears a name that this service gives; rename it"
-    return [Difference(table, column, Verdict.STOPS, says) for table, column in found]
+    return [Difference(table, subject, Verdict.STOPS, TAKEN) for table, subject in found]
 
 
 async def _unfinished(connection: AsyncConnection) -> bool:

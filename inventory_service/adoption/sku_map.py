@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from servicekit.adoption.run import AdoptionRefused
 from servicekit.findings import Check, Findings
 
 TABLE = "pg_temp.adoption_sku_map"
@@ -21,7 +22,7 @@ _CREATE = text("CREATE TEMP TABLE adoption_sku_map (line integer, id uuid, sku t
 _ADD = text("INSERT INTO pg_temp.adoption_sku_map VALUES (:line, CAST(CAST(:id AS text) AS uuid), :sku)")
 
 
-class SkuMapInvalid(Exception):
+class SkuMapInvalid(AdoptionRefused):
     """The file is none that gives codes."""
 
 

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.adoption.adopt import adopt as adopt_database
-from delivery_service.adoption.run import Progress, Request, Run
+from delivery_service.adoption.run import Request, Run
 from servicekit.engines import create_engine
 from servicekit.findings import Findings
 from servicekit.migrate_command import Action
-from servicekit.migrations import VERSION_TABLE, Schema
+from servicekit.migrations import VERSION_TABLE, Progress, Schema
 from servicekit.progress import progress
 from servicekit.schema_history import HISTORY_TABLE
 from tests.delivery_service.adoption.command import Command, migrate

@@ -34,7 +34,7 @@ async def test_the_owner_of_one_database_backs_it_up_adopts_it_and_puts_it_back(
         await connection.exec_driver_sql(f"GRANT ALL ON `{url.database}`.* TO {account}")
     owner = create_engine(url.render_as_string(hide_password=False), pool_size=4, for_migrations=True)
     try:
-        told = await run_adoption(owner, Request(folder, Dialect.PHASE_6, dump_program=dump))
+        told = await run_adoption(owner, Request(folder=folder, dialect=Dialect.PHASE_6, dump_program=dump))
         assert "adopted: the schema is at" in told
         async with owner.connect() as connection:
             programs = await find_programs(connection, dump)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery_service.adoption.run import AdoptionRefused, Dialect
+from delivery_service.adoption.run import Dialect
+from servicekit.adoption.run import AdoptionRefused
 from servicekit.engines import create_engine
 from tests.delivery_service.adoption.conftest import SCHEMA, Adopt
 from tests.delivery_service.adoption.legacy_database import Legacy, lay_out, state

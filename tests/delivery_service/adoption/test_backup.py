@@ -9,7 +9,8 @@ from sqlalchemy import make_url
 
 from delivery_service.adoption.backup import check_backup
 from delivery_service.adoption.expectations import TABLES
-from delivery_service.adoption.programs import BackupFailed, Make, option_file
+from delivery_service.adoption.programs import Make, option_file
+from servicekit.adoption.backup import BackupFailed
 
 TEXT = "\n".join(
     [

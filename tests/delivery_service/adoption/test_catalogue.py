@@ -3,8 +3,9 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery_service.adoption.catalogue import Column, Difference, Verdict, compare, tables_of, takes
+from delivery_service.adoption.catalogue import Column, compare, tables_of, takes
 from delivery_service.adoption.expectations import TABLES
+from servicekit.adoption.shape import Difference, Verdict
 
 PACKAGES = "tigu_prepare_goods"
 

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.adoption.checks import SAY_DIALECT
-from delivery_service.adoption.run import AdoptionRefused, Dialect
+from delivery_service.adoption.run import Dialect
+from servicekit.adoption.run import AdoptionRefused
 from tests.delivery_service.adoption.conftest import Adopt
 from tests.delivery_service.adoption.legacy_database import Legacy, lay_out, state
 from tests.migrations.delivery.legacy import execute, rows

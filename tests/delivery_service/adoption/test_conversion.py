@@ -61,7 +61,13 @@ async def test_rows_are_converted_once_wherever_it_is_cut(
     )
     packages, actions = await rows(engine, IN_OURS), await rows(engine, ACTIONS.format(" - INTERVAL 2 HOUR"))
     run = Run(
-        engine, SCHEMA, Request(folder), print, progress, Findings(folder / "a"), Findings(folder / "b")
+        engine,
+        SCHEMA,
+        Request(folder=folder),
+        print,
+        progress,
+        Findings(folder / "a"),
+        Findings(folder / "b"),
     )
     async with engine.connect() as connection:
         await journal.prepare(connection)

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.adoption.expectations import TABLES
-from delivery_service.adoption.run import AdoptionRefused, AdoptionUnfinished, Dialect, Request
+from delivery_service.adoption.run import Dialect, Request
+from servicekit.adoption.run import AdoptionRefused, AdoptionUnfinished
 from servicekit.engines import create_engine
 from tests.delivery_service.adoption.command import Command, migrate
 from tests.delivery_service.adoption.conftest import SCHEMA, Adopt, run_adoption
@@ -112,7 +113,7 @@ async def test_what_somebody_wrote_meanwhile_is_named_at_the_end(
     engine: AsyncEngine, adopt: Adopt, folder: Path
 ) -> None:
     await lay_out(engine, Legacy(packages=12))
-    request = Request(folder, Dialect.PHASE_6, without_backup=True)
+    request = Request(folder=folder, dialect=Dialect.PHASE_6, without_backup=True)
     with pytest.raises(_Interrupted):
         await run_adoption(engine, request, _until_verified)
     # A server that waits for the newest revision does not begin before all is verified.
@@ -149,7 +150,9 @@ def end(tmp_path_factory: pytest.TempPathFactory) -> End:
                 engine = create_engine(url, pool_size=5, for_migrations=True)
                 await lay_out(engine, LEGACY)
                 reports = tmp_path_factory.mktemp("end")
-                request = Request(reports, LEGACY.dialect, time_zone=BERLIN, without_backup=True)
+                request = Request(
+                    folder=reports, dialect=LEGACY.dialect, time_zone=BERLIN, without_backup=True
+                )
                 await run_adoption(engine, request)
                 known[name] = await content(engine)
                 await engine.dispose()

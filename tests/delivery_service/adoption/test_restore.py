@@ -8,10 +8,12 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.adoption.backup import back_up as back_up_database
-from delivery_service.adoption.programs import BackupFailed, find_programs
+from delivery_service.adoption.programs import find_programs
 from delivery_service.adoption.restore import put_back
-from delivery_service.adoption.run import AdoptionRefused, Dialect
+from delivery_service.adoption.run import Dialect
 from delivery_service.commands.adopt import ADOPT, RESTORE
+from servicekit.adoption.backup import BackupFailed
+from servicekit.adoption.run import AdoptionRefused
 from servicekit.engines import create_engine
 from servicekit.progress import progress
 from tests.delivery_service.adoption.command import Command, migrate

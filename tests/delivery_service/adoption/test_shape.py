@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery_service.adoption.catalogue import Verdict
 from delivery_service.adoption.expectations import TABLES, TAKEN_COLUMNS, TAKEN_INDEXES, TAKEN_TABLES
 from delivery_service.adoption.indexes import indexes_of
 from delivery_service.adoption.shape import Kind, Shape, recognise
+from servicekit.adoption.shape import Verdict
 from servicekit.migrations import VERSION_TABLE
 from servicekit.schema_history import HISTORY_TABLE
 from tests.delivery_service.adoption.conftest import SCHEMA

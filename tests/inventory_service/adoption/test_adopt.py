@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service.adoption.run import AdoptionRefused
+from servicekit.adoption.run import AdoptionRefused
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
 from tests.inventory_service.adoption.conftest import SCHEMA, Adopt

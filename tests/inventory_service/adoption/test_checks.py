@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inventory_service.adoption.expectations import TAKEN_FACTS, TAKEN_TABLES
-from inventory_service.adoption.run import AdoptionRefused
 from inventory_service.adoption.sku_map import SkuMapInvalid
 from inventory_service.persistence.tables import metadata
+from servicekit.adoption.run import AdoptionRefused
 from tests.inventory_service.adoption.conftest import Adopt
 from tests.inventory_service.adoption.legacy_database import Legacy, lay_out, state
 from tests.migrations.inventory.legacy import execute, rows

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service.adoption.run import AdoptionRefused, AdoptionUnfinished
+from servicekit.adoption.run import AdoptionRefused, AdoptionUnfinished
 from tests.inventory_service.adoption.command import Command
 from tests.inventory_service.adoption.conftest import SCHEMA, Adopt
 from tests.inventory_service.adoption.legacy_database import PHASE_2, Legacy, lay_out, state
@@ -49,18 +49,35 @@ async def test_an_adoption_that_is_killed_is_finished_by_the_next(
     assert await rows(engine, "SELECT finish_time IS NOT NULL FROM inventory.adoption") == [(True,)]
 
 
-async def test_an_adoption_that_is_killed_after_its_end_lacks_the_newest_revision_only(
-    engine: AsyncEngine, adopt: Adopt, command: Command
+REFUSED_AT_THE_END = (
+    "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN"
+    " IF to_regclass('inventory.adoption') IS NOT NULL THEN"
+    " IF (SELECT finish_time IS NOT NULL FROM inventory.adoption) THEN RAISE 'theirs'; END IF; END IF; END $$"
+)
+
+
+async def test_a_newest_revision_that_stops_is_told_with_what_brings_it(
+    engine: AsyncEngine, adopt: Adopt
 ) -> None:
     await lay_out(engine, Legacy(stocks=20, split=0))
-    words = ("adopt", "--no-backup", "I have a backup of my own")
-    killed = await command(*words, HOLDFAST_CRASH_AT="adopt.after_finish")
-    assert killed.code == 137, killed.errors
+    await execute(engine, REFUSED_AT_THE_END)
+    await execute(
+        engine,
+        "CREATE EVENT TRIGGER theirs ON ddl_command_start WHEN TAG IN ('CREATE TABLE')"
+        " EXECUTE FUNCTION refuse()",
+    )
 
+    with pytest.raises(
+        AdoptionUnfinished,
+        match=r"taken over and verified, .*: .*theirs(.|\n)*inventory-service migrate upgrade",
+    ):
+        await adopt(without_backup=True)
+
+    assert await SCHEMA.applied(engine) == SCHEMA.history()[-2].id
+    await execute(engine, "DROP EVENT TRIGGER theirs")
     with pytest.raises(AdoptionRefused, match="bring it up to date with: inventory-service migrate upgrade"):
         await adopt()
     await SCHEMA.upgrade(engine)
-
     await execute(engine, 'ALTER TABLE inventory.stock DROP COLUMN "Shelf"')
     await assert_sound(engine)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service.adoption.programs import BackupFailed
+from servicekit.adoption.backup import BackupFailed
 from tests.inventory_service.adoption.command import Command
 from tests.inventory_service.adoption.conftest import SCHEMA, Adopt
 from tests.inventory_service.adoption.legacy_database import PHASE_2, Legacy, lay_out, state
@@ -129,11 +129,11 @@ async def test_without_a_pg_dump_that_can_read_the_server_nothing_begins(
     before = await state(engine)
 
     with pytest.raises(BackupFailed, match=r"which pg_dump 9 cannot read: install postgresql-client-\d+"):
-        await adopt(pg_dump=stand_in("9.6.1"))
+        await adopt(dump_program=stand_in("9.6.1"))
     with pytest.raises(BackupFailed, match="is no pg_dump that runs here"):
-        await adopt(pg_dump=tmp_path / "nowhere" / "pg_dump")
+        await adopt(dump_program=tmp_path / "nowhere" / "pg_dump")
     with pytest.raises(BackupFailed, match="pg_dump failed"):
-        await adopt(pg_dump=stand_in("99.1"))
+        await adopt(dump_program=stand_in("99.1"))
 
     assert await state(engine) == before
     assert [*backups(folder), *backups(folder, ".*")] == []

@@ -80,7 +80,7 @@ async def test_a_server_that_waits_does_not_serve_before_all_is_verified(
 ) -> None:
     await lay_out(engine, Legacy(stocks=20, split=0))
     with pytest.raises(_Interrupted):
-        await run_adoption(engine, Request(folder, without_backup=True), _until_verified)
+        await run_adoption(engine, Request(folder=folder, without_backup=True), _until_verified)
 
     async with channel_to(postgres_url) as (_, channel):
         health: Any = health_pb2_grpc.HealthStub(channel)
