@@ -1,7 +1,7 @@
 """What is known of photos; their bytes are elsewhere."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, insert, select, tuple_, update
@@ -15,6 +15,8 @@ from delivery_service.persistence.fixed import Fixed
 from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import evidence as table
 from servicekit.conflicts import duplicate_key
+
+RENEWED_AFTER = timedelta(days=1)
 
 _USE = Fixed(
     update(table)
@@ -64,8 +66,12 @@ class SqlEvidence:
             table.c.kind == evidence.kind.value,
             table.c.sha256 == photo.sha256,
         )
+        kept = (await self._load(same))[0]
+        if kept.create_time >= evidence.create_time - RENEWED_AFTER:
+            # Not each time: those who upload the same at once would wait for each other in a circle.
+            return kept
         # Whoever uploads it means to use it: from now on it has its whole time again.
-        unused = and_(same, table.c.used_sha256.is_(None))
+        unused = and_(table.c.evidence_id == kept.evidence_id, table.c.used_sha256.is_(None))
         await self._connection.execute(update(table).where(unused).values(create_time=evidence.create_time))
         return (await self._load(same))[0]
 

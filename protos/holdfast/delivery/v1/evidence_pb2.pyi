@@ -110,7 +110,7 @@ class Evidence(_message.Message):
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was received and kept; anew with each upload of the same bytes, as long as it proves nothing."""
+        """When it was received and kept; anew where the same bytes are uploaded a day later, as long as it proves nothing."""
 
     @_builtins.property
     def clock_skew(self) -> _duration_pb2.Duration:
