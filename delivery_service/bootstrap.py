@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from delivery_service.adoption.hindrance import hindrance
 from delivery_service.application.await_settlement import Settlements
 from delivery_service.application.stock_ports import Inventory
-from delivery_service.contract_steps.report import contract_step_report
+from delivery_service.contract_steps.steps import STEPS
 from delivery_service.gateways.inventory import CALL_SECONDS, InventoryGateway, open_channel
 from delivery_service.gateways.photo_reader import PillowPhotoReader
 from delivery_service.gateways.photo_store import FsspecPhotoStore
@@ -86,7 +86,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         history,
         shown(settings),
         consistency_checks(checks),
-        contract_step_report(engine, history),
+        lambda: STEPS.stand(engine, history),
         reconcile=reconciliation,
     )
 

@@ -5,7 +5,7 @@ import asyncio
 import grpc
 
 from inventory_service.adoption.hindrance import hindrance
-from inventory_service.contract_steps.report import contract_step_report
+from inventory_service.contract_steps.steps import STEPS
 from inventory_service.persistence.ledger_partitions import LEDGER_STAYS
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.rpc import servicer
@@ -57,7 +57,7 @@ def build(settings: Settings) -> Service:
         schema,
         shown(settings),
         consistency_checks(transactions),
-        contract_step_report(engine, schema),
+        lambda: STEPS.stand(engine, schema),
     )
 
     every = settings.metrics_refresh_seconds

@@ -1,6 +1,5 @@
 """What each step does. The engines commit each change of a table at once: a step that was cut short is run again."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from alembic.util import load_python_file
@@ -13,6 +12,7 @@ from delivery_service.contract_steps.verification import (
     differences_from_lists,
     unknown_statuses,
 )
+from servicekit.contract_steps import NotVerified
 from servicekit.crash_points import crash_point
 from servicekit.migrations import Schema
 from servicekit.progress import progress
@@ -32,13 +32,6 @@ _LISTED = text(
     " WHERE prepare_goods_id = package.id), '')"
     " WHERE id > :after AND id <= :last AND order_ids = ''"
 )
-
-
-class NotVerified(Exception):
-    """What would be removed is not accounted for elsewhere; every complaint is named."""
-
-    def __init__(self, complaints: Sequence[str]) -> None:
-        super().__init__("\n".join(complaints))
 
 
 async def enforce_status(connection: AsyncConnection, standing: Standing) -> None:

@@ -5,14 +5,13 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, inspect, text
 
-from servicekit import schema_history
+from servicekit import contract_steps, schema_history
+from servicekit.contract_steps import CONTRACT
 from servicekit.migrations import applied_revision
 
 FOLLOWING = "0012"
 """The revision since which writes of the old application are seen."""
 
-CONTRACT = "contract"
-"""The kind of entry in the schema's history that a contract step leaves."""
 ENFORCE_STATUS = "enforce-status"
 DROP_ORDER_IDS = "drop-order-ids"
 
@@ -21,14 +20,10 @@ STATUS_CHECK = "ck_prepare_goods_status"
 LIST_INDEX = "idx_order_ids"
 
 
-@dataclass(frozen=True)
-class Standing:
+@dataclass(frozen=True, kw_only=True)
+class Standing(contract_steps.Standing):
     """What the guards of the steps look at."""
 
-    now: datetime
-    applied: str
-    """The applied revision, empty if there is none."""
-    expected: str
     since: datetime | None
     """Since when writes of the old application are seen, None if nobody recorded it."""
     last_write: datetime | None

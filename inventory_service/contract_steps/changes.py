@@ -13,13 +13,7 @@ from inventory_service.contract_steps.verification import (
     other_writers,
 )
 from inventory_service.domain.legacy import BACKUPS, SPLIT_TABLES
-
-
-class NotVerified(Exception):
-    """What would be removed is not accounted for elsewhere; every complaint is named."""
-
-    def __init__(self, complaints: Sequence[str]) -> None:
-        super().__init__("\n".join(complaints))
+from servicekit.contract_steps import NotVerified
 
 
 async def drop_split_tables(connection: AsyncConnection, standing: Standing) -> None:

@@ -5,12 +5,12 @@ import sys
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from inventory_service.contract_steps.changes import NotVerified
 from inventory_service.contract_steps.further_columns import values_that_stock_has_not
 from inventory_service.contract_steps.runs import RUNS
-from inventory_service.contract_steps.standing import CONTRACT, read_standing
-from inventory_service.contract_steps.steps import contract_steps
+from inventory_service.contract_steps.standing import read_standing
+from inventory_service.contract_steps.steps import STEPS
 from servicekit import schema_history
+from servicekit.contract_steps import CONTRACT, NotVerified
 from servicekit.crash_points import crash_point
 from servicekit.migrate_command import Action
 from servicekit.migrations import Schema
@@ -27,7 +27,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngine) -> int:
     if arguments.step is None:
-        return await _list(schema, engine)
+        await STEPS.tell(engine, schema)
+        return 0
     run = RUNS[arguments.step]
     async with schema.locked(engine), engine.begin() as connection:
         standing = await connection.run_sync(read_standing, schema.expected)
@@ -57,15 +58,6 @@ async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngin
         async with engine.begin() as connection:
             for told in await run.afterwards(connection):
                 print(f"a foreign key {told}")
-    return 0
-
-
-async def _list(schema: Schema, engine: AsyncEngine) -> int:
-    async with engine.connect() as connection:
-        standing = await connection.run_sync(read_standing, schema.expected)
-    for step in contract_steps(standing):
-        state = "done" if step.done else "allowed" if step.allowed else "not yet"
-        print(f"{step.name:30} {state:8} {step.reason}".rstrip())
     return 0
 
 

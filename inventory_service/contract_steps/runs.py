@@ -13,9 +13,11 @@ from inventory_service.contract_steps.steps import (
     DROP_BACKUPS,
     DROP_SPLIT_TABLES,
     INDEXES,
-    contract_step,
+    STEPS,
 )
 from inventory_service.domain.legacy import SPLIT_TABLES
+from servicekit import contract_steps
+from servicekit.contract_steps import not_at_head
 
 RESTORE_SPLIT_TABLES = "restore-split-tables"
 ENABLE_LEGACY_TRIGGERS = "enable-legacy-triggers"
@@ -24,13 +26,9 @@ Change = Callable[[AsyncConnection, Standing], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Run:
-    """One thing that the command can do; `refusal` says why not now, `idle` that there is nothing to do."""
+class Run(contract_steps.Run[Standing]):
+    """A run that may lose the last copy of something, and that may have something to do afterwards."""
 
-    change: Change
-    done: str
-    refusal: Callable[[Standing], str]
-    idle: Callable[[Standing], bool]
     discards: bool = False
     afterwards: Callable[[AsyncConnection], Awaitable[list[str]]] | None = None
     """What comes in a transaction of its own, so that nobody waits for it; it answers what is to be told."""
@@ -44,20 +42,9 @@ def _why_not_renew(standing: Standing) -> str:
     return "" if standing.split_tables else "the split tables were dropped; their backups are the last copy"
 
 
-def _why_not_enable(standing: Standing) -> str:
-    at_head = standing.applied == standing.expected
-    return "" if at_head else contract_step(standing, DISABLE_LEGACY_TRIGGERS).reason
-
-
 def _step(name: str, change: Change, done: str, *, discards: bool = False) -> Run:
     """A step of the list, which says itself whether its time has come."""
-    return Run(
-        change,
-        done,
-        lambda standing: contract_step(standing, name).reason,
-        lambda standing: contract_step(standing, name).done,
-        discards,
-    )
+    return Run(change, done, STEPS.refusal(name), STEPS.idle(name), discards)
 
 
 _INDEXED = {
@@ -82,7 +69,7 @@ RUNS = {
     ENABLE_LEGACY_TRIGGERS: Run(
         changes.enable_triggers,
         "what others write is followed again; CheckConsistency tells what they wrote meanwhile",
-        _why_not_enable,
+        not_at_head,
         lambda standing: len(standing.triggers) == len(TRIGGERS_FOR_OTHER_WRITERS),
     ),
     DROP_SPLIT_TABLES: _step(

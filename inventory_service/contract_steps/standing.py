@@ -7,7 +7,8 @@ from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.sql.functions import now
 
 from inventory_service.domain.legacy import BACKUPS, SPLIT_TABLES
-from servicekit import schema_history
+from servicekit import contract_steps, schema_history
+from servicekit.contract_steps import CONTRACT
 from servicekit.migrations import applied_revision
 
 CONSOLIDATION = "0002"
@@ -22,19 +23,13 @@ TRIGGERS_FOR_OTHER_WRITERS = (
 )
 """What keeps the books right while the old application writes; only enabled ones count."""
 
-CONTRACT = "contract"
-"""The kind of entry in the schema's history that a contract step leaves."""
 RENEW_BACKUPS = "renew-backups"
 
 
-@dataclass(frozen=True)
-class Standing:
+@dataclass(frozen=True, kw_only=True)
+class Standing(contract_steps.Standing):
     """What the guards of the steps look at."""
 
-    now: datetime
-    applied: str
-    """The applied revision, empty if there is none."""
-    expected: str
     since: datetime | None
     """When the split tables were last consolidated or backed up anew, None if nobody recorded it."""
     split_tables: tuple[str, ...]

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from inventory_service.contract_steps.standing import CONSOLIDATION, Standing
+from inventory_service.contract_steps.standing import CONSOLIDATION, Standing, read_standing
 from inventory_service.domain.legacy import SPLIT_TABLES
-from servicekit.ops import ContractStep
+from servicekit.contract_steps import Guard, Steps, not_at_head, still_waiting, unrecorded
 
 DROP_SPLIT_TABLES = "drop-split-tables"
 DROP_BACKUPS = "drop-backups"
@@ -19,19 +19,6 @@ INDEXES = {
 
 SPLIT_TABLES_STAY = timedelta(days=14)
 BACKUPS_STAY = timedelta(days=30)
-
-
-def contract_steps(standing: Standing) -> list[ContractStep]:
-    """All steps, oldest first, as they stand."""
-    return [
-        ContractStep(name, done(standing), "" if done(standing) else why_not(standing))
-        for name, (done, why_not) in _STEPS.items()
-    ]
-
-
-def contract_step(standing: Standing, name: str) -> ContractStep:
-    """One step as it stands."""
-    return next(step for step in contract_steps(standing) if step.name == name)
 
 
 def _split_tables_gone(standing: Standing) -> bool:
@@ -51,12 +38,12 @@ def _index_gone(index: str) -> Callable[[Standing], bool]:
 
 
 def _why_not_triggers(standing: Standing) -> str:
-    return _not_at_head(standing) or _too_young(standing, SPLIT_TABLES_STAY)
+    return not_at_head(standing) or _too_young(standing, SPLIT_TABLES_STAY)
 
 
 def _why_not_split_tables(standing: Standing) -> str:
     missing = [table for table in SPLIT_TABLES if f"{table}_backup" not in standing.backups]
-    if why_not := _not_at_head(standing):
+    if why_not := not_at_head(standing):
         return why_not
     if missing:
         return f"{', '.join(missing)} have no backup: make it by `migrate contract renew-backups`"
@@ -64,38 +51,26 @@ def _why_not_split_tables(standing: Standing) -> str:
 
 
 def _why_not_backups(standing: Standing) -> str:
-    if why_not := _not_at_head(standing):
+    if why_not := not_at_head(standing):
         return why_not
     if standing.split_tables:
         return f"{DROP_SPLIT_TABLES} comes first"
     return _too_young(standing, BACKUPS_STAY)
 
 
-def _not_at_head(standing: Standing) -> str:
-    if standing.applied == standing.expected:
-        return ""
-    return f"the schema is at {standing.applied or 'nothing'}, this build expects {standing.expected}"
-
-
 def _too_young(standing: Standing, wait: timedelta) -> str:
     if standing.since is None:
-        return (
-            f"nobody recorded when revision {CONSOLIDATION} was applied: run `migrate upgrade` once, and the"
-            f" {wait.days} days count from then"
-        )
-    due = standing.since + wait
-    if standing.now >= due:
-        return ""
-    return (
-        f"the split tables were consolidated at {standing.since:%Y-%m-%d %H:%M} UTC, its {wait.days} days end at"
-        f" {due:%Y-%m-%d %H:%M}"
-    )
+        return unrecorded(CONSOLIDATION, wait)
+    return still_waiting(standing, "the split tables were consolidated at", standing.since, wait)
 
 
-_Guard = tuple[Callable[[Standing], bool], Callable[[Standing], str]]
-_STEPS: dict[str, _Guard] = {
-    **{step: (_index_gone(index), _not_at_head) for step, index in INDEXES.items()},
-    DISABLE_LEGACY_TRIGGERS: (_triggers_off, _why_not_triggers),
-    DROP_SPLIT_TABLES: (_split_tables_gone, _why_not_split_tables),
-    DROP_BACKUPS: (_backups_gone, _why_not_backups),
-}
+STEPS = Steps(
+    {
+        **{step: Guard(_index_gone(index), not_at_head) for step, index in INDEXES.items()},
+        DISABLE_LEGACY_TRIGGERS: Guard(_triggers_off, _why_not_triggers),
+        DROP_SPLIT_TABLES: Guard(_split_tables_gone, _why_not_split_tables),
+        DROP_BACKUPS: Guard(_backups_gone, _why_not_backups),
+    },
+    read_standing,
+)
+"""All steps, oldest first."""
