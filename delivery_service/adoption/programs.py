@@ -104,15 +104,21 @@ def _on_this_machine() -> Iterator[Path]:
 
 
 async def _programs(dump: Path) -> Programs | None:
-    clients = [dump.with_name(name) for name in ("mariadb", "mysql")]
-    client = next((path for path in clients if path.exists()), None)
+    make = await _make(dump)
+    # Both makes may stand in one folder, and neither's client serves the other: MariaDB's goes by either name.
+    for client in (dump.with_name(name) for name in ("mariadb", "mysql")):
+        if make and (found := await _make(client)) and found.title == make.title:
+            return Programs(dump, client, make)
+    return None
+
+
+async def _make(program: Path) -> Make | None:
     try:
-        said = await _output([str(dump), "--version"])
+        said = await _output([str(program), "--version"])
     except OSError:
         return None
     mariadb, mysql = _OF_MARIADB.search(said), _OF_MYSQL.search(said)
-    make = Make("MariaDB", int(mariadb[1])) if mariadb else Make("MySQL", int(mysql[1])) if mysql else None
-    return Programs(dump, client, make) if client and make else None
+    return Make("MariaDB", int(mariadb[1])) if mariadb else Make("MySQL", int(mysql[1])) if mysql else None
 
 
 async def _output(command: Sequence[str]) -> str:

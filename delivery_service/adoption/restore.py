@@ -1,5 +1,6 @@
 """The way back: the database as a backup has it, and nothing of this service's in it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import URL, text
@@ -42,12 +43,7 @@ async def put_back(
     Engines of this make commit table by table. So a mark stands in the database until all is put back: a restore
     that was cut short is run again, and until then nobody takes the database for a whole one.
     """
-    await connection.exec_driver_sql(_MARK)
-    await connection.execute(_NAME, {"backup": str(file)})
-    await connection.commit()
-    crash_point("restore.after_mark")
-    await _drop_ours(connection)
-    with progress("putting back, MiB", None) as advance, option_file(url) as options:
+    with option_file(url) as options:
         command = [
             *(
                 str(programs.client),
@@ -58,6 +54,28 @@ async def put_back(
             *("--max-allowed-packet=1G", "--init-command=SET SESSION lock_wait_timeout = 10"),
             str(url.database),
         ]
+        async with running([*command, "--execute=SELECT 1"]) as trial:
+            if complaint := await trial.complaint():
+                raise BackupFailed(
+                    f"nothing was put back: {programs.client} does not reach the database: {complaint}"
+                )
+        await _mark(connection, file)
+        await _drop_ours(connection)
+        await _feed(command, file, progress)
+    crash_point("restore.before_end")
+    await connection.exec_driver_sql(_UNMARK)
+    await connection.commit()
+
+
+async def _mark(connection: AsyncConnection, file: Path) -> None:
+    await connection.exec_driver_sql(_MARK)
+    await connection.execute(_NAME, {"backup": str(file)})
+    await connection.commit()
+    crash_point("restore.after_mark")
+
+
+async def _feed(command: Sequence[str], file: Path, progress: Progress) -> None:
+    with progress("putting back, MiB", None) as advance:
         tell = in_mib(advance)
         async with running(command, fed=True) as process:
             with opened(file) as rows:
@@ -65,9 +83,6 @@ async def put_back(
                     tell(len(chunk))
             if complaint := await process.complaint():
                 raise BackupFailed(f"{complaint}\nthe database is half put back; run migrate restore again")
-    crash_point("restore.before_end")
-    await connection.exec_driver_sql(_UNMARK)
-    await connection.commit()
 
 
 async def _drop_ours(connection: AsyncConnection) -> None:

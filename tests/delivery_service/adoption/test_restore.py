@@ -1,6 +1,8 @@
 """The backup of an adoption, and the way back to it."""
 
+import asyncio
 import stat
+import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -128,14 +130,41 @@ def stand_in(tmp_path: Path) -> Stand:
 
     def make(version: str) -> Path:
         for name in ("mysqldump", "mysql"):
-            program = tmp_path / name
-            program.write_text(
-                f'#!/bin/sh\n[ "$1" = --version ] && echo "{version}" && exit\necho no >&2; exit 2\n'
-            )
-            program.chmod(0o755)
+            program(tmp_path / name, version)
         return tmp_path / "mysqldump"
 
     return make
+
+
+async def test_a_folder_that_has_both_makes_gives_the_client_of_the_dump_s_make(
+    engine: AsyncEngine, dump: Path, delivery_engine: str
+) -> None:
+    own, other = ("mysql", "mariadb") if delivery_engine == "mysql" else ("mariadb", "mysql")
+    versions = {"mysql": "mysql  Ver 99.0.1 for Linux", "mariadb": "mariadb from 99.4.2-MariaDB, client 15.2"}
+    program(dump.with_name(other), versions[other])
+
+    async with engine.connect() as connection:
+        programs = await find_programs(connection, dump)
+
+    assert programs.client == dump.with_name(own)
+
+
+async def test_a_client_that_does_not_reach_the_database_puts_nothing_back(
+    engine: AsyncEngine, back_up: BackUp, dump: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await lay_out(engine, Legacy(packages=3))
+    words = [str(await back_up()), "--dump-program", str(dump), "--discard-data"]
+    before = await state(engine)
+    async with engine.connect() as connection:
+        client = (await find_programs(connection, dump)).client
+    said = await asyncio.to_thread(subprocess.check_output, [str(client), "--version"], text=True)
+    program(client, said.strip())
+
+    assert await take_action(RESTORE, engine, *words) == 1
+
+    told = capsys.readouterr().err
+    assert told.endswith(f"\nnothing was put back: {client} does not reach the database: no\n")
+    assert await state(engine) == before
 
 
 async def test_without_a_program_of_the_server_s_make_nothing_begins(
@@ -157,6 +186,12 @@ async def test_without_a_program_of_the_server_s_make_nothing_begins(
 
     assert await state(engine) == before
     assert [*backups(folder), *backups(folder, ".*")] == []
+
+
+def program(file: Path, version: str) -> None:
+    """Makes a program that says what it is of, and can do nothing else."""
+    file.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo "{version}" && exit\necho no >&2; exit 2\n')
+    file.chmod(0o755)
 
 
 def meaning(found: dict[str, str]) -> dict[str, str]:
