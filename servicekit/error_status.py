@@ -109,13 +109,14 @@ def _standard_details(code: grpc.StatusCode, error: Exception) -> Iterable[Messa
         yield error_details_pb2.ResourceInfo(
             resource_type=kind, resource_name=_clipped(_first_fact(error)), description=_clipped(str(error))
         )
-    elif code is grpc.StatusCode.FAILED_PRECONDITION:
+    further: Iterable[Exception] = getattr(error, "also", ())
+    if code is grpc.StatusCode.FAILED_PRECONDITION or further:
         yield error_details_pb2.PreconditionFailure(
             violations=[
                 error_details_pb2.PreconditionFailure.Violation(
                     type=reason(each), subject=_clipped(subject), description=_clipped(description)
                 )
-                for each in (error, *getattr(error, "also", ()))
+                for each in (error, *further)
                 for subject, description in _violations(each)
             ]
         )

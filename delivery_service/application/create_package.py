@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from delivery_service.domain.errors import (
     OrderNotFound,
     OrderNotShippable,
     PackageExists,
+    Refusal,
     WarehouseNotFound,
     WrongActor,
 )
@@ -106,12 +107,18 @@ async def _look(command: CreatePackage, orders: Sequence[Order], uow: UnitOfWork
 
 
 def _check_orders(command: CreatePackage, orders: Sequence[Order], before: BeforePacking) -> None:
+    refusals = list(_why_not(command, orders, before))
+    if refusals:
+        first, *others = refusals
+        first.also = tuple(others)
+        raise first
+
+
+def _why_not(command: CreatePackage, orders: Sequence[Order], before: BeforePacking) -> Iterator[Refusal]:
     found = {order.order_id for order in orders}
-    for order_id in command.order_ids:
-        if order_id not in found:
-            raise OrderNotFound(order_id)
+    yield from (OrderNotFound(order_id) for order_id in command.order_ids if order_id not in found)
     if command.warehouse_id is not None and not before.warehouse_known:
-        raise WarehouseNotFound(command.warehouse_id)
+        yield WarehouseNotFound(command.warehouse_id)
     unfit = {}
     for order in orders:
         if order.shop_id != command.shop_id:
@@ -119,10 +126,10 @@ def _check_orders(command: CreatePackage, orders: Sequence[Order], before: Befor
         elif not order.status.shippable:
             unfit[order.order_id] = f"is {order.status}"
     if unfit:
-        raise OrderNotShippable(tuple(unfit), tuple(unfit.values()))
+        yield OrderNotShippable(tuple(unfit), tuple(unfit.values()))
     already = sorted({p.order_id for p in before.packages if p.leg == command.leg and p.state.active})
     if already:
-        raise OrderAlreadyPacked(tuple(already), command.leg)
+        yield OrderAlreadyPacked(tuple(already), command.leg)
 
 
 async def _add(

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 
 class Refusal(Exception):
-    """A request that the rules of delivery do not allow; nothing was changed."""
+    """A request that the rules of delivery do not allow; nothing was changed. `also` are further reasons why."""
+
+    also: tuple["Refusal", ...] = ()
 
 
 @dataclass(eq=False)

@@ -152,6 +152,37 @@ async def test_an_order_in_an_active_package_is_not_packed_again(delivery: Deliv
     assert refusal.violations == [(order, "is in an active package of leg 0")]
 
 
+async def test_every_order_that_cannot_be_packed_is_named_at_once(delivery: Delivery) -> None:
+    waiting = await delivery.order({"A": 1}, 3, status=order_pb2.ORDER_STATUS_PENDING_PAYMENT)
+    other_shops = await delivery.order({"A": 1}, 4, shop_id="8")
+    packed, free = await delivery.order({"A": 1}, 5), await delivery.order({"A": 1}, 6)
+    await delivery.create("MERCHANT_TO_USER", [packed])
+    await delivery.quiet()
+    orders = [waiting, "777", other_shops, packed, free, "778"]
+
+    some = await delivery.refused(delivery.create("MERCHANT_TO_WAREHOUSE", orders, warehouse_id="99"))
+    none_unknown = await delivery.refused(delivery.create("MERCHANT_TO_USER", [packed, waiting]))
+
+    assert (some.code, some.reason) == (grpc.StatusCode.NOT_FOUND, "ORDER_NOT_FOUND")
+    assert (some.metadata, some.resource) == ({"order_id": "777"}, ("order", "777"))
+    assert some.violations == [
+        ("777", "there is no order 777"),
+        ("778", "there is no order 778"),
+        ("99", "there is no warehouse 99"),
+        ("3", "is PENDING_PAYMENT"),
+        ("4", "is not of shop 7"),
+        ("5", "is in an active package of leg 0"),
+    ]
+    assert (none_unknown.code, none_unknown.reason) == (
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "ORDER_NOT_SHIPPABLE",
+    )
+    assert none_unknown.violations == [
+        ("3", "is PENDING_PAYMENT"),
+        ("5", "is in an active package of leg 0"),
+    ]
+
+
 async def test_more_than_was_ordered_is_not_packed(delivery: Delivery) -> None:
     order = await delivery.order({"A": 2})
     wanted = [pb.PackageItem(sku="A", quantity=3), pb.PackageItem(sku="Z", quantity=1)]
