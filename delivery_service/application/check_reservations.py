@@ -9,6 +9,7 @@ from delivery_service.application.ports import Transactions, UnitOfWork
 from delivery_service.application.stock_ports import Hold, Inventory, InventoryUnreachable
 from delivery_service.domain.drift import StockRepair, stock_repair
 from delivery_service.domain.package import Package
+from delivery_service.domain.workflow import PackageState
 
 AT_ONCE = 8
 
@@ -16,8 +17,8 @@ AT_ONCE = 8
 async def check_reservations(
     transactions: Transactions, inventory: Inventory
 ) -> AsyncIterator[Inconsistency]:
-    """Packages that bear no id of theirs for a hold, holds without a package that wants them, and packages without
-    the hold they need.
+    """Packages that bear no id of theirs for a hold, or hold more than was ordered, holds without a package that
+    wants them, and packages without the hold they need.
 
     A package of which a command is under way is not compared: it is about to change, and `check_outbox` tells where
     a command is stuck. Holds are read before their packages: a package is committed before its hold exists.
@@ -26,6 +27,7 @@ async def check_reservations(
     async def look(uow: UnitOfWork, after: int) -> Looked:
         packages = await uow.consistency.tracked_packages(after, BATCH)
         wrong = [wrong_hold_id(package) for package in packages if not package.has_right_hold_id]
+        wrong += await overpacked(packages, uow)
         return (packages[-1].package_id if packages else None), wrong
 
     # Before any hold is judged: by a wrong id a package would be compared with a hold that is not its own.
@@ -108,6 +110,26 @@ def wrong_hold_id(package: Package) -> Inconsistency:
     }
     description = "the id of the package's hold is not the one of its attempt"
     return Inconsistency(Drift.HOLD_ID, package.package_sn, description, facts)
+
+
+async def overpacked(packages: Sequence[Package], uow: UnitOfWork) -> list[Inconsistency]:
+    """A finding for each package on leg 0 with an order item of which all packages together have too much."""
+    concerned = [p for p in packages if p.leg == 0 and p.state is not PackageState.CANCELLED]
+    items = {item.order_item_id for p in concerned for item in p.items if item.order_item_id is not None}
+    packed = await uow.packages.packed_units(items, leg=0)
+    ordered = await uow.orders.ordered_units(items)
+    excess = {item for item in items if packed.get(item, 0) > ordered.get(item, 0)}
+    found = []
+    for package in concerned:
+        if mine := sorted(excess & {item.order_item_id for item in package.items}):
+            facts = {
+                "order_items": ", ".join(map(str, mine))[:500],
+                "packed": ", ".join(str(packed[item]) for item in mine)[:500],
+                "ordered": ", ".join(str(ordered.get(item, 0)) for item in mine)[:500],
+            }
+            description = "more is packed than was ordered"
+            found.append(Inconsistency(Drift.OVERPACKED, package.package_sn, description, facts))
+    return found
 
 
 def difference(reservation_id: str, package: Package | None, hold: Hold | None) -> Inconsistency | None:

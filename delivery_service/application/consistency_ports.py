@@ -14,6 +14,7 @@ class Drift(StrEnum):
 
     CODES = "CODES"
     TIMELINE = "TIMELINE"
+    CHAIN = "CHAIN"
     STATE = "STATE"
     DRIVER = "DRIVER"
     STEPS = "STEPS"
@@ -22,6 +23,7 @@ class Drift(StrEnum):
     GONE = "GONE"
     PROJECTION = "PROJECTION"
     COMMAND = "COMMAND"
+    OVERPACKED = "OVERPACKED"
     HOLD_ID = "HOLD_ID"
     HOLD = "HOLD"
     ORPHAN_HOLD = "ORPHAN_HOLD"

@@ -54,6 +54,9 @@ class Orders(Protocol):
     async def called_off(self, order_ids: Collection[int]) -> tuple[int, ...]:
         """Those of the orders that are CANCELLED, by id."""
 
+    async def ordered_units(self, order_item_ids: Collection[int]) -> Mapping[int, int]:
+        """Units of each order item that exists."""
+
     async def add(self, order: Order) -> bool:
         """Stores a new order with its items; False where its id or one of its numbers is taken."""
 

@@ -30,6 +30,7 @@ from delivery_service.application.repair_package import (
     repair_projection,
 )
 from delivery_service.application.repair_stock import (
+    leave_overpacked,
     release_hold,
     release_orphan,
     repair_command,
@@ -37,6 +38,7 @@ from delivery_service.application.repair_stock import (
     repair_hold_id,
 )
 from delivery_service.application.repair_timeline import (
+    leave_chain,
     leave_unreadable,
     repair_driver,
     repair_state,
@@ -50,6 +52,7 @@ from delivery_service.domain.errors import PhotoUnreadable, StorageFull, Storage
 _OWN: dict[Drift, Callable[[Inconsistency, Operator, UnitOfWork], Awaitable[str]]] = {
     Drift.CODES: leave_unreadable,
     Drift.TIMELINE: repair_timeline,
+    Drift.CHAIN: leave_chain,
     Drift.STATE: repair_state,
     Drift.DRIVER: repair_driver,
     Drift.STEPS: repair_steps,
@@ -59,6 +62,7 @@ _OWN: dict[Drift, Callable[[Inconsistency, Operator, UnitOfWork], Awaitable[str]
     Drift.PROJECTION: repair_projection,
     Drift.PROOF: repair_proof,
     Drift.MARK: repair_mark,
+    Drift.OVERPACKED: leave_overpacked,
     Drift.HOLD_ID: repair_hold_id,
 }
 

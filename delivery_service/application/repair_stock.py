@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from delivery_service.application.check_consistency import OVERDUE
-from delivery_service.application.check_reservations import have_same_lines
+from delivery_service.application.check_reservations import have_same_lines, overpacked
 from delivery_service.application.consistency_ports import Inconsistency
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.repairing import (
@@ -88,6 +88,14 @@ async def repair_hold_id(found: Inconsistency, by: Operator, uow: UnitOfWork) ->
     return what
 
 
+async def leave_overpacked(found: Inconsistency, by: Operator, uow: UnitOfWork) -> str:
+    """Which package has too much, and whether its goods are in it, only people can see."""
+    raise RepairByHand(
+        f"more is packed than was ordered of order items {found.facts['order_items']}; correct the quantities in"
+        " tigu_prepare_goods_item, or cancel a package of them"
+    )
+
+
 async def release_orphan(found: Inconsistency, hold: Hold | None, quiet: timedelta, uow: UnitOfWork) -> str:
     """Looks once more whether no package bears the id; the hold is released afterwards."""
     if hold is None or hold.state != "HELD" or await uow.packages.versions_by_hold([found.subject]):
@@ -111,6 +119,9 @@ async def _repair(package: Package, hold: Hold | None, by: Operator, uow: UnitOf
     if repair is StockRepair.BY_HAND:
         raise RepairByHand(_BY_HAND)
     changed, commands = stock_repaired(package, repair, uow.now)
+    if any(command is StockCommand.RESERVE for _, command in commands):
+        for too_much in await overpacked([package], uow):
+            await leave_overpacked(too_much, by, uow)
     await uow.packages.save(changed)
     for at, command in commands:
         await uow.outbox.add([Wish(at, command, by.trace)])

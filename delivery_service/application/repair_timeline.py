@@ -20,6 +20,14 @@ async def leave_unreadable(found: Inconsistency, by: Operator, uow: UnitOfWork) 
     raise RepairByHand("set the codes of its row to what its events, or the old application, say")
 
 
+async def leave_chain(found: Inconsistency, by: Operator, uow: UnitOfWork) -> str:
+    """An event says from where to where; which of two that contradict each other is wrong, no row tells."""
+    raise RepairByHand(
+        f"see what events {found.facts['sequences']} of package_event, and those before them, did by their verbs,"
+        " and correct from_status and to_status"
+    )
+
+
 async def repair_state(found: Inconsistency, by: Operator, uow: UnitOfWork) -> str:
     """A state that the package's way leads to was set by the old application: the timeline is completed, and says
     that nothing proves the step. Any other state is set back to where the last event led.
@@ -56,7 +64,9 @@ async def repair_state(found: Inconsistency, by: Operator, uow: UnitOfWork) -> s
 
 
 async def repair_driver(found: Inconsistency, by: Operator, uow: UnitOfWork) -> str:
-    """A driver where none was may have claimed by the old application; any other is set back to the last event's."""
+    """A driver where none was may have claimed by the old application, and nobody but a driver carries a package
+    from the shelf: both are kept. Any other is set back to the last event's.
+    """
     package = await uow.packages.lock(found.subject)
     last = await uow.events.last(package.package_id) if package else None
     if package is None or last is None or last.driver_id == package.driver_id:
@@ -64,6 +74,10 @@ async def repair_driver(found: Inconsistency, by: Operator, uow: UnitOfWork) -> 
     driver = await uow.drivers.get(package.driver_id) if package.driver_id else None
     if may_have_claimed(package, last.driver_id, driver):
         what = f"driver {package.driver_id} was found with the package, which no event tells; he keeps it"
+    elif last.driver_id is None and package.must_have_driver:
+        if driver is None:
+            raise RepairByHand(f"driver {package.driver_id} is not known: see who has the package")
+        what = f"a driver has the package, and no event tells who; driver {package.driver_id} keeps it"
     else:
         was = package.driver_id or "none"
         package = replace(package, driver_id=last.driver_id)
@@ -103,11 +117,13 @@ async def repair_timeline(found: Inconsistency, by: Operator, uow: UnitOfWork) -
         raise RepairByHand(f"more than {MOST_LOST_EVENTS} events are lost")
     for sequence, from_state, to_state in lost:
         photos = tuple(marked.get(sequence, ()))
+        # Only the last event of all says who has the package; where that is lost too, its row does.
+        driver_id = None if events or sequence < len(lost) else package.driver_id
         note = "an event was lost here"
         await uow.events.add(
             package.package_id,
             PackageEvent(
-                sequence, Verb.RECONCILE, from_state, to_state, by.actor, None, photos, note, uow.now
+                sequence, Verb.RECONCILE, from_state, to_state, by.actor, driver_id, photos, note, uow.now
             ),
         )
     numbers = joined(sequence for sequence, _, _ in lost)

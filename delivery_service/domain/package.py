@@ -62,6 +62,11 @@ class Package:
         return self.reservation_id == reservation_id(self.package_sn, self.attempt)
 
     @property
+    def must_have_driver(self) -> bool:
+        """Whether it cannot have come where it is without a driver."""
+        return self.workflow.by_driver and self.state.off_shelf
+
+    @property
     def holds_nothing(self) -> bool:
         """Whether there is nothing of ours under the present id, so that a release would hit somebody else's."""
         return self.stock_state is StockState.REJECTED and self.rejection_reason == TAKEN

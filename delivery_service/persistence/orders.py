@@ -90,6 +90,12 @@ class SqlOrders:
         )
         return tuple((await self._connection.execute(cancelled.order_by(orders.c.id))).scalars())
 
+    async def ordered_units(self, order_item_ids: Collection[int]) -> Mapping[int, int]:
+        """By the primary key of order items."""
+        columns = order_items.c
+        chosen = select(columns.id, columns.quantity).where(columns.id.in_(order_item_ids))
+        return {row.id: row.quantity for row in await self._connection.execute(chosen)}
+
     async def add(self, order: Order) -> bool:
         """Inserts first: a look before would not stop anyone else from inserting meanwhile."""
         values = {

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.application.consistency_ports import Drift, Inconsistency
@@ -23,18 +23,21 @@ async def timeline_differences(connection: AsyncConnection, page: Sequence[Any])
     ids = [row.id for row in page]
     timelines = await _timelines(connection, ids)
     steps = await step_times(connection, ids)
+    broken = await _broken_chains(connection, ids)
     found = []
     for package in page:
         timeline = timelines.get(package.id)
         if timeline is not None:
-            found += _differences(package, timeline, steps[package.id])
+            found += _differences(package, timeline, steps[package.id], broken[package.id])
         elif package.content_digest is not None:
             facts = {"events": "0"}
             found.append(Inconsistency(Drift.TIMELINE, package.prepare_sn, "the timeline is lost", facts))
     return found
 
 
-def _differences(package: Any, timeline: Any, times: Mapping[str, datetime | None]) -> list[Inconsistency]:
+def _differences(
+    package: Any, timeline: Any, times: Mapping[str, datetime | None], broken: Sequence[int]
+) -> list[Inconsistency]:
     found = []
 
     def differ(drift: Drift, description: str, **facts: object) -> None:
@@ -43,6 +46,8 @@ def _differences(package: Any, timeline: Any, times: Mapping[str, datetime | Non
 
     if timeline.events != timeline.last:
         differ(Drift.TIMELINE, "the timeline has gaps", events=timeline.events, last_sequence=timeline.last)
+    if broken:
+        differ(Drift.CHAIN, "events do not follow each other", sequences=", ".join(map(str, broken))[:500])
     state, led_to = STATES[package.prepare_status], STATES[timeline.to_status]
     if state is not led_to:
         differ(Drift.STATE, "state and last event differ", state=state, last_event=led_to)
@@ -74,6 +79,27 @@ async def _timelines(connection: AsyncConnection, ids: Sequence[int]) -> dict[in
         )
     )
     return {row.package_id: row for row in rows}
+
+
+async def _broken_chains(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int, list[int]]:
+    """For each package the events that do not begin where the one before them led; lost ones break no chain."""
+    before = package_events.alias().c
+    rows = await connection.execute(
+        select(_events.package_id, _events.sequence)
+        .join(
+            before.sequence.table,
+            (before.package_id == _events.package_id) & (before.sequence == _events.sequence - 1),
+        )
+        .where(
+            _events.package_id.in_(ids),
+            or_(_events.from_status.is_(None), _events.from_status != before.to_status),
+        )
+        .order_by(_events.package_id, _events.sequence)
+    )
+    broken: defaultdict[int, list[int]] = defaultdict(list)
+    for row in rows:
+        broken[row.package_id].append(row.sequence)
+    return broken
 
 
 async def step_times(
