@@ -6,12 +6,20 @@ from alembic.util import load_python_file
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from delivery_service.contract_steps.standing import LIST_INDEX, PACKAGES, STATUS_CHECK, Standing
+from delivery_service.contract_steps.standing import (
+    BEGUN,
+    LIST_INDEX,
+    PACKAGES,
+    RESTORE_ORDER_IDS,
+    STATUS_CHECK,
+    Standing,
+)
 from delivery_service.contract_steps.verification import (
     COUNT_OF_PACKAGES,
     differences_from_lists,
     unknown_statuses,
 )
+from servicekit import schema_history
 from servicekit.contract_steps import NotVerified
 from servicekit.crash_points import crash_point
 from servicekit.migrations import Schema
@@ -82,6 +90,7 @@ async def drop_order_ids(connection: AsyncConnection, standing: Standing) -> Non
 async def restore_order_ids(connection: AsyncConnection, standing: Standing) -> None:
     """Makes the lists again from the rows; from the column's return on the service writes both."""
     if not standing.lists:
+        await connection.run_sync(schema_history.record, BEGUN, RESTORE_ORDER_IDS)
         await _alter(connection, "ADD COLUMN order_ids TEXT NOT NULL AFTER prepare_sn, ALGORITHM=INSTANT")
     crash_point("contract.after_column")
     await connection.execute(text("SET SESSION group_concat_max_len = 4294967295"))

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.contract_steps import changes
-from delivery_service.contract_steps.standing import DROP_ORDER_IDS, ENFORCE_STATUS, Standing
+from delivery_service.contract_steps.standing import (
+    DROP_ORDER_IDS,
+    ENFORCE_STATUS,
+    RESTORE_ORDER_IDS,
+    Standing,
+)
 from delivery_service.contract_steps.steps import STEPS
 from servicekit import contract_steps
 from servicekit.contract_steps import not_at_head
 
 RELAX_STATUS = "relax-status"
-RESTORE_ORDER_IDS = "restore-order-ids"
 
 Change = Callable[[AsyncConnection, Standing], Awaitable[None]]
 

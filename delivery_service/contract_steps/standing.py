@@ -14,6 +14,9 @@ FOLLOWING = "0012"
 
 ENFORCE_STATUS = "enforce-status"
 DROP_ORDER_IDS = "drop-order-ids"
+RESTORE_ORDER_IDS = "restore-order-ids"
+BEGUN = "contract begun"
+"""The kind of entry in the schema's history that a step leaves which others must not take for done."""
 
 PACKAGES = "tigu_prepare_goods"
 STATUS_CHECK = "ck_prepare_goods_status"
@@ -36,6 +39,8 @@ class Standing(contract_steps.Standing):
     lists: bool
     """Whether `order_ids` is there."""
     list_index: bool
+    restoring: bool
+    """Whether making the lists again was begun, and cut short: rows not reached list nothing."""
 
 
 def read_standing(connection: Connection, expected: str) -> Standing:
@@ -59,7 +64,15 @@ def read_standing(connection: Connection, expected: str) -> Standing:
         enforced_since=schema_history.last_time(connection, CONTRACT, ENFORCE_STATUS),
         lists="order_ids" in columns,
         list_index=LIST_INDEX in indexes,
+        # The index comes last.
+        restoring="order_ids" in columns and LIST_INDEX not in indexes and _restore_is_open(connection),
     )
+
+
+def _restore_is_open(connection: Connection) -> bool:
+    begun = schema_history.last_time(connection, BEGUN, RESTORE_ORDER_IDS)
+    done = schema_history.last_time(connection, CONTRACT, RESTORE_ORDER_IDS)
+    return begun is not None and (done is None or done < begun)
 
 
 def _writes(connection: Connection) -> tuple[datetime | None, int]:

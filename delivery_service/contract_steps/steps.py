@@ -6,6 +6,7 @@ from delivery_service.contract_steps.standing import (
     DROP_ORDER_IDS,
     ENFORCE_STATUS,
     FOLLOWING,
+    RESTORE_ORDER_IDS,
     Standing,
     read_standing,
 )
@@ -41,6 +42,8 @@ def writers_seen(standing: Standing) -> str:
 def _why_not_drop(standing: Standing) -> str:
     if why_not := not_at_head(standing):
         return why_not
+    if standing.restoring:
+        return f"{RESTORE_ORDER_IDS} was cut short, and not all packages list their orders: run it again"
     if not _enforced(standing) or standing.enforced_since is None:
         return f"{ENFORCE_STATUS} comes first"
     return still_waiting(

@@ -151,6 +151,8 @@ async def test_each_step_that_is_killed_is_run_again(
     ):
         for place in places:
             assert await killed_at(place, migrated[0], *words) == 137
+            unlisted = "restore-order-ids was cut short, and not all packages list their orders: run it again"
+            assert (unlisted in (await contract())[1]) is (place == "contract.after_column")
         code, printed, why = await contract(*words)
 
         assert (code, printed.split(";")[0]) == (0, f"{words[0]}: done"), why
