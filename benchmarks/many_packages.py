@@ -72,7 +72,8 @@ FROM bench_package JOIN (SELECT 1 AS step UNION SELECT 2) step WHERE step = 1 OR
 INSERT INTO evidence (evidence_id, package_id, package_sn, kind, file_name, media_type, size_bytes, sha256,
     used_sha256, used_sequence, width, height, uploader, create_time)
 SELECT CONCAT('E', n), n, CONCAT('PG', n), 'PREPARATION', 'a.jpg', 'image/jpeg', 90000, SHA2(n, 256),
-    IF(status >= 0, SHA2(n, 256), NULL), IF(status >= 0, 2, NULL), 800, 600, 'merchant 1', made
+    IF(status >= 0, SHA2(n, 256), NULL), IF(status >= 0, 2, NULL), 800, 600,
+    CONCAT('merchant:', packs % 200 + 1), made
 FROM bench_package
 """,
     """

@@ -53,7 +53,7 @@ _PHOTOS = text("""
     INSERT INTO evidence (evidence_id, package_id, package_sn, kind, file_name, media_type, size_bytes, sha256, width,
         height, uploader, create_time)
     SELECT CONCAT('E', id), id, prepare_sn, 'PREPARATION', 'a.jpg', 'image/jpeg', 90000, SHA2(id, 256), 800, 600,
-        'merchant 1', UTC_TIMESTAMP(6) FROM tigu_prepare_goods
+        'merchant:1', UTC_TIMESTAMP(6) FROM tigu_prepare_goods
 """)
 _HELD = (
     text("UPDATE tigu_prepare_goods SET stock_state = 2, legacy_write_time = legacy_write_time"),

@@ -9,6 +9,9 @@ from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.read_photo import is_sound
 from delivery_service.domain.errors import PackageNotFound
 from delivery_service.domain.evidence import Evidence, Photo, photo_name
+from delivery_service.domain.package import Package
+from delivery_service.domain.package_event import Actor
+from delivery_service.domain.transitions import check_owner
 from delivery_service.domain.workflow import EvidenceKind
 
 _undoing: set["asyncio.Task[None]"] = set()
@@ -22,7 +25,7 @@ class KeepEvidence:
     package_sn: str
     kind: EvidenceKind
     file_name: str
-    uploader: str
+    uploader: Actor
 
 
 async def keep_photo(
@@ -48,14 +51,21 @@ async def keep_photo(
     return photo
 
 
-async def keep_evidence(command: KeepEvidence, photo: Photo, uow: UnitOfWork) -> Evidence:
-    """Records the photo; the same bytes for the same package and kind are the same evidence, received anew.
-
-    Raises PackageNotFound.
-    """
+async def check_uploader(command: KeepEvidence, uow: UnitOfWork) -> Package:
+    """Only whose package it is, now, may say what a photo shows of it. Raises PackageNotFound, NotYourPackage."""
     package = await uow.packages.get(command.package_sn)
     if package is None:
         raise PackageNotFound(command.package_sn)
+    check_owner(package, command.uploader)
+    return package
+
+
+async def keep_evidence(command: KeepEvidence, photo: Photo, uow: UnitOfWork) -> Evidence:
+    """Records the photo; the same bytes for the same package and kind are the same evidence, received anew.
+
+    Raises PackageNotFound, NotYourPackage.
+    """
+    package = await check_uploader(command, uow)
     evidence = Evidence(
         command.evidence_id,
         # As the package bears it: a legacy table may find it under another spelling.
@@ -64,7 +74,7 @@ async def keep_evidence(command: KeepEvidence, photo: Photo, uow: UnitOfWork) ->
         command.file_name,
         photo,
         used=False,
-        uploader=command.uploader,
+        uploader=str(command.uploader),
         create_time=uow.now,
     )
     return await uow.evidence.add(package.package_id, evidence)

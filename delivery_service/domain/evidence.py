@@ -7,7 +7,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from delivery_service.domain.errors import EvidenceAlreadyUsed, EvidenceMissing, EvidenceUnfit
-from delivery_service.domain.workflow import EvidenceKind, Verb
+from delivery_service.domain.package_event import Actor
+from delivery_service.domain.workflow import ActorRole, EvidenceKind, Verb
+
+# Dispatchers and the system act for all packages, so what they upload proves the steps of all parties.
+_FOR_ALL = tuple(f"{role.lower()}:" for role in (ActorRole.DISPATCHER, ActorRole.SYSTEM))
 
 
 @dataclass(frozen=True)
@@ -89,14 +93,16 @@ def parsed_name(name: str) -> NamedPhoto | None:
     return NamedPhoto(found[2], found[3] or "") if found else None
 
 
-def check_proof(package_sn: str, verb: Verb, kind: EvidenceKind | None, evidence: Sequence[Evidence]) -> None:
-    """Refuses photos that do not prove this verb of this package.
+def check_proof(
+    package_sn: str, verb: Verb, actor: Actor, kind: EvidenceKind | None, evidence: Sequence[Evidence]
+) -> None:
+    """Refuses photos that do not prove this verb, by this actor, of this package.
 
     Raises EvidenceMissing, EvidenceUnfit, EvidenceAlreadyUsed.
     """
     if kind is not None and not evidence:
         raise EvidenceMissing(package_sn, verb, kind)
-    unfit = [(item.evidence_id, why) for item in evidence if (why := _unfit(item, package_sn, kind))]
+    unfit = [(item.evidence_id, why) for item in evidence if (why := _unfit(item, package_sn, actor, kind))]
     if unfit:
         ids, whys = zip(*unfit, strict=True)
         raise EvidenceUnfit(ids, package_sn, verb, kind, whys)
@@ -109,11 +115,13 @@ def check_proof(package_sn: str, verb: Verb, kind: EvidenceKind | None, evidence
         raise EvidenceAlreadyUsed(repeated)
 
 
-def _unfit(item: Evidence, package_sn: str, kind: EvidenceKind | None) -> str | None:
+def _unfit(item: Evidence, package_sn: str, actor: Actor, kind: EvidenceKind | None) -> str | None:
     if item.package_sn != package_sn:
         return "shows another package"
     if kind is None:
         return "no photo is needed"
     if item.kind != kind:
         return f"is of kind {item.kind}, needed is {kind}"
+    if item.uploader != str(actor) and not item.uploader.startswith(_FOR_ALL):
+        return f"was uploaded by {item.uploader}"
     return None

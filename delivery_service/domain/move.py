@@ -61,7 +61,7 @@ def apply_move(
         return package, None
     package.check_version(move.expected_version)
     transition = permit(package, move.verb, move.actor, onward)
-    check_proof(package.package_sn, move.verb, transition.evidence, evidence)
+    check_proof(package.package_sn, move.verb, move.actor, transition.evidence, evidence)
     driver_id = _driver_after(package, move)
     if move.verb in (Verb.CLAIM, Verb.ASSIGN_DRIVER):
         if driver_id == package.driver_id:

@@ -5,10 +5,15 @@ from collections.abc import AsyncIterator
 
 from holdfast.delivery.v1 import evidence_pb2 as pb
 
-from delivery_service.application.keep_evidence import keep_evidence, keep_one_copy, keep_photo
+from delivery_service.application.keep_evidence import (
+    check_uploader,
+    keep_evidence,
+    keep_one_copy,
+    keep_photo,
+)
 from delivery_service.application.read_photo import condition_of, read_photo
 from delivery_service.application.reads import get_evidence, get_package
-from delivery_service.domain.errors import PackageNotFound, PhotoUnreadable
+from delivery_service.domain.errors import NotYourPackage, PackageNotFound, PhotoUnreadable
 from delivery_service.domain.evidence import Evidence, Photo, photo_name
 from delivery_service.rpc.caller import current_actor
 from delivery_service.rpc.messages import evidence
@@ -34,9 +39,9 @@ class EvidenceMethods(Methods):
         self, messages: AsyncIterator[pb.UploadEvidenceRequest], context: Context
     ) -> pb.UploadEvidenceResponse:
         header = await evidence.read_header(messages)
-        command = evidence.keep_evidence(header, uuid.uuid4().hex, str(current_actor()))
+        command = evidence.keep_evidence(header, uuid.uuid4().hex, current_actor())
         # A photo that nobody wants is refused before it travels.
-        await self._transactions.read(lambda uow: get_package(command.package_sn, uow))
+        await self._transactions.read(lambda uow: check_uploader(command, uow))
         content = await evidence.read_content(messages)
         photo = await self._keep(command.evidence_id, header, content)
         # The digest of the bytes belongs to what makes two uploads under one request_id equal.
@@ -50,7 +55,7 @@ class EvidenceMethods(Methods):
                 context,
                 name="evidence",
             )
-        except (PackageNotFound, RequestIdReused):
+        except (PackageNotFound, NotYourPackage, RequestIdReused):
             await self._photo_store.remove(photo_name(photo.sha256, command.evidence_id))
             raise
         kept_id = reply.evidence.evidence_id

@@ -224,7 +224,7 @@ async def test_an_order_is_completed_once_by_the_last_of_its_legs(pair: Pair) ->
                 ("PickUpPackage", "COLLECTION", DRIVER),
                 ("DeliverPackage", "DELIVERY", DRIVER),
             ):
-                photos = [(await pair[0].upload(second.package_sn, kind)).evidence_id] if kind else []
+                photos = [(await pair[0].upload(second.package_sn, kind, by=by)).evidence_id] if kind else []
                 await pair[0].move(method, second.package_sn, by=by, evidence_ids=photos)
 
             await asyncio.gather(

@@ -24,7 +24,7 @@ from servicekit.engines import create_engine
 from servicekit.migrations import Schema
 from servicekit.server import Server
 from tests.delivery_service import records
-from tests.delivery_service.client import Delivery, Metadata, actor, eventually, refused
+from tests.delivery_service.client import SYSTEM, Delivery, Metadata, actor, eventually, refused
 from tests.delivery_service.fake_inventory import FakeInventory
 from tests.delivery_service.model import Call, Event, Parcel, Photo
 from tests.delivery_service.records import Facts, Records, word
@@ -194,7 +194,7 @@ class World:
     async def _uploaded(self, shown: Photo) -> str:
         if not shown.package_sn:
             return f"no-{len(self._evidence_ids)}"
-        kept = await self.servers[0].upload(shown.package_sn, shown.kind, photo(shown.content))
+        kept = await self.servers[0].upload(shown.package_sn, shown.kind, photo(shown.content), by=SYSTEM)
         return kept.evidence_id
 
     async def _two_servers(self, stack: AsyncExitStack, engine: str, photos: Path) -> list[Delivery]:

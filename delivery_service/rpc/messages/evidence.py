@@ -10,6 +10,7 @@ from holdfast.delivery.v1 import package_pb2
 
 from delivery_service.application.keep_evidence import KeepEvidence
 from delivery_service.domain.evidence import Evidence, Photo, PhotoCondition
+from delivery_service.domain.package_event import Actor
 from delivery_service.domain.workflow import EvidenceKind
 from delivery_service.rpc.messages.words import EVIDENCE_KINDS, PHOTO_CONDITIONS, number
 from servicekit.errors import field_invalid
@@ -43,7 +44,7 @@ async def read_content(messages: AsyncIterator[pb.UploadEvidenceRequest]) -> byt
     return bytes(content)
 
 
-def keep_evidence(header: pb.EvidenceHeader, evidence_id: str, uploader: str) -> KeepEvidence:
+def keep_evidence(header: pb.EvidenceHeader, evidence_id: str, uploader: Actor) -> KeepEvidence:
     """The command that an upload's header makes."""
     with Violations() as v:
         v.request_id(header.request_id)

@@ -50,7 +50,7 @@ def a_photo(kind: EvidenceKind, **fields: Any) -> Evidence:
         "file_name": "",
         "photo": Photo(sha256, "image/jpeg", 1, 1, 1, None, None, None),
         "used": False,
-        "uploader": "anyone",
+        "uploader": "system:anyone",
         "create_time": NOW,
     }
     return Evidence(**given | fields)

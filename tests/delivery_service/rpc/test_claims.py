@@ -24,7 +24,7 @@ async def prepared(delivery: Delivery, workflow: str = "DRIVER_TO_USER") -> str:
 
 async def test_a_verb_that_needs_no_photo_takes_none(delivery: Delivery) -> None:
     package_sn = await prepared(delivery)
-    photo = await delivery.upload(package_sn, "COLLECTION", by=DRIVER)
+    photo = await delivery.upload(package_sn, "COLLECTION", by=DISPATCHER)
 
     refusal = await delivery.refused(
         delivery.move("ClaimPackage", package_sn, by=DRIVER, evidence_ids=[photo.evidence_id])
@@ -97,7 +97,7 @@ async def test_the_replaced_driver_is_out_and_the_new_one_goes_on(delivery: Deli
     package = await delivery.drive(await delivery.create("DRIVER_TO_WAREHOUSE"), until="PickUpPackage")
     await delivery.driver(6)
     await delivery.move("AssignDriver", package.package_sn, by=DISPATCHER, driver_id="6")
-    photo = await delivery.upload(package.package_sn, "ARRIVAL")
+    photo = await delivery.upload(package.package_sn, "ARRIVAL", by=actor("driver", 6))
     arrive = {"evidence_ids": [photo.evidence_id]}
     await delivery.quiet()
 

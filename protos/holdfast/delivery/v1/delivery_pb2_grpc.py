@@ -418,9 +418,10 @@ class DeliveryServiceServicer:
 
     def UploadEvidence(self, request_iterator, context):
         """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
-        same bytes for the same package and kind give the same evidence. May last 60 s with a deadline, 10 s without one.
-        Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE,
-        TOO_MANY_STREAMS.
+        same bytes for the same package and kind give the same evidence. By whose package it is now, a dispatcher or the
+        system; a photo proves steps of its uploader only, those of the last two prove everybody's. May last 60 s with a
+        deadline, 10 s without one. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, PACKAGE_NOT_FOUND,
+        NOT_YOUR_PACKAGE, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -136,9 +136,10 @@ class DeliveryServiceStub:
     """Lists what happened to a package, oldest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
     UploadEvidence: _aio.StreamUnaryMultiCallable[_evidence_pb2.UploadEvidenceRequest, _evidence_pb2.UploadEvidenceResponse]
     """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
-    same bytes for the same package and kind give the same evidence. May last 60 s with a deadline, 10 s without one.
-    Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE,
-    TOO_MANY_STREAMS.
+    same bytes for the same package and kind give the same evidence. By whose package it is now, a dispatcher or the
+    system; a photo proves steps of its uploader only, those of the last two prove everybody's. May last 60 s with a
+    deadline, 10 s without one. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, PACKAGE_NOT_FOUND,
+    NOT_YOUR_PACKAGE, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
     """
     GetEvidence: _aio.UnaryUnaryMultiCallable[_evidence_pb2.GetEvidenceRequest, _evidence_pb2.GetEvidenceResponse]
     """Returns what is known of a photo, and whether its bytes, read for this answer, are those that were uploaded.
@@ -403,9 +404,10 @@ class DeliveryServiceServicer:
         context: _aio.ServicerContext[_abc.AsyncIterator[_evidence_pb2.UploadEvidenceRequest], _abc.Awaitable[_evidence_pb2.UploadEvidenceResponse]],
     ) -> _abc.Awaitable[_evidence_pb2.UploadEvidenceResponse]:
         """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
-        same bytes for the same package and kind give the same evidence. May last 60 s with a deadline, 10 s without one.
-        Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, PACKAGE_NOT_FOUND, STORAGE_FULL, STORAGE_UNAVAILABLE,
-        TOO_MANY_STREAMS.
+        same bytes for the same package and kind give the same evidence. By whose package it is now, a dispatcher or the
+        system; a photo proves steps of its uploader only, those of the last two prove everybody's. May last 60 s with a
+        deadline, 10 s without one. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, PACKAGE_NOT_FOUND,
+        NOT_YOUR_PACKAGE, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
         """
 
     def GetEvidence(
