@@ -94,11 +94,16 @@ async def test_a_step_that_was_taken_is_answered_again_whatever_became_of_its_ph
 ) -> None:
     package_sn = (await delivery.create("DRIVER_TO_USER")).package_sn
     photo = await delivery.upload(package_sn, "PREPARATION")
-    step = {"by": MERCHANT, "evidence_ids": [photo.evidence_id]}
-    first = await delivery.move("PreparePackage", package_sn, **step)
+
+    async def prepare() -> package_pb2.Package:
+        return await delivery.move(
+            "PreparePackage", package_sn, by=MERCHANT, evidence_ids=[photo.evidence_id]
+        )
+
+    first = await prepare()
     (running.photos / photo_name(photo.sha256, photo.evidence_id)).unlink()
 
-    assert await delivery.move("PreparePackage", package_sn, **step) == first
+    assert await prepare() == first
 
 
 async def test_a_photo_that_is_asked_for_tells_whether_its_bytes_are_as_they_were(
