@@ -74,7 +74,7 @@ async def _restore(arguments: argparse.Namespace, schema: Schema, engine: AsyncE
                 return 1
             async with schema.locked(engine):
                 await put_back(connection, programs, engine.url, arguments.backup, progress)
-    except (BackupFailed, OSError) as error:
+    except BackupFailed as error:
         print(error, file=sys.stderr)
         return 1
     print(f"the database is as it was in {arguments.backup}")

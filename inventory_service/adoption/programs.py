@@ -117,7 +117,7 @@ async def _version(path: Path) -> int | None:
         said = await Programs(path, 0).run(path.name, ["--version"])
     except (BackupFailed, OSError):
         return None
-    found = re.search(r"\) (\d+)", said)
+    found = re.match(r"pg_dump \([^)]*\) (\d+)", said)
     return int(found[1]) if found else None
 
 

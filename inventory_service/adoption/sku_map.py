@@ -69,8 +69,24 @@ def _lines(file: Path, findings: Findings) -> Iterator[tuple[int, str, str]]:
                     findings.add(says, line, sku[:80])
                     continue
                 yield rows.line_num, stock_id, sku
-        except (csv.Error, UnicodeDecodeError) as error:
+        except csv.Error as error:
             raise SkuMapInvalid(f"{file} line {rows.line_num} cannot be read: {error}") from None
+        except UnicodeDecodeError:
+            raise SkuMapInvalid(f"{file} line {_line_of_other_text(file)} is not UTF-8") from None
+
+
+def _line_of_other_text(file: Path) -> int:
+    """Text is decoded in large pieces: where one fails, the reader has not come to the line yet."""
+    with file.open("rb") as opened:
+        return next((number for number, line in enumerate(opened, 1) if not _is_utf8(line)), 0)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def checks() -> Iterator[Check]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit.adoption.backup import BackupFailed
+from servicekit.adoption.backup import BackupFailed, refuse_folder
 from servicekit.adoption.run import AdoptionRefused, AdoptionUnfinished, Request, Run
 from servicekit.engines import create_engine
 from servicekit.findings import Findings
@@ -103,8 +103,9 @@ async def run_adoption(
     # One for the lock, one for the rows, and two that each revision takes.
     own = create_engine(engine.url.render_as_string(hide_password=False), pool_size=4, for_migrations=True)
     try:
+        refuse_folder(asked.folder)
         await adopt(kind(own, free, asked, print, progress, stops, oddities))
-    except (AdoptionRefused, AdoptionUnfinished, BackupFailed, OSError) as error:
+    except (AdoptionRefused, AdoptionUnfinished, BackupFailed) as error:
         print(error, file=sys.stderr)
         return 1
     finally:

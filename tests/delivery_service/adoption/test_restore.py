@@ -112,6 +112,33 @@ async def test_what_nobody_agreed_to_changes_nothing(
     assert await state(engine) == before
 
 
+@pytest.mark.parametrize("delivery_engine", ["mariadb"])
+async def test_a_folder_that_cannot_take_the_backup_is_told_before_anything_is_read(
+    engine: AsyncEngine, command: Command, tmp_path: Path
+) -> None:
+    await lay_out(engine, LEGACY)
+    before = await state(engine)
+    await engine.dispose()
+    file = tmp_path / "file"
+    file.touch()
+
+    for folder, why in (
+        (file, "File exists"),
+        (file / "b", "Not a directory"),
+        (Path("/proc/b"), "No such file"),
+    ):
+        done = await command("adopt", "--backup", str(folder))
+        says = f"{folder} cannot take the backup and the reports: {why}"
+        assert (done.code, done.output, done.errors.startswith(says)) == (1, "", True), done
+        assert done.errors.endswith("; name another folder with --backup\n")
+        assert done.errors.count("\n") == 1
+    dry = await command(
+        "adopt", "--dry-run", "--dialect", "phase6", "--backup", str(tmp_path / "deep" / "er")
+    )
+    assert dry.code == 0, dry
+    assert await state(engine) == before
+
+
 @pytest.fixture
 def back_up(engine: AsyncEngine, dump: Path, folder: Path) -> BackUp:
     """Makes a backup of the database, as an adoption would."""

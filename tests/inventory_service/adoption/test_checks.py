@@ -179,6 +179,11 @@ async def test_a_file_that_is_no_sku_map_is_refused(
 
     with pytest.raises(SkuMapInvalid, match="must begin with the header id,sku; it begins with sku;id"):
         await adopt(sku_map=file)
+    file.write_bytes(
+        b"id,sku\r\n" + f"{NOBODY},A\r\n".encode() * 2 + f"{NOBODY},caf\u00e9\r\n".encode("latin-1")
+    )
+    with pytest.raises(SkuMapInvalid, match="line 4 is not UTF-8"):
+        await adopt(sku_map=file)
 
 
 def test_every_name_that_the_service_gives_is_looked_for() -> None:

@@ -122,6 +122,27 @@ def stand_in(tmp_path: Path) -> Stand:
     return make
 
 
+async def test_what_the_machine_does_not_give_is_told_in_one_line(
+    engine: AsyncEngine, command: Command, tmp_path: Path
+) -> None:
+    await lay_out(engine, Legacy(stocks=3, split=0))
+    before = await state(engine)
+    away = f"postgresql+asyncpg://shop@127.0.0.1:9/{engine.url.database}"
+
+    no_map = await command("adopt", "--backup", str(tmp_path / "b"), "--sku-map", str(tmp_path / "no.csv"))
+    no_server = await command("adopt", "--backup", str(tmp_path / "b"), INVENTORY_DATABASE_URL=away)
+
+    for done, why in (
+        (no_map, f"No such file or directory: '{tmp_path}/no.csv'"),
+        (no_server, "Connect call failed"),
+    ):
+        assert (done.code, done.errors.splitlines()[-1].startswith("migrate adopt failed: ")) == (1, True), (
+            done
+        )
+        assert why in done.errors
+    assert (await state(engine), backups(tmp_path / "b", "*")) == (before, [])
+
+
 async def test_without_a_pg_dump_that_can_read_the_server_nothing_begins(
     engine: AsyncEngine, adopt: Adopt, stand_in: Stand, tmp_path: Path, folder: Path
 ) -> None:
@@ -130,8 +151,12 @@ async def test_without_a_pg_dump_that_can_read_the_server_nothing_begins(
 
     with pytest.raises(BackupFailed, match=r"which pg_dump 9 cannot read: install postgresql-client-\d+"):
         await adopt(dump_program=stand_in("9.6.1"))
-    with pytest.raises(BackupFailed, match="is no pg_dump that runs here"):
-        await adopt(dump_program=tmp_path / "nowhere" / "pg_dump")
+    stranger = stand_in("99.1").with_name("true")
+    stranger.write_text("#!/bin/sh\necho 'true (GNU coreutils) 99.1'\n")
+    stranger.chmod(0o755)
+    for no_program in (tmp_path / "nowhere" / "pg_dump", stranger):
+        with pytest.raises(BackupFailed, match="is no pg_dump that runs here"):
+            await adopt(dump_program=no_program)
     with pytest.raises(BackupFailed, match="pg_dump failed"):
         await adopt(dump_program=stand_in("99.1"))
 
