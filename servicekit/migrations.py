@@ -99,6 +99,11 @@ class Schema:
         async with engine.connect() as connection:
             return await self._hindrance(connection)
 
+    async def refuse_if_hindered(self, connection: AsyncConnection) -> None:
+        """Raises Hindered where this database may not be moved; for whoever changes it past the revisions."""
+        if reason := await self._hindrance(connection):
+            raise Hindered(reason)
+
     async def upgrade(
         self, engine: AsyncEngine, target: str = "head", progress: Progress | None = None
     ) -> None:
@@ -147,7 +152,8 @@ class Schema:
         async with self.locked(engine), engine.connect() as worker:
             crash_point("migrate.after_lock")
             await self._refuse_if_ahead(worker)
-            await self._refuse_if_hindered(worker)
+            await self.refuse_if_hindered(worker)
+            await worker.rollback()
             for attempt in range(TRIES):
                 try:
                     await worker.run_sync(self._run, move, target)
@@ -181,12 +187,6 @@ class Schema:
             raise SchemaAhead(
                 f"the schema is at {applied}, which this build does not know; its newest is {self.expected}"
             )
-
-    async def _refuse_if_hindered(self, worker: AsyncConnection) -> None:
-        reason = await self._hindrance(worker)
-        await worker.rollback()
-        if reason:
-            raise Hindered(reason)
 
     def _run(self, connection: Connection, move: Callable[[Config, str], None], target: str) -> None:
         schema_history.prepare(connection, applied_revision(connection))

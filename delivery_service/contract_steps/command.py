@@ -30,6 +30,7 @@ async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngin
     run = RUNS[arguments.step]
     async with schema.locked(engine), engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await schema.refuse_if_hindered(connection)
         standing = await connection.run_sync(read_standing, schema.expected)
         if run.idle(standing):
             print(f"{arguments.step}: nothing to do")

@@ -31,6 +31,7 @@ async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngin
         return 0
     run = RUNS[arguments.step]
     async with schema.locked(engine), engine.begin() as connection:
+        await schema.refuse_if_hindered(connection)
         standing = await connection.run_sync(read_standing, schema.expected)
         if run.idle(standing):
             print(f"{arguments.step}: nothing to do")
