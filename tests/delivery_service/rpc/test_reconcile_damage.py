@@ -1,6 +1,7 @@
 """What Reconcile makes of rows that somebody damaged or lost: never less truth, and never more goods."""
 
 import pytest
+from holdfast.delivery.v1 import directory_pb2
 from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.ops.v1 import ops_pb2
 
@@ -69,6 +70,21 @@ async def test_a_package_under_way_keeps_its_driver_whatever_of_its_timeline_is_
     assert all(answer.repaired for answer in answers)
     assert await delivery.findings() == []
     assert (await delivery.get("PG1")).driver_id == DRIVER_ID
+
+
+async def test_a_claim_outlives_its_timeline_whatever_became_of_its_driver(delivery: Delivery) -> None:
+    package = await delivery.create("DRIVER_TO_USER", package_sn="PG1")
+    await delivery.drive(package, until="ClaimPackage")
+    await delivery.quiet()
+    gone_home = directory_pb2.SetDriverActiveRequest(driver_id=DRIVER_ID, active=False)
+    await delivery.stub.SetDriverActive(gone_home, timeout=10)
+    await execute(delivery, "DELETE FROM package_event")
+
+    answers = await reconciled(delivery)
+
+    assert [answer.repaired for answer in answers] == [True]
+    assert (await delivery.get("PG1")).driver_id == DRIVER_ID
+    assert await delivery.findings() == []
 
 
 async def test_events_that_do_not_follow_each_other_are_found_and_left_to_people(delivery: Delivery) -> None:
