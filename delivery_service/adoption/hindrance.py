@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import Executable, Select, bindparam, column, literal, select, table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.adoption.journal import JOURNAL, RESTORE
@@ -15,27 +15,25 @@ PACKAGES = "tigu_prepare_goods"
 # By name alone: engines answer that without opening any table, and servers ask again and again.
 _THERE = text(
     "SELECT CAST(table_name AS CHAR) FROM information_schema.tables WHERE table_schema = DATABASE()"
-    f" AND table_name IN ('{RESTORE}', '{JOURNAL}', '{VERSION_TABLE}', '{HISTORY_TABLE}', '{PACKAGES}')"
-)
-_IS_JOURNAL = text(
+    " AND table_name IN :names"
+).bindparams(bindparam("names", [RESTORE, JOURNAL, VERSION_TABLE, HISTORY_TABLE, PACKAGES], expanding=True))
+_HAS_COLUMNS = text(
     "SELECT COUNT(*) = 2 FROM information_schema.columns WHERE table_schema = DATABASE()"
-    f" AND table_name = '{JOURNAL}' AND column_name IN ('finish_time', 'dialect')"
+    " AND table_name = :name AND column_name IN (:first, :second)"
 )
-_IS_LEGACY = text(
-    "SELECT COUNT(*) = 2 FROM information_schema.columns WHERE table_schema = DATABASE()"
-    f" AND table_name = '{PACKAGES}' AND column_name IN ('id', 'order_ids')"
-)
-_RESTORING = text(f"SELECT backup FROM {RESTORE} LIMIT 1")
-_UNFINISHED = text(f"SELECT finish_time IS NULL FROM {JOURNAL}")
-_REVISION = text(f"SELECT version_num FROM {VERSION_TABLE}")
-_ANY_PACKAGE = text(f"SELECT 1 FROM {PACKAGES} LIMIT 1")
+_IS_JOURNAL = _HAS_COLUMNS.bindparams(name=JOURNAL, first="finish_time", second="dialect")
+_IS_LEGACY = _HAS_COLUMNS.bindparams(name=PACKAGES, first="id", second="order_ids")
+_RESTORING: Select[Any] = select(column("backup")).select_from(table(RESTORE)).limit(1)
+_UNFINISHED = select(column("finish_time").is_(None)).select_from(table(JOURNAL))
+_REVISION: Select[Any] = select(column("version_num")).select_from(table(VERSION_TABLE))
+_ANY_PACKAGE = select(literal(1)).select_from(table(PACKAGES)).limit(1)
 
 
 async def hindrance(connection: AsyncConnection) -> str:
     """Why this database may neither be moved nor served, and what comes first; nothing where it may."""
     there = set((await connection.execute(_THERE)).scalars())
 
-    async def says(query: TextClause) -> Any:
+    async def says(query: Executable) -> Any:
         return (await connection.execute(query)).scalar()
 
     if RESTORE in there and (backup := await says(_RESTORING)):

@@ -1,6 +1,8 @@
 """What of an adoption keeps this database from being moved or served."""
 
-from sqlalchemy import text
+from typing import Any
+
+from sqlalchemy import Select, column, select, table, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.adoption.journal import JOURNAL
@@ -12,8 +14,8 @@ _FOUND = text(
     " (SELECT COUNT(*) = 2 FROM pg_attribute WHERE attrelid = to_regclass('inventory.stock')"
     " AND attname IN ('id', 'quantity') AND NOT attisdropped) AS stock"
 )
-_UNFINISHED = text(f"SELECT finish_time IS NULL FROM {JOURNAL}")
-_REVISION = text(f"SELECT version_num FROM {VERSION_TABLE}")
+_UNFINISHED = select(column("finish_time").is_(None)).select_from(table("adoption", schema="inventory"))
+_REVISION: Select[Any] = select(column("version_num")).select_from(table(VERSION_TABLE))
 
 
 async def hindrance(connection: AsyncConnection) -> str:
