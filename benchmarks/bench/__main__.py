@@ -47,7 +47,6 @@ def main(words: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     say(f"seed {seed}; the same again with --seed {seed}")
-    logs.configure("warning")
     partial = arguments.short or bool(arguments.only)
     folder = arguments.output or ROOT / (".local/benchmarks" if partial else "docs/benchmarks")
     try:
@@ -109,4 +108,5 @@ def _write(done: Run, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    logs.configure("warning")
     sys.exit(main())

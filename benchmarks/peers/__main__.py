@@ -128,7 +128,6 @@ def main() -> None:
     if arguments.short:
         arguments.rounds, arguments.seconds = 1, 1.0
     arguments.output = arguments.output or (LOOKS if arguments.short else RESULTS)
-    logs.configure("warning")
     try:
         sys.exit(asyncio.run(measure(arguments)))
     except (EngineUnavailable, Void) as reason:
@@ -136,4 +135,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    logs.configure("warning")
     main()

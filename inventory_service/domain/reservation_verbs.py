@@ -18,8 +18,9 @@ from inventory_service.domain.stock_book import StockBook
 def decide(book: StockBook, command: ReservationCommand) -> Reservation | Refusal:
     """What becomes of a reservation by this command, or why nothing does.
 
-    A refusal is a value, so that one command of a batch never fails another.
+    A refusal is a value, so that one command of a batch never fails another, and leaves the book as it was.
     """
+    book.begin()
     try:
         match command:
             case ReserveStock():
@@ -33,4 +34,5 @@ def decide(book: StockBook, command: ReservationCommand) -> Reservation | Refusa
             case ExpireReservation():
                 return resolving.expire(book, command.reservation_id)
     except Refusal as refusal:
+        book.take_back()
         return refusal

@@ -31,6 +31,29 @@ class StockBook:
         self._changed_skus: set[str] = set()
         self._changed_ids: set[str] = set()
         self.movements: list[Movement] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Begins a command: `take_back` takes back what is written down from here on."""
+        # What was there, and whether it was changed already.
+        self._levels_before: dict[str, tuple[StockLevel, bool]] = {}
+        self._reservations_before: dict[str, tuple[Reservation | None, bool]] = {}
+        self._movements_before = len(self.movements)
+
+    def take_back(self) -> None:
+        """Leaves everything as it was at `begin`: a command that is refused changes nothing."""
+        for sku, (level, changed) in self._levels_before.items():
+            self._levels[sku] = level
+            if not changed:
+                self._changed_skus.discard(sku)
+        for key, (reservation, changed) in self._reservations_before.items():
+            if reservation is None:
+                del self._reservations[key]
+            else:
+                self._reservations[key] = reservation
+            if not changed:
+                self._changed_ids.discard(key)
+        del self.movements[self._movements_before :]
 
     @property
     def changed_levels(self) -> list[StockLevel]:
@@ -67,12 +90,15 @@ class StockBook:
 
     def put_level(self, level: StockLevel) -> StockLevel:
         """Writes a level down as changed."""
+        self._levels_before.setdefault(level.sku, (self._levels[level.sku], level.sku in self._changed_skus))
         self._levels[level.sku] = level
         self._changed_skus.add(level.sku)
         return level
 
     def put_reservation(self, reservation: Reservation) -> Reservation:
         """Writes a reservation down as new or changed."""
+        key = reservation.reservation_id
+        self._reservations_before.setdefault(key, (self._reservations.get(key), key in self._changed_ids))
         self._reservations[reservation.reservation_id] = reservation
         self._changed_ids.add(reservation.reservation_id)
         return reservation

@@ -68,7 +68,9 @@ def test_every_call_that_the_guide_names_exists_and_every_mutation_is_named() ->
 
 
 def test_every_reason_that_the_guide_names_exists() -> None:
-    kinds = (*Refusal.__subclasses__(), *KitRefusal.__subclasses__())
+    kinds = [*Refusal.__subclasses__(), *KitRefusal.__subclasses__()]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
     reasons = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).upper() for kind in kinds}
     words = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", GUIDE))
     named = {word for word in words if not word.startswith(("WORKFLOW_", "PACKAGE_STATE_", "STOCK_STATE_"))}

@@ -85,8 +85,9 @@ class Town:
             shop_id=self.parties.shop_id,
             status=order_pb2.ORDER_STATUS_PENDING_SHIPMENT,
             items=[
-                order_pb2.OrderItem(order_item_id=str(next(ids)), sku=sku, quantity=quantity)
-                for sku, quantity in items.items()
+                # The same again when the call is repeated.
+                order_pb2.OrderItem(order_item_id=f"{order_id}{number}", sku=sku, quantity=quantity)
+                for number, (sku, quantity) in enumerate(items.items())
             ],
         )
         await self.delivery.RegisterOrder(request, metadata=SYSTEM, timeout=10)

@@ -77,7 +77,8 @@ WANTED = {
     "legacy-writes-pending": ("idx_prepare_goods_legacy_write PRIMARY", 10),
     "requests-past": ("ix_request_create_time", 60),
     "mapping-checked": ("PRIMARY", A_BATCH),
-    "events-checked": ("PRIMARY", A_BATCH),
+    # Each event is compared with the one before it.
+    "events-checked": ("PRIMARY", 2 * A_BATCH),
     "proofs-checked": ("PRIMARY uq_evidence_content idx_evidence_package", A_BATCH),
     "holds-checked": (ITEMS_AND_ORDERS, A_BATCH),
 }
