@@ -6,12 +6,17 @@ import sys
 import structlog
 
 
-class _Lines(structlog.WriteLogger):
+class _Lines:
     """Writes whole lines to standard error; it has a name, as the loggers of libraries have."""
 
     def __init__(self, name: str = "") -> None:
-        super().__init__(sys.stderr)
         self.name = name
+
+    def msg(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    debug = info = warning = error = critical = exception = msg
 
 
 def configure(level: str) -> None:
