@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import grpc
@@ -55,9 +55,10 @@ async def test_a_key_in_hand_elsewhere_fails_nobody(
         # Half of them can be told by their request_id as well.
         return await caller.reserve(f"r{key}", quantities, request_id=f"q{key}" if key % 2 else "")
 
-    watch = asyncio.create_task(lock_waits(inventory.engine))
+    over = asyncio.Event()
+    watch = asyncio.create_task(lock_waits(inventory.engine, over))
     answers = await asyncio.gather(*(reserve(key, copy) for key in range(KEYS) for copy in range(COPIES)))
-    watch.cancel()
+    over.set()
     changed = await asyncio.gather(
         *(outcome(servers[key % SERVERS][1].reserve(f"r{key}", {"A": 9})) for key in range(KEYS))
     )
@@ -71,13 +72,12 @@ async def test_a_key_in_hand_elsewhere_fails_nobody(
         assert "taken apart" not in process.log.read_text()
 
 
-async def lock_waits(engine: AsyncEngine) -> int:
-    """How often a session was seen waiting for a lock, until cancelled."""
+async def lock_waits(engine: AsyncEngine, over: asyncio.Event) -> int:
+    """How often a session was seen waiting for a lock."""
     seen = 0
     query = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    with suppress(asyncio.CancelledError):
-        while True:
-            async with engine.connect() as connection:
-                seen += (await connection.execute(query)).scalar_one()
-            await asyncio.sleep(0.002)
+    while not over.is_set():
+        async with engine.connect() as connection:
+            seen += (await connection.execute(query)).scalar_one()
+        await asyncio.sleep(0.002)
     return seen
