@@ -1,4 +1,4 @@
-"""The answers of a batch in the log of requests: one statement locks and loads them, one saves them."""
+"""The answers of a batch in the log of requests: locked, then loaded, and saved by one statement each."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from inventory_service.application.reservation_ports import RequestKey
 from servicekit.errors import RequestIdReused
 
-# A key that no row bears yet can only be locked by name.
+# A key that no row bears yet can only be locked by name. Apart from the look, which must begin once all are locked: a
+# statement sees what was committed before it began.
 _LOCK = text("""
     SELECT pg_advisory_xact_lock(key) FROM (
         SELECT DISTINCT hashtextextended(concat_ws(' ', caller, method, request_id), 1) AS key
