@@ -2,8 +2,23 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
+
+from servicekit.calls import call_under_way
+
+
+def with_call(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Adds which call, of whom, a record belongs to."""
+    if call := call_under_way():
+        event["call_id"] = call.call_id
+        event["method"] = call.method
+        event["caller"] = call.caller.name
+        if call.request_id:
+            event["request_id"] = call.request_id
+    return event
 
 
 class _Lines:
@@ -25,7 +40,7 @@ def configure(level: str) -> None:
     Ours do not pass the standard library's handlers: a line for every call is a good part of what a call costs.
     """
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        with_call,
         structlog.stdlib.add_logger_name,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -10,9 +10,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit import reflection
-from servicekit.calls import CallInterceptor
 from servicekit.error_status import ErrorStatuses
 from servicekit.health import Health
+from servicekit.interceptor import CallInterceptor
 from servicekit.migrations import Schema
 from servicekit.polling import Poller
 from servicekit.readiness import Readiness

@@ -6,12 +6,12 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 from holdfast.ops.v1 import ops_pb2_grpc
-from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from servicekit import calls
 from servicekit.calls import Call, current_call
 from servicekit.context import Context
+from servicekit.logs import with_call
 from tests.servicekit.serving import SERVICE, Answered, Asked, Metadata, UnknownThing, asking, seen, serving
 from tests.servicekit.waiting import until
 
@@ -63,7 +63,7 @@ async def test_an_actor_that_cannot_be_is_refused(key: str, value: str, descript
     async def never(request: Message, context: Context) -> Message:
         raise AssertionError("an actor that cannot be got through")
 
-    with capture_logs(processors=[merge_contextvars]) as logs:
+    with capture_logs(processors=[with_call]) as logs:
         refused = await refusal_of(never, metadata=((key, value), ("x-call-id", "c-9")))
 
     assert refused.code is grpc.StatusCode.UNAUTHENTICATED

@@ -19,7 +19,8 @@ def logged(program: str, level: str = "info") -> list[dict[str, object]]:
 
 def test_a_record_is_one_line_with_its_facts_and_what_is_known_of_the_call() -> None:
     (line,) = logged(
-        "structlog.contextvars.bind_contextvars(call_id='c-1')\n"
+        "from servicekit.calls import ANONYMOUS, Call, begin_call\n"
+        "begin_call(Call('/s/M', ANONYMOUS, 'c-1', 0, 'r-1'))\n"
         "structlog.get_logger('relay').info('two\\nlines', package_sn='PG1')"
     )
 
@@ -30,6 +31,9 @@ def test_a_record_is_one_line_with_its_facts_and_what_is_known_of_the_call() -> 
         "level": "info",
         "logger": "relay",
         "call_id": "c-1",
+        "method": "/s/M",
+        "caller": "anonymous",
+        "request_id": "r-1",
         "package_sn": "PG1",
     }
 

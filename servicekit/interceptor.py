@@ -1,0 +1,250 @@
+"""What every call passes through: it is named, bounded in time, logged in one line, and its errors become statuses."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+
+from servicekit import calls
+from servicekit.calls import ANONYMOUS, Call, begin_call
+from servicekit.context import Context
+from servicekit.error_status import ErrorStatuses
+from servicekit.errors import DeadlineExceeded, field_invalid
+
+NONE_LONG: Mapping[str, float] = {}
+
+MOST_LISTENING_SECONDS = 1.0
+MOST_LOGGED_CHARACTERS = 64
+
+log = structlog.get_logger("calls")
+
+# Probes ask all the time, and neither has an actor or a refusal of ours.
+_QUIET = ("/grpc.health.", "/grpc.reflection.")
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Names the call, finds the caller, bounds the time, turns errors into statuses, logs one line."""
+
+    def __init__(
+        self,
+        statuses: ErrorStatuses,
+        admit: Callable[[str], None] = lambda method: None,
+        long_calls: Mapping[str, float] = NONE_LONG,
+    ) -> None:
+        """`admit` is asked before each call and raises what refuses it.
+
+        `long_calls` are methods, by full name, that may last longer than others: so many seconds, with a deadline
+        or without; `math.inf` is as long as the caller stays. They themselves must not wait long for a silent
+        caller.
+        """
+        self._statuses = statuses
+        self._admit = admit
+        self._long_calls = long_calls
+        self._guarded: dict[str, Any] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        method = handler_call_details.method
+        if guarded := self._guarded.get(method):
+            return guarded
+        handler = await continuation(handler_call_details)
+        if handler is None or method.startswith(_QUIET):
+            return handler
+        self._guarded[method] = guarded = self._guard(method, handler)
+        return guarded
+
+    def _guard(self, method: str, handler: Any) -> Any:
+        cap = partial(
+            _cap, self._long_calls.get(method), handler.request_streaming or handler.response_streaming
+        )
+        guarded = partial(_Guard, self._statuses, method, cap)
+        if handler.response_streaming:
+            behaviour = self._streaming(guarded, handler.stream_stream or handler.unary_stream)
+            make = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+        else:
+            behaviour = self._single(guarded, handler.stream_unary or handler.unary_unary)
+            make = (
+                grpc.stream_unary_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_unary_rpc_method_handler
+            )
+        return make(behaviour, _tolerant(handler.request_deserializer), handler.response_serializer)
+
+    def _single(self, guarded: Callable[[Context, Any], "_Guard"], behaviour: Any) -> Any:
+        async def call(request: Any, context: Context) -> Any:
+            guard = guarded(context, request)
+            try:
+                under_way = guard.begin()
+                self._admit(guard.method)
+                async with asyncio.timeout(under_way.remaining()):
+                    reply = behaviour(_well_formed(request), context)
+                    if inspect.isawaitable(reply):
+                        reply = await reply
+            except BaseException as error:
+                await guard.refuse(error)
+                raise
+            guard.log("OK")
+            return reply
+
+        return call
+
+    def _streaming(self, guarded: Callable[[Context, Any], "_Guard"], behaviour: Any) -> Any:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+            guard = guarded(context, request)
+            try:
+                under_way = guard.begin()
+                self._admit(guard.method)
+                async for reply in _in_time(behaviour(_well_formed(request), context), under_way):
+                    yield reply
+            except BaseException as error:
+                await guard.refuse(error)
+                raise
+            guard.log("OK")
+
+        return call
+
+
+async def _in_time(replies: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
+    """The replies until the call's deadline. Raises TimeoutError.
+
+    Only the wait for a reply is bounded: a timeout that fires while the caller takes its time to read would cancel
+    grpc's own work, and no status would be sent. The look at the clock ends a stream that never waits.
+    """
+    while (left := call.remaining()) > 0:
+        async with asyncio.timeout(left):
+            try:
+                reply = await anext(replies)
+            except StopAsyncIteration:
+                return
+        yield reply
+    raise TimeoutError
+
+
+def _cap(long: float | None, streams: bool, left: float | None) -> float:
+    """How many seconds a call may last whose caller leaves it so many; None where the caller names no deadline."""
+    # Without a deadline grpc answers None or a number of centuries.
+    most = calls.STREAM_CAP_SECONDS if streams and left is not None else calls.CALL_CAP_SECONDS
+    if long is not None:
+        most = long
+    return most if left is None else min(left, most)
+
+
+class _Guard:
+    """Around one call: begins it, and lets no exception out but as a status."""
+
+    def __init__(
+        self,
+        statuses: ErrorStatuses,
+        method: str,
+        cap: Callable[[float | None], float],
+        context: Context,
+        request: Any,
+    ) -> None:
+        self.method = method
+        self._statuses = statuses
+        self._context = context
+        self._request = request
+        self._began = time.monotonic()
+        self._metadata: dict[Any, Any] = dict(context.invocation_metadata() or ())
+        self._call_id = calls.call_id(self._metadata)
+        self._deadline = self._began + cap(context.time_remaining())
+
+    def begin(self) -> Call:
+        """From here on this task works for the call. Raises ActorUnknown."""
+        caller = ANONYMOUS
+        try:
+            caller = calls.caller(self._metadata)
+        finally:
+            # Where nobody can be made out, the call has its id and its line all the same.
+            request_id = getattr(self._request, "request_id", "")[:MOST_LOGGED_CHARACTERS]
+            call = Call(self.method, caller, self._call_id, self._deadline, request_id)
+            begin_call(call)
+        return call
+
+    async def refuse(self, error: BaseException) -> None:
+        """Logs what ended the call, and aborts it where the caller is to be told."""
+        if isinstance(error, Exception):
+            await _hear_out(self._request)
+        if isinstance(error, GeneratorExit | grpc.aio.AbortError):
+            self.log("ABORTED_BY_HANDLER")
+        elif isinstance(error, asyncio.CancelledError):
+            task = asyncio.current_task()
+            # When the caller leaves or its time is over, grpc cancels the task that works for it.
+            if task is not None and task.cancelling():
+                self.log("CANCELLED")
+            else:
+                # A CancelledError of our own making would leave the caller without any answer.
+                await self._abort(RuntimeError("cancelled from inside"))
+        elif isinstance(error, NotImplementedError):
+            self.log("UNIMPLEMENTED")
+            await self._context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{self.method} is not implemented yet")
+        elif isinstance(error, Exception):
+            await self._abort(DeadlineExceeded() if isinstance(error, TimeoutError) else error)
+
+    def log(self, code: str, **facts: str) -> None:
+        """The one line of this call."""
+        log.info("call", code=code, milliseconds=round((time.monotonic() - self._began) * 1000, 1), **facts)
+
+    async def _abort(self, error: Exception) -> None:
+        status = self._statuses.status(error, self._call_id)
+        if status.code is grpc.StatusCode.INTERNAL:
+            log.error("call failed", exc_info=error)
+        self.log(status.code.name, reason=type(error).__name__)
+        await self._context.abort(status.code, status.details, tuple(status.trailing_metadata or ()))
+
+
+class _Malformed:
+    """Stands for bytes that are no message of the contract."""
+
+
+def _tolerant(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """gRPC answers UNKNOWN where a deserializer fails; ours does not fail, and the guard refuses what it gives."""
+
+    def parse(content: bytes) -> Any:
+        try:
+            return deserialize(content)
+        except DecodeError:
+            return _Malformed()
+
+    return parse
+
+
+def _well_formed(request: Any) -> Any:
+    """The request, or the stream of requests, without malformed ones. Raises FieldInvalid."""
+    if isinstance(request, _Malformed):
+        raise field_invalid([("", "the request's bytes are no message of this contract")])
+    if isinstance(request, AsyncIterator):
+        return _each_well_formed(request)
+    return request
+
+
+async def _each_well_formed(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        yield _well_formed(request)
+
+
+async def _hear_out(request: Any) -> None:
+    """Lets a caller that is still sending finish, within a second, before it is refused.
+
+    The status that meets a message on its way is lost on some clients: Python's then sees INTERNAL.
+    """
+    if not isinstance(request, AsyncIterator):
+        return
+    with suppress(Exception):
+        async with asyncio.timeout(MOST_LISTENING_SECONDS):
+            async for _ in request:
+                pass
