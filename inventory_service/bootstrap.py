@@ -28,7 +28,7 @@ from servicekit.mutations import Mutations
 from servicekit.server import Service
 from servicekit.settings import shown
 from servicekit.tasks import Tasks
-from servicekit.transactions import Transactions
+from servicekit.transactions import Transactions, own_time
 
 
 def build(settings: Settings) -> Service:
@@ -41,10 +41,10 @@ def build(settings: Settings) -> Service:
     # A refresh takes seconds: over a connection of its own it takes none from the calls.
     refreshing = create_engine(settings.database_url, pool_size=1)
     refresher = MetricsRefresher(Transactions(refreshing, SqlUnitOfWork, at_once=1))
-    # One connection for all batches: several would only wait for each other's rows. Its waits are short, so that a
-    # stock that somebody keeps locked is soon left to its own wishes.
-    batching = create_engine(settings.database_url, pool_size=1, lock_seconds=0.5)
-    batches = Transactions(batching, SqlUnitOfWork, at_once=1)
+    # One connection for all batches: several would only wait for each other's rows. Its waits are short: what
+    # somebody keeps locked is then left out, so that nobody else waits for it.
+    batching = create_engine(settings.database_url, pool_size=1, lock_seconds=0.1, pre_ping=False)
+    batches = Transactions(batching, SqlUnitOfWork, at_once=1, time=own_time)
     group_commit = GroupCommit(batches, transactions, tasks)
     draining = asyncio.Event()
     inventory = servicer.InventoryServicer(

@@ -36,18 +36,24 @@ _MARIADB_SETTINGS = {"max_statement_time": "5", "idle_transaction_timeout": "10"
 
 
 def create_engine(
-    url: str, *, pool_size: int = 10, for_migrations: bool = False, lock_seconds: float | None = None
+    url: str,
+    *,
+    pool_size: int = 10,
+    for_migrations: bool = False,
+    lock_seconds: float | None = None,
+    pre_ping: bool = True,
 ) -> AsyncEngine:
     """An engine whose every session carries the limits; a session that refuses one is an error.
 
     Migrations keep the limits on waiting for locks and have none on a statement's run time. `lock_seconds` is
-    another limit on waiting for a lock; only Postgres knows fractions of a second.
+    another limit on waiting for a lock; only Postgres knows fractions of a second. Without `pre_ping` the first work
+    on a connection that was lost finds it out, and must be such that it can be run again.
     """
     options: dict[str, Any] = {
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": 5,
-        "pool_pre_ping": True,
+        "pool_pre_ping": pre_ping,
         "isolation_level": "READ COMMITTED",
         # Errors are logged, and parameters hold people's names and addresses.
         "hide_parameters": True,

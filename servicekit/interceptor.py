@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -125,7 +126,7 @@ async def _in_time(replies: AsyncIterator[Any], call: Call) -> AsyncIterator[Any
     grpc's own work, and no status would be sent. The look at the clock ends a stream that never waits.
     """
     while (left := call.remaining()) > 0:
-        async with asyncio.timeout(left):
+        async with asyncio.timeout(left if left < math.inf else None):
             try:
                 reply = await anext(replies)
             except StopAsyncIteration:

@@ -40,14 +40,17 @@ class Transactions(Generic[U_co]):
         *,
         at_once: int = 10,
         before_snapshot: Executable | None = None,
+        time: Callable[[AsyncConnection], Awaitable[datetime]] | None = None,
     ) -> None:
         """`at_once` is how many connections may be in use, of which work leaves KEPT_FOR_READS to readers.
 
-        `before_snapshot` is executed before a snapshot is taken: a lock on what must not change its shape.
+        `before_snapshot` is executed before a snapshot is taken: a lock on what must not change its shape. `time`
+        says what time it is in a transaction: the database's, unless told otherwise.
         """
         self._engine = engine
         self._unit_of_work = unit_of_work
         self._before_snapshot = before_snapshot
+        self._time = time or _database_time
         # Waiters queue here in order; the engine's own pool starves some of them under load.
         self._admission = asyncio.Semaphore(at_once)
         # Work that waits for others' locks leaves connections to those who only read.
@@ -138,7 +141,7 @@ class Transactions(Generic[U_co]):
                     await connection.execution_options(isolation_level="REPEATABLE READ")
                     if self._before_snapshot is not None:
                         await connection.execute(self._before_snapshot)
-                yield connection, await _database_time(connection)
+                yield connection, await self._time(connection)
             finally:
                 # Shielded: a connection whose closing is cut short would be lost to the pool with its locks.
                 await asyncio.shield(connection.close())
@@ -149,6 +152,11 @@ class Transactions(Generic[U_co]):
         except (OSError, PoolTimeout, DBAPIError) as error:
             log.warning("database cannot be reached", error=type(error).__name__)
             raise DatabaseUnavailable from error
+
+
+async def own_time(_connection: AsyncConnection) -> datetime:
+    """This process's clock: for work that asks the database itself where it matters, and need not do it twice."""
+    return datetime.now(UTC)
 
 
 async def _database_time(connection: AsyncConnection) -> datetime:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.reservation_ports import Answers, RequestKey
-from inventory_service.domain.commands import ExpireReservation, ReservationCommand
+from inventory_service.domain.commands import ExpireReservation, ReservationCommand, ReserveStock
 from inventory_service.domain.errors import Refusal
 from inventory_service.domain.reservation import Reservation
 from inventory_service.domain.reservation_verbs import decide
@@ -39,9 +39,18 @@ class Replay:
 Answer = Reservation | Replay
 
 
-async def answer_wishes(wishes: Sequence[Wish], uow: UnitOfWork) -> list[Answer | Exception]:
-    """What became of each wish, in the order given. A refused one leaves the others alone."""
-    book = await uow.books.open([wish.command for wish in wishes])
+class StockLocked(Exception):
+    """Somebody else has a stock of this wish in hand; the wish was left out."""
+
+
+async def answer_wishes(
+    wishes: Sequence[Wish], uow: UnitOfWork, *, skip_locked: bool = False
+) -> list[Answer | Exception]:
+    """What became of each wish, in the order given. A refused one leaves the others alone.
+
+    With `skip_locked` wishes whose stocks others have in hand are answered StockLocked, instead of waiting.
+    """
+    book = await uow.books.open([wish.command for wish in wishes], skip_locked=skip_locked)
     # Only now: whoever had one of these requests in hand had its stocks locked too, and has committed.
     await uow.answers.open([wish.request.key for wish in wishes if wish.request])
     crash_point("batch.after_lock")
@@ -56,6 +65,8 @@ async def answer_wishes(wishes: Sequence[Wish], uow: UnitOfWork) -> list[Answer 
 
 
 def _answer(wish: Wish, book: StockBook, earlier: Answers) -> Answer | Exception:
+    if book.locked_elsewhere and not book.locked_elsewhere.isdisjoint(_skus(wish.command, book)):
+        return StockLocked()
     if wish.request is None:
         return decide(book, wish.command)
     known = earlier.find(wish.request.key)
@@ -65,6 +76,13 @@ def _answer(wish: Wish, book: StockBook, earlier: Answers) -> Answer | Exception
     if not isinstance(decided, Refusal):
         earlier.put(wish.request.key, wish.request.render(decided))
     return decided
+
+
+def _skus(command: ReservationCommand, book: StockBook) -> Collection[str]:
+    if isinstance(command, ReserveStock):
+        return command.quantities
+    reservation = book.reservation(command.reservation_id)
+    return reservation.quantities if reservation else ()
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,14 @@ class StockBooks(Protocol):
     the keys of requests.
     """
 
-    async def open(self, commands: Sequence[ReservationCommand | StockCommand]) -> StockBook:
-        """Locks and loads every stock and reservation that the commands can touch, due holds included."""
+    async def open(
+        self, commands: Sequence[ReservationCommand | StockCommand], *, skip_locked: bool = False
+    ) -> StockBook:
+        """Locks and loads every stock and reservation that the commands can touch.
+
+        Where a stock may be short, up to 1,000 holds upon it that are past their time belong to these, the longest
+        due first. With `skip_locked` nobody is waited for who has a stock in hand: the book names these stocks.
+        """
         ...
 
     async def save(self, book: StockBook) -> list[RecordedMovement]:

@@ -22,7 +22,8 @@ def commit(book: StockBook, command: CommitReservation) -> Reservation:
     """The committed reservation; the same call again answers the same.
 
     Raises ReservationNotFound, ReservationTombstoned, CallerNotAllowed, ReservationExpired,
-    ReservationAlreadyResolved, EtagMismatch, QuantityMismatch with every line that asks for more than is held.
+    ReservationAlreadyResolved, EtagMismatch, QuantityMismatch with every line that asks for more than is held,
+    StockInconsistent.
     """
     reservation = _resolvable(book, command.actor, command.reservation_id)
     quantities = reservation.quantities if command.quantities is None else command.quantities
@@ -31,6 +32,7 @@ def commit(book: StockBook, command: CommitReservation) -> Reservation:
     _require_open(book, reservation)
     _require_version(reservation, command.expected_version)
     _require_held(reservation, quantities)
+    book.require_held_units(reservation)
     for line in reservation.lines:
         _commit_line(book, reservation, line, quantities.get(line.sku, 0), command.actor)
     return book.put_reservation(reservation.committed(quantities, book.now))

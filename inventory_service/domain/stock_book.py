@@ -22,9 +22,15 @@ class StockBook:
     """
 
     def __init__(
-        self, now: datetime, levels: Iterable[StockLevel], reservations: Iterable[Reservation]
+        self,
+        now: datetime,
+        levels: Iterable[StockLevel],
+        reservations: Iterable[Reservation],
+        locked_elsewhere: Iterable[str] = (),
     ) -> None:
+        """`locked_elsewhere` are skus that were left out, because somebody else has them in hand."""
         self.now = now
+        self.locked_elsewhere = frozenset(locked_elsewhere)
         self._levels = {level.sku: level for level in levels}
         self._reservations = {reservation.reservation_id: reservation for reservation in reservations}
         self._loaded = frozenset(self._reservations)
@@ -103,15 +109,19 @@ class StockBook:
         self._changed_ids.add(reservation.reservation_id)
         return reservation
 
+    def require_held_units(self, reservation: Reservation) -> None:
+        """Raises StockInconsistent where a stock has fewer units reserved than the reservation holds of it."""
+        for line in reservation.lines:
+            reserved = self._levels[line.sku].reserved_quantity
+            if reserved < line.quantity:
+                raise StockInconsistent(line.sku, reserved, reservation.reservation_id, line.quantity)
+
     def give_back(self, resolved: Reservation) -> Reservation:
         """Frees all units of a reservation that was just resolved without a sale, and writes it down.
 
         Raises StockInconsistent, with nothing written down.
         """
-        for line in resolved.lines:
-            reserved = self._levels[line.sku].reserved_quantity
-            if reserved < line.quantity:
-                raise StockInconsistent(line.sku, reserved, resolved.reservation_id, line.quantity)
+        self.require_held_units(resolved)
         for line in resolved.lines:
             self.put_level(self._levels[line.sku].give_back(line.quantity))
         return self.put_reservation(resolved)

@@ -1,7 +1,6 @@
 """The answers of a batch in the log of requests: locked, then loaded, and saved by one statement each."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,7 +28,7 @@ _LOAD = text("""
 
 _ADD = text("""
     INSERT INTO inventory.request (caller, method, request_id, digest, response, create_time)
-    SELECT *, CAST(:now AS timestamptz)
+    SELECT *, now()
     FROM unnest(CAST(:callers AS text[]), CAST(:methods AS text[]), CAST(:request_ids AS text[]),
         CAST(:digests AS text[]), CAST(:responses AS bytea[]))
 """)
@@ -40,9 +39,8 @@ _Name = tuple[str, str, str]
 class SqlAnswers:
     """The answers over one connection."""
 
-    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
+    def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
-        self._now = now
         self._known: dict[_Name, tuple[str, bytes]] = {}
         self._new: dict[_Name, tuple[str, bytes]] = {}
 
@@ -70,7 +68,6 @@ class SqlAnswers:
         values = _columns(list(self._new)) | {
             "digests": [digest for digest, _ in self._new.values()],
             "responses": [response for _, response in self._new.values()],
-            "now": self._now,
         }
         await self._connection.execute(_ADD, values)
 

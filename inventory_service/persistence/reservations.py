@@ -5,7 +5,19 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select, tuple_
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.reservation_ports import ReservationFilter
@@ -135,11 +147,12 @@ async def with_lines(connection: AsyncConnection, rows: Sequence[Any]) -> list[R
     query = (
         select(reservation_line, NAME.label("sku"))
         .select_from(with_names(reservation_line, reservation_line.c.stock_id))
-        .where(reservation_line.c.reservation_id.in_([row.reservation_id for row in rows]))
+        .where(reservation_line.c.reservation_id == any_(bindparam("ids", type_=ARRAY(Text))))
         .order_by(NAME)
     )
     lines: dict[str, list[ReservationLine]] = defaultdict(list)
-    for line in await connection.execute(query):
+    # One array: a parameter for each would be another statement for each number of them, and at most 32,767.
+    for line in await connection.execute(query, {"ids": [row.reservation_id for row in rows]}):
         lines[line.reservation_id].append(
             ReservationLine(line.stock_id, line.sku, line.quantity, line.committed_quantity)
         )

@@ -2,25 +2,20 @@
 
 from sqlalchemy import text
 
-# Every row that the commands can touch: the stocks named, those of the reservations named, and those of each due
-# hold upon a stock named, because expiring that hold later would lock out of order.
-LOCK_STOCK = text("""
+# The rows that the commands can touch: the stocks named, and those of the reservations named.
+_STOCKS = """
     SELECT id, sku, status, quantity, reserved_quantity, version
     FROM inventory.stock
     WHERE id IN (
         SELECT id FROM inventory.stock WHERE sku = ANY(CAST(:skus AS text[]))
         UNION
         SELECT stock_id FROM inventory.reservation_line WHERE reservation_id = ANY(CAST(:ids AS text[]))
-        UNION
-        SELECT other.stock_id
-        FROM inventory.reservation due
-        JOIN inventory.reservation_line line USING (reservation_id)
-        JOIN inventory.stock stock ON stock.id = line.stock_id AND stock.sku = ANY(CAST(:skus AS text[]))
-        JOIN inventory.reservation_line other USING (reservation_id)
-        WHERE due.state = 'HELD' AND due.expire_time <= :now
     )
-    ORDER BY id FOR UPDATE
-""")
+"""
+
+LOCK_STOCKS = text(_STOCKS + "ORDER BY id FOR UPDATE")
+LOCK_FREE_STOCKS = text(_STOCKS + "ORDER BY id FOR UPDATE SKIP LOCKED")
+STOCKS = text(_STOCKS)
 
 # An id that no row bears yet can only be locked by name; whoever waited here sees what the other one made of it.
 # The clock is read once all are locked: the transaction's own time is its start, and starts do not follow the order
@@ -33,16 +28,19 @@ LOCK_IDS = text("""
     ) AS locked
 """)
 
+# Bounded: what one batch does not free of a great many, the next one does.
+DUE_HOLDS = text("""
+    SELECT due.reservation_id
+    FROM inventory.reservation due
+    JOIN inventory.reservation_line line USING (reservation_id)
+    JOIN inventory.stock stock ON stock.id = line.stock_id AND stock.sku = ANY(CAST(:skus AS text[]))
+    WHERE due.state = 'HELD' AND due.expire_time <= :now
+    ORDER BY due.expire_time
+    LIMIT 1000
+""")
+
 LOCK_RESERVATIONS = text("""
-    SELECT * FROM inventory.reservation
-    WHERE reservation_id IN (
-        SELECT unnest(CAST(:ids AS text[]))
-        UNION
-        SELECT due.reservation_id
-        FROM inventory.reservation due JOIN inventory.reservation_line line USING (reservation_id)
-        JOIN inventory.stock stock ON stock.id = line.stock_id
-        WHERE due.state = 'HELD' AND due.expire_time <= :now AND stock.sku = ANY(CAST(:skus AS text[]))
-    )
+    SELECT * FROM inventory.reservation WHERE reservation_id = ANY(CAST(:ids AS text[]))
     ORDER BY reservation_id FOR UPDATE
 """)
 

@@ -1,5 +1,6 @@
-"""The books of a batch: a few locking statements open them, one statement a table saves them."""
+"""The books of a batch: a few locking statements open them, one or two save them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -22,30 +23,33 @@ from servicekit.crash_points import crash_point
 class SqlStockBooks:
     """The books over one connection; its transaction keeps every lock until it ends."""
 
-    def __init__(self, connection: AsyncConnection, now: datetime, movements: SqlMovements) -> None:
+    def __init__(self, connection: AsyncConnection, movements: SqlMovements) -> None:
         self._connection = connection
-        self._now = now
         self._movements = movements
 
-    async def open(self, commands: Sequence[verbs.ReservationCommand | verbs.StockCommand]) -> StockBook:
-        resolved = _reservation_ids(commands, resolving=True)
-        reserved = _reservation_ids(commands, resolving=False)
-        wanted = {"skus": _skus(commands), "ids": sorted(resolved | reserved), "now": self._now}
+    async def open(
+        self, commands: Sequence[verbs.ReservationCommand | verbs.StockCommand], *, skip_locked: bool = False
+    ) -> StockBook:
+        skus, named, resolved = _skus(commands), _reservation_ids(commands), _resolved_ids(commands)
+        due: set[str] = set()
         without_row: set[UUID] = set()
         while True:
-            levels = await self._lock_levels(wanted)
-            wanted["now"] = now = await self._lock_ids(wanted)
-            reservations = await self._lock_reservations(wanted)
+            wanted = {"skus": skus, "ids": sorted(named | due)}
+            levels = await self._lock_levels(wanted, skip_locked)
+            now = await self._lock_ids(sorted(named))
+            due |= await self._due_holds(_short(commands, levels), now)
+            reservations = await self._lock_reservations(sorted(named | due))
             lines = {
                 line.stock_id
                 for reservation in reservations
                 # One that is only reserved again is read and not resolved: its rows need no lock.
-                if reservation.reservation_id not in reserved - resolved
+                if reservation.reservation_id in resolved | due
                 for line in reservation.lines
             }
             missing = lines - {level.stock_id for level in levels}
             if missing <= without_row:
-                return StockBook(now, levels, reservations)
+                elsewhere = await self._locked_elsewhere(wanted, levels) if skip_locked else ()
+                return StockBook(now, levels, reservations, elsewhere)
             # While this one waited, a reservation was made or its time came: its rows are locked in a second
             # pass. That is out of order, so it may end in a deadlock, which the engine breaks and the kit runs
             # again. What a second pass does not find either is a stock that was removed since.
@@ -64,23 +68,32 @@ class SqlStockBooks:
     async def begin_sweep(self) -> bool:
         return await try_lock(self._connection, Lock.SWEEP)
 
-    async def _lock_levels(self, wanted: Mapping[str, object]) -> list[StockLevel]:
-        rows = await self._connection.execute(statements.LOCK_STOCK, wanted)
+    async def _lock_levels(self, wanted: Mapping[str, object], skip_locked: bool) -> list[StockLevel]:
+        statement = statements.LOCK_FREE_STOCKS if skip_locked else statements.LOCK_STOCKS
         return [
             StockLevel(
                 row.id, row.sku, StockStatus(row.status), row.quantity, row.reserved_quantity, row.version
             )
-            for row in rows
+            for row in await self._connection.execute(statement, wanted)
         ]
 
-    async def _lock_ids(self, wanted: Mapping[str, object]) -> datetime:
-        now: datetime = (
-            await self._connection.execute(statements.LOCK_IDS, {"ids": wanted["ids"]})
-        ).scalar_one()
+    async def _locked_elsewhere(self, wanted: Mapping[str, object], levels: Sequence[StockLevel]) -> set[str]:
+        rows = await self._connection.execute(statements.STOCKS, wanted)
+        return {row.sku for row in rows} - {level.sku for level in levels}
+
+    async def _lock_ids(self, ids: Sequence[str]) -> datetime:
+        now: datetime = (await self._connection.execute(statements.LOCK_IDS, {"ids": ids})).scalar_one()
         return now
 
-    async def _lock_reservations(self, wanted: Mapping[str, object]) -> list[Reservation]:
-        rows = (await self._connection.execute(statements.LOCK_RESERVATIONS, wanted)).all()
+    async def _due_holds(self, skus: Sequence[str], now: datetime) -> set[str]:
+        if not skus:
+            return set()
+        return set(
+            (await self._connection.execute(statements.DUE_HOLDS, {"skus": skus, "now": now})).scalars()
+        )
+
+    async def _lock_reservations(self, ids: Sequence[str]) -> list[Reservation]:
+        rows = (await self._connection.execute(statements.LOCK_RESERVATIONS, {"ids": ids})).all()
         return await with_lines(self._connection, rows)
 
     async def _save_new(
@@ -132,12 +145,26 @@ def _skus(commands: Sequence[verbs.ReservationCommand | verbs.StockCommand]) -> 
     return sorted(skus)
 
 
-def _reservation_ids(
-    commands: Sequence[verbs.ReservationCommand | verbs.StockCommand], *, resolving: bool
-) -> set[str]:
-    return {
-        command.reservation_id
-        for command in commands
-        if isinstance(command, verbs.ReservationCommand)
-        and isinstance(command, verbs.ReserveStock) is not resolving
-    }
+def _short(
+    commands: Sequence[verbs.ReservationCommand | verbs.StockCommand], levels: Sequence[StockLevel]
+) -> list[str]:
+    """The stocks that may have too little for the commands, unless holds that are past their time are expired."""
+    wanted: Counter[str] = Counter()
+    changed: set[str] = set()
+    for command in commands:
+        if isinstance(command, verbs.ReserveStock):
+            wanted.update(command.quantities)
+        elif isinstance(command, verbs.StockCommand):
+            changed.add(command.sku)
+    return sorted(
+        level.sku for level in levels if level.sku in changed or wanted[level.sku] > level.available_quantity
+    )
+
+
+def _reservation_ids(commands: Sequence[verbs.ReservationCommand | verbs.StockCommand]) -> set[str]:
+    return {command.reservation_id for command in commands if isinstance(command, verbs.ReservationCommand)}
+
+
+def _resolved_ids(commands: Sequence[verbs.ReservationCommand | verbs.StockCommand]) -> set[str]:
+    """The reservations that may be resolved, not only reserved."""
+    return _reservation_ids([command for command in commands if not isinstance(command, verbs.ReserveStock)])

@@ -26,8 +26,8 @@ class SqlUnitOfWork:
     def __init__(self, connection: AsyncConnection, now: datetime) -> None:
         self.now = now
         self.movements = SqlMovements(connection)
-        self.books = SqlStockBooks(connection, now, self.movements)
-        self.answers = SqlAnswers(connection, now)
+        self.books = SqlStockBooks(connection, self.movements)
+        self.answers = SqlAnswers(connection)
         self.stocks = SqlStocks(connection, now)
         self.reservations = SqlReservations(connection, now)
         self.imports = SqlImports(connection, now)

@@ -9,7 +9,7 @@ from grpc import StatusCode
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
 from inventory_service.rpc.caller import current_actor
-from inventory_service.rpc.in_flight import answers, until
+from inventory_service.rpc.in_flight import answers
 from inventory_service.rpc.messages import reservation
 from inventory_service.rpc.messages import reserve_stream as messages
 from inventory_service.rpc.reservation_methods import ReservationMethods
@@ -29,8 +29,7 @@ class ReserveStreamMethods(ReservationMethods):
     async def ReserveStockStream(
         self, request: AsyncIterator[pb.ReserveStockStreamRequest], context: Context
     ) -> AsyncIterator[pb.ReserveStockStreamResponse]:
-        wishes = until(request, self._draining)
-        async for answer in answers(wishes, partial(self._answer, context), MOST_IN_FLIGHT):
+        async for answer in answers(request, partial(self._answer, context), MOST_IN_FLIGHT, self._draining):
             yield answer
         if self._draining.is_set():
             raise Draining

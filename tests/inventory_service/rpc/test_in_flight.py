@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from inventory_service.rpc.in_flight import answers, until
+from inventory_service.rpc.in_flight import answers
 
 
 async def numbers(upto: int, read: list[int]) -> AsyncIterator[int]:
@@ -25,7 +25,7 @@ async def test_only_so_many_are_at_work_at_once() -> None:
         at_work -= 1
         return number
 
-    found = [answered async for answered in answers(numbers(50, []), answer, 4)]
+    found = [answered async for answered in answers(numbers(50, []), answer, 4, asyncio.Event())]
 
     assert sorted(found) == list(range(50))
     assert most_at_work == 4
@@ -37,7 +37,7 @@ async def test_no_more_is_read_while_nobody_takes_the_answers() -> None:
     async def answer(number: int) -> int:
         return number
 
-    stream = answers(numbers(50, read), answer, 4)
+    stream = answers(numbers(50, read), answer, 4, asyncio.Event())
     await anext(stream)
     await asyncio.sleep(0.05)
 
@@ -56,34 +56,37 @@ async def test_requests_that_break_off_end_the_answers_after_those_at_work() -> 
 
     found = []
     with pytest.raises(ConnectionError):
-        async for answered in answers(broken(), answer, 4):
+        async for answered in answers(broken(), answer, 4, asyncio.Event()):
             found.append(answered)
 
     assert found == [1]
 
 
-async def test_requests_pass_until_their_end() -> None:
-    assert [number async for number in until(numbers(3, []), asyncio.Event())] == [0, 1, 2]
-
-
 async def test_after_the_event_requests_are_read_and_given_to_nobody() -> None:
     end, read = asyncio.Event(), list[int]()
-    requests = until(numbers(50, read), end)
-    passed = [await anext(requests)]
 
+    async def answer(number: int) -> int:
+        return number
+
+    stream = answers(numbers(50, read), answer, 1, end)
+    found = [await anext(stream)]
     end.set()
+    found += [answered async for answered in stream]
 
-    assert [number async for number in requests] == []
-    assert (passed, len(read)) == ([0], 50)
+    assert (found, len(read)) == ([0], 50)
 
 
-async def test_the_event_ends_requests_that_never_come() -> None:
-    async def silent() -> AsyncIterator[int]:
-        await asyncio.sleep(60)
+async def test_the_event_ends_a_stream_whose_requests_never_come_once_those_at_work_are_answered() -> None:
+    async def then_silent() -> AsyncIterator[int]:
         yield 1
+        await asyncio.sleep(60)
+
+    async def answer(number: int) -> int:
+        await asyncio.sleep(0.1)
+        return number
 
     end = asyncio.Event()
     asyncio.get_running_loop().call_later(0.05, end.set)
 
     async with asyncio.timeout(5):
-        assert [number async for number in until(silent(), end)] == []
+        assert [answered async for answered in answers(then_silent(), answer, 4, end)] == [1]

@@ -1,9 +1,10 @@
 """Batches over a real Postgres: how they grow, who is answered what, and what becomes of one that fails."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,13 +12,20 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from inventory_service.application.answer_wishes import Answer, Recorded, Replay, Wish
-from inventory_service.domain.commands import Actor, ReleaseReservation, ReservationCommand, ReserveStock
+from inventory_service.domain.commands import (
+    Actor,
+    ExtendReservation,
+    ReleaseReservation,
+    ReservationCommand,
+    ReserveStock,
+)
 from inventory_service.domain.errors import InsufficientStock, ReservationExists
 from inventory_service.domain.reservation import Reservation, ReservationState
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
+from inventory_service.workers import group_commit
 from inventory_service.workers.group_commit import MOST_WISHES, GroupCommit
 from servicekit.engines import create_engine
-from servicekit.errors import DatabaseUnavailable, Overloaded, RequestIdReused
+from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable, Overloaded, RequestIdReused
 from servicekit.requests import RequestKey
 from servicekit.tasks import Tasks
 from servicekit.transactions import Transactions
@@ -44,9 +52,9 @@ class Till:
         uow = SqlUnitOfWork(connection, now)
         opened = uow.books.open
 
-        async def counted(commands: Sequence[ReservationCommand]) -> Any:
+        async def counted(commands: Sequence[ReservationCommand], *, skip_locked: bool = False) -> Any:
             self.batches.append(len(commands))
-            return await opened(commands)
+            return await opened(commands, skip_locked=skip_locked)
 
         uow.books.open = counted  # type: ignore[method-assign, assignment]
         return uow
@@ -68,10 +76,12 @@ async def till(inventory: Inventory, inventory_url: str) -> AsyncIterator[Till]:
 
 
 @asynccontextmanager
-async def tilling(inventory: Inventory, url: str, **bounds: int) -> AsyncIterator[Till]:
+async def tilling(
+    inventory: Inventory, url: str, lock_seconds: float = 0.5, **bounds: int
+) -> AsyncIterator[Till]:
     for sku in ("A", "B"):
         await inventory.create(sku, 1000)
-    engine, pool = create_engine(url, pool_size=1, lock_seconds=0.5), create_engine(url, pool_size=5)
+    engine, pool = create_engine(url, pool_size=1, lock_seconds=lock_seconds), create_engine(url, pool_size=5)
     till = Till(engine, pool, **bounds)
     try:
         yield till
@@ -204,7 +214,7 @@ async def test_who_leaves_in_time_takes_his_wish_along_and_holds_nobody_up(
 async def test_who_comes_when_too_many_wait_is_refused_at_once(
     inventory: Inventory, inventory_url: str
 ) -> None:
-    async with tilling(inventory, inventory_url, most_waiting=3) as till:
+    async with tilling(inventory, inventory_url, most_callers=4) as till:
         async with locked(inventory, "A"):
             first = till.begin(reserve("r0"))
             await until(lambda: till.batches == [1])
@@ -248,19 +258,72 @@ async def test_a_batch_that_fails_is_taken_apart_and_only_the_guilty_fails(
     assert await inventory.levels("A") == (1000, 20, 980)
 
 
-async def test_a_stock_that_others_keep_locked_fails_its_own_wishes_only(
+async def test_a_stock_that_others_keep_locked_holds_up_its_own_wishes_only(
+    inventory: Inventory, inventory_url: str
+) -> None:
+    async with tilling(inventory, inventory_url, lock_seconds=0.1) as till:
+        async with locked(inventory, "A"):
+            stuck = till.begin(*(reserve(f"a{number}", "A") for number in range(30)))
+            for number in range(20):
+                began = time.monotonic()
+                stuck += till.begin(reserve(f"a{number + 30}", "A"))
+                assert states(await till.answers(reserve(f"b{number}", "B"))) == [ReservationState.HELD]
+                assert time.monotonic() - began < 0.6
+            assert not any(caller.done() for caller in stuck)
+
+        assert states(await asyncio.gather(*stuck)) == [ReservationState.HELD] * 50
+        assert await inventory.levels("A") == (1000, 50, 950)
+
+
+async def test_who_waits_for_a_stock_that_others_never_let_go_of_is_told_so(
+    inventory: Inventory, inventory_url: str
+) -> None:
+    async with tilling(inventory, inventory_url, lock_seconds=0.1) as till, locked(inventory, "A"):
+        stuck, neighbour = await till.answers(reserve("r1", "A"), reserve("r2", "B"))
+
+    assert isinstance(stuck, ConcurrentUpdate)
+    assert states([neighbour]) == [ReservationState.HELD]
+    assert await inventory.levels("A") == (1000, 0, 1000)
+
+
+async def test_a_database_that_says_nothing_fails_a_batch_in_time_and_stops_nothing_for_ever(
+    inventory: Inventory, inventory_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MOST_SECONDS", 0.2)
+    async with tilling(inventory, inventory_url, lock_seconds=5.0) as till:
+        async with locked(inventory, "A"):
+            silent = await till.answers(reserve("r1"), reserve("r2"))
+        again = await till.answers(reserve("r1"), reserve("r3"))
+
+    assert [type(answer) for answer in silent] == [DatabaseUnavailable] * 2
+    assert silent[0] is not silent[1]
+    assert states(again) == [ReservationState.HELD] * 2
+
+
+async def test_who_has_left_makes_room_for_others(inventory: Inventory, inventory_url: str) -> None:
+    async with tilling(inventory, inventory_url, most_callers=2) as till:
+        async with locked(inventory, "A"):
+            left = till.begin(reserve("r0"), reserve("r1"))
+            await until(lambda: till.batches == [2])
+            for caller in left:
+                caller.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            came = till.begin(reserve("r2"), reserve("r3"))
+            await asyncio.sleep(0)
+
+        assert states(await asyncio.gather(*came)) == [ReservationState.HELD] * 2
+
+
+async def test_an_extension_that_does_not_know_its_own_effect_is_not_run_again(
     till: Till, inventory: Inventory
 ) -> None:
-    async with locked(inventory, "A"):
-        stuck, neighbour = till.begin(reserve("r1", "A"), reserve("r2", "B"))
+    await inventory.reserve("r1", {"A": 1}, ttl=60)
+    extend = ExtendReservation("r1", timedelta(hours=1), SHOP, expected_version=1)
 
-        assert states([await neighbour]) == [ReservationState.HELD]
-        assert not stuck.done()
-        # And whoever comes now is not behind the one that waits.
-        assert states(await till.answers(reserve("r3", "B"))) == [ReservationState.HELD]
-        stuck.cancel()
-        with suppress(asyncio.CancelledError):
-            await stuck
+    [extended] = await till.answers(Wish(extend))
+
+    assert isinstance(extended, Reservation) and extended.version == 2
+    assert till.batches == []
 
 
 async def test_without_a_database_everybody_hears_so_at_once(
