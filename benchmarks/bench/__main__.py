@@ -1,6 +1,7 @@
 """python -m benchmarks.bench [--only ROW …] [--short] [--profile] [--list]; `make bench ARGS=…` comes here.
 
-A full run replaces the report in docs/benchmarks; a part of one, a short look or a void run goes to .local/benchmarks.
+A full run replaces the report in docs/benchmarks. A part of one, a shorter one, one without h2load, or a void one goes
+to .local/benchmarks.
 """
 
 import argparse
@@ -16,14 +17,14 @@ from benchmarks.bench.plot import svg
 from benchmarks.bench.report import markdown, outcome
 from benchmarks.bench.results import Void
 from benchmarks.bench.rows import PANELS, chosen
-from benchmarks.bench.run import Plan, Run, run
+from benchmarks.bench.run import ROUNDS, SECONDS, Plan, Run, run
 from benchmarks.bench.targets import TARGETS
 from devtools.console import say, show
 from devtools.engines.engine import EngineUnavailable
 from servicekit import logs
 
 ROOT = Path(__file__).parents[2]
-ROUNDS, SECONDS = 5, 4.0
+RESULTS, LOOKS = ROOT / "docs/benchmarks", ROOT / ".local/benchmarks"
 SHORT_ROUNDS, SHORT_SECONDS = 1, 0.3
 
 
@@ -47,22 +48,25 @@ def main(words: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     say(f"seed {seed}; the same again with --seed {seed}")
-    partial = arguments.short or bool(arguments.only)
-    folder = arguments.output or ROOT / (".local/benchmarks" if partial else "docs/benchmarks")
     try:
         if arguments.profile:
-            asyncio.run(profiling.run(plan, folder, say))
+            whole = plan.seconds >= SECONDS and plan.complete and not plan.short
+            asyncio.run(profiling.run(plan, report_folder(arguments.output, whole=whole), say))
             return 0
         done = asyncio.run(run(plan, say))
     except (Void, EngineUnavailable) as error:
         print(f"\nNothing was measured: {error}", file=sys.stderr)
         return 1
-    if done.void and not arguments.output:
-        folder = ROOT / ".local/benchmarks"
-    _write(done, folder)
+    _write(done, report_folder(arguments.output, whole=done.whole))
     for reason in done.void:
         print(f"This run is void. {reason}", file=sys.stderr)
     return 1 if done.void else 0
+
+
+def report_folder(wanted: Path | None, *, whole: bool) -> Path:
+    """Where a report goes; one that says less than it should never replaces the one that people read."""
+    folder = wanted or RESULTS
+    return folder if whole or folder.resolve() != RESULTS else LOOKS
 
 
 def _parsed(words: list[str] | None) -> argparse.Namespace:

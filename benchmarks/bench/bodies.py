@@ -2,12 +2,15 @@
 
 import struct
 from collections.abc import Sequence
+from datetime import timedelta
 
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
 from benchmarks.bench.wishes import FIXED_ID
+
+TTL = timedelta(hours=1)
 
 
 def framed(messages: Sequence[Message]) -> bytes:
@@ -22,14 +25,17 @@ def reserve(skus: Sequence[str], reservation_id: str = FIXED_ID) -> pb.ReserveSt
     return pb.ReserveStockRequest(reservation_id=reservation_id, holder="bench", lines=lines)
 
 
+def recorded(sku: str) -> pb.ReserveStockRequest:
+    """One unit, held for an hour, by a request whose answer is kept."""
+    request = reserve([sku])
+    request.ttl.FromTimedelta(TTL)
+    request.request_id = FIXED_ID
+    return request
+
+
 def empty() -> bytes:
     """The empty call."""
     return framed([Empty()])
-
-
-def unary(*skus: str) -> bytes:
-    """A reservation of a line each; the server draws what any sku is."""
-    return framed([reserve(skus)])
 
 
 def stream(sku: str, messages: int) -> bytes:

@@ -34,13 +34,14 @@ _COUNTS = text("""
         (SELECT count(*) FROM inventory.reservation_line) AS lines,
         (SELECT coalesce(sum(quantity), 0) FROM inventory.reservation_line WHERE open) AS held_units,
         (SELECT coalesce(sum(reserved_quantity), 0) FROM inventory.stock) AS reserved_units,
+        (SELECT count(*) FROM inventory.request) AS requests,
         (SELECT count(*) FROM inventory.stock_movement WHERE reservation_id IS NOT NULL) AS sales
 """)
 _SETTLE = ("VACUUM ANALYZE inventory.stock", "CHECKPOINT")
 # Without it the checks would be planned for empty tables, as which the turn found them.
 _LOOK = "ANALYZE inventory.reservation, inventory.reservation_line, inventory.stock"
 _CLEAR = (
-    "TRUNCATE inventory.reservation, inventory.reservation_line",
+    "TRUNCATE inventory.reservation, inventory.reservation_line, inventory.request",
     "UPDATE inventory.stock SET reserved_quantity = 0 WHERE reserved_quantity > 0",
     "VACUUM inventory.stock",
     # Every turn pays for the first change of a page behind a checkpoint as the others do.
@@ -64,11 +65,7 @@ class Books:
         transactions = Transactions(self.engine, SqlUnitOfWork)
         while (await transactions.run(lambda uow: count_movements(BATCH, uow))).counted:
             pass
-        await self._execute(*_SETTLE)
-
-    async def execute(self, statement: str) -> None:
-        """A change of the schema that a row is about."""
-        await self._execute(statement)
+        await self.execute(*_SETTLE)
 
     async def counts(self) -> Mapping[str, int]:
         """What is in it now."""
@@ -78,7 +75,7 @@ class Books:
 
     async def require(self, **expected: int) -> None:
         """Raises Void where a count is not exactly as expected."""
-        await self._execute(_LOOK)
+        await self.execute(_LOOK)
         found = await self.counts()
         wrong = {name: found[name] for name, number in expected.items() if found[name] != number}
         if wrong:
@@ -86,9 +83,10 @@ class Books:
 
     async def clear(self) -> None:
         """Forgets every reservation, so that the next turn finds tables as the one before did."""
-        await self._execute(*_CLEAR)
+        await self.execute(*_CLEAR)
 
-    async def _execute(self, *statements: str) -> None:
+    async def execute(self, *statements: str) -> None:
+        """Each by itself, as some of them must be."""
         async with self.engine.connect() as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             for statement in statements:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.bench import package_books
 from benchmarks.bench.results import Load
-from benchmarks.bench.rows import Row
+from benchmarks.bench.row import Row
 from benchmarks.bench.sides import Side, Tools
 from benchmarks.bench.site import server_pid
 from benchmarks.database import database

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from benchmarks.bench.baselines import SESSION, SINGLE
 from benchmarks.bench.processor import children_seconds
 from benchmarks.bench.results import Load, Void
+from benchmarks.bench.statement_forms import SESSION, SINGLE
+from benchmarks.bench.wishes import ANY_SKU
 from devtools.engines import choice
 from devtools.engines.engine import EngineUnavailable, Programs, library_path
 
@@ -25,10 +26,10 @@ def find() -> Programs:
     return programs
 
 
-def script(sku: str | None, stocks: int) -> str:
+def script(sku: str, stocks: int) -> str:
     """One transaction: a unit of the sku, or of any."""
-    drawn = f"\\set n random(1, {stocks})\n" if sku is None else ""
-    name = f"'{sku}'" if sku else "'S' || :n"
+    drawn = f"\\set n random(1, {stocks})\n" if sku == ANY_SKU else ""
+    name = "'S' || :n" if sku == ANY_SKU else f"'{sku}'"
     words = SINGLE.format(sku=name, quantity="1", reservation_id=ID, holder="'bench'", actor="'bench'")
     return drawn + " ".join(words.split()) + ";\n"
 

@@ -1,6 +1,5 @@
 """The further panels of inventory: verbs, more callers, more servers, bigger tables, slower arrivals."""
 
-import statistics
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -8,13 +7,12 @@ from benchmarks.bench import bodies
 from benchmarks.bench.calls_panel import STOCKS, STOCKS_SHORT
 from benchmarks.bench.inventory_sides import Sides
 from benchmarks.bench.results import Load, Void
-from benchmarks.bench.rows import IN_FLIGHT, Row
+from benchmarks.bench.row import Row
 from benchmarks.bench.sides import Opened, Tools, reserving
 from benchmarks.bench.site import RESERVE, Site, site
 from benchmarks.bench.wishes import ANY_SKU, HOT_SKU
 
 FEW, MANY, MANY_SHORT = 1_000, 1_000_000, 20_000
-PEAK_TURNS = 3
 
 
 @asynccontextmanager
@@ -43,7 +41,7 @@ async def clients(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
     """One sku that 1, 16, 64 and 256 callers want."""
     async with site(tools.postgres, FEW) as place:
         sides, url = Sides(tools, place), place.servers[0].url(RESERVE)
-        body, settle = bodies.unary(HOT_SKU), reserving(place)
+        body, settle = bodies.framed([bodies.reserve([HOT_SKU])]), reserving(place)
         made = {row.key: sides.sending(row, url, body, settle) for row in rows}
         yield Opened(made, [place.check_all])
 
@@ -54,14 +52,16 @@ async def servers(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
     wanted = {row.key: int(row.key.rpartition("-")[2]) for row in rows}
     async with site(tools.postgres, FEW, servers=max(wanted.values())) as place:
         sides, urls = Sides(tools, place), [process.url(RESERVE) for process in place.servers]
-        body, settle = bodies.unary(HOT_SKU), reserving(place)
+        body, settle = bodies.framed([bodies.reserve([HOT_SKU])]), reserving(place)
         made = {
             row.key: sides.sending(
                 row, urls[0], body, settle, *urls[1 : wanted[row.key]], servers=place.pids[: wanted[row.key]]
             )
             for row in rows
         }
-        yield Opened(made, [place.check_all])
+        numbered = enumerate(place.servers, start=1)
+        memory = {f"inventory server {number} of {len(urls)}": process.pid for number, process in numbered}
+        yield Opened(made, [place.check_all], memory)
 
 
 @asynccontextmanager
@@ -91,29 +91,9 @@ async def growth(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
         for row in rows:
             place = places[row.key]
             assert place is not None
-            body = bodies.unary(HOT_SKU if row.key.endswith("hot") else ANY_SKU)
+            body = bodies.framed([bodies.reserve([row.sku])])
             url = place.servers[0].url(RESERVE)
             made[row.key] = Sides(tools, place).sending(row, url, body, reserving(place))
         checks = [place.check_all for place in (few, large, bare) if place]
         memory = {"inventory server, 1,000,000 stocks": large.servers[0].pid} if large else {}
         yield Opened(made, checks, memory)
-
-
-@asynccontextmanager
-async def latency(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
-    """Arrivals at shares of what this client and this server did at most, in the same panel."""
-    async with site(tools.postgres, FEW) as place:
-        sides, settle = Sides(tools, place), reserving(place)
-        peak = sides.calling(rows[0], "reserve", settle, in_flight=IN_FLIGHT, sku=HOT_SKU, stocks=FEW)
-        rates = []
-        for _ in range(PEAK_TURNS):
-            load = await peak.operate(tools.seconds)
-            await settle(load)
-            rates.append(load.operations / load.seconds)
-        made = {}
-        for number, row in enumerate(rows):
-            rate = statistics.median(rates) * int(row.key.rpartition("-")[2]) / 100
-            made[row.key] = sides.calling(
-                row, "reserve", settle, sku=HOT_SKU, stocks=FEW, rate=rate, seed=number
-            )
-        yield Opened(made, [place.check_all])

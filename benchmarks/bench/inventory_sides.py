@@ -1,15 +1,13 @@
 """Sides of rows upon one inventory: by h2load, by the client in Python, by pgbench."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.bench import engine_limit
 from benchmarks.bench.results import Load, Void
-from benchmarks.bench.rows import Row
-from benchmarks.bench.sides import Sending, Side, Tools, reserving
+from benchmarks.bench.row import Row
+from benchmarks.bench.sides import Sending, Settle, Side, Tools, reserving
 from benchmarks.bench.site import Site, server_pid
-
-Settle = Callable[[Load], Awaitable[None]]
 
 
 class Sides:
@@ -19,6 +17,7 @@ class Sides:
         self._tools = tools
         self._place = place
         database = server_pid(place.url)
+        self.servers = place.pids[:1]
         self.databases = [] if database is None else [database]
         self.memory = {} if database is None else {"Postgres, all processes": database}
         self._answered = 0
@@ -30,7 +29,7 @@ class Sides:
         client = self._tools.h2load
         assert client is not None
         operate = Sending(client, (url, *more), body, row.in_flight)
-        return Side(operate, settle, servers or self._place.pids[:1], self.databases)
+        return Side(operate, settle, servers or self.servers, self.databases)
 
     def calling(self, row: Row, kind: str, settle: Settle, **wish: Any) -> Side:
         """By the client in Python, of one server."""
@@ -41,14 +40,14 @@ class Sides:
                 **({"in_flight": row.in_flight, "address": self._place.address, "seconds": seconds} | wish),
             )
 
-        return Side(operate, settle, self._place.pids[:1], self.databases)
+        return Side(operate, settle, self.servers, self.databases)
 
-    def engine(self, row: Row, sku: str | None) -> Side:
+    def engine(self, row: Row) -> Side:
         """By pgbench, without any server of ours."""
 
         async def operate(seconds: float) -> Load:
             assert self._tools.engine is not None
-            words = engine_limit.script(sku, self._place.books.stocks)
+            words = engine_limit.script(row.sku, self._place.books.stocks)
             return await engine_limit.reserve(
                 self._tools.engine, self._place.url, words, clients=row.in_flight, seconds=seconds
             )

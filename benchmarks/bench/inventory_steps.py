@@ -19,7 +19,6 @@ from benchmarks.bench.wishes import ANY_SKU
 CALLER = (("actor-role", "system"), ("actor-id", "bench"))
 SECONDS = 10.0
 AHEAD = 16
-STREAMED = 256
 
 Wish = Mapping[str, Any]
 Kind = Callable[[Wish], AbstractAsyncContextManager[Step]]
@@ -86,16 +85,16 @@ async def stream(wish: Wish) -> AsyncIterator[Step]:
 
         async def step(_: int) -> int:
             calls = stub.ReserveStockStream(metadata=CALLER)
-            for number in range(STREAMED + AHEAD):
+            for number in range(wish["messages"] + AHEAD):
                 if number >= AHEAD:
                     answer: Any = await calls.read()
                     if answer is grpc.aio.EOF or answer.HasField("refusal"):
                         raise RuntimeError(f"a reservation of a stream was refused: {answer}")
-                if number < STREAMED:
+                if number < wish["messages"]:
                     wanted = bodies.reserve([sku()], new_id())
                     await calls.write(pb.ReserveStockStreamRequest(correlation_id="1", reserve=wanted))
             await calls.done_writing()
-            return STREAMED
+            return int(wish["messages"])
 
         yield step
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from benchmarks.bench.results import Load
 
 Step = Callable[[int], Awaitable[int]]
-"""What one caller does, given its number; answers how many operations that were."""
+"""What one caller does, given its number; answers how many operations that were, 0 where nothing is left to do."""
 
 
 async def closed(step: Step, in_flight: int, seconds: float) -> Load:
@@ -21,6 +21,8 @@ async def closed(step: Step, in_flight: int, seconds: float) -> Load:
         done = 0
         while (called := time.perf_counter()) < begin + seconds:
             operations = await step(caller)
+            if not operations:
+                break
             if operations == 1:  # several are no answer that anybody waits for
                 waits.append((time.perf_counter() - called) * 1000)
             done += operations
@@ -30,7 +32,7 @@ async def closed(step: Step, in_flight: int, seconds: float) -> Load:
     return _load(done, waits, begin, busy)
 
 
-async def arriving(step: Step, rate: float, seconds: float, seed: int) -> Load:
+async def arriving(step: Step, rate: float, seconds: float, seed: int | str) -> Load:
     """Callers that come at random, so many a second, and do not care how many still wait.
 
     A wait is counted from when the caller was to come, so a client that is late hides nothing.

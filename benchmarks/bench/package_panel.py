@@ -18,7 +18,7 @@ from benchmarks.bench.delivery_steps import SECONDS, SHOP
 from benchmarks.bench.inventory_steps import CALLER as SYSTEM
 from benchmarks.bench.processes import Served
 from benchmarks.bench.results import Load
-from benchmarks.bench.rows import Row
+from benchmarks.bench.row import Row
 from benchmarks.bench.sides import Opened, Panel, Side, Tools
 from benchmarks.bench.site import server_pid
 from benchmarks.database import database, private_server

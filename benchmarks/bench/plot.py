@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
 from benchmarks.bench.results import Spread, Turn, spread
-from benchmarks.bench.rows import H2LOAD, PANELS, Row
+from benchmarks.bench.row import H2LOAD, Row
+from benchmarks.bench.rows import PANELS
 
 WIDTH, LEFT, RIGHT = 980, 400, 130
 BAR, GAP, TITLE = 16, 8, 40

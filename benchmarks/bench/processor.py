@@ -3,7 +3,7 @@
 import os
 import resource
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Sample:
-    """CPU seconds since their beginnings, at one instant of the monotonic clock."""
+    """CPU seconds since their beginnings, at one instant of the monotonic clock; those of servers by process."""
 
     when: float
     machine: float
     ours: float
-    servers: float
+    servers: Mapping[int, float]
     databases: float
 
 
@@ -32,7 +32,7 @@ def sample(servers: Iterable[int], databases: Iterable[int]) -> Sample:
         time.monotonic(),
         _machine(),
         sum(_with_ended(pid) for pid in ours),
-        sum(_alone(pid) for pid in servers),
+        {pid: _alone(pid) for pid in servers},
         sum(_with_ended(pid) for pid in of_databases),
     )
 

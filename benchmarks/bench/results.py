@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 
 class Void(Exception):
@@ -25,14 +26,19 @@ class Load:
 
 @dataclass(frozen=True)
 class Turn:
-    """One row in one round. CPU is in seconds; `foreign_cores` is what others used of the machine meanwhile."""
+    """One row in one round. CPU is in seconds, of servers None where the row has none.
+
+    `foreign_cores` is what others used of the machine meanwhile, `idle_cores` what the servers used in the same round
+    while nobody called.
+    """
 
     row: str
     round: int
     load: Load
-    server_cpu_seconds: float
+    server_cpu_seconds: float | None
     database_cpu_seconds: float
     foreign_cores: float
+    idle_cores: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -40,9 +46,12 @@ class Turn:
         return self.load.operations / self.load.seconds
 
     @property
-    def server_microseconds(self) -> float:
-        """CPU of all servers for one operation."""
-        return self.server_cpu_seconds / self.load.operations * 1e6
+    def server_microseconds(self) -> float | None:
+        """CPU of all servers for one operation, without what they use while nobody calls."""
+        if self.server_cpu_seconds is None:
+            return None
+        idle = self.idle_cores * self.load.seconds
+        return (self.server_cpu_seconds - idle) / self.load.operations * 1e6
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,9 @@ def spread(turns: Sequence[Turn], figure: Callable[[Turn], float]) -> Spread:
     return Spread.of([figure(turn) for turn in turns])
 
 
-def paired(over: Sequence[Turn], under: Sequence[Turn], figure: Callable[[Turn], float]) -> Spread:
-    """Ratios of two rows, each of turns of one round, so that the machine's mood strikes both."""
-    others = {turn.round: turn for turn in under}
-    return Spread.of([figure(turn) / figure(others[turn.round]) for turn in over if turn.round in others])
+def paired(over: Sequence[Turn], under: Sequence[Sequence[Turn]], figure: Callable[[Turn], float]) -> Spread:
+    """Ratios of turns of one round, so that the machine's mood strikes both; of several below, the most counts."""
+    most: dict[int, float] = {}
+    for turn in chain.from_iterable(under):
+        most[turn.round] = max(figure(turn), most.get(turn.round, 0.0))
+    return Spread.of([figure(turn) / most[turn.round] for turn in over if turn.round in most])

@@ -6,19 +6,23 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from benchmarks.bench import calls_panel, engine_limit, h2load, inventory_panels, package_panel
+from benchmarks.bench import calls_panel, engine_limit, h2load, inventory_panels, latency_panel, package_panel
 from benchmarks.bench.caller import caller
 from benchmarks.bench.killing import killed
 from benchmarks.bench.machine import facts
 from benchmarks.bench.processor import pages_mib
 from benchmarks.bench.results import Turn
 from benchmarks.bench.rounds import measure
-from benchmarks.bench.rows import H2LOAD, PANELS, PGBENCH, Row
-from benchmarks.bench.rows import Panel as RowPanel
+from benchmarks.bench.row import H2LOAD, PGBENCH, Row
+from benchmarks.bench.row import Panel as RowPanel
+from benchmarks.bench.rows import PANELS, chosen
 from benchmarks.bench.sides import Panel, Tools
+from benchmarks.bench.statement_forms import POOL
 from benchmarks.database import private_server
 from devtools.engines.engine import EngineUnavailable
 
+ROUNDS, SECONDS = 5, 4.0
+"""What a run needs to stand as the report."""
 Say = Callable[[str], None]
 Found = TypeVar("Found")
 
@@ -28,13 +32,13 @@ OPENERS: Mapping[str, Panel] = {
     "clients": inventory_panels.clients,
     "servers": inventory_panels.servers,
     "growth": inventory_panels.growth,
-    "latency": inventory_panels.latency,
+    "latency": latency_panel.latency,
 }
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of a run; `engine` is delivery's."""
+    """What is asked of a run: rows by panel, rounds of so many seconds; `engine` is delivery's."""
 
     rows: Mapping[str, Sequence[Row]]
     rounds: int
@@ -42,6 +46,16 @@ class Plan:
     seed: int
     short: bool = False
     engine: str = "mysql"
+
+    @property
+    def complete(self) -> bool:
+        """Whether no row is missing."""
+        return dict(self.rows) == chosen([])
+
+    def uses(self, client: str) -> bool:
+        """Whether a row wants it; arrivals are at shares of h2load's peak."""
+        by_row = any(row.client == client for rows in self.rows.values() for row in rows)
+        return by_row or (client == H2LOAD and "latency" in self.rows)
 
 
 @dataclass
@@ -53,9 +67,17 @@ class Run:
     turns: dict[str, list[Turn]] = field(default_factory=dict)
     memory: dict[str, float] = field(default_factory=dict)
     killed: Mapping[str, int] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Clients that could not be had, and why."""
     void: list[str] = field(default_factory=list)
     """Panels without figures, because their books or their calls failed, and why; one is enough to void the run."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it may stand as the report: all that there is, for long enough, with the client in C, not void."""
+        plan = self.plan
+        long = plan.rounds >= ROUNDS and plan.seconds >= SECONDS
+        return long and plan.complete and not plan.short and H2LOAD not in self.left_out and not self.void
 
 
 async def run(plan: Plan, say: Say) -> Run:
@@ -63,6 +85,7 @@ async def run(plan: Plan, say: Say) -> Run:
     done = Run(plan, dict(facts()))
     client = _had(H2LOAD, plan, h2load.find, done, say)
     engine = _had(PGBENCH, plan, engine_limit.find, done, say)
+    done.facts["sessions of the statements at most"] = str(POOL)
     if client:
         done.facts["client in C"] = f"h2load of {client.version()}"
     plan = _without({name for name, found in ((H2LOAD, client), (PGBENCH, engine)) if found is None}, plan)
@@ -70,7 +93,7 @@ async def run(plan: Plan, say: Say) -> Run:
         postgres, line = stack.enter_context(private_server("postgres"))
         done.facts["inventory's engine"] = line
         async with caller() as python:
-            tools = Tools(postgres, plan.seconds, plan.short, python, client, engine)
+            tools = Tools(postgres, plan.seconds, plan.seed, plan.short, python, client, engine)
             for panel in PANELS:
                 if wanted := plan.rows.get(panel.key, ()):
                     say(f"{panel.title}: {len(wanted)} row(s)")
@@ -117,13 +140,13 @@ async def _measure(key: str, rows: Sequence[Row], tools: Tools, done: Run, say: 
 
 def _had(client: str, plan: Plan, find: Callable[[], Found], done: Run, say: Say) -> Found | None:
     """What rows of this client are measured with; None where there are none, or it cannot be had, which is said."""
-    if not any(row.client == client for rows in plan.rows.values() for row in rows):
+    if not plan.uses(client):
         return None
     try:
         return find()
     except EngineUnavailable as reason:
-        done.left_out.append(f"rows of {client}: {reason}")
-        say(f"left out: {done.left_out[-1]}")
+        done.left_out[client] = str(reason)
+        say(f"left out: rows of {client}: {reason}")
         return None
 
 

@@ -56,6 +56,7 @@ def _methods(
     parse = wishes.deserializer(pb.ReserveStockRequest.FromString)
     reservers = {
         "ReserveByThree": baselines.ReserveByThree,
+        "ReserveByThreeUpdateFirst": baselines.ReserveByThreeUpdateFirst,
         "ReserveBySingle": baselines.ReserveBySingle,
     }
     return {

@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from benchmarks.bench.caller import Caller
 from benchmarks.bench.h2load import H2load
 from benchmarks.bench.results import Load
-from benchmarks.bench.rows import Row
+from benchmarks.bench.row import PYTHON, Row
 from benchmarks.bench.site import Site
+from benchmarks.bench.wishes import numbered
 from devtools.engines.engine import Programs
 
 
@@ -18,20 +19,30 @@ class Tools:
 
     postgres: str
     seconds: float
+    seed: int
     short: bool
     caller: Caller
     h2load: H2load | None
     engine: Programs | None
 
 
+async def _as_it_is(_: float) -> None:
+    """Most turns need nothing beforehand."""
+
+
 @dataclass(frozen=True)
 class Side:
-    """One row in its panel. `settle` raises Void where the books are not as the load says, and tidies up."""
+    """One row in its panel, whose turns take the seconds given.
+
+    `settle` raises Void where the books are not as the load says, and tidies up; `ready` makes, before anybody looks at
+    the clock, what a turn uses up.
+    """
 
     operate: Callable[[float], Awaitable[Load]]
     settle: Callable[[Load], Awaitable[None]]
     servers: Sequence[int]
     databases: Sequence[int]
+    ready: Callable[[float], Awaitable[None]] = _as_it_is
 
 
 @dataclass
@@ -50,6 +61,8 @@ class Opened:
 LEAST = 8
 """Requests that tell a client how many make up a second."""
 
+ONE_UNIT = Row("", "", PYTHON)
+Settle = Callable[[Load], Awaitable[None]]
 Panel = Callable[[Tools, Sequence[Row]], AbstractAsyncContextManager[Opened]]
 
 
@@ -72,15 +85,17 @@ class Sending:
         return load
 
 
-def reserving(site: Site, lines: int = 1) -> Callable[[Load], Awaitable[None]]:
-    """Every operation made one reservation of so many lines, each of one unit; then they are forgotten."""
+def reserving(site: Site, row: Row = ONE_UNIT, *, requests: bool = False) -> Settle:
+    """Every operation made reservations as its row says, and the record of a request where told; they are forgotten."""
 
     async def settle(load: Load) -> None:
+        made, units = load.operations * row.messages, load.operations * row.units
         await site.books.require(
-            reservations=load.operations,
-            lines=load.operations * lines,
-            held_units=load.operations * lines,
-            reserved_units=load.operations * lines,
+            reservations=made,
+            lines=units,
+            held_units=units,
+            reserved_units=units,
+            requests=made if requests else 0,
         )
         await site.check_turn()
         await site.books.clear()
@@ -88,11 +103,14 @@ def reserving(site: Site, lines: int = 1) -> Callable[[Load], Awaitable[None]]:
     return settle
 
 
-def streaming(site: Site, messages: int) -> Callable[[Load], Awaitable[None]]:
-    """Every operation was a stream of so many reservations."""
-    settle = reserving(site)
+def repeating(site: Site) -> Settle:
+    """Some of the ids were those of the call before, and were answered as that was. Nobody else may repeat any."""
+    settle, sent = reserving(site), 0
 
-    async def settle_streams(load: Load) -> None:
-        await settle(Load(load.operations * messages, load.seconds, load.client_cpu_seconds))
+    async def settle_repeated(load: Load) -> None:
+        nonlocal sent
+        first, sent = sent + 1, sent + load.operations
+        ids = {numbered(call) for call in range(first, sent + 1)}
+        await settle(replace(load, operations=len(ids)))
 
-    return settle_streams
+    return settle_repeated

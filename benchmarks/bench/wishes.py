@@ -12,6 +12,9 @@ from typing import Any
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
 FIXED_ID = "bench"
+REPEATED_ID = "bench-repeated"
+EVERY = 20
+"""Of calls of the repeated id one in so many bears the id of the call before it."""
 ANY_SKU = "any"
 HOT_SKU = "HOT"
 METHODS = ("ReserveStock", "ReserveStockStream")
@@ -25,6 +28,7 @@ class Wishes:
         self._stocks = stocks
         self._prefix = f"b{os.getpid()}-{os.urandom(4).hex()}-"
         self._numbers = itertools.count(1)
+        self._repeated = itertools.count(1)
         self._dice = random.Random()
 
     def deserializer(self, parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
@@ -35,12 +39,16 @@ class Wishes:
             request = message.reserve if isinstance(message, pb.ReserveStockStreamRequest) else message
             if request.reservation_id == FIXED_ID:
                 self._make_unique(request)
+            elif request.reservation_id == REPEATED_ID:
+                request.reservation_id = f"{self._prefix}r{numbered(next(self._repeated))}"
             return message
 
         return parse_afresh
 
     def _make_unique(self, request: pb.ReserveStockRequest) -> None:
         request.reservation_id = f"{self._prefix}{next(self._numbers)}"
+        if request.request_id:
+            request.request_id = request.reservation_id
         if request.lines[0].sku != ANY_SKU:
             return
         if len(request.lines) == 1:
@@ -49,6 +57,11 @@ class Wishes:
         drawn = self._dice.sample(range(self._stocks), len(request.lines))
         for line, number in zip(request.lines, drawn, strict=True):
             line.sku = f"S{number + 1}"
+
+
+def numbered(call: int) -> int:
+    """The number in the id of a call of the repeated id, counted from 1 on."""
+    return call - 1 if call % EVERY == 0 else call
 
 
 class Substituting:

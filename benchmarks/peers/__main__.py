@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.bench import machine
 from benchmarks.bench.results import Void
+from benchmarks.bench.run import ROUNDS, SECONDS
 from benchmarks.database import private_server
 from benchmarks.peers import report
 from benchmarks.peers.holdfast import LINES, Streaming, Unary, Warehouse, warehouse
@@ -97,7 +98,9 @@ async def measure(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="hf-peers-") as folder:
         async with _everybody(arguments.tigerbeetle, Path(folder)) as (peers, wanted, ours, line):
             say(f"{arguments.rounds} rounds, order by seed {seed}")
-            measured: Measured = await take_turns(wanted, arguments.rounds, arguments.seconds, seed)
+            measured: Measured = await take_turns(
+                wanted, arguments.rounds, arguments.seconds, seed, ours.checkpoint
+            )
             findings = await ours.findings()
         facts = {**machine.facts(), "database": line}
         report.write(arguments.output, facts, wanted, measured, peers.absent | measured.stopped, findings)
@@ -112,8 +115,8 @@ async def measure(arguments: argparse.Namespace) -> int:
 def main() -> None:
     """Reads the arguments and measures."""
     parser = argparse.ArgumentParser(prog="make bench-peers", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each turn")
     parser.add_argument("--seed", type=int, help="of the order of the turns")
     parser.add_argument(
         "--short",
@@ -127,7 +130,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.short:
         arguments.rounds, arguments.seconds = 1, 1.0
-    arguments.output = arguments.output or (LOOKS if arguments.short else RESULTS)
+    arguments.output = arguments.output or RESULTS
+    whole = arguments.rounds >= ROUNDS and arguments.seconds >= SECONDS
+    if not whole and arguments.output.resolve() == RESULTS:
+        arguments.output = LOOKS
     try:
         sys.exit(asyncio.run(measure(arguments)))
     except (EngineUnavailable, Void) as reason:

@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 
 from benchmarks.bench.create_panel import migrated
 from benchmarks.bench.processes import Served
+from benchmarks.bench.statement_forms import SESSION
 from benchmarks.database import database
 from benchmarks.peers.sides import About, Books, Outcome, Refused, Tally, Work
 
@@ -28,6 +29,12 @@ SELECT sum(quantity), sum(reserved_quantity), (
 )
 FROM inventory.stock WHERE sku = ANY($1)
 """
+
+
+FORGET = (
+    "TRUNCATE inventory.reservation, inventory.reservation_line",
+    "UPDATE inventory.stock SET reserved_quantity = 0 WHERE reserved_quantity > 0",
+)
 
 
 class Warehouse:
@@ -51,6 +58,15 @@ class Warehouse:
             ]
             await asyncio.gather(*(self.stub.CreateStock(r, timeout=TIMEOUT_SECONDS) for r in requests))
 
+    async def checkpoint(self) -> None:
+        """Of the whole engine, so that every turn pays alike for the first change of a page."""
+        await self._connection.execute("CHECKPOINT")
+
+    async def forget(self) -> None:
+        """Nothing is held any more."""
+        for statement in FORGET:
+            await self._connection.execute(statement)
+
     async def books(self, skus: Sequence[str]) -> Books:
         """Asks the database."""
         return Books(*(await self._connection.fetchrow(BOOKS, list(skus))))
@@ -61,7 +77,7 @@ async def warehouse(server: str, log: Path) -> AsyncIterator[Warehouse]:
     """A holdfast server over a fresh database of that engine."""
     async with database(server) as url:
         await migrated("inventory", url)
-        connection = await asyncpg.connect(libpq_url(url))
+        connection = await asyncpg.connect(libpq_url(url), server_settings={"application_name": SESSION})
         served = Served("inventory_service", "INVENTORY", {"INVENTORY_DATABASE_URL": url}, log)
         try:
             await served.start()
@@ -93,6 +109,9 @@ class OfWarehouse:
 
     async def books(self, skus: Sequence[str]) -> Books:
         return await self._warehouse.books(skus)
+
+    async def forget(self) -> None:
+        await self._warehouse.forget()
 
 
 class Unary(OfWarehouse):

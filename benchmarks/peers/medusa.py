@@ -1,4 +1,4 @@
-"""Medusa: its inventory module with its Postgres lock, in Node.js processes of its own."""
+"""Medusa: its inventory module with its Postgres lock, in a Node.js process of its own."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -11,10 +11,9 @@ from sqlalchemy import make_url
 from benchmarks.database import database
 from benchmarks.peers.holdfast import libpq_url
 from benchmarks.peers.packages import PROGRAMS, node, node_packages
-from benchmarks.peers.program import Programs, running
+from benchmarks.peers.program import Program, running
 from benchmarks.peers.sides import About, Books, Outcome, Work
 
-PROCESSES = 1
 POOL = 128
 """Two for each caller: one holds the lock, its work needs the other."""
 
@@ -30,8 +29,8 @@ FROM inventory_level level JOIN inventory_item item ON item.id = level.inventory
 class Medusa:
     """The module, `locked` or as `shipped`."""
 
-    def __init__(self, programs: Programs, connection: asyncpg.Connection, versions: str, how: str) -> None:
-        self._programs = programs
+    def __init__(self, program: Program, connection: asyncpg.Connection, versions: str, how: str) -> None:
+        self._program = program
         self._connection = connection
         self._versions = versions
         self._how = how
@@ -49,10 +48,13 @@ class Medusa:
         )
 
     async def stock(self, skus: Sequence[str], quantity: int) -> None:
-        await self._programs.stock(skus, quantity)
+        await self._program.stock(skus, quantity)
+
+    async def forget(self) -> None:
+        await self._connection.execute("TRUNCATE reservation_item")
 
     async def reserve(self, work: Work) -> Outcome:
-        return await self._programs.reserve(work, self._how)
+        return await self._program.reserve(work, self._how)
 
     async def books(self, skus: Sequence[str]) -> Books:
         row = await self._connection.fetchrow(BOOKS, list(skus))
@@ -78,10 +80,8 @@ async def medusa(server: str, log: Path) -> AsyncIterator[tuple[Medusa, Medusa]]
         }
         connection = await asyncpg.connect(libpq_url(url))
         try:
-            async with running(
-                command, folder=folder, environment=environment, copies=PROCESSES, log=log
-            ) as programs:
-                locked, shipped = (Medusa(programs, connection, line, how) for how in ("locked", "shipped"))
+            async with running(command, folder=folder, environment=environment, log=log) as program:
+                locked, shipped = (Medusa(program, connection, line, how) for how in ("locked", "shipped"))
                 yield locked, shipped
         finally:
             await connection.close()

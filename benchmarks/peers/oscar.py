@@ -1,4 +1,4 @@
-"""django-oscar: its StockRecord with a row lock, in Python processes with packages of their own."""
+"""django-oscar: its StockRecord with a row lock, in a Python process with packages of its own."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,11 +10,10 @@ from sqlalchemy import make_url
 from benchmarks.database import database
 from benchmarks.peers.holdfast import libpq_url
 from benchmarks.peers.packages import python_packages, python_program, version
-from benchmarks.peers.program import Programs, running
+from benchmarks.peers.program import Program, running
 from benchmarks.peers.sides import About, Books, Outcome, Work
 from devtools.environment import ROOT
 
-PROCESSES = 1
 POOL = 64
 """One for each caller, as Django has it by itself: a smaller one made callers wait for each other at any sku."""
 
@@ -30,8 +29,8 @@ FROM partner_stockrecord WHERE partner_sku = ANY($1)
 class Oscar:
     """The stock record, `locked` or as `shipped`."""
 
-    def __init__(self, programs: Programs, connection: asyncpg.Connection, versions: str, how: str) -> None:
-        self._programs = programs
+    def __init__(self, program: Program, connection: asyncpg.Connection, versions: str, how: str) -> None:
+        self._program = program
         self._connection = connection
         self._versions = versions
         self._how = how
@@ -53,10 +52,13 @@ class Oscar:
         )
 
     async def stock(self, skus: Sequence[str], quantity: int) -> None:
-        await self._programs.stock(skus, quantity)
+        await self._program.stock(skus, quantity)
+
+    async def forget(self) -> None:
+        await self._connection.execute("TRUNCATE order_line CASCADE")
 
     async def reserve(self, work: Work) -> Outcome:
-        return await self._programs.reserve(work, self._how)
+        return await self._program.reserve(work, self._how)
 
     async def books(self, skus: Sequence[str]) -> Books:
         return Books(*(await self._connection.fetchrow(BOOKS, list(skus))))
@@ -80,9 +82,9 @@ async def oscar(server: str, log: Path) -> AsyncIterator[tuple[Oscar, Oscar]]:
         connection = await asyncpg.connect(libpq_url(url))
         try:
             async with running(
-                python_program("oscar"), folder=ROOT, environment=environment, copies=PROCESSES, log=log
-            ) as programs:
-                locked, shipped = (Oscar(programs, connection, line, how) for how in ("locked", "shipped"))
+                python_program("oscar"), folder=ROOT, environment=environment, log=log
+            ) as program:
+                locked, shipped = (Oscar(program, connection, line, how) for how in ("locked", "shipped"))
                 yield locked, shipped
         finally:
             await connection.close()

@@ -1,12 +1,10 @@
-"""A peer's own program as processes: one JSON message a line to each, one JSON answer a line back."""
+"""A peer's own program as a process: one JSON message a line to it, one JSON answer a line back."""
 
 import asyncio
 import json
 import os
-from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +25,33 @@ class Program:
         self._process = process
         self._log = log
 
-    async def ask(self, message: Mapping[str, object], seconds: float) -> Any:
+    async def begin(self) -> None:
+        """Returns when it has made its schema. Raises PeerUnavailable, as all of them do."""
+        await self.ask("begin", START_SECONDS)
+
+    async def stock(self, skus: Sequence[str], quantity: int) -> None:
+        """Makes stocks of so many units each."""
+        await self.ask("stock", START_SECONDS, skus=skus, quantity=quantity)
+
+    async def reserve(self, work: Work, how: str) -> Outcome:
+        """Lets the callers work; `how` is the program's word for the way."""
+        seconds = work.seconds + PATIENCE_SECONDS
+        return Outcome(**await self.ask("reserve", seconds, how=how, **work.as_message()))
+
+    async def ask(self, what: str, limit_seconds: float = PATIENCE_SECONDS, **values: object) -> Any:
         """Sends a message and waits for its answer. Raises PeerUnavailable with what the program said of its end."""
+        message = {"do": what, **values}
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             await self._process.stdin.drain()
-            answer = await asyncio.wait_for(self._answer(), seconds)
+            answer = await asyncio.wait_for(self._answer(), limit_seconds)
         except TimeoutError as failure:
-            raise PeerUnavailable(f"{message['do']}: no answer within {seconds:.0f} s") from failure
+            raise PeerUnavailable(f"{what}: no answer within {limit_seconds:.0f} s") from failure
         except ConnectionError as failure:
-            raise PeerUnavailable(
-                f"{message['do']}: its process ended. {_last_words(self._log)}"
-            ) from failure
+            raise PeerUnavailable(f"{what}: its process ended. {_last_words(self._log)}") from failure
         if "error" in answer:
-            raise PeerUnavailable(f"{message['do']}: {answer['error']}")
+            raise PeerUnavailable(f"{what}: {answer['error']}")
         return answer
 
     async def _answer(self) -> Any:
@@ -57,63 +67,26 @@ class Program:
         await self._process.wait()
 
 
-class Programs:
-    """Several processes of one program that share the callers evenly."""
-
-    def __init__(self, processes: Sequence[Program]) -> None:
-        self._processes = processes
-
-    async def stock(self, skus: Sequence[str], quantity: int) -> None:
-        """Makes stocks of so many units each."""
-        await self._processes[0].ask({"do": "stock", "skus": skus, "quantity": quantity}, START_SECONDS)
-
-    async def ask(self, what: str, **values: object) -> Any:
-        """Sends one process a message of its own kind."""
-        return await self._processes[0].ask({"do": what, **values}, PATIENCE_SECONDS)
-
-    async def reserve(self, work: Work, how: str) -> Outcome:
-        """Lets the callers work in all processes at once; `how` is the program's word for the way."""
-        share = replace(work, callers=work.callers // len(self._processes))
-        message = {"do": "reserve", "how": how, **share.as_message()}
-        answers = await asyncio.gather(
-            *(process.ask(message, work.seconds + PATIENCE_SECONDS) for process in self._processes)
-        )
-        failures: Counter[str] = Counter()
-        for answer in answers:
-            failures.update(answer["failures"])
-        return Outcome(
-            accepted=sum(answer["accepted"] for answer in answers),
-            refused=sum(answer["refused"] for answer in answers),
-            failures=dict(failures),
-            seconds=max(answer["seconds"] for answer in answers),
-        )
-
-
 @asynccontextmanager
 async def running(
-    command: Sequence[str | Path], *, folder: Path, environment: Mapping[str, str], copies: int, log: Path
-) -> AsyncIterator[Programs]:
-    """Starts a program so many times and ends it afterwards; the first makes what all of them need.
-
-    Raises PeerUnavailable.
-    """
-    async with AsyncExitStack() as stack:
-        programs = []
-        for number in range(copies):
-            with log.open("ab") as output:
-                process = await asyncio.create_subprocess_exec(
-                    *command,
-                    cwd=folder,
-                    env=os.environ | environment,
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=output,
-                )
-            program = Program(process, log)
-            stack.push_async_callback(program.end)
-            await program.ask({"do": "begin", "migrate": number == 0}, START_SECONDS)
-            programs.append(program)
-        yield Programs(programs)
+    command: Sequence[str | Path], *, folder: Path, environment: Mapping[str, str], log: Path
+) -> AsyncIterator[Program]:
+    """Starts a program and ends it afterwards. Raises PeerUnavailable."""
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=folder,
+            env=os.environ | environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=output,
+        )
+    program = Program(process, log)
+    try:
+        await program.begin()
+        yield program
+    finally:
+        await program.end()
 
 
 def _last_words(log: Path) -> str:

@@ -1,7 +1,7 @@
 """The sides take turns at the same work, and after each turn their databases are asked whether it was done right."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.bench.processor import foreign_cores, sample
@@ -11,10 +11,17 @@ from devtools.console import say
 
 CALLERS = 64
 SPREAD = 500
-WIDE = 50
 PLENTY = 1_000_000_000
 LAST_UNITS = 50
 ATTEMPTS = 4
+
+
+WARM_UP, WARM_UP_SHARE = -1, 0.25
+"""The round that does not count, and how much of a turn is enough for it."""
+
+
+async def _nothing() -> None:
+    """Nothing lies between turns of sides that have no database."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +86,19 @@ def contradiction(outcome: Outcome, books: Books) -> str:
     return "; ".join(wrong)
 
 
-async def take_turns(panels: Sequence[Panel], rounds: int, seconds: float, seed: int) -> Measured:
-    """Lets all sides of all panels work so many rounds, each round in another order."""
+async def take_turns(
+    panels: Sequence[Panel],
+    rounds: int,
+    seconds: float,
+    seed: int,
+    checkpoint: Callable[[], Awaitable[None]] = _nothing,
+) -> Measured:
+    """Lets all sides of all panels work so many rounds, each round in another order.
+
+    Before the first of them each side warms up. `checkpoint` is called before every turn.
+    """
     measured, dice = Measured(seed), random.Random(seed)
-    for number in range(rounds):
+    for number in range(WARM_UP, rounds):
         turns = [(panel, side) for panel in panels for side in panel.sides]
         dice.shuffle(turns)
         for panel, side in turns:
@@ -90,10 +106,16 @@ async def take_turns(panels: Sequence[Panel], rounds: int, seconds: float, seed:
             if name in measured.stopped:
                 continue
             try:
-                turn = await _turn(panel, side, number, seconds)
+                await checkpoint()
+                turn = await _turn(
+                    panel, side, number, seconds * WARM_UP_SHARE if number == WARM_UP else seconds
+                )
             except PeerUnavailable as reason:
-                measured.stopped[name] = f"stopped in round {number + 1}: {reason}"
+                when = "while it warmed up" if number == WARM_UP else f"in round {number + 1}"
+                measured.stopped[name] = f"stopped {when}: {reason}"
                 say(f"{name} {measured.stopped[name]}")
+                continue
+            if number == WARM_UP:
                 continue
             measured.turns.append(turn)
             told = f"; {turn.wrong}" if turn.wrong else ""
@@ -111,6 +133,7 @@ async def _turn(panel: Panel, side: Side, number: int, seconds: float) -> Turn:
     outcome = await side.reserve(work)
     foreign = foreign_cores(before, sample((), ()))
     books = await side.books(skus)
+    await side.forget()
     wrong = contradiction(outcome, books) if panel.correct else ""
     return Turn(panel.key, name, number, outcome, books, foreign, wrong)
 

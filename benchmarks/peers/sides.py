@@ -75,6 +75,9 @@ class Side(Protocol):
     async def books(self, skus: Sequence[str]) -> Books:
         """Reads the database itself, not through the side."""
 
+    async def forget(self) -> None:
+        """Empties the tables that its turns fill, so that the next finds them as the one before did."""
+
 
 class Refused(Exception):
     """There is not enough stock."""

@@ -6,10 +6,11 @@ from uuid import uuid4
 
 import asyncpg
 
-from benchmarks.bench import baselines
+from benchmarks.bench import statement_forms
 from benchmarks.peers.holdfast import OfWarehouse, Warehouse
 from benchmarks.peers.sides import About, Outcome, Refused, Tally, Work
 from inventory_service.domain.commands import Actor, ReserveStock
+from inventory_service.domain.errors import InsufficientStock
 
 BENCH = Actor("bench")
 
@@ -26,8 +27,8 @@ class ThreeStatements(OfWarehouse):
         return About(
             "three statements",
             f"asyncpg {asyncpg.__version__}",
-            "conditional UPDATE, INSERT reservation, INSERT line; one transaction each; in process, pool of"
-            f" {baselines.POOL}",
+            "INSERT reservation, INSERT line, conditional UPDATE; one transaction each; in process, pool of"
+            f" {statement_forms.POOL}",
             "no service: no contract, no validation, no deadline; a repeated call fails on its key instead of being"
             " answered; no expiry, no shortages named",
         )
@@ -38,20 +39,15 @@ class ThreeStatements(OfWarehouse):
     async def _one(self, _caller: int, sku: str) -> int:
         command = ReserveStock(f"three-{uuid4().hex}", "bench", {sku: 1}, None, BENCH)
         async with self._pool.acquire() as connection:
-            if await baselines.three_statements(connection, command, sku, 1) is None:
-                raise Refused
+            try:
+                await statement_forms.three_statements(connection, command, sku, 1)
+            except InsufficientStock as short:
+                raise Refused from short
         return 1
 
 
 @asynccontextmanager
 async def three_statements(warehouse: Warehouse) -> AsyncIterator[ThreeStatements]:
     """The side over the database of the running service."""
-    # Triggers take sessions of any other name for the old application and keep its books for it.
-    named = {"application_name": "holdfast"}
-    sizes = {"min_size": baselines.POOL, "max_size": baselines.POOL}
-    async with asyncpg.create_pool(warehouse.dsn, **sizes, reset=_leave, server_settings=named) as pool:
+    async with statement_forms.session_pool(warehouse.dsn) as pool:
         yield ThreeStatements(warehouse, pool)
-
-
-async def _leave(_connection: object) -> None:
-    """No round trip to clean a session that nobody made dirty."""

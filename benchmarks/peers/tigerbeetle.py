@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from benchmarks.peers.packages import python_packages, python_program, version
-from benchmarks.peers.program import Programs, running
+from benchmarks.peers.program import Program, running
 from benchmarks.peers.sides import About, Books, Outcome, Work
 from devtools.environment import ROOT
 
@@ -13,8 +13,8 @@ from devtools.environment import ROOT
 class TigerBeetle:
     """`single` transfers or a `batch` of 64 a call."""
 
-    def __init__(self, programs: Programs, versions: str, how: str) -> None:
-        self._programs = programs
+    def __init__(self, program: Program, versions: str, how: str) -> None:
+        self._program = program
         self._versions = versions
         self._how = how
 
@@ -30,13 +30,16 @@ class TigerBeetle:
         )
 
     async def stock(self, skus: Sequence[str], quantity: int) -> None:
-        await self._programs.stock(skus, quantity)
+        await self._program.stock(skus, quantity)
+
+    async def forget(self) -> None:
+        """It keeps everything: nothing can be taken out of it."""
 
     async def reserve(self, work: Work) -> Outcome:
-        return await self._programs.reserve(work, self._how)
+        return await self._program.reserve(work, self._how)
 
     async def books(self, skus: Sequence[str]) -> Books:
-        return Books(**await self._programs.ask("books", skus=skus))
+        return Books(**await self._program.ask("books", skus=skus))
 
 
 @asynccontextmanager
@@ -46,6 +49,6 @@ async def tigerbeetle(address: str, log: Path) -> AsyncIterator[tuple[TigerBeetl
     line = f"Python client {version(packages, 'tigerbeetle')}"
     environment = {"PYTHONPATH": str(packages), "HOLDFAST_PEER_ADDRESS": address}
     async with running(
-        python_program("tigerbeetle"), folder=ROOT, environment=environment, copies=1, log=log
-    ) as programs:
-        yield TigerBeetle(programs, line, "single"), TigerBeetle(programs, line, "batch")
+        python_program("tigerbeetle"), folder=ROOT, environment=environment, log=log
+    ) as program:
+        yield TigerBeetle(program, line, "single"), TigerBeetle(program, line, "batch")

@@ -2,11 +2,15 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.bench.__main__ import main
+from benchmarks.bench.__main__ import LOOKS, RESULTS, main, report_folder
+from benchmarks.bench.row import H2LOAD, PGBENCH
+from benchmarks.bench.rows import chosen
+from benchmarks.bench.run import ROUNDS, SECONDS, Plan, Run
 from tests.support.databases import server_url
 
 
@@ -30,6 +34,29 @@ async def test_a_short_run_writes_its_rounds_its_report_and_its_plot(
     assert "| reserve hot ÷ empty call, Python client | ≥ 0.9 |" in report
     assert "SIGKILL of one of two servers" in report
     assert (tmp_path / "bench.svg").read_text().startswith("<svg")
+
+
+def test_nothing_less_than_the_whole_replaces_the_report(tmp_path: Path) -> None:
+    whole = Run(Plan(chosen([]), rounds=ROUNDS, seconds=SECONDS, seed=1), {})
+    assert whole.whole
+
+    less = [
+        replace(whole, plan=replace(whole.plan, rounds=ROUNDS - 1)),
+        replace(whole, plan=replace(whole.plan, seconds=SECONDS - 0.1)),
+        replace(whole, plan=replace(whole.plan, rows=chosen(["empty"]))),
+        replace(whole, plan=replace(whole.plan, short=True)),
+        replace(whole, left_out={H2LOAD: "it cannot be fetched"}),
+        replace(whole, void=["the books differ"]),
+    ]
+    assert [run.whole for run in less] == [False] * len(less)
+    assert replace(whole, left_out={PGBENCH: "there is none"}).whole
+
+
+def test_what_is_not_whole_goes_elsewhere_even_where_the_report_was_asked_for(tmp_path: Path) -> None:
+    assert report_folder(None, whole=True) == RESULTS
+    assert report_folder(None, whole=False) == LOOKS
+    assert report_folder(Path("docs/benchmarks"), whole=False) == LOOKS
+    assert report_folder(tmp_path, whole=False) == tmp_path
 
 
 def test_a_row_that_there_is_not_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ const LOCATION = "bench";
 const items = new Map();
 let inventory, locking;
 
-async function begin({ migrate }) {
+async function begin() {
   // Its migrations read only a host of TCP from the URL; the socket's folder has to be said once more.
   const driverOptions = { connection: { host, ssl: false } };
   const database = { clientUrl, driverOptions, pool: { min: 1, max: Number(pool) } };
@@ -38,7 +38,7 @@ async function begin({ migrate }) {
     sharedResourcesConfig: { database },
     injectedDependencies: { [ContainerRegistrationKeys.PG_CONNECTION]: ModulesSdkUtils.createPgConnection(database) },
   };
-  if (migrate) await MedusaAppMigrateUp({ ...options });
+  await MedusaAppMigrateUp({ ...options });
   const app = await MedusaApp(options);
   inventory = app.modules[Modules.INVENTORY];
   locking = app.modules[Modules.LOCKING];
@@ -46,21 +46,13 @@ async function begin({ migrate }) {
 
 async function stock({ skus, quantity }) {
   const made = await inventory.createInventoryItems(skus.map((sku) => ({ sku })));
+  for (const { id, sku } of made) items.set(sku, id);
   await inventory.createInventoryLevels(
     made.map(({ id }) => ({ inventory_item_id: id, location_id: LOCATION, stocked_quantity: quantity })),
   );
 }
 
-async function know(skus) {
-  const unknown = skus.filter((sku) => !items.has(sku));
-  if (!unknown.length) return;
-  const found = await inventory.listInventoryItems({ sku: unknown }, { select: ["id", "sku"], take: unknown.length });
-  for (const { id, sku } of found) items.set(sku, id);
-}
-
 async function reserve({ how, skus, callers, seconds, attempts }) {
-  // Another process of this program may have made them.
-  await know(skus);
   const failures = {};
   let accepted = 0;
   let refused = 0;

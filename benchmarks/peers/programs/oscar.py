@@ -29,10 +29,8 @@ PRICE = Decimal("10.00")
 ORDER = "holds"
 
 
-def begin(migrate: bool) -> None:
+def begin() -> None:
     """Makes the schema and what every stock and every line hangs on."""
-    if not migrate:
-        return
     call_command("migrate", verbosity=0, interactive=False)
     Partner.objects.create(name="bench", code="bench")
     ProductClass.objects.create(name="bench", slug="bench", track_stock=True, requires_shipping=False)

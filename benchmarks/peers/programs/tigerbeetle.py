@@ -124,7 +124,7 @@ def main() -> None:
 
         shop = runner.run(connect())
 
-        def begin(migrate: bool) -> None:
+        def begin() -> None:
             async def reach() -> None:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await shop.begin()

@@ -16,7 +16,8 @@ class Shelf:
     name: str
     sells: int = 10
     ends: bool = False
-    asked: list[Sequence[str]] = field(default_factory=list)
+    asked: list[Work] = field(default_factory=list)
+    forgotten: int = 0
 
     @property
     def about(self) -> About:
@@ -28,8 +29,11 @@ class Shelf:
         self.there = quantity * len(skus)
 
     async def reserve(self, work: Work) -> Outcome:
-        self.asked.append(work.skus)
+        self.asked.append(work)
         return Outcome(self.sells, 0, {}, 1.0)
+
+    async def forget(self) -> None:
+        self.forgotten += 1
 
     async def books(self, skus: Sequence[str]) -> Books:
         return Books(self.there, self.sells, self.sells)
@@ -47,13 +51,27 @@ async def test_every_side_gets_its_turn_in_every_round_with_stocks_of_its_own() 
     assert sorted((turn.round, turn.side) for turn in measured.turns) == [
         (number, name) for number in range(3) for name in ("one", "other")
     ]
-    skus = [sku for side in (one, other) for asked in side.asked for sku in asked]
-    assert len(skus) == len(set(skus)) == 6
+    skus = [sku for side in (one, other) for asked in side.asked for sku in asked.skus]
+    assert len(skus) == len(set(skus)) == 8
+
+
+async def test_each_side_warms_up_for_a_while_that_does_not_count_and_what_it_did_is_forgotten() -> None:
+    one, checkpoints = Shelf("one"), 0
+
+    async def checkpoint() -> None:
+        nonlocal checkpoints
+        checkpoints += 1
+
+    measured = await take_turns([panel(one)], 2, 1.0, 7, checkpoint)
+
+    assert [turn.round for turn in measured.turns] == [0, 1]
+    assert [work.seconds for work in one.asked] == [0.25, 1.0, 1.0]
+    assert one.forgotten == checkpoints == 3
 
 
 async def test_the_order_of_turns_is_that_of_the_seed() -> None:
     async def order(seed: int) -> list[str]:
-        sides = [Shelf(name) for name in "abcd"]
+        sides = [Shelf(name) for name in "abcdefgh"]
         return [turn.side for turn in (await take_turns([panel(*sides)], 1, 1.0, seed)).turns]
 
     assert await order(1) == await order(1) != await order(2)
@@ -73,7 +91,7 @@ async def test_a_side_that_sells_too_much_is_void_but_not_where_it_is_only_watch
 async def test_a_side_that_dies_is_left_out_and_the_others_go_on() -> None:
     measured = await take_turns([panel(Shelf("mortal", ends=True), Shelf("other"))], 2, 1.0, 1)
 
-    assert measured.stopped == {"mortal": "stopped in round 1: it died"}
+    assert measured.stopped == {"mortal": "stopped while it warmed up: it died"}
     assert [turn.side for turn in measured.turns] == ["other", "other"]
 
 
