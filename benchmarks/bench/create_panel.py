@@ -31,7 +31,6 @@ class Forms:
         return {
             key: Side(partial(self._create, row), self._settle, [], [database_pid] if database_pid else [])
             for key, row in rows.items()
-            if key.startswith("create-")
         }
 
     async def _create(self, row: Row, seconds: float) -> Load:

@@ -1,8 +1,8 @@
 """What callers of delivery do, over one channel."""
 
 import asyncio
-import itertools
 import random
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -19,13 +19,15 @@ MERCHANT = (("actor-role", "merchant"), ("actor-id", SHOP))
 
 @asynccontextmanager
 async def create(wish: Wish) -> AsyncIterator[Step]:
-    """A package of an order that nobody has packed, answered once its goods are held."""
+    """A package of an order that nobody has packed, answered once its goods are held; so many at `most`."""
     async with channel_to(wish) as channel:
         stub = delivery_pb2_grpc.DeliveryServiceStub(channel)
-        orders = itertools.count(wish["first_order"])
+        first = wish["first_order"]
+        orders = iter(range(first, first + wish.get("most", sys.maxsize)))
 
         async def step(_: int) -> int:
-            order = next(orders)
+            if (order := next(orders, None)) is None:
+                return 0
             request = package_pb2.CreatePackageRequest(
                 package_sn=f"PG{order}",
                 workflow=package_pb2.WORKFLOW_MERCHANT_TO_USER,
@@ -65,6 +67,39 @@ async def move(wish: Wish) -> AsyncIterator[Step]:
 
 
 @asynccontextmanager
+async def prepare(wish: Wish) -> AsyncIterator[Step]:
+    """A package is prepared, which its photo proves."""
+    async with channel_to(wish) as channel:
+        stub, packages = delivery_pb2_grpc.DeliveryServiceStub(channel), iter(wish["packages"])
+
+        async def step(_: int) -> int:
+            if (number := next(packages, None)) is None:
+                return 0
+            photos = [wish["photos"][number]]
+            request = package_pb2.PreparePackageRequest(package_sn=number, evidence_ids=photos)
+            await stub.PreparePackage(request, metadata=MERCHANT, timeout=SECONDS)
+            return 1
+
+        yield step
+
+
+@asynccontextmanager
+async def cancel(wish: Wish) -> AsyncIterator[Step]:
+    """A package is cancelled, whose hold delivery then has released."""
+    async with channel_to(wish) as channel:
+        stub, packages = delivery_pb2_grpc.DeliveryServiceStub(channel), iter(wish["packages"])
+
+        async def step(_: int) -> int:
+            if (number := next(packages, None)) is None:
+                return 0
+            request = package_pb2.CancelPackageRequest(package_sn=number, reason="bench")
+            await stub.CancelPackage(request, metadata=MERCHANT, timeout=SECONDS)
+            return 1
+
+        yield step
+
+
+@asynccontextmanager
 async def look_up(wish: Wish) -> AsyncIterator[Step]:
     """How an order is delivered, by its id."""
     async with channel_to(wish) as channel:
@@ -82,4 +117,10 @@ async def look_up(wish: Wish) -> AsyncIterator[Step]:
         yield step
 
 
-KINDS: Mapping[str, Kind] = {"create": create, "move": move, "look-up": look_up}
+KINDS: Mapping[str, Kind] = {
+    "create": create,
+    "move": move,
+    "prepare": prepare,
+    "cancel": cancel,
+    "look-up": look_up,
+}

@@ -1,5 +1,7 @@
 """The database of one delivery: orders by the ten thousand, and how many rows of each kind there are."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 
 from sqlalchemy import text
@@ -10,6 +12,7 @@ from benchmarks.bench.results import Void
 SKU = "TEA"
 SHOP = 1
 CHUNK = 5_000
+RELAY_SECONDS, LOOK_SECONDS = 60.0, 0.05
 
 _ORDERS = text("""
     INSERT INTO tigu_order (id, order_sn, user_id, shop_id, shipping_type, shipping_status, order_status,
@@ -22,7 +25,8 @@ _COUNTS = text("""
         (SELECT COUNT(*) FROM tigu_prepare_goods_order) AS links,
         (SELECT COUNT(*) FROM tigu_prepare_goods_item) AS items,
         (SELECT COUNT(*) FROM package_event) AS events,
-        (SELECT COUNT(*) FROM outbox WHERE command = 'RESERVE') AS wishes
+        (SELECT COUNT(*) FROM outbox WHERE command = 'RESERVE') AS wishes,
+        (SELECT COUNT(*) FROM outbox WHERE done_time IS NULL) AS waiting
 """)
 
 
@@ -41,6 +45,15 @@ async def counts(engine: AsyncEngine) -> Mapping[str, int]:
     async with engine.connect() as connection:
         row = (await connection.execute(_COUNTS)).one()
     return {name: int(value) for name, value in row._mapping.items()}
+
+
+async def wait_for_relay(engine: AsyncEngine) -> None:
+    """Returns when inventory has answered everything. Raises Void where that takes too long."""
+    until = time.monotonic() + RELAY_SECONDS
+    while waiting := (await counts(engine))["waiting"]:
+        if time.monotonic() > until:
+            raise Void(f"{waiting} commands for inventory are not done after {RELAY_SECONDS:g} s")
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def require(engine: AsyncEngine, **expected: int) -> None:
