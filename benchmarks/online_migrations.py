@@ -9,11 +9,9 @@ a page of a file: a wait that these have as well is the machine's. At the end ev
 
 import argparse
 import asyncio
-import os
 import sys
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import text
@@ -21,16 +19,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.database import postgres_database
 from benchmarks.legacy_stocks import add_legacy_stocks
-from benchmarks.traffic import WITNESSES, Seen, Traffic, longest_wait, traffic
+from benchmarks.passages import QUIET_SECONDS, REST_SECONDS, Passage, passed, run_migrate, table
+from benchmarks.traffic import Traffic, traffic
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
 
 RESULTS = Path(__file__).parent / "results/online_migrations.txt"
 SCHEMA = Schema("inventory")
-CLIENTS = ("old writer", "reader", "service", *WITNESSES)
-
-QUIET_SECONDS = 60.0
-
 Migrate = Callable[[str], Awaitable[None]]
 
 # Stocks whose quantity is not the sum of their movements, and whose counter is not the sum of their open lines.
@@ -49,65 +44,26 @@ UNACCOUNTED = {
 }
 
 
-@dataclass(frozen=True)
-class Passage:
-    """One revision, and what the clients saw meanwhile."""
-
-    revision: str
-    seconds: float
-    seen: dict[str, Seen]
-
-    @property
-    def longest(self) -> float:
-        """The longest that anybody but the witnesses waited, in seconds."""
-        return longest_wait(self.seen)
-
-    @property
-    def errors(self) -> dict[str, int]:
-        """What failed for clients, by message, with its number."""
-        return {error: number for seen in self.seen.values() for error, number in seen.errors.items()}
-
-    @property
-    def line(self) -> str:
-        """One line of the table: waits in milliseconds."""
-        waits = []
-        for client in CLIENTS:
-            seen = self.seen.get(client, Seen())
-            waits.append(f"{seen.longest_seconds * 1000:8.0f} {seen.calls:7}")
-        return f"{self.revision:10} {self.seconds:9.1f}  {'  '.join(waits)}  {sum(self.errors.values()):6}"
-
-
-async def run_process(url: str, revision: str) -> None:
-    """`migrate upgrade REVISION` as a process."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "inventory_service", "migrate", "upgrade", revision),
-        env=os.environ | {"INVENTORY_DATABASE_URL": url, "INVENTORY_LOG_LEVEL": "warning"},
-    )
-    if await process.wait():
-        raise SystemExit(f"revision {revision} failed")
-
-
 async def pass_through(
     clients: Traffic,
     migrate: Migrate,
     tell: Callable[[Passage], None] = lambda passage: None,
-    rest_seconds: float = 0.5,
+    rest_seconds: float = REST_SECONDS,
 ) -> list[Passage]:
     """Applies every revision after 0001 beside the clients, with a rest before and after each."""
     passages = []
     for revision in [revision.id for revision in SCHEMA.history()][1:]:
-        await asyncio.sleep(rest_seconds)
-        clients.look()
-        begin = time.perf_counter()
-        await migrate(revision)
-        seconds = time.perf_counter() - begin
-        clients.has_counter = revision >= "0002"
-        clients.has_ledger = revision >= "0005"
-        # Who still waits is heard out.
-        await asyncio.sleep(rest_seconds)
-        passages.append(Passage(revision, seconds, clients.look()))
+        passages.append(
+            await passed(clients, revision, partial(_migrate, migrate, revision, clients), rest_seconds)
+        )
         tell(passages[-1])
     return passages
+
+
+async def _migrate(migrate: Migrate, revision: str, clients: Traffic) -> None:
+    await migrate(revision)
+    clients.has_counter = revision >= "0002"
+    clients.has_ledger = revision >= "0005"
 
 
 async def unaccounted(engine: AsyncEngine) -> dict[str, int]:
@@ -127,35 +83,22 @@ async def measure(rows: int) -> str:
             await SCHEMA.upgrade(engine, "0001")
             await add_legacy_stocks(engine, rows)
             async with traffic(url, rows) as clients:
-                await asyncio.sleep(QUIET_SECONDS)
-                quiet = Passage("none", QUIET_SECONDS, clients.look())
-                print(quiet.line, file=sys.stderr)
-                passages = await pass_through(
-                    clients,
-                    lambda revision: run_process(url, revision),
-                    lambda passage: print(passage.line, file=sys.stderr),
-                )
+                quiet = await passed(clients, "none", lambda: asyncio.sleep(QUIET_SECONDS))
+                _tell(quiet)
+                migrate = partial(run_migrate, "inventory", url, "upgrade")
+                passages = await pass_through(clients, migrate, _tell)
             left = await unaccounted(engine)
         finally:
             await engine.dispose()
     return _report(rows, server, [quiet, *passages], left)
 
 
+def _tell(passage: Passage) -> None:
+    print(f"{passage.revision} {passage.figures}", file=sys.stderr)
+
+
 def _report(rows: int, server: str, passages: list[Passage], left: dict[str, int]) -> str:
-    head = (
-        f"{'revision':10} {'seconds':>9}  {'  '.join(f'{client:>16}' for client in CLIENTS)}  {'errors':>6}"
-    )
-    under = f"{'':21}" + f"  {'ms':>8} {'calls':>7}" * len(CLIENTS)
-    lines = [
-        f"{rows:,} stocks · {server}",
-        "longest wait and number of calls of each client",
-        "",
-        head,
-        under,
-    ]
-    lines += [passage.line for passage in passages]
-    for passage in passages:
-        lines += [f"{passage.revision}: {number} × {error}" for error, number in passage.errors.items()]
+    lines = [f"{rows:,} stocks · {server}", *table(10, passages)]
     lines += [f"stocks whose {what} are not accounted for: {number}" for what, number in left.items()]
     return "\n".join(lines)
 

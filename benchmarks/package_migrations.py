@@ -9,10 +9,10 @@ followed, and every list must say what the rows say.
 
 import argparse
 import asyncio
-import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import text
@@ -20,8 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.database import database, private_server
 from benchmarks.legacy_packages import add_legacy_packages
-from benchmarks.online_migrations import CLIENTS, QUIET_SECONDS, Migrate, Passage
+from benchmarks.online_migrations import Migrate
 from benchmarks.package_traffic import PackageTraffic, package_traffic
+from benchmarks.passages import QUIET_SECONDS, REST_SECONDS, Passage, passed, run_migrate, table
 from delivery_service.application.follow_legacy_writes import follow_legacy_writes
 from delivery_service.contract_steps.verification import differences_from_lists
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
@@ -32,20 +33,6 @@ from servicekit.transactions import Transactions
 RESULTS = Path(__file__).parent / "results/package_migrations.txt"
 SCHEMA = Schema("delivery")
 STEPS = ("enforce-status --writers-wait", "drop-order-ids", "restore-order-ids")
-REST_SECONDS = 0.5
-
-
-async def run_process(url: str, *words: str) -> None:
-    """`migrate …` as a process."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "delivery_service", "migrate", *words),
-        env=os.environ | {"DELIVERY_DATABASE_URL": url, "DELIVERY_LOG_LEVEL": "warning"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    told, _ = await process.communicate()
-    if process.returncode:
-        raise SystemExit(f"migrate {' '.join(words)} failed:\n{told.decode()}")
 
 
 async def pass_through(
@@ -57,25 +44,11 @@ async def pass_through(
     """Applies every revision after 0001 beside the clients, with a rest before and after each."""
     passages = []
     for revision in [revision.id for revision in SCHEMA.history()][1:]:
-        passages.append(await passed(clients, revision, lambda at=revision: migrate(at), rest_seconds))  # type: ignore[misc]
+        passages.append(await passed(clients, revision, partial(migrate, revision), rest_seconds))
         clients.has_orders = revision >= "0005"
         clients.has_marks = revision >= "0012"
         tell(passages[-1])
     return passages
-
-
-async def passed(
-    clients: PackageTraffic, name: str, step: Callable[[], object], rest_seconds: float = REST_SECONDS
-) -> Passage:
-    """One step beside the clients, and what they saw from just before it until just after it."""
-    await asyncio.sleep(rest_seconds)
-    clients.look()
-    begin = time.perf_counter()
-    await step()  # type: ignore[misc]
-    seconds = time.perf_counter() - begin
-    # Who still waits is heard out.
-    await asyncio.sleep(rest_seconds)
-    return Passage(name, seconds, clients.look())
 
 
 async def follow_all(engine: AsyncEngine) -> int:
@@ -96,10 +69,11 @@ async def measure(kind: str, rows: int) -> list[str]:
                 print(f"filling {kind} with {rows} packages of before 0002", file=sys.stderr)
                 await SCHEMA.upgrade(engine, "0001")
                 await add_legacy_packages(engine, rows)
+                migrate = partial(run_migrate, "delivery", url)
                 async with package_traffic(url, rows) as clients:
                     quiet = await passed(clients, "none", lambda: asyncio.sleep(QUIET_SECONDS))
                     _tell(quiet)
-                    passages = await pass_through(clients, lambda to: run_process(url, "upgrade", to), _tell)
+                    passages = await pass_through(clients, partial(migrate, "upgrade"), _tell)
                     clients.old_application = False
                     begin = time.perf_counter()
                     followed = await follow_all(engine)
@@ -109,20 +83,20 @@ async def measure(kind: str, rows: int) -> list[str]:
                     await _let_time_pass(engine)
                     steps = []
                     for step in STEPS:
-                        words = step.split()
-                        steps.append(
-                            await passed(clients, words[0], lambda w=words: run_process(url, "contract", *w))  # type: ignore[misc]
-                        )
+                        name, *words = step.split()
+                        steps.append(await passed(clients, name, partial(migrate, "contract", name, *words)))
                         _tell(steps[-1])
                         await _let_time_pass(engine)
             finally:
                 await engine.dispose()
     return [
-        *_report(f"{rows:,} packages, {rows * 3:,} orders · {line}", [quiet, *passages]),
+        f"{rows:,} packages, {rows * 3:,} orders · {line}",
+        *table(18, [quiet, *passages]),
         f"packages that the old application wrote meanwhile: {followed:,}, followed afterwards in {seconds:.1f} s",
         f"packages whose list says something else than their rows: {'; '.join(differences) or 0}",
         "",
-        *_report("contract steps, the old application gone", steps),
+        "contract steps, the old application gone",
+        *table(18, steps),
         "",
     ]
 
@@ -140,19 +114,7 @@ async def _let_time_pass(engine: AsyncEngine) -> None:
 
 
 def _tell(passage: Passage) -> None:
-    print(passage.line, file=sys.stderr)
-
-
-def _report(title: str, passages: Sequence[Passage]) -> list[str]:
-    head = f"{'step':18} {'seconds':>9}  {'  '.join(f'{client:>16}' for client in CLIENTS)}  {'errors':>6}"
-    under = f"{'':28}" + f"  {'ms':>8} {'calls':>7}" * len(CLIENTS)
-    lines = [title, "longest wait and number of calls of each client", "", head, under]
-    for passage in passages:
-        # The line begins with the name, at least ten characters wide.
-        figures = passage.line[max(len(passage.revision), 10) :]
-        lines.append(f"{passage.revision:18}{figures}")
-        lines += [f"  {number} × {error}" for error, number in passage.errors.items()]
-    return lines
+    print(f"{passage.revision} {passage.figures}", file=sys.stderr)
 
 
 async def main() -> None:
