@@ -72,11 +72,14 @@ async def test_every_way_refuses_what_is_not_there(place: Site, method: str) -> 
 
 async def test_of_calls_that_repeat_ids_all_are_answered_and_each_id_is_held_once(place: Site) -> None:
     settle, request = repeating(place), bodies.reserve([HOT_SKU], REPEATED_ID)
+    ids = set()
 
     for calls in (EVERY - 1, EVERY + 1):  # the first of the second turn bears the id of the last of the first
         held = await replies(place, RESERVE, request, calls)
         assert all(one.state == pb.RESERVATION_STATE_HELD for one in held)
+        ids |= {one.reservation_id for one in held}
         await settle(Load(calls, 1.0, 0.1))
+    assert len(ids) == 2 * EVERY - 2
 
 
 async def test_calls_that_repeat_ids_must_be_as_many_as_was_acknowledged(place: Site) -> None:

@@ -7,6 +7,7 @@ from benchmarks.package_writes import Writes
 from benchmarks.statement_steps import recorded_steps
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
+from tests.benchmarks.same_rows import differences
 from tests.support.databases import fresh_database
 
 
@@ -29,4 +30,5 @@ async def test_creating_a_package_takes_ten_round_trips_and_writes_what_an_orm_w
         assert ours.statements == 19
         assert orm.round_trips > 15
         await require(engine, packages=3, links=3, items=3, wishes=3, events=3)
+        assert await differences(engine, 2, 3) == {}
         await engine.dispose()
