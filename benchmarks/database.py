@@ -54,6 +54,11 @@ def _folder() -> Path:
     return folder
 
 
+def libpq_url(url: str) -> str:
+    """A URL of ours as every driver of Postgres understands it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 @asynccontextmanager
 async def database(server: str) -> AsyncIterator[str]:
     """Gives the URL of an empty database of the server, and drops it afterwards."""

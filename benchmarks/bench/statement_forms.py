@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
-from sqlalchemy import make_url
 
+from benchmarks.database import libpq_url
 from inventory_service.domain.commands import ReserveStock
 from inventory_service.domain.errors import InsufficientStock, Shortage
 
@@ -109,7 +109,7 @@ def session_pool(database_url: str) -> Any:
     settings = {"application_name": SESSION, "timezone": "UTC", "jit": "off"}
     settings |= {"lock_timeout": "2000", "statement_timeout": "5000"}
     return asyncpg.create_pool(
-        make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False),
+        libpq_url(database_url),
         min_size=0,
         max_size=POOL,
         server_settings=settings,

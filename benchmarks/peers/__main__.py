@@ -17,7 +17,7 @@ from benchmarks.bench.results import Void
 from benchmarks.bench.run import ROUNDS, SECONDS
 from benchmarks.database import private_server
 from benchmarks.peers import report
-from benchmarks.peers.holdfast import LINES, Streaming, Unary, Warehouse, warehouse
+from benchmarks.peers.holdfast import LINES, Streaming, Unary
 from benchmarks.peers.medusa import medusa
 from benchmarks.peers.oscar import oscar
 from benchmarks.peers.packages import PeerUnavailable
@@ -25,6 +25,7 @@ from benchmarks.peers.rounds import ATTEMPTS, LAST_UNITS, PLENTY, SPREAD, Measur
 from benchmarks.peers.sides import Side
 from benchmarks.peers.three_statements import three_statements
 from benchmarks.peers.tigerbeetle import tigerbeetle
+from benchmarks.peers.warehouse import Warehouse, warehouse
 from devtools.console import say
 from devtools.engines.engine import EngineUnavailable
 from devtools.environment import ROOT

@@ -8,8 +8,7 @@ from pathlib import Path
 import asyncpg
 from sqlalchemy import make_url
 
-from benchmarks.database import database
-from benchmarks.peers.holdfast import libpq_url
+from benchmarks.database import database, libpq_url
 from benchmarks.peers.packages import PROGRAMS, node, node_packages
 from benchmarks.peers.program import Program, running
 from benchmarks.peers.sides import About, Books, Outcome, Work

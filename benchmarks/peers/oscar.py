@@ -7,8 +7,7 @@ from pathlib import Path
 import asyncpg
 from sqlalchemy import make_url
 
-from benchmarks.database import database
-from benchmarks.peers.holdfast import libpq_url
+from benchmarks.database import database, libpq_url
 from benchmarks.peers.packages import python_packages, python_program, version
 from benchmarks.peers.program import Program, running
 from benchmarks.peers.sides import About, Books, Outcome, Work

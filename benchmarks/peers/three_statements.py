@@ -7,8 +7,9 @@ from uuid import uuid4
 import asyncpg
 
 from benchmarks.bench import statement_forms
-from benchmarks.peers.holdfast import OfWarehouse, Warehouse
+from benchmarks.peers.holdfast import OfWarehouse
 from benchmarks.peers.sides import About, Outcome, Refused, Tally, Work
+from benchmarks.peers.warehouse import Warehouse
 from inventory_service.domain.commands import Actor, ReserveStock
 from inventory_service.domain.errors import InsufficientStock
 
@@ -49,5 +50,5 @@ class ThreeStatements(OfWarehouse):
 @asynccontextmanager
 async def three_statements(warehouse: Warehouse) -> AsyncIterator[ThreeStatements]:
     """The side over the database of the running service."""
-    async with statement_forms.session_pool(warehouse.dsn) as pool:
+    async with statement_forms.session_pool(warehouse.url) as pool:
         yield ThreeStatements(warehouse, pool)

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.peers.holdfast import Streaming, Unary, Warehouse, warehouse
+from benchmarks.peers.holdfast import Streaming, Unary
 from benchmarks.peers.rounds import Panel, take_turns
 from benchmarks.peers.three_statements import three_statements
+from benchmarks.peers.warehouse import Warehouse, warehouse
 from tests.support.databases import server_url
 
 UNITS = 5
