@@ -43,7 +43,9 @@ def build(settings: Settings) -> Service:
     refresher = MetricsRefresher(Transactions(refreshing, SqlUnitOfWork, at_once=1))
     # One connection for all batches: several would only wait for each other's rows. Its waits are short: what
     # somebody keeps locked is then left out, so that nobody else waits for it.
-    batching = create_engine(settings.database_url, pool_size=1, lock_seconds=0.1, pre_ping=False)
+    batching = create_engine(
+        settings.database_url, pool_size=1, lock_seconds=0.1, by_index=True, pre_ping=False
+    )
     batches = Transactions(batching, SqlUnitOfWork, at_once=1, time=own_time)
     group_commit = GroupCommit(batches, transactions, tasks)
     draining = asyncio.Event()

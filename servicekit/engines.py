@@ -41,12 +41,15 @@ def create_engine(
     pool_size: int = 10,
     for_migrations: bool = False,
     lock_seconds: float | None = None,
+    by_index: bool = False,
     pre_ping: bool = True,
 ) -> AsyncEngine:
     """An engine whose every session carries the limits; a session that refuses one is an error.
 
     Migrations keep the limits on waiting for locks and have none on a statement's run time. `lock_seconds` is
-    another limit on waiting for a lock; only Postgres knows fractions of a second. Without `pre_ping` the first work
+    another limit on waiting for a lock; only Postgres knows fractions of a second. `by_index` has Postgres read tables by an
+    index wherever there is one: a plan that a session keeps, made while a table was small, would go on reading all of
+    it when it has grown. Without `pre_ping` the first work
     on a connection that was lost finds it out, and must be such that it can be run again.
     """
     options: dict[str, Any] = {
@@ -62,6 +65,8 @@ def create_engine(
         settings = _POSTGRES_SETTINGS | (_POSTGRES_UNTIMED if for_migrations else {})
         if lock_seconds is not None:
             settings["lock_timeout"] = str(round(lock_seconds * 1000))
+        if by_index:
+            settings["enable_seqscan"] = "off"
         options["connect_args"] = {"server_settings": settings, "timeout": 5}
         return create_async_engine(url, **options)
     options["connect_args"] = {"connect_timeout": 5}

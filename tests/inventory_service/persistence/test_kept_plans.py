@@ -1,0 +1,50 @@
+"""The plans that the session of the batches keeps: made on empty tables, they serve large ones."""
+
+import re
+
+import pytest
+from sqlalchemy import TextClause
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from inventory_service.persistence import stock_book_statements as statements
+from servicekit.engines import create_engine
+from tests.inventory_service.client import Inventory
+
+STATEMENTS = {
+    "stocks": statements.LOCK_STOCKS,
+    "free stocks": statements.LOCK_FREE_STOCKS,
+    "reservations": statements.LOCK_RESERVATIONS,
+    "changes": statements.SAVE_RESERVATIONS,
+}
+
+
+@pytest.mark.usefixtures("inventory")
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_a_plan_made_on_empty_tables_reads_by_index(name: str, inventory_url: str) -> None:
+    engine = create_engine(inventory_url, pool_size=1, by_index=True)
+    try:
+        kept = await plan_kept(engine, STATEMENTS[name])
+    finally:
+        await engine.dispose()
+
+    assert "Index" in kept
+    assert "Seq Scan on" not in kept
+
+
+async def test_without_it_they_would_be_read_whole(inventory: Inventory) -> None:
+    kept = [await plan_kept(inventory.engine, statement) for statement in STATEMENTS.values()]
+
+    assert "Seq Scan on" in "\n".join(kept)
+
+
+async def plan_kept(engine: AsyncEngine, statement: TextClause) -> str:
+    parameters = list(dict.fromkeys(re.findall(r"(?<!:):(\w+)", statement.text)))
+    prepared = re.sub(r"(?<!:):(\w+)", lambda found: f"${parameters.index(found[1]) + 1}", statement.text)
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+        await connection.exec_driver_sql(f"PREPARE kept AS {prepared}")
+        nothing = ", ".join("'{}'" for _ in parameters)
+        rows = await connection.exec_driver_sql(f"EXPLAIN EXECUTE kept({nothing})")
+        plan = "\n".join(rows.scalars())
+        await connection.exec_driver_sql("DEALLOCATE kept")
+    return plan
