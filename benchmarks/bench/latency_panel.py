@@ -26,7 +26,9 @@ async def latency(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
         sides, settle = Sides(tools, place), reserving(place)
         peak = await _peak(client, sides, place, settle, tools.seconds)
         made = {
-            row.key: _arriving(row, peak * int(row.key.rpartition("-")[2]) / 100, sides, settle, tools.seed)
+            row.key: arriving_side(
+                row, peak * int(row.key.rpartition("-")[2]) / 100, sides, settle, tools.seed
+            )
             for row in rows
         }
         facts = {"peak of arrivals": f"{peak:,.0f} a second, by {client}"}
@@ -49,7 +51,7 @@ async def _peak(client: str, sides: Sides, place: Site, settle: Settle, seconds:
     return statistics.median(rates)
 
 
-def _arriving(row: Row, rate: float, sides: Sides, settle: Settle, seed: int) -> Side:
+def arriving_side(row: Row, rate: float, sides: Sides, settle: Settle, seed: int) -> Side:
     """Each turn has arrivals of its own, the same ones in every run of that seed."""
     turns = itertools.count()
 

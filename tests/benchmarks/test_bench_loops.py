@@ -1,10 +1,36 @@
 """Callers that wait for each other's answers, and callers that do not."""
 
 import asyncio
+from typing import Any, cast
 
 import pytest
 
+from benchmarks.bench.inventory_sides import Sides
+from benchmarks.bench.latency_panel import arriving_side
 from benchmarks.bench.loops import arriving, closed
+from benchmarks.bench.results import Load
+from benchmarks.bench.row import PYTHON, Row
+from benchmarks.bench.sides import Settle, Side
+
+
+class Recording:
+    """Sides that call nobody and remember the seeds they were given."""
+
+    servers = databases = ()
+
+    def __init__(self) -> None:
+        self.seeds: list[str] = []
+
+    def calling(self, row: Row, kind: str, settle: Settle, **wish: Any) -> Side:
+        async def operate(seconds: float) -> Load:
+            self.seeds.append(wish["seed"])
+            return Load(1, seconds, 0.0)
+
+        return Side(operate, settle, (), ())
+
+
+async def nothing(_: Load) -> None:
+    pass
 
 
 async def test_callers_that_wait_have_no_more_in_flight_than_they_are_and_finish_what_they_began() -> None:
@@ -37,6 +63,33 @@ async def test_operations_of_a_step_are_counted_and_its_wait_is_no_wait_of_one()
 
     assert load.operations % 256 == 0 and load.operations >= 512
     assert load.p50 is None
+
+
+async def test_callers_end_before_their_time_where_nothing_is_left_to_do() -> None:
+    left = iter(range(5))
+
+    async def step(_: int) -> int:
+        await asyncio.sleep(0)
+        return 0 if next(left, None) is None else 1
+
+    load = await asyncio.wait_for(closed(step, 2, 60), 5)
+
+    assert load.operations == 5
+
+
+async def test_each_turn_of_arrivals_has_a_seed_of_its_own_and_every_run_of_one_seed_the_same() -> None:
+    row = Row("latency-50", "", PYTHON)
+
+    async def seeds(seed: int) -> list[str]:
+        sides = Recording()
+        side = arriving_side(row, 10.0, cast(Sides, sides), nothing, seed)
+        for _ in range(3):
+            await side.operate(1.0)
+        return sides.seeds
+
+    assert len(set(await seeds(1))) == 3
+    assert await seeds(1) == await seeds(1)
+    assert not set(await seeds(1)) & set(await seeds(2))
 
 
 async def test_arrivals_go_on_while_nobody_is_answered_and_their_waits_count_from_when_they_were_due() -> (
