@@ -61,6 +61,10 @@ class RoundTrips:
         self._open = True
         try:
             yield
+        except BaseException:
+            # Whoever catches it and goes on must not send what was meant to go out with the rest.
+            self._later = []
+            raise
         finally:
             self._open = False
         if self._later:

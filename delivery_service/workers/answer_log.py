@@ -15,6 +15,7 @@ from delivery_service.application.record_answers import Settlement, Told, record
 from servicekit.errors import DatabaseUnavailable
 
 MOST = 128
+MOST_SECONDS = 10.0
 ALONE_AT_ONCE = 3
 
 log = structlog.get_logger("answer_log")
@@ -45,19 +46,22 @@ class AnswerLog:
         return settlement
 
     async def _record_waiting(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-            await self._record_batch(batch)
-        self._recording = None
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+                await self._record_batch(batch)
+        finally:
+            self._recording = None
 
     async def _record_batch(self, batch: Sequence[_Waiting]) -> None:
         try:
-            settlements = await self._run([told for told, _ in batch], wait=False)
-        except DatabaseUnavailable as error:
+            async with asyncio.timeout(MOST_SECONDS):
+                settlements = await self._run([told for told, _ in batch], wait=False)
+        except (DatabaseUnavailable, TimeoutError):
             # No fault of any answer.
             for _, answer in batch:
                 if not answer.done():
-                    answer.set_exception(error)
+                    answer.set_exception(DatabaseUnavailable())
             return
         except Exception as error:
             log.warning("batch is taken apart", answers=len(batch), error=repr(error))

@@ -75,7 +75,8 @@ class OutboxRelay(Poller):
             _log(task, settlement)
             if settlement.package is not None:
                 self._notify(settlement.package)
-            if settlement.followed or self._more_wait:
+            # What inventory cannot do now is no reason to ask it for more at once.
+            if settlement.followed or (self._more_wait and settlement.ending is not Ending.PUT_BACK):
                 self.nudge()
         finally:
             self._under_way -= 1

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from benchmarks.bench.inventory_sides import Sides
-from benchmarks.bench.latency_panel import arriving_side
+from benchmarks.bench.latency_panel import arrivals, arriving_side
 from benchmarks.bench.loops import arriving, closed
 from benchmarks.bench.results import Load
 from benchmarks.bench.row import PYTHON, Row
@@ -75,6 +75,12 @@ async def test_callers_end_before_their_time_where_nothing_is_left_to_do() -> No
     load = await asyncio.wait_for(closed(step, 2, 60), 5)
 
     assert load.operations == 5
+
+
+def test_no_more_arrive_than_the_client_in_python_can_call_for() -> None:
+    assert arrivals(0.25, peak=4000, own=2000) == 1000
+    assert arrivals(0.8, peak=4000, own=2000) == 1800
+    assert arrivals(0.8, peak=2000, own=2000) == 1600
 
 
 async def test_each_turn_of_arrivals_has_a_seed_of_its_own_and_every_run_of_one_seed_the_same() -> None:

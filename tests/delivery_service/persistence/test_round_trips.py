@@ -118,3 +118,15 @@ async def test_a_caller_who_gives_up_leaves_no_answer_for_the_next(engine: Async
         await connection.execute(text("SELECT 1"))
         [found] = await RoundTrips(connection).send(CODES(ids=[1]))
         assert found.rows == []
+
+
+async def test_what_was_to_go_out_together_is_forgotten_where_it_fails(connection: AsyncConnection) -> None:
+    trips = RoundTrips(connection)
+
+    with pytest.raises(KeyError):
+        async with trips.together():
+            await trips.write(ADD(**warehouse(1)))
+            raise KeyError
+    [found] = await trips.send(CODES(ids=[1]))
+
+    assert found.rows == []

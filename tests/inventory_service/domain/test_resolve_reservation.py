@@ -24,6 +24,7 @@ from inventory_service.domain.errors import (
     ReservationNotFound,
     ReservationTombstoned,
     Shortage,
+    StockInconsistent,
 )
 from inventory_service.domain.movement import MovementReason
 from inventory_service.domain.reservation import Reservation, ReservationState, tombstone
@@ -249,3 +250,14 @@ def test_a_reservation_made_and_resolved_in_one_batch_is_saved_once() -> None:
     assert [(made.reservation_id, made.state.name) for made in book.new_reservations] == [("r1", "COMMITTED")]
     assert book.changed_reservations == []
     assert numbers(book) == {"A": (8, 0)}
+
+
+@pytest.mark.parametrize("verb", ["commit", "release"])
+def test_more_units_than_the_stock_says_are_held_are_neither_sold_nor_given_back(verb: str) -> None:
+    book = a_book([a_level("A", 10, 2), a_level("B", 10, 1)], a_reservation("r1", {"A": 2, "B": 2}))
+
+    refused = decide(book, VERBS[verb](SHOP))
+
+    assert isinstance(refused, StockInconsistent)
+    assert (refused.sku, refused.reserved_quantity, refused.held_quantity) == ("B", 1, 2)
+    assert untouched(book)
