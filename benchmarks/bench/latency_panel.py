@@ -16,23 +16,32 @@ from benchmarks.bench.site import RESERVE, Site, site
 from benchmarks.bench.wishes import HOT_SKU
 
 PEAK_TURNS = 3
+REACH = 0.9
+"""Of its own peak a client can do this much without being late itself."""
 
 
 @asynccontextmanager
 async def latency(tools: Tools, rows: Sequence[Row]) -> AsyncIterator[Opened]:
     """Arrivals that no answer holds back; the peak is h2load's, else the Python client's."""
     async with site(tools.postgres, FEW) as place:
-        client = H2LOAD if tools.h2load else PYTHON
         sides, settle = Sides(tools, place), reserving(place)
-        peak = await _peak(client, sides, place, settle, tools.seconds)
-        made = {
-            row.key: arriving_side(
-                row, peak * int(row.key.rpartition("-")[2]) / 100, sides, settle, tools.seed
-            )
-            for row in rows
+        own = peak = await _peak(PYTHON, sides, place, settle, tools.seconds)
+        if tools.h2load:
+            peak = await _peak(H2LOAD, sides, place, settle, tools.seconds)
+        made = {}
+        for row in rows:
+            rate = arrivals(int(row.key.rpartition("-")[2]) / 100, peak, own)
+            made[row.key] = arriving_side(row, rate, sides, settle, tools.seed)
+        facts = {
+            "peak of arrivals": f"{peak:,.0f} a second, by {H2LOAD if tools.h2load else 'the client in Python'}",
+            "arrivals at most": f"{own * REACH:,.0f} a second, {REACH * 100:.0f} % of what the client in Python does",
         }
-        facts = {"peak of arrivals": f"{peak:,.0f} a second, by {client}"}
         yield Opened(made, [place.check_all], facts=facts)
+
+
+def arrivals(share: float, peak: float, own: float) -> float:
+    """How many come a second: a share of the peak, and no more than the client that calls for them can do."""
+    return min(share * peak, REACH * own)
 
 
 async def _peak(client: str, sides: Sides, place: Site, settle: Settle, seconds: float) -> float:
