@@ -47,10 +47,10 @@ def create_engine(
     """An engine whose every session carries the limits; a session that refuses one is an error.
 
     Migrations keep the limits on waiting for locks and have none on a statement's run time. `lock_seconds` is
-    another limit on waiting for a lock; only Postgres knows fractions of a second. `by_index` has Postgres read tables by an
-    index wherever there is one: a plan that a session keeps, made while a table was small, would go on reading all of
-    it when it has grown. Without `pre_ping` the first work
-    on a connection that was lost finds it out, and must be such that it can be run again.
+    another limit on waiting for a lock; only Postgres knows fractions of a second. `by_index` has Postgres read a
+    table by an index wherever there is one: a plan that a session keeps, made while the table was small, would go on
+    reading all of it. Without `pre_ping` the first work on a connection that was lost finds it out, and must be such
+    that it can be run again.
     """
     options: dict[str, Any] = {
         "pool_size": pool_size,
