@@ -1,7 +1,7 @@
 """Answers the messages of a stream beside each other, a bounded number at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ async def answers(
     answer: Callable[[Request], Awaitable[Answer]],
     most: int,
     end: asyncio.Event,
-) -> AsyncIterator[Answer]:
+) -> AsyncGenerator[Answer]:
     """Each answer as soon as it is there; no request is read while `most` are at work or wait to be taken.
 
     From `end` on requests are given to nobody. Those that a caller sends on are heard out for a second: a status

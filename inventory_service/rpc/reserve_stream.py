@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from functools import partial
 
 import structlog
@@ -29,8 +30,11 @@ class ReserveStreamMethods(ReservationMethods):
     async def ReserveStockStream(
         self, request: AsyncIterator[pb.ReserveStockStreamRequest], context: Context
     ) -> AsyncIterator[pb.ReserveStockStreamResponse]:
-        async for answer in answers(request, partial(self._answer, context), MOST_IN_FLIGHT, self._draining):
-            yield answer
+        async with aclosing(
+            answers(request, partial(self._answer, context), MOST_IN_FLIGHT, self._draining)
+        ) as answered:
+            async for answer in answered:
+                yield answer
         if self._draining.is_set():
             raise Draining
 

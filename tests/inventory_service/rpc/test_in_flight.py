@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import pytest
 
@@ -90,3 +91,20 @@ async def test_the_event_ends_a_stream_whose_requests_never_come_once_those_at_w
 
     async with asyncio.timeout(5):
         assert [answered async for answered in answers(then_silent(), answer, 4, end)] == [1]
+
+
+async def test_whoever_leaves_midway_leaves_nothing_at_work() -> None:
+    ended: list[int] = []
+
+    async def answer(number: int) -> int:
+        try:
+            await asyncio.sleep(60 * number)
+        finally:
+            ended.append(number)
+        return number
+
+    async with aclosing(answers(numbers(50, []), answer, 4, asyncio.Event())) as stream:
+        await anext(stream)
+    await asyncio.sleep(0.01)
+
+    assert sorted(ended) == [0, 1, 2, 3]
