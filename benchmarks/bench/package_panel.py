@@ -1,6 +1,6 @@
 """The panel of delivery: packages made and moved and orders looked up, inventory beside it; and its transaction."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -27,10 +27,12 @@ async def packages(engine: str, tools: Tools, rows: Sequence[Row]) -> AsyncItera
         orders = ORDERS_SHORT if tools.short else ORDERS
         made: dict[str, Side] = {}
         processes: dict[str, int] = {}
+        checks: list[Callable[[], Awaitable[None]]] = []
         alone = {row.key: row for row in rows if row.client == IN_PROCESS}
         if served := {row.key: row for row in rows if row.key not in alone}:
             place = await stack.enter_async_context(shop(tools, server, orders))
             made |= await place.sides(served)
+            checks.append(place.check_all)
             processes["delivery server"] = place.delivery.pid
             processes["inventory server beside delivery"] = place.inventory.pid
         if alone:
@@ -38,4 +40,4 @@ async def packages(engine: str, tools: Tools, rows: Sequence[Row]) -> AsyncItera
             made |= forms.sides(alone)
         if pid := server_pid(server):
             processes[line.split(",")[0]] = pid
-        yield Opened(made, (), processes, {"delivery's engine": line})
+        yield Opened(made, checks, processes, {"delivery's engine": line})

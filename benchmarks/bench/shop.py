@@ -26,6 +26,8 @@ from servicekit.engines import create_engine
 
 UNITS = 1_000_000_000
 MOST_SECONDS = 600.0
+OF_PACKAGES = ("events", "mapping", "orders", "proofs", "outbox", "reservations")
+"""All but the photos, which are read whole, each of them."""
 FIRST_RATE, SPARE = 200.0, 1.5
 """Steps a second until the first turn told, and how much more than that a turn finds ready."""
 
@@ -122,6 +124,11 @@ class Shop:
         await package_books.require(
             self._engine, packages=made, links=made, items=made, wishes=made, events=self._events
         )
+        await self.delivery.require_consistency(*OF_PACKAGES)
+        await self.inventory.require_consistency()
+
+    async def check_all(self) -> None:
+        """Everything that either service can find. Raises Void."""
         await self.delivery.require_consistency()
         await self.inventory.require_consistency()
 
