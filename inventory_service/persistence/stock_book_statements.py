@@ -1,21 +1,21 @@
 """The SQL of a batch. Texts are fixed and take arrays, so that each is prepared once for batches of any size."""
 
-from sqlalchemy import text
+from sqlalchemy import select, text
+
+from inventory_service.persistence.tables import stock
 
 # The rows that the commands can touch: the stocks named, and those of the reservations named.
-_STOCKS = """
-    SELECT id, sku, status, quantity, reserved_quantity, version
-    FROM inventory.stock
-    WHERE id IN (
-        SELECT id FROM inventory.stock WHERE sku = ANY(CAST(:skus AS text[]))
-        UNION
-        SELECT stock_id FROM inventory.reservation_line WHERE reservation_id = ANY(CAST(:ids AS text[]))
-    )
-"""
+_TOUCHED = text("""
+    SELECT id FROM inventory.stock WHERE sku = ANY(CAST(:skus AS text[]))
+    UNION
+    SELECT stock_id FROM inventory.reservation_line WHERE reservation_id = ANY(CAST(:ids AS text[]))
+""").columns(stock.c.id)
 
-LOCK_STOCKS = text(_STOCKS + "ORDER BY id FOR UPDATE")
-LOCK_FREE_STOCKS = text(_STOCKS + "ORDER BY id FOR UPDATE SKIP LOCKED")
-STOCKS = text(_STOCKS)
+STOCKS = select(
+    stock.c.id, stock.c.sku, stock.c.status, stock.c.quantity, stock.c.reserved_quantity, stock.c.version
+).where(stock.c.id.in_(_TOUCHED))
+LOCK_STOCKS = STOCKS.order_by(stock.c.id).with_for_update()
+LOCK_FREE_STOCKS = STOCKS.order_by(stock.c.id).with_for_update(skip_locked=True)
 
 # An id that no row bears yet can only be locked by name; whoever waited here sees what the other one made of it.
 # The clock is read once all are locked: the transaction's own time is its start, and starts do not follow the order

@@ -1,16 +1,14 @@
 """The plans that the session of the batches keeps: made on empty tables, they serve large ones."""
 
-import re
-
 import pytest
-from sqlalchemy import TextClause
+from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inventory_service.persistence import stock_book_statements as statements
 from servicekit.engines import create_engine
 from tests.inventory_service.client import Inventory
 
-STATEMENTS = {
+STATEMENTS: dict[str, Executable] = {
     "stocks": statements.LOCK_STOCKS,
     "free stocks": statements.LOCK_FREE_STOCKS,
     "reservations": statements.LOCK_RESERVATIONS,
@@ -37,13 +35,12 @@ async def test_without_it_they_would_be_read_whole(inventory: Inventory) -> None
     assert "Seq Scan on" in "\n".join(kept)
 
 
-async def plan_kept(engine: AsyncEngine, statement: TextClause) -> str:
-    parameters = list(dict.fromkeys(re.findall(r"(?<!:):(\w+)", statement.text)))
-    prepared = re.sub(r"(?<!:):(\w+)", lambda found: f"${parameters.index(found[1]) + 1}", statement.text)
+async def plan_kept(engine: AsyncEngine, statement: Executable) -> str:
+    compiled = statement.compile(dialect=engine.dialect)  # type: ignore[attr-defined]
+    nothing = ", ".join("'{}'" for _ in compiled.positiontup)
     async with engine.connect() as connection:
         await connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
-        await connection.exec_driver_sql(f"PREPARE kept AS {prepared}")
-        nothing = ", ".join("'{}'" for _ in parameters)
+        await connection.exec_driver_sql(f"PREPARE kept AS {compiled}")
         rows = await connection.exec_driver_sql(f"EXPLAIN EXECUTE kept({nothing})")
         plan = "\n".join(rows.scalars())
         await connection.exec_driver_sql("DEALLOCATE kept")
