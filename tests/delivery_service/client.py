@@ -182,7 +182,7 @@ class Delivery:
 
     async def findings(self, *checks: str) -> list[str]:
         """What CheckConsistency finds."""
-        found = self.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(checks=checks), timeout=120)
+        found = self.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(checks=checks), timeout=900)
         return [f"{answer.finding.subject}: {answer.finding.description}" async for answer in found]
 
     async def refused(self, call: Awaitable[object]) -> Refused:
