@@ -103,6 +103,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         name="delivery",
         grpc_services=(servicer.SERVICE_NAME, ops.SERVICE_NAME),
         listen=settings.listen,
+        metrics_listen=settings.metrics_listen,
         engine=engine,
         schema=history,
         statuses=STATUSES,

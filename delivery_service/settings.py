@@ -59,6 +59,9 @@ class Settings(Database):
         metadata={"help": "pause between looks for what the old application wrote; 0: it is gone"},
     )
     listen: Address = field(default="127.0.0.1:7412", metadata={"help": "host:port to serve on"})
+    metrics_listen: Address = field(
+        default="", metadata={"help": "host:port where Prometheus reads /metrics; none unless set"}
+    )
     pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
     relay_seconds: float = field(default=0.5, metadata={"help": "pause between looks into the outbox"})
     relay_lease_seconds: float = field(

@@ -77,6 +77,7 @@ def build(settings: Settings) -> Service:
         name="inventory",
         grpc_services=(servicer.SERVICE_NAME, ops.SERVICE_NAME),
         listen=settings.listen,
+        metrics_listen=settings.metrics_listen,
         engine=engine,
         schema=schema,
         statuses=STATUSES,

@@ -31,6 +31,9 @@ class Settings(Database):
     """What `serve` reads. Each field is the variable INVENTORY_<FIELD>."""
 
     listen: Address = field(default="127.0.0.1:7411", metadata={"help": "host:port to serve on"})
+    metrics_listen: Address = field(
+        default="", metadata={"help": "host:port where Prometheus reads /metrics; none unless set"}
+    )
     pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
     sweep_seconds: float = field(
         default=0.5, metadata={"help": "pause between looks for due holds and low stock"}

@@ -1,4 +1,4 @@
-"""What every call passes through: it is named, bounded in time, logged in one line, and its errors become statuses."""
+"""What every call passes through: it is named, bounded in time, logged, counted, and its errors become statuses."""
 
 import asyncio
 import inspect
@@ -31,15 +31,16 @@ _QUIET = ("/grpc.health.", "/grpc.reflection.")
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Names the call, finds the caller, bounds the time, turns errors into statuses, logs one line."""
+    """Names the call, finds the caller, bounds the time, turns errors into statuses, logs and counts its end."""
 
     def __init__(
         self,
         statuses: ErrorStatuses,
         admit: Callable[[str], None] = lambda method: None,
         long_calls: Mapping[str, float] = NONE_LONG,
+        ended: Callable[[str, str, float], None] = lambda method, code, seconds: None,
     ) -> None:
-        """`admit` is asked before each call and raises what refuses it.
+        """`admit` is asked before each call and raises what refuses it; `ended` is told how each one ended.
 
         `long_calls` are methods, by full name, that may last longer than others: so many seconds, with a deadline
         or without; `math.inf` is as long as the caller stays. They themselves must not wait long for a silent
@@ -48,6 +49,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._statuses = statuses
         self._admit = admit
         self._long_calls = long_calls
+        self._ended = ended
         self._guarded: dict[str, Any] = {}
 
     async def intercept_service(
@@ -68,7 +70,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         cap = partial(
             _cap, self._long_calls.get(method), handler.request_streaming or handler.response_streaming
         )
-        guarded = partial(_Guard, self._statuses, method, cap)
+        guarded = partial(_Guard, self._statuses, self._ended, method, cap)
         if handler.response_streaming:
             behaviour = self._streaming(guarded, handler.stream_stream or handler.unary_stream)
             make = (
@@ -98,7 +100,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             except BaseException as error:
                 await guard.refuse(error)
                 raise
-            guard.log("OK")
+            guard.end("OK")
             return reply
 
         return call
@@ -114,7 +116,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             except BaseException as error:
                 await guard.refuse(error)
                 raise
-            guard.log("OK")
+            guard.end("OK")
 
         return call
 
@@ -150,6 +152,7 @@ class _Guard:
     def __init__(
         self,
         statuses: ErrorStatuses,
+        ended: Callable[[str, str, float], None],
         method: str,
         cap: Callable[[float | None], float],
         context: Context,
@@ -157,6 +160,7 @@ class _Guard:
     ) -> None:
         self.method = method
         self._statuses = statuses
+        self._ended = ended
         self._context = context
         self._request = request
         self._began = time.monotonic()
@@ -177,34 +181,36 @@ class _Guard:
         return call
 
     async def refuse(self, error: BaseException) -> None:
-        """Logs what ended the call, and aborts it where the caller is to be told."""
+        """Logs and counts what ended the call, and aborts it where the caller is to be told."""
         if isinstance(error, Exception):
             await _hear_out(self._request)
         if isinstance(error, GeneratorExit | grpc.aio.AbortError):
-            self.log("ABORTED_BY_HANDLER")
+            self.end("ABORTED_BY_HANDLER")
         elif isinstance(error, asyncio.CancelledError):
             task = asyncio.current_task()
             # When the caller leaves or its time is over, grpc cancels the task that works for it.
             if task is not None and task.cancelling():
-                self.log("CANCELLED")
+                self.end("CANCELLED")
             else:
                 # A CancelledError of our own making would leave the caller without any answer.
                 await self._abort(RuntimeError("cancelled from inside"))
         elif isinstance(error, NotImplementedError):
-            self.log("UNIMPLEMENTED")
+            self.end("UNIMPLEMENTED")
             await self._context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{self.method} is not implemented yet")
         elif isinstance(error, Exception):
             await self._abort(DeadlineExceeded() if isinstance(error, TimeoutError) else error)
 
-    def log(self, code: str, **facts: str) -> None:
-        """The one line of this call."""
-        log.info("call", code=code, milliseconds=round((time.monotonic() - self._began) * 1000, 1), **facts)
+    def end(self, code: str, **facts: str) -> None:
+        """The one line of this call, and its place in the counts."""
+        seconds = time.monotonic() - self._began
+        self._ended(self.method, code, seconds)
+        log.info("call", code=code, milliseconds=round(seconds * 1000, 1), **facts)
 
     async def _abort(self, error: Exception) -> None:
         status = self._statuses.status(error, self._call_id)
         if status.code is grpc.StatusCode.INTERNAL:
             log.error("call failed", exc_info=error)
-        self.log(status.code.name, reason=type(error).__name__)
+        self.end(status.code.name, reason=type(error).__name__)
         await self._context.abort(status.code, status.details, tuple(status.trailing_metadata or ()))
 
 

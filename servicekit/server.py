@@ -13,6 +13,7 @@ from servicekit import reflection
 from servicekit.error_status import ErrorStatuses
 from servicekit.health import Health
 from servicekit.interceptor import CallInterceptor
+from servicekit.metrics import Metrics, MetricsEndpoint
 from servicekit.migrations import Schema
 from servicekit.polling import Poller
 from servicekit.readiness import Readiness
@@ -53,6 +54,8 @@ class Service:
     register: Callable[[grpc.aio.Server], None]
     tasks: Tasks
     pollers: Sequence[Poller] = ()
+    metrics_listen: str = ""
+    """`host:port` of the endpoint for Prometheus; empty is none."""
     long_calls: Mapping[str, float] = field(default_factory=dict)
     """Methods, by full name, that may last so many seconds: more than any other call."""
     wake_waiters: Callable[[], None] = lambda: None
@@ -75,8 +78,14 @@ class Server:
         self._readiness = Readiness(service.engine, service.schema, self._health)
         self._pollers = [Poller("readiness", self._readiness.look, idle_seconds=1.0), *service.pollers]
         self._polling: list[asyncio.Task[None]] = []
+        self._metrics = Metrics()
+        self._endpoint: MetricsEndpoint | None = None
         self._server = grpc.aio.server(
-            interceptors=[CallInterceptor(service.statuses, self._readiness.admit, service.long_calls)],
+            interceptors=[
+                CallInterceptor(
+                    service.statuses, self._readiness.admit, service.long_calls, self._metrics.call_ended
+                )
+            ],
             options=_OPTIONS,
         )
 
@@ -89,6 +98,11 @@ class Server:
             port = self._server.add_insecure_port(self._service.listen)
         except RuntimeError as error:
             raise CannotListen(f"cannot listen on {self._service.listen}") from error
+        if self._service.metrics_listen:
+            try:
+                self._endpoint = MetricsEndpoint(self._metrics, self._service.metrics_listen)
+            except OSError as error:
+                raise CannotListen(f"cannot listen on {self._service.metrics_listen}") from error
         await self._health.set(False)
         await self._server.start()
         await self._readiness.look()
@@ -114,6 +128,8 @@ class Server:
             if asyncio.iscoroutine(result):
                 await result
         await self._service.engine.dispose()
+        if self._endpoint is not None:
+            await asyncio.to_thread(self._endpoint.close)
         return clean and not late
 
 

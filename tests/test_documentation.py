@@ -17,7 +17,7 @@ def test_the_readme_names_every_setting_with_its_default() -> None:
     expected = [
         (
             f"{prefix}_{field.name.upper()}",
-            "required" if field.default is dataclasses.MISSING else f"`{field.default}`",
+            {dataclasses.MISSING: "required", "": "none"}.get(field.default, f"`{field.default}`"),
             field.metadata["help"],
         )
         for prefix, kind in settings
