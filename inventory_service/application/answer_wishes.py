@@ -1,11 +1,11 @@
 """The verbs of reservations, many at a time: load what all of them need, decide purely, save once."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.reservation_ports import Answers, RequestKey
-from inventory_service.domain.commands import ExpireReservation, ReservationCommand, ReserveStock
+from inventory_service.domain.commands import ReservationCommand, ReserveStock
 from inventory_service.domain.errors import Refusal
 from inventory_service.domain.reservation import Reservation
 from inventory_service.domain.reservation_verbs import decide
@@ -83,24 +83,3 @@ def _skus(command: ReservationCommand, book: StockBook) -> Collection[str]:
         return command.quantities
     reservation = book.reservation(command.reservation_id)
     return reservation.quantities if reservation else ()
-
-
-@dataclass(frozen=True)
-class Swept:
-    """How many holds were due, and why some of them, by id, keep their units."""
-
-    due: int
-    kept: Mapping[str, Exception]
-
-
-async def expire_due_reservations(most: int, uow: UnitOfWork, passed: Collection[str] = ()) -> Swept:
-    """Gives the units of at most `most` holds back whose time has come, without those `passed`.
-
-    Only one transaction sweeps at a time, whatever the number of replicas; the others find nothing to do.
-    """
-    if not await uow.books.begin_sweep():
-        return Swept(0, {})
-    due = await uow.reservations.list_due(most, passed)
-    answers = await answer_wishes([Wish(ExpireReservation(reservation_id)) for reservation_id in due], uow)
-    kept = {key: answer for key, answer in zip(due, answers, strict=True) if isinstance(answer, Exception)}
-    return Swept(len(due), kept)

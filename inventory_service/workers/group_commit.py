@@ -27,7 +27,7 @@ MOST_SECONDS = 10.0
 """How long a batch may take: no call lasts longer."""
 MOST_LEFT_OUT = 5
 """How often a wish waits for the next batch because others have its stock in hand; then it waits for them alone."""
-ALONE_AT_ONCE = 3
+BESIDE_AT_ONCE = 3
 """Transactions beside the batches: they come from the pool that all other calls share."""
 MOST_ALONE = 256
 
@@ -68,21 +68,21 @@ class GroupCommit:
 
     def __init__(
         self,
-        together: Transactions[UnitOfWork],
-        alone: Transactions[UnitOfWork],
+        batches: Transactions[UnitOfWork],
+        beside: Transactions[UnitOfWork],
         tasks: Tasks,
         *,
         most_callers: int = MOST_CALLERS,
     ) -> None:
-        """`together` runs the batches, one at a time; `alone` runs what is left of one that failed."""
-        self._together = together
-        self._alone = alone
+        """`batches` runs the batches, one at a time; `beside` what one left out or failed with, beside the next."""
+        self._batches = batches
+        self._beside = beside
         self._tasks = tasks
         self._most_callers = most_callers
         self._callers = 0
         self._waiting: deque[_Waiting] = deque()
         self._working = False
-        self._beside = asyncio.Semaphore(ALONE_AT_ONCE)
+        self._turns_beside = asyncio.Semaphore(BESIDE_AT_ONCE)
         self._waiting_alone = 0
 
     async def submit(self, wish: Wish) -> Answer:
@@ -120,7 +120,7 @@ class GroupCommit:
             while self._waiting:
                 await self._let_in()
                 if batch := self._next_batch():
-                    await self._answer_together(batch)
+                    await self._answer_batch(batch)
         finally:
             self._working = False
 
@@ -142,7 +142,7 @@ class GroupCommit:
             lines += batch[-1].lines
         return batch
 
-    async def _answer_together(self, batch: Sequence[_Waiting]) -> None:
+    async def _answer_batch(self, batch: Sequence[_Waiting]) -> None:
         tries = count()
 
         async def work(uow: UnitOfWork) -> list[Answer | Exception]:
@@ -152,7 +152,7 @@ class GroupCommit:
         try:
             async with asyncio.timeout(MOST_SECONDS):
                 # A task of its own: a database that says nothing any more may keep even its end waiting.
-                answers = await self._tasks.run(self._together.run(work, name="batch", repeatable=True))
+                answers = await self._tasks.run(self._batches.run(work, name="batch", repeatable=True))
         except (DatabaseUnavailable, TimeoutError):
             _settle(batch, DatabaseUnavailable)
         except Exception as error:
@@ -197,13 +197,13 @@ class GroupCommit:
             self._tasks.start(self._answer_apart(batch[start : start + size]))
 
     async def _answer_apart(self, part: Sequence[_Waiting]) -> None:
-        async with self._beside:
+        async with self._turns_beside:
             part = [waiting for waiting in part if not waiting.answer.done()]
             if not part:
                 return
             repeatable = all(waiting.knows_its_effect for waiting in part)
             try:
-                answers = await self._alone.run(
+                answers = await self._beside.run(
                     lambda uow: answer_wishes(_wishes(part), uow), name="batch", repeatable=repeatable
                 )
             except DatabaseUnavailable:

@@ -5,7 +5,7 @@ from functools import partial
 
 import structlog
 
-from inventory_service.application.answer_wishes import expire_due_reservations
+from inventory_service.application.expire_due_reservations import expire_due_reservations
 from inventory_service.application.ports import UnitOfWork
 from servicekit.polling import Poller
 from servicekit.transactions import Transactions

@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import delete
 
-from inventory_service.application.answer_wishes import expire_due_reservations
 from inventory_service.application.count_movements import count_movements
+from inventory_service.application.expire_due_reservations import expire_due_reservations
 from inventory_service.persistence.tables import metadata
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from servicekit.engines import create_engine
