@@ -49,7 +49,7 @@ class Settings(Database):
     evidence_unused_days: float = field(
         # More than the 30 days for which a repeated upload is given its first answer: each upload begins them anew.
         default=45.0,
-        metadata={"help": "how long a photo is kept that proves nothing", "least": 31},
+        metadata={"help": "how long a photo is kept that proves nothing, at least 31", "least": 31},
     )
     evidence_sweep_seconds: float = field(
         default=60.0, metadata={"help": "pause between looks into one of the 256 folders of photos"}

@@ -17,6 +17,7 @@ from inventory_service.workers.fact_counting import fact_counting
 from inventory_service.workers.group_commit import GroupCommit
 from inventory_service.workers.import_expiry import import_expiry
 from inventory_service.workers.ledger_preparation import ledger_preparation
+from inventory_service.workers.left_overs import LeftOvers
 from inventory_service.workers.low_stock import low_stock
 from inventory_service.workers.metrics_refresh import MetricsRefresher, metrics_refresh
 from inventory_service.workers.reservation_expiry import reservation_expiry
@@ -47,7 +48,7 @@ def build(settings: Settings) -> Service:
         settings.database_url, pool_size=1, lock_seconds=0.1, by_index=True, pre_ping=False
     )
     batches = Transactions(batching, SqlUnitOfWork, at_once=1, time=own_time)
-    group_commit = GroupCommit(batches, transactions, tasks)
+    group_commit = GroupCommit(batches, LeftOvers(transactions, tasks), tasks)
     draining = asyncio.Event()
     inventory = servicer.InventoryServicer(
         transactions, Mutations(transactions, tasks), group_commit.submit, refresher.refresh, draining

@@ -31,13 +31,16 @@ class Poller:
         self._stopping = True
         self._nudged.set()
 
-    async def run(self) -> None:
-        """Polls until stopped. A failing step is logged and tried again after a pause that doubles up to 5 s."""
+    async def run(self, may_work: Callable[[], bool] = lambda: True) -> None:
+        """Polls until stopped; while it may not work, it only waits.
+
+        A failing step is logged and tried again after a pause that doubles up to 5 s.
+        """
         failures = 0
         while not self._stopping:
             self._nudged.clear()
             try:
-                more = await self._step()
+                more = may_work() and await self._step()
                 failures = 0
             except Exception as error:
                 failures += 1

@@ -36,6 +36,10 @@ class Readiness:
         await self._health.set(not reason)
         return False
 
+    def fit(self) -> bool:
+        """Whether the database, when last looked at, was one that this build may work on."""
+        return not self._unfit
+
     def admit(self, method: str) -> None:
         """Refuses a call that would meet a database that it was not written for; operators may always ask.
 

@@ -28,6 +28,9 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", 1024 * 1024),
     ("grpc.max_metadata_size", 8 * 1024),
     ("grpc.max_concurrent_streams", 1000),
+    # By default gRPC cancels calls without a word once a thousand and more wait for us to take them up.
+    ("grpc.server.max_pending_requests", 8_000),
+    ("grpc.server.max_pending_requests_hard_limit", 16_000),
     # The counterpart of the keepalive that clients are advised to use.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -76,7 +79,7 @@ class Server:
         self._service = service
         self._health = Health(service.grpc_services)
         self._readiness = Readiness(service.engine, service.schema, self._health)
-        self._pollers = [Poller("readiness", self._readiness.look, idle_seconds=1.0), *service.pollers]
+        self._looking = Poller("readiness", self._readiness.look, idle_seconds=1.0)
         self._polling: list[asyncio.Task[None]] = []
         self._metrics = Metrics()
         self._endpoint: MetricsEndpoint | None = None
@@ -106,14 +109,18 @@ class Server:
         await self._health.set(False)
         await self._server.start()
         await self._readiness.look()
-        self._polling = [asyncio.create_task(poller.run()) for poller in self._pollers]
+        self._polling = [
+            asyncio.create_task(self._looking.run()),
+            # A database that this build was not written for, or that is being adopted, is nobody's to work on.
+            *(asyncio.create_task(poller.run(self._readiness.fit)) for poller in self._service.pollers),
+        ]
         return port
 
     async def stop(self) -> bool:
         """Health first, then calls under way, then work that outlives calls, then workers, then the engine."""
         await self._readiness.drain()
         await asyncio.sleep(self._service.drain_pause_seconds)
-        for poller in self._pollers:
+        for poller in (self._looking, *self._service.pollers):
             poller.stop()
         self._service.wake_waiters()
         self._health.end_watches()

@@ -48,10 +48,10 @@ class OutboxRelay(Poller):
         self._most = AT_ONCE
         self._more_wait = False
 
-    async def run(self) -> None:
+    async def run(self, may_work: Callable[[], bool] = lambda: True) -> None:
         """Polls until stopped, then lets what is under way end."""
         async with asyncio.TaskGroup() as self._settlements:
-            await super().run()
+            await super().run(may_work)
 
     async def _look(self) -> bool:
         room = self._most - self._under_way

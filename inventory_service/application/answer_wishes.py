@@ -65,8 +65,10 @@ async def answer_wishes(
 
 
 def _answer(wish: Wish, book: StockBook, earlier: Answers) -> Answer | Exception:
-    if book.locked_elsewhere and not book.locked_elsewhere.isdisjoint(_skus(wish.command, book)):
-        return StockLocked()
+    if book.locked_elsewhere:
+        skus = _skus(wish.command, book)
+        if not book.locked_elsewhere.isdisjoint(skus) or book.has_locked_due_holds(skus):
+            return StockLocked()
     if wish.request is None:
         return decide(book, wish.command)
     known = earlier.find(wish.request.key)

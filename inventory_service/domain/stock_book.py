@@ -4,7 +4,7 @@ Pure: it knows no clock (`now` is given), no storage and no order but that in wh
 do with it is in `reservation_verbs` and `stock_changes`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import datetime
 
@@ -129,6 +129,15 @@ class StockBook:
     def expire_if_due(self, reservation: Reservation) -> Reservation:
         """Expires a hold whose time has come; leaves any other reservation as it is. Raises StockInconsistent."""
         return self.give_back(reservation.expired()) if reservation.is_due(self.now) else reservation
+
+    def has_locked_due_holds(self, skus: Collection[str]) -> bool:
+        """Whether a hold upon these stocks is past its time and cannot be freed, as it has stocks left out, too."""
+        return any(
+            reservation.is_due(self.now)
+            and not reservation.quantities.keys().isdisjoint(skus)
+            and not reservation.quantities.keys().isdisjoint(self.locked_elsewhere)
+            for reservation in self._reservations.values()
+        )
 
     def expire_due_holds(self, skus: Iterable[str]) -> None:
         """Frees the units of these stocks that are only held because nobody has expired the hold yet.

@@ -4,11 +4,28 @@ from sqlalchemy import select, text
 
 from inventory_service.persistence.tables import stock
 
-# The rows that the commands can touch: the stocks named, and those of the reservations named.
+# The rows that the commands can touch: the stocks named, those of the reservations named, and, where a stock looks
+# short, those of holds upon it that are past their time, because to free such a hold later would lock out of order.
+# Such holds are few, as long as they are swept; those of one stock may be many.
 _TOUCHED = text("""
     SELECT id FROM inventory.stock WHERE sku = ANY(CAST(:skus AS text[]))
     UNION
     SELECT stock_id FROM inventory.reservation_line WHERE reservation_id = ANY(CAST(:ids AS text[]))
+    UNION
+    SELECT stock_id FROM inventory.reservation_line WHERE reservation_id IN (
+        WITH due AS MATERIALIZED (
+            SELECT reservation_id, expire_time FROM inventory.reservation
+            WHERE state = 'HELD' AND expire_time <= statement_timestamp()
+        )
+        SELECT due.reservation_id
+        FROM due
+        JOIN inventory.reservation_line line USING (reservation_id)
+        JOIN inventory.stock stock ON stock.id = line.stock_id
+        JOIN unnest(CAST(:skus AS text[]), CAST(:units AS bigint[])) AS wanted (sku, units)
+            ON wanted.sku = stock.sku AND wanted.units > stock.quantity - stock.reserved_quantity
+        ORDER BY due.expire_time
+        LIMIT 1000
+    )
 """).columns(stock.c.id)
 
 STOCKS = select(
@@ -30,11 +47,14 @@ LOCK_IDS = text("""
 
 # Bounded: what one batch does not free of a great many, the next one does.
 DUE_HOLDS = text("""
+    WITH due AS MATERIALIZED (
+        SELECT reservation_id, expire_time FROM inventory.reservation
+        WHERE state = 'HELD' AND expire_time <= :now
+    )
     SELECT due.reservation_id
-    FROM inventory.reservation due
+    FROM due
     JOIN inventory.reservation_line line USING (reservation_id)
     JOIN inventory.stock stock ON stock.id = line.stock_id AND stock.sku = ANY(CAST(:skus AS text[]))
-    WHERE due.state = 'HELD' AND due.expire_time <= :now
     ORDER BY due.expire_time
     LIMIT 1000
 """)

@@ -19,6 +19,8 @@ from inventory_service.persistence.movements import SqlMovements
 from inventory_service.persistence.reservations import with_lines
 from servicekit.crash_points import crash_point
 
+ANY_UNITS = 2**62
+
 
 class SqlStockBooks:
     """The books over one connection; its transaction keeps every lock until it ends."""
@@ -30,14 +32,15 @@ class SqlStockBooks:
     async def open(
         self, commands: Sequence[verbs.ReservationCommand | verbs.StockCommand], *, skip_locked: bool = False
     ) -> StockBook:
-        skus, named, resolved = _skus(commands), _reservation_ids(commands), _resolved_ids(commands)
+        units, named, resolved = _units(commands), _reservation_ids(commands), _resolved_ids(commands)
         due: set[str] = set()
         without_row: set[UUID] = set()
         while True:
-            wanted = {"skus": skus, "ids": sorted(named | due)}
+            wanted = {"skus": list(units), "units": list(units.values()), "ids": sorted(named | due)}
             levels = await self._lock_levels(wanted, skip_locked)
             now = await self._lock_ids(sorted(named))
-            due |= await self._due_holds(_short(commands, levels), now)
+            short = [level.sku for level in levels if units.get(level.sku, 0) > level.available_quantity]
+            due |= await self._due_holds(short, now)
             reservations = await self._lock_reservations(sorted(named | due))
             lines = {
                 line.stock_id
@@ -135,30 +138,15 @@ def _changing(reservations: Sequence[Reservation]) -> dict[str, object]:
     }
 
 
-def _skus(commands: Sequence[verbs.ReservationCommand | verbs.StockCommand]) -> list[str]:
-    skus: set[str] = set()
+def _units(commands: Sequence[verbs.ReservationCommand | verbs.StockCommand]) -> Mapping[str, int]:
+    """The units wanted of each stock named; of one that a command changes, more than there can be."""
+    units: Counter[str] = Counter()
     for command in commands:
         if isinstance(command, verbs.ReserveStock):
-            skus.update(command.quantities)
+            units.update(command.quantities)
         elif isinstance(command, verbs.StockCommand):
-            skus.add(command.sku)
-    return sorted(skus)
-
-
-def _short(
-    commands: Sequence[verbs.ReservationCommand | verbs.StockCommand], levels: Sequence[StockLevel]
-) -> list[str]:
-    """The stocks that may have too little for the commands, unless holds that are past their time are expired."""
-    wanted: Counter[str] = Counter()
-    changed: set[str] = set()
-    for command in commands:
-        if isinstance(command, verbs.ReserveStock):
-            wanted.update(command.quantities)
-        elif isinstance(command, verbs.StockCommand):
-            changed.add(command.sku)
-    return sorted(
-        level.sku for level in levels if level.sku in changed or wanted[level.sku] > level.available_quantity
-    )
+            units[command.sku] = ANY_UNITS
+    return units
 
 
 def _reservation_ids(commands: Sequence[verbs.ReservationCommand | verbs.StockCommand]) -> set[str]:

@@ -4,6 +4,7 @@ import asyncio
 
 import grpc
 import pytest
+from holdfast.inventory.v1 import movement_pb2
 from holdfast.inventory.v1 import reservation_pb2 as pb
 from sqlalchemy import text
 
@@ -14,10 +15,12 @@ LOCK = text("SELECT FROM inventory.stock WHERE sku = 'A' FOR UPDATE")
 
 async def test_a_caller_that_leaves_does_not_stop_what_it_began(inventory: Inventory) -> None:
     await inventory.create("A", 5)
-    request = pb.ReserveStockRequest(reservation_id="r1", holder="order:1", lines=lines({"A": 2}))
+    request = movement_pb2.AdjustStockRequest(
+        sku="A", delta=2, reason=movement_pb2.MOVEMENT_REASON_RECEIVED, request_id="q1"
+    )
     async with inventory.engine.connect() as blocker:
         await blocker.execute(LOCK)
-        call = inventory.stub.ReserveStock(request, metadata=SHOP, timeout=10)
+        call = inventory.stub.AdjustStock(request, metadata=SHOP, timeout=10)
         await asyncio.sleep(0.2)
 
         call.cancel()
@@ -25,10 +28,25 @@ async def test_a_caller_that_leaves_does_not_stop_what_it_began(inventory: Inven
         await blocker.rollback()
 
     for _ in range(100):
-        if (await inventory.levels("A"))[1]:
+        if (await inventory.levels("A"))[0] != 5:
             break
         await asyncio.sleep(0.05)
-    assert await inventory.levels("A") == (5, 2, 3)
+    assert await inventory.levels("A") == (7, 0, 7)
+
+
+async def test_a_wish_whose_caller_has_left_is_not_kept_for_a_locked_stock(inventory: Inventory) -> None:
+    await inventory.create("A", 5)
+    request = pb.ReserveStockRequest(reservation_id="r1", holder="order:1", lines=lines({"A": 2}))
+    async with inventory.engine.connect() as blocker:
+        await blocker.execute(LOCK)
+        call = inventory.stub.ReserveStock(request, metadata=SHOP, timeout=10)
+        await asyncio.sleep(0.2)
+        call.cancel()
+        await asyncio.sleep(0.8)
+        await blocker.rollback()
+
+    await asyncio.sleep(0.3)
+    assert await inventory.levels("A") == (5, 0, 5)
     assert (await inventory.reserve("r1", {"A": 2})).reservation_id == "r1"
     assert await inventory.levels("A") == (5, 2, 3)
 

@@ -18,6 +18,7 @@ from tests.servicekit.accounts import balances, open_accounts
 from tests.servicekit.scripts import write_history
 from tests.servicekit.sessions import wire_to
 from tests.servicekit.shop import build, open_shop
+from tests.servicekit.waiting import until
 
 
 @pytest.fixture
@@ -54,6 +55,33 @@ async def test_a_port_that_is_taken_is_refused(url: str, scripts: Path) -> None:
         await second.engine.dispose()
 
         assert await health.check(address)
+
+
+async def test_workers_leave_a_database_alone_that_this_build_was_not_written_for(
+    url: str, tmp_path: Path
+) -> None:
+    steps: list[float] = []
+
+    async def step() -> bool:
+        steps.append(time.monotonic())
+        return False
+
+    worker = Poller("worker", step, idle_seconds=0.02)
+    service, _ = build(url, write_history(tmp_path / "shop"), pollers=[worker])
+    migrating = create_engine(url, for_migrations=True)
+    async with open_shop(service):
+        await asyncio.sleep(0.3)
+        assert steps == []
+
+        await service.schema.upgrade(migrating)
+        await until(lambda: len(steps) > 2)
+
+        await service.schema.downgrade(migrating, "0002")
+        await asyncio.sleep(1.5)
+        before = len(steps)
+        await asyncio.sleep(0.3)
+        assert len(steps) == before
+    await migrating.dispose()
 
 
 async def test_a_server_serves_only_while_the_schema_is_the_expected_one(url: str, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from inventory_service.domain.reservation import Reservation, ReservationState
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.workers import group_commit
 from inventory_service.workers.group_commit import MOST_WISHES, GroupCommit
+from inventory_service.workers.left_overs import LeftOvers
 from servicekit.engines import create_engine
 from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable, Overloaded, RequestIdReused
 from servicekit.requests import RequestKey
@@ -44,7 +45,7 @@ class Till:
         self.tasks = Tasks()
         self.group_commit = GroupCommit(
             Transactions(engine, self._counted, at_once=1),
-            Transactions(pool, SqlUnitOfWork),
+            LeftOvers(Transactions(pool, SqlUnitOfWork), self.tasks),
             self.tasks,
             **bounds,
         )
@@ -275,6 +276,38 @@ async def test_a_stock_that_others_keep_locked_holds_up_its_own_wishes_only(
 
         assert states(await asyncio.gather(*stuck)) == [ReservationState.HELD] * 40
         assert await inventory.levels("A") == (1000, 40, 960)
+
+
+async def test_who_waits_for_a_locked_stock_keeps_no_other_stock_from_anybody(
+    inventory: Inventory, inventory_url: str
+) -> None:
+    async with tilling(inventory, inventory_url, lock_seconds=0.1) as till:
+        async with locked(inventory, "A"):
+            both = ReserveStock("both", "order:1", {"A": 1, "B": 1}, None, SHOP)
+            [stuck] = till.begin(Wish(both))
+            waits: list[float] = []
+            for number in range(10):
+                began = time.monotonic()
+                assert states(await till.answers(reserve(f"b{number}", "B"))) == [ReservationState.HELD]
+                waits.append(time.monotonic() - began)
+                await asyncio.sleep(0.1)
+            assert statistics.median(waits) < 0.3
+
+        assert states([await stuck]) == [ReservationState.HELD]
+
+
+async def test_a_due_hold_that_others_keep_locked_refuses_nobody(
+    inventory: Inventory, inventory_url: str
+) -> None:
+    async with tilling(inventory, inventory_url, lock_seconds=0.1) as till:
+        await inventory.reserve("old", {"A": 1000, "B": 1000}, ttl=60)
+        await inventory.let_expire("old")
+        async with locked(inventory, "A"):
+            [waiting] = till.begin(reserve("new", "B", 1000))
+            await asyncio.sleep(0.5)
+            assert not waiting.done()
+
+        assert states([await waiting]) == [ReservationState.HELD]
 
 
 async def test_who_waits_for_a_stock_that_others_never_let_go_of_is_told_so(

@@ -1,0 +1,48 @@
+"""A wish that somebody waits for."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from inventory_service.application.answer_wishes import Answer, Wish
+from inventory_service.domain.commands import ExtendReservation, ReserveStock
+
+
+@dataclass(eq=False)
+class PendingWish:
+    """A wish, since when, and the future that its caller awaits; it is cancelled when the caller gives up."""
+
+    wish: Wish
+    answer: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    since: float = field(default_factory=time.monotonic)
+    left_out: int = 0
+    """How often a batch went on without it."""
+
+    @property
+    def lines(self) -> int:
+        """How many stocks it is about, as far as can be told before anything is read."""
+        command = self.wish.command
+        return len(command.quantities) if isinstance(command, ReserveStock) else 1
+
+    @property
+    def knows_its_effect(self) -> bool:
+        """Whether it can be run again after a commit of which nobody knows whether it took."""
+        command = self.wish.command
+        etag = isinstance(command, ExtendReservation) and command.expected_version is not None
+        return self.wish.request is not None or not etag
+
+    def settle(self, answer: Answer | Exception) -> None:
+        """Tells the caller, unless it has left."""
+        if self.answer.done():
+            return
+        if isinstance(answer, Exception):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
+
+
+def refuse_all(wishes: Sequence[PendingWish], error: type[Exception]) -> None:
+    """Tells every caller the same, with an error of its own: whoever raises it adds a traceback."""
+    for pending in wishes:
+        pending.settle(error())
