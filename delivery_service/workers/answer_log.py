@@ -56,7 +56,8 @@ class AnswerLog:
     async def _record_batch(self, batch: Sequence[_Waiting]) -> None:
         try:
             async with asyncio.timeout(MOST_SECONDS):
-                settlements = await self._run([told for told, _ in batch], wait=False)
+                # Shielded: a database that says nothing any more may keep even its end waiting.
+                settlements = await asyncio.shield(self._run([told for told, _ in batch], wait=False))
         except (DatabaseUnavailable, TimeoutError):
             # No fault of any answer.
             for _, answer in batch:
