@@ -22,7 +22,7 @@ class Readiness:
         self._schema = schema
         self._health = health
         self._reason = ""
-        self._unfit = ""
+        self._unfit: str | None = None
         self._draining = False
 
     async def look(self) -> bool:
@@ -37,8 +37,8 @@ class Readiness:
         return False
 
     def fit(self) -> bool:
-        """Whether the database, when last looked at, was one that this build may work on."""
-        return not self._unfit
+        """Whether the database, when last it could be looked at, was one that this build may work on."""
+        return self._unfit == ""
 
     def admit(self, method: str) -> None:
         """Refuses a call that would meet a database that it was not written for; operators may always ask.
@@ -57,10 +57,11 @@ class Readiness:
         try:
             # A database that hangs answers nothing at all, not even an error.
             async with asyncio.timeout(MOST_SECONDS):
-                self._unfit = await self._schema.hindrance(self._engine) or await self._other_schema()
+                unfit = await self._schema.hindrance(self._engine) or await self._other_schema()
         except Exception as error:
             return f"the database cannot be reached ({type(error).__name__})"
-        return self._unfit
+        self._unfit = unfit
+        return unfit
 
     async def _other_schema(self) -> str:
         applied = await self._schema.applied(self._engine)
