@@ -14,6 +14,8 @@ from devtools.engines import choice
 from devtools.engines.home import Home
 from devtools.engines.server import Server
 
+FOLDER = os.environ.get("HOLDFAST_BENCH_FOLDER", "/tmp")
+"""Where the private servers keep their files."""
 CANDIDATES = {"postgres": choice.POSTGRES, "mysql": choice.MYSQL, "mariadb": choice.MARIADB}
 MEMORY = {
     "postgres": "shared_buffers 64MB",
@@ -34,7 +36,8 @@ async def postgres_database() -> AsyncIterator[tuple[str, str]]:
 def private_server(engine: str) -> Iterator[tuple[str, str]]:
     """Gives the URL of a server of `postgres`, `mysql` or `mariadb` and a line on it; it is gone afterwards.
 
-    HOLDFAST_BENCH_POSTGRES_URL (or _MYSQL_ or _MARIADB_) names another server to measure on, which stays.
+    HOLDFAST_BENCH_POSTGRES_URL (or _MYSQL_ or _MARIADB_) names another server to measure on, which stays;
+    HOLDFAST_BENCH_FOLDER the folder to keep its files in, such as one in memory.
     """
     if given := os.environ.get(f"HOLDFAST_BENCH_{engine.upper()}_URL"):
         yield given, f"{engine} as the environment says"
@@ -42,13 +45,14 @@ def private_server(engine: str) -> Iterator[tuple[str, str]]:
     server = Server(choice.choose(engine, CANDIDATES[engine]), Home(_folder()))
     try:
         server.start()
-        yield server.url(), f"{server.describe().split(',')[0]}, {MEMORY[engine]}, fsync on"
+        where = "" if FOLDER == "/tmp" else f", files in {FOLDER}"
+        yield server.url(), f"{server.describe().split(',')[0]}, {MEMORY[engine]}, fsync on{where}"
     finally:
         server.discard()
 
 
 def _folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="hf-bench-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="hf-bench-", dir=FOLDER))
     # The server may have to run under another account.
     folder.chmod(0o755)
     return folder

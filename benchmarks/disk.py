@@ -7,6 +7,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from benchmarks.database import FOLDER
+
 PAUSE_SECONDS = 0.02
 PAGE = bytes(4096)
 
@@ -21,7 +23,7 @@ async def watched_disk(tell: Callable[[float], None]) -> AsyncIterator[None]:
             tell(await asyncio.to_thread(_sync, file))
             await asyncio.sleep(PAUSE_SECONDS)
 
-    with tempfile.TemporaryFile(dir="/tmp") as page:  # where the private servers live, too
+    with tempfile.TemporaryFile(dir=FOLDER) as page:
         watching = asyncio.create_task(go_on(page.fileno()))
         try:
             yield

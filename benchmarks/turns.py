@@ -14,6 +14,8 @@ class Times:
     """What a client waited, in milliseconds: one figure a round."""
 
     taken: Sequence[float]
+    first: Sequence[float] = ()
+    """The first call of each turn where that is not the one taken: it finds the caches as the side before left them."""
 
     @property
     def fastest(self) -> float:
@@ -32,16 +34,31 @@ class Times:
 
 
 async def take_turns(
-    sides: Sequence[Callable[[int], Awaitable[object]]], *, seconds: float, fewest: int, most: int
+    sides: Sequence[Callable[[int], Awaitable[object]]],
+    *,
+    seconds: float,
+    fewest: int,
+    most: int,
+    calls: int = 1,
 ) -> list[Times]:
-    """Calls each side with the number of the round, from 0 on, for about so long."""
-    taken: list[list[float]] = [[] for _ in sides]
+    """Calls each side so many times in each of its turns, for about so long; the last call of a turn is the one taken.
+
+    A side is told the number of the call, from 0 on, the same numbers for all sides.
+    """
+    taken: list[list[list[float]]] = [[] for _ in sides]
     until = time.monotonic() + seconds
     for turn in range(most + WARM_UP):
-        for side, times in zip(sides, taken, strict=True):
-            begin = time.perf_counter()
-            await side(turn)
-            times.append((time.perf_counter() - begin) * 1000)
+        for side, turns in zip(sides, taken, strict=True):
+            turns.append([await _timed(side, turn * calls + call) for call in range(calls)])
         if time.monotonic() > until and turn >= fewest + WARM_UP - 1:
             break
-    return [Times(times[WARM_UP:]) for times in taken]
+    return [
+        Times([turn[-1] for turn in turns[WARM_UP:]], [turn[0] for turn in turns[WARM_UP:]])
+        for turns in taken
+    ]
+
+
+async def _timed(side: Callable[[int], Awaitable[object]], number: int) -> float:
+    begin = time.perf_counter()
+    await side(number)
+    return (time.perf_counter() - begin) * 1000

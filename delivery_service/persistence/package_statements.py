@@ -38,7 +38,6 @@ OF_ORDERS = Fixed(
     )
     .join(packages, packages.c.id == package_orders.c.prepare_goods_id)
     .where(package_orders.c.order_id.in_(bindparam("order_ids", expanding=True)))
-    .order_by(package_orders.c.order_id, packages.c.type, packages.c.id)
 )
 PACKED_UNITS = Fixed(
     select(package_items.c.order_item_id, func.sum(package_items.c.quantity).label("units"))
