@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.reservation_ports import RequestKey
+from inventory_service.persistence.fixed import Fixed
 from servicekit.errors import RequestIdReused
 
 # A key that no row bears yet can only be locked by name. Apart from the look, which must begin once all are locked: a
 # statement sees what was committed before it began.
-_LOCK = text("""
+_LOCK = Fixed("""
     SELECT pg_advisory_xact_lock(key) FROM (
         SELECT DISTINCT hashtextextended(concat_ws(' ', caller, method, request_id), 1) AS key
         FROM unnest(CAST(:callers AS text[]), CAST(:methods AS text[]), CAST(:request_ids AS text[]))
@@ -19,14 +19,14 @@ _LOCK = text("""
     ) AS keys
 """)
 
-_LOAD = text("""
+_LOAD = Fixed("""
     SELECT request.caller, request.method, request.request_id, request.digest, request.response
     FROM inventory.request
     JOIN unnest(CAST(:callers AS text[]), CAST(:methods AS text[]), CAST(:request_ids AS text[]))
         AS wanted (caller, method, request_id) USING (caller, method, request_id)
 """)
 
-_ADD = text("""
+_ADD = Fixed("""
     INSERT INTO inventory.request (caller, method, request_id, digest, response, create_time)
     SELECT *, now()
     FROM unnest(CAST(:callers AS text[]), CAST(:methods AS text[]), CAST(:request_ids AS text[]),
@@ -48,9 +48,10 @@ class SqlAnswers:
         if not keys:
             return
         names = _columns([_name(key) for key in keys])
-        await self._connection.execute(_LOCK, names)
-        for row in await self._connection.execute(_LOAD, names):
-            self._known[row.caller, row.method, row.request_id] = (row.digest, row.response)
+        await _LOCK(self._connection, names)
+        for row in await _LOAD(self._connection, names):
+            name = row["caller"], row["method"], row["request_id"]
+            self._known[name] = row["digest"], row["response"]
 
     def find(self, key: RequestKey) -> bytes | Exception | None:
         found = self._known.get(_name(key))
@@ -69,7 +70,7 @@ class SqlAnswers:
             "digests": [digest for digest, _ in self._new.values()],
             "responses": [response for _, response in self._new.values()],
         }
-        await self._connection.execute(_ADD, values)
+        await _ADD(self._connection, values)
 
 
 def _name(key: RequestKey) -> _Name:

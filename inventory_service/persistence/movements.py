@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, ScalarSelect, func, select, text, tuple_
+from sqlalchemy import ColumnElement, Row, ScalarSelect, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.ports import MovementFilter
 from inventory_service.domain.movement import Movement, MovementReason, RecordedMovement
+from inventory_service.persistence.fixed import Fixed
 from inventory_service.persistence.names import NAME, ids_named, with_names
 from inventory_service.persistence.tables import stock_movement, stock_movement_balance
 
 _COLUMNS = (*stock_movement.c, NAME.label("sku"))
 
-_ADD = text("""
+_ADD = Fixed("""
     INSERT INTO inventory.stock_movement
         (create_time, stock_id, delta, reason, reference, note, reservation_id, actor)
     SELECT CAST(:now AS timestamptz), stock_id, delta, reason, reference, note, reservation_id, actor
@@ -44,7 +45,7 @@ class SqlMovements:
             "actors": [m.actor for m in movements],
             "now": now,
         }
-        ids = (await self._connection.execute(_ADD, values)).scalars()
+        ids = [row["movement_id"] for row in await _ADD(self._connection, values)]
         # Numbers are drawn in the order of the rows; in which order they are returned is nobody's promise.
         return [
             _recorded(movement, number, now) for movement, number in zip(movements, sorted(ids), strict=True)

@@ -24,12 +24,22 @@ from inventory_service.application.reservation_ports import ReservationFilter
 from inventory_service.domain.availability import Hold
 from inventory_service.domain.errors import Holder
 from inventory_service.domain.reservation import Reservation, ReservationLine, ReservationState
+from inventory_service.persistence.fixed import Fixed, Rows
 from inventory_service.persistence.names import NAME, ids_named, with_names
 from inventory_service.persistence.tables import reservation, reservation_line, stock
 
 _LINES = reservation_line.join(
     reservation, reservation.c.reservation_id == reservation_line.c.reservation_id
 ).join(stock, stock.c.id == reservation_line.c.stock_id)
+
+
+# One array: a parameter for each would be another statement for each number of them, and at most 32,767.
+_LINES_OF = Fixed(
+    select(reservation_line, NAME.label("sku"))
+    .select_from(with_names(reservation_line, reservation_line.c.stock_id))
+    .where(reservation_line.c.reservation_id == any_(bindparam("ids", type_=ARRAY(Text))))
+    .order_by(NAME)
+)
 
 
 class SqlReservations:
@@ -41,7 +51,7 @@ class SqlReservations:
 
     async def get(self, reservation_id: str) -> Reservation | None:
         query = select(reservation).where(reservation.c.reservation_id == reservation_id)
-        found = await with_lines(self._connection, (await self._connection.execute(query)).all())
+        found = await with_lines(self._connection, (await self._connection.execute(query)).mappings().all())
         return found[0] if found else None
 
     async def list_reservations(
@@ -66,7 +76,7 @@ class SqlReservations:
         if after is not None:
             query = query.where(tuple_(columns.create_time, columns.reservation_id) < after)
         query = query.order_by(columns.create_time.desc(), columns.reservation_id.desc()).limit(size)
-        return await with_lines(self._connection, (await self._connection.execute(query)).all())
+        return await with_lines(self._connection, (await self._connection.execute(query)).mappings().all())
 
     async def list_holders(
         self, skus: Collection[str], now: datetime, most: int
@@ -140,36 +150,29 @@ def _due(now: datetime) -> ColumnElement[bool]:
     return and_(held, columns.expire_time.is_not(None), columns.expire_time <= now)
 
 
-async def with_lines(connection: AsyncConnection, rows: Sequence[Any]) -> list[Reservation]:
+async def with_lines(connection: AsyncConnection, rows: Rows) -> list[Reservation]:
     """Rows of `reservation` with their lines, by sku, in the order given."""
     if not rows:
         return []
-    query = (
-        select(reservation_line, NAME.label("sku"))
-        .select_from(with_names(reservation_line, reservation_line.c.stock_id))
-        .where(reservation_line.c.reservation_id == any_(bindparam("ids", type_=ARRAY(Text))))
-        .order_by(NAME)
-    )
     lines: dict[str, list[ReservationLine]] = defaultdict(list)
-    # One array: a parameter for each would be another statement for each number of them, and at most 32,767.
-    for line in await connection.execute(query, {"ids": [row.reservation_id for row in rows]}):
-        lines[line.reservation_id].append(
-            ReservationLine(line.stock_id, line.sku, line.quantity, line.committed_quantity)
+    for line in await _LINES_OF(connection, {"ids": [row["reservation_id"] for row in rows]}):
+        lines[line["reservation_id"]].append(
+            ReservationLine(line["stock_id"], line["sku"], line["quantity"], line["committed_quantity"])
         )
-    return [_reservation(row, tuple(lines[row.reservation_id])) for row in rows]
+    return [_reservation(row, tuple(lines[row["reservation_id"]])) for row in rows]
 
 
-def _reservation(row: Any, lines: tuple[ReservationLine, ...]) -> Reservation:
+def _reservation(row: Mapping[str, Any], lines: tuple[ReservationLine, ...]) -> Reservation:
     return Reservation(
-        reservation_id=row.reservation_id,
-        holder=row.holder,
-        state=ReservationState(row.state),
+        reservation_id=row["reservation_id"],
+        holder=row["holder"],
+        state=ReservationState(row["state"]),
         lines=lines,
-        created_by=row.created_by,
-        create_time=row.create_time,
-        ttl=row.ttl,
-        expire_time=row.expire_time,
-        resolve_time=row.resolve_time,
-        tombstone=row.tombstone,
-        version=row.version,
+        created_by=row["created_by"],
+        create_time=row["create_time"],
+        ttl=row["ttl"],
+        expire_time=row["expire_time"],
+        resolve_time=row["resolve_time"],
+        tombstone=row["tombstone"],
+        version=row["version"],
     )

@@ -2,6 +2,7 @@
 
 from sqlalchemy import select, text
 
+from inventory_service.persistence.fixed import Fixed
 from inventory_service.persistence.tables import stock
 
 # The rows that the commands can touch: the stocks named, those of the reservations named, and, where a stock looks
@@ -37,8 +38,8 @@ LOCK_FREE_STOCKS = STOCKS.order_by(stock.c.id).with_for_update(skip_locked=True)
 # An id that no row bears yet can only be locked by name; whoever waited here sees what the other one made of it.
 # The clock is read once all are locked: the transaction's own time is its start, and starts do not follow the order
 # of locks.
-LOCK_IDS = text("""
-    SELECT clock_timestamp() FROM (
+LOCK_IDS = Fixed("""
+    SELECT clock_timestamp() AS now FROM (
         SELECT count(pg_advisory_xact_lock(key)) FROM (
             SELECT DISTINCT hashtextextended(id, 0) AS key FROM unnest(CAST(:ids AS text[])) AS id ORDER BY key
         ) AS keys
@@ -46,7 +47,7 @@ LOCK_IDS = text("""
 """)
 
 # Bounded: what one batch does not free of a great many, the next one does.
-DUE_HOLDS = text("""
+DUE_HOLDS = Fixed("""
     WITH due AS MATERIALIZED (
         SELECT reservation_id, expire_time FROM inventory.reservation
         WHERE state = 'HELD' AND expire_time <= :now
@@ -59,13 +60,13 @@ DUE_HOLDS = text("""
     LIMIT 1000
 """)
 
-LOCK_RESERVATIONS = text("""
+LOCK_RESERVATIONS = Fixed("""
     SELECT * FROM inventory.reservation WHERE reservation_id = ANY(CAST(:ids AS text[]))
     ORDER BY reservation_id FOR UPDATE
 """)
 
 # One statement for what a batch of reserves writes: each one costs a way to the database and back.
-SAVE = text("""
+SAVE = Fixed("""
     WITH level_saved AS (
         UPDATE inventory.stock SET quantity = level.quantity, reserved_quantity = level.reserved_quantity,
             version = stock.version + 1, updated_at = :now
@@ -85,7 +86,7 @@ SAVE = text("""
         CAST(:line_quantities AS integer[]), CAST(:line_committed AS integer[]), CAST(:line_open AS boolean[]))
 """)
 
-SAVE_RESERVATIONS = text("""
+SAVE_RESERVATIONS = Fixed("""
     WITH reservation_saved AS (
         UPDATE inventory.reservation SET state = changed.state, expire_time = changed.expire_time,
             resolve_time = changed.resolve_time, version = changed.version

@@ -85,18 +85,18 @@ class SqlStockBooks:
         return {row.sku for row in rows} - {level.sku for level in levels}
 
     async def _lock_ids(self, ids: Sequence[str]) -> datetime:
-        now: datetime = (await self._connection.execute(statements.LOCK_IDS, {"ids": ids})).scalar_one()
+        [row] = await statements.LOCK_IDS(self._connection, {"ids": ids})
+        now: datetime = row["now"]
         return now
 
     async def _due_holds(self, skus: Sequence[str], now: datetime) -> set[str]:
         if not skus:
             return set()
-        return set(
-            (await self._connection.execute(statements.DUE_HOLDS, {"skus": skus, "now": now})).scalars()
-        )
+        rows = await statements.DUE_HOLDS(self._connection, {"skus": skus, "now": now})
+        return {row["reservation_id"] for row in rows}
 
     async def _lock_reservations(self, ids: Sequence[str]) -> list[Reservation]:
-        rows = (await self._connection.execute(statements.LOCK_RESERVATIONS, {"ids": ids})).all()
+        rows = await statements.LOCK_RESERVATIONS(self._connection, {"ids": ids})
         return await with_lines(self._connection, rows)
 
     async def _save_new(
@@ -116,11 +116,11 @@ class SqlStockBooks:
             "create_times": [r.create_time for r in reservations],
             "line_quantities": [line.quantity for r in reservations for line in r.lines],
         }
-        await self._connection.execute(statements.SAVE, values)
+        await statements.SAVE(self._connection, values)
 
     async def _save_changed(self, reservations: Sequence[Reservation]) -> None:
         if reservations:
-            await self._connection.execute(statements.SAVE_RESERVATIONS, _changing(reservations))
+            await statements.SAVE_RESERVATIONS(self._connection, _changing(reservations))
 
 
 def _changing(reservations: Sequence[Reservation]) -> dict[str, object]:

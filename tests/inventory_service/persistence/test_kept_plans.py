@@ -1,16 +1,16 @@
 """The plans that the session of the batches keeps: made on empty tables, they serve large ones."""
 
 import pytest
-from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inventory_service.persistence import stock_book_statements as statements
+from inventory_service.persistence.fixed import Fixed
 from servicekit.engines import create_engine
 from tests.inventory_service.client import Inventory
 
-STATEMENTS: dict[str, Executable] = {
-    "stocks": statements.LOCK_STOCKS,
-    "free stocks": statements.LOCK_FREE_STOCKS,
+STATEMENTS = {
+    "stocks": Fixed(statements.LOCK_STOCKS),
+    "free stocks": Fixed(statements.LOCK_FREE_STOCKS),
     "reservations": statements.LOCK_RESERVATIONS,
     "changes": statements.SAVE_RESERVATIONS,
 }
@@ -35,12 +35,11 @@ async def test_without_it_they_would_be_read_whole(inventory: Inventory) -> None
     assert "Seq Scan on" in "\n".join(kept)
 
 
-async def plan_kept(engine: AsyncEngine, statement: Executable) -> str:
-    compiled = statement.compile(dialect=engine.dialect)  # type: ignore[attr-defined]
-    nothing = ", ".join("'{}'" for _ in compiled.positiontup)
+async def plan_kept(engine: AsyncEngine, statement: Fixed) -> str:
+    nothing = ", ".join("'{}'" for _ in statement.names)
     async with engine.connect() as connection:
         await connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
-        await connection.exec_driver_sql(f"PREPARE kept AS {compiled}")
+        await connection.exec_driver_sql(f"PREPARE kept AS {statement.text}")
         rows = await connection.exec_driver_sql(f"EXPLAIN EXECUTE kept({nothing})")
         plan = "\n".join(rows.scalars())
         await connection.exec_driver_sql("DEALLOCATE kept")
