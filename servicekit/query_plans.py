@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 _EXPLAIN = {"postgresql": "EXPLAIN (FORMAT JSON)", "mysql": "EXPLAIN FORMAT=TRADITIONAL"}
-_LOCK = re.compile(r"\s+FOR (UPDATE|NO KEY UPDATE|SHARE)( OF \w+)?( SKIP LOCKED| NOWAIT)?\s*$")
+_LOCK = re.compile(r"\s+FOR (UPDATE|NO KEY UPDATE|SHARE)( OF \w+)?( SKIP LOCKED| NOWAIT)?(?=\s*(\)|$))")
 _READ = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
 
 

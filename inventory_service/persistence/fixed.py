@@ -28,23 +28,21 @@ class Fixed:
         self.names: Sequence[str] = compiled.positiontup  # type: ignore[attr-defined]
 
     async def __call__(self, connection: AsyncConnection, values: Mapping[str, object]) -> Rows:
-        """Its rows, in the transaction that the connection has begun. Raises DBAPIError."""
+        """Its rows. Raises DBAPIError."""
         ordered = [values[name] for name in self.names]
         session = connection.sync_connection
         assert session is not None
-        if session.dispatch.before_cursor_execute:
-            # Whoever listens to statements, for their plans or to count them, hears this one too.
+        driver: Any = session.connection.driver_connection
+        if session.dispatch.before_cursor_execute or not driver.is_in_transaction():
+            # Whoever listens to statements, for their plans or to count them, hears this one too; and SQLAlchemy
+            # begins a transaction with the first statement that it sends itself.
             result = await connection.exec_driver_sql(self.text, tuple(ordered))
             return [row._mapping for row in result] if result.returns_rows else []
-        driver: Any = session.connection.driver_connection
-        if not driver.is_in_transaction():
-            raise RuntimeError(
-                "SQLAlchemy begins a transaction with the first statement that it sends itself"
-            )
         try:
             rows: Rows = await driver.fetch(self.text, *ordered)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            lost = driver.is_closed()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            # The last but one: the engine has hung up, and the driver has not read it yet.
+            lost = driver.is_closed() or isinstance(error, asyncpg.InternalClientError)
             if lost:
                 await connection.invalidate(error)
             raise DBAPIError(

@@ -1,14 +1,11 @@
 """The SQL of a batch. Texts are fixed and take arrays, so that each is prepared once for batches of any size."""
 
-from sqlalchemy import select, text
-
 from inventory_service.persistence.fixed import Fixed
-from inventory_service.persistence.tables import stock
 
 # The rows that the commands can touch: the stocks named, those of the reservations named, and, where a stock looks
 # short, those of holds upon it that are past their time, because to free such a hold later would lock out of order.
 # Such holds are few, as long as they are swept; those of one stock may be many.
-_TOUCHED = text("""
+_TOUCHED = """
     SELECT id FROM inventory.stock WHERE sku = ANY(CAST(:skus AS text[]))
     UNION
     SELECT stock_id FROM inventory.reservation_line WHERE reservation_id = ANY(CAST(:ids AS text[]))
@@ -27,24 +24,36 @@ _TOUCHED = text("""
         ORDER BY due.expire_time
         LIMIT 1000
     )
-""").columns(stock.c.id)
+"""
+_LEVELS = f"""
+    SELECT id, sku, status, quantity, reserved_quantity, version FROM inventory.stock
+    WHERE id IN ({_TOUCHED})
+"""  # noqa: S608
 
-STOCKS = select(
-    stock.c.id, stock.c.sku, stock.c.status, stock.c.quantity, stock.c.reserved_quantity, stock.c.version
-).where(stock.c.id.in_(_TOUCHED))
-LOCK_STOCKS = STOCKS.order_by(stock.c.id).with_for_update()
-LOCK_FREE_STOCKS = STOCKS.order_by(stock.c.id).with_for_update(skip_locked=True)
+STOCKS = Fixed(_LEVELS)
 
-# An id that no row bears yet can only be locked by name; whoever waited here sees what the other one made of it.
-# The clock is read once all are locked: the transaction's own time is its start, and starts do not follow the order
-# of locks.
-LOCK_IDS = Fixed("""
-    SELECT clock_timestamp() AS now FROM (
-        SELECT count(pg_advisory_xact_lock(key)) FROM (
-            SELECT DISTINCT hashtextextended(id, 0) AS key FROM unnest(CAST(:ids AS text[])) AS id ORDER BY key
-        ) AS keys
-    ) AS locked
-""")
+
+def _locks(how: str) -> Fixed:
+    """Locks the stocks, then the names.
+
+    An id that no row bears yet can only be locked by name; whoever waited here sees what the other one made of it.
+    The clock is read once all are locked: the transaction's own time is its start, and starts do not follow the order
+    of locks.
+    """
+    return Fixed(f"""
+        WITH level AS MATERIALIZED ({_LEVELS} ORDER BY id {how}), named AS MATERIALIZED (
+            SELECT count(pg_advisory_xact_lock(key)) FROM (
+                SELECT DISTINCT hashtextextended(name, 0) AS key FROM unnest(CAST(:names AS text[])) AS name
+                ORDER BY key
+            ) AS keys
+            WHERE (SELECT count(*) FROM level) >= 0
+        )
+        SELECT clock_timestamp() AS now, level.* FROM named LEFT JOIN level ON true
+    """)  # noqa: S608
+
+
+LOCK = _locks("FOR UPDATE")
+LOCK_FREE = _locks("FOR UPDATE SKIP LOCKED")
 
 # Bounded: what one batch does not free of a great many, the next one does.
 DUE_HOLDS = Fixed("""

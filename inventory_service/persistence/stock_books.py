@@ -36,9 +36,13 @@ class SqlStockBooks:
         due: set[str] = set()
         without_row: set[UUID] = set()
         while True:
-            wanted = {"skus": list(units), "units": list(units.values()), "ids": sorted(named | due)}
-            levels = await self._lock_levels(wanted, skip_locked)
-            now = await self._lock_ids(sorted(named))
+            wanted = {
+                "skus": list(units),
+                "units": list(units.values()),
+                "ids": sorted(named | due),
+                "names": sorted(named),
+            }
+            now, levels = await self._lock(wanted, skip_locked)
             short = [level.sku for level in levels if units.get(level.sku, 0) > level.available_quantity]
             due |= await self._due_holds(short, now)
             reservations = await self._lock_reservations(sorted(named | due))
@@ -71,23 +75,28 @@ class SqlStockBooks:
     async def begin_sweep(self) -> bool:
         return await try_lock(self._connection, Lock.SWEEP)
 
-    async def _lock_levels(self, wanted: Mapping[str, object], skip_locked: bool) -> list[StockLevel]:
-        statement = statements.LOCK_FREE_STOCKS if skip_locked else statements.LOCK_STOCKS
-        return [
+    async def _lock(
+        self, wanted: Mapping[str, object], skip_locked: bool
+    ) -> tuple[datetime, list[StockLevel]]:
+        lock = statements.LOCK_FREE if skip_locked else statements.LOCK
+        rows = await lock(self._connection, wanted)
+        now: datetime = rows[0]["now"]
+        return now, [
             StockLevel(
-                row.id, row.sku, StockStatus(row.status), row.quantity, row.reserved_quantity, row.version
+                row["id"],
+                row["sku"],
+                StockStatus(row["status"]),
+                row["quantity"],
+                row["reserved_quantity"],
+                row["version"],
             )
-            for row in await self._connection.execute(statement, wanted)
+            for row in rows
+            if row["id"] is not None
         ]
 
     async def _locked_elsewhere(self, wanted: Mapping[str, object], levels: Sequence[StockLevel]) -> set[str]:
-        rows = await self._connection.execute(statements.STOCKS, wanted)
-        return {row.sku for row in rows} - {level.sku for level in levels}
-
-    async def _lock_ids(self, ids: Sequence[str]) -> datetime:
-        [row] = await statements.LOCK_IDS(self._connection, {"ids": ids})
-        now: datetime = row["now"]
-        return now
+        rows = await statements.STOCKS(self._connection, wanted)
+        return {row["sku"] for row in rows} - {level.sku for level in levels}
 
     async def _due_holds(self, skus: Sequence[str], now: datetime) -> set[str]:
         if not skus:

@@ -9,8 +9,8 @@ from servicekit.engines import create_engine
 from tests.inventory_service.client import Inventory
 
 STATEMENTS = {
-    "stocks": Fixed(statements.LOCK_STOCKS),
-    "free stocks": Fixed(statements.LOCK_FREE_STOCKS),
+    "stocks": statements.LOCK,
+    "free stocks": statements.LOCK_FREE,
     "reservations": statements.LOCK_RESERVATIONS,
     "changes": statements.SAVE_RESERVATIONS,
 }

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from structlog.testing import capture_logs
 
 from inventory_service.application.answer_wishes import Answer, Recorded, Replay, Wish
 from inventory_service.domain.commands import (
     Actor,
+    CommitReservation,
     ExtendReservation,
     ReleaseReservation,
     ReservationCommand,
@@ -30,7 +32,7 @@ from servicekit.engines import create_engine
 from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable, Overloaded, RequestIdReused
 from servicekit.requests import RequestKey
 from servicekit.tasks import Tasks
-from servicekit.transactions import Transactions
+from servicekit.transactions import Transactions, own_time
 from tests.inventory_service.client import Inventory
 from tests.servicekit.waiting import until
 
@@ -44,7 +46,7 @@ class Till:
         self.batches: list[int] = []
         self.tasks = Tasks()
         self.group_commit = GroupCommit(
-            Transactions(engine, self._counted, at_once=1),
+            Transactions(engine, self._counted, at_once=1, time=own_time),
             LeftOvers(Transactions(pool, SqlUnitOfWork), self.tasks),
             self.tasks,
             **bounds,
@@ -83,7 +85,8 @@ async def tilling(
 ) -> AsyncIterator[Till]:
     for sku in ("A", "B"):
         await inventory.create(sku, 1000)
-    engine, pool = create_engine(url, pool_size=1, lock_seconds=lock_seconds), create_engine(url, pool_size=5)
+    engine = create_engine(url, pool_size=1, lock_seconds=lock_seconds, by_index=True, pre_ping=False)
+    pool = create_engine(url, pool_size=5)
     till = Till(engine, pool, **bounds)
     try:
         yield till
@@ -157,6 +160,20 @@ async def test_wishes_are_decided_in_the_order_of_their_arrival(till: Till, inve
     held, released = ReservationState.HELD, ReservationState.RELEASED
     assert states(answers) == [held, held, released, held]
     assert await inventory.levels("A") == (1000, 999, 1)
+
+
+async def test_what_nobody_hinders_is_not_taken_apart(till: Till) -> None:
+    """Of one that is, every caller is answered too: only slower."""
+    with capture_logs() as logs:
+        await till.answers(reserve("r1", request=key("k1")), reserve("r2"), reserve("r3", units=2000))
+        await till.answers(
+            Wish(CommitReservation("r1", None, SHOP)),
+            Wish(ReleaseReservation("r2", SHOP)),
+            reserve("r1", request=key("k1")),
+        )
+
+    assert till.batches == [3, 3]
+    assert [log["event"] for log in logs] == []
 
 
 async def test_one_id_many_times_in_a_batch_holds_once(till: Till, inventory: Inventory) -> None:
