@@ -5,10 +5,8 @@ import random
 from collections import Counter
 from collections.abc import Awaitable
 
-import pytest
 from holdfast.inventory.v1 import movement_pb2
 from holdfast.inventory.v1 import reservation_pb2 as pb
-from sqlalchemy import text
 
 from tests.inventory_service.client import SHOP, SYSTEM, Inventory, outcome
 
@@ -187,28 +185,3 @@ async def test_holds_past_their_time_are_given_back_once_by_many(
 
     assert Counter(outcomes) == {"OK": 30, "not enough stock": 10}
     assert await pair[0].levels("A") == (30, 30, 0)
-
-
-@pytest.mark.parametrize("with_due_hold", [False, True], ids=["lines", "due hold"])
-async def test_rows_are_always_locked_in_one_order(inventory: Inventory, with_due_hold: bool) -> None:
-    """A waiting reserve holds no later row than the one it waits for, be it for the sake of a due hold."""
-    for sku in ("A", "B"):
-        await inventory.create(sku, 5)
-    async with inventory.engine.connect() as blocker:
-        ids = text("SELECT sku FROM inventory.stock ORDER BY id")
-        first, last = (await blocker.execute(ids)).scalars().all()
-        wish = {last: 1, first: 1}
-        if with_due_hold:
-            await inventory.reserve("old", {last: 5, first: 5}, ttl=60)
-            await inventory.let_expire("old")
-            wish = {last: 5}
-        lock = text("SELECT FROM inventory.stock WHERE sku = :sku FOR UPDATE NOWAIT")
-        await blocker.execute(lock, {"sku": first})
-        waiting = asyncio.create_task(inventory.reserve("r1", wish))
-        await asyncio.sleep(0.3)
-        assert not waiting.done()
-
-        await blocker.execute(lock, {"sku": last})
-        await blocker.rollback()
-
-    assert (await waiting).reservation_id == "r1"
