@@ -47,9 +47,9 @@ def create_engine(
     """An engine whose every session carries the limits; a session that refuses one is an error.
 
     Migrations keep the limits on waiting for locks and have none on a statement's run time. `lock_seconds` is
-    another limit on waiting for a lock; only Postgres knows fractions of a second. `by_index` has Postgres read a
-    table by an index wherever there is one: a plan that a session keeps, made while the table was small, would go on
-    reading all of it. Without `pre_ping` the first work on a connection that was lost finds it out, and must be such
+    another limit on waiting for a lock; only Postgres knows fractions of a second. `by_index` has Postgres keep the
+    first plan of a statement, and read a table by an index wherever there is one: a plan made while the table was small
+    would go on reading all of it. Without `pre_ping` the first work on a connection that was lost finds it out, and must be such
     that it can be run again.
     """
     options: dict[str, Any] = {
@@ -66,7 +66,7 @@ def create_engine(
         if lock_seconds is not None:
             settings["lock_timeout"] = str(round(lock_seconds * 1000))
         if by_index:
-            settings["enable_seqscan"] = "off"
+            settings |= {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
         options["connect_args"] = {"server_settings": settings, "timeout": 5}
         return create_async_engine(url, **options)
     options["connect_args"] = {"connect_timeout": 5}
