@@ -48,9 +48,9 @@ def create_engine(
 
     Migrations keep the limits on waiting for locks and have none on a statement's run time. `lock_seconds` is
     another limit on waiting for a lock; only Postgres knows fractions of a second. `by_index` has Postgres keep the
-    first plan of a statement, and read a table by an index wherever there is one: a plan made while the table was small
-    would go on reading all of it. Without `pre_ping` the first work on a connection that was lost finds it out, and must be such
-    that it can be run again.
+    first plan of a statement, and read a table by an index wherever there is one: a plan made while the table was
+    small would go on reading all of it. Without `pre_ping` the first work on a connection that was lost finds it out,
+    and must be such that it can be run again.
     """
     options: dict[str, Any] = {
         "pool_size": pool_size,
