@@ -15,6 +15,8 @@ from delivery_service.contract_steps.steps import STEPS
 from delivery_service.gateways.inventory import CALL_SECONDS, InventoryGateway, open_channel
 from delivery_service.gateways.photo_reader import PillowPhotoReader
 from delivery_service.gateways.photo_store import FsspecPhotoStore
+from delivery_service.persistence.index_usage import index_usage
+from delivery_service.persistence.named_queries import NAMED_QUERIES, sample
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from delivery_service.rpc import servicer
 from delivery_service.rpc.consistency import checks_of, consistency_checks
@@ -32,6 +34,7 @@ from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
+from servicekit.query_plans import NamedQueries
 from servicekit.server import Service
 from servicekit.settings import shown
 from servicekit.tasks import Tasks
@@ -94,6 +97,8 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         lambda: STEPS.stand(engine, history),
         reconcile=reconciliation(transactions, tasks, checks, reconciler),
         outbox=Outbox(transactions, mutations, relay.nudge),
+        index_usage=index_usage,
+        queries=NamedQueries(NAMED_QUERIES, SqlUnitOfWork, sample),
     )
 
     def register(server: grpc.aio.Server) -> None:

@@ -6,7 +6,9 @@ import grpc
 
 from inventory_service.adoption.hindrance import hindrance
 from inventory_service.contract_steps.steps import STEPS
+from inventory_service.persistence.index_usage import index_usage
 from inventory_service.persistence.ledger_partitions import LEDGER_STAYS
+from inventory_service.persistence.named_queries import NAMED_QUERIES, sample
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.rpc import servicer
 from inventory_service.rpc.consistency import consistency_checks
@@ -26,6 +28,7 @@ from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
+from servicekit.query_plans import NamedQueries
 from servicekit.server import Service
 from servicekit.settings import shown
 from servicekit.tasks import Tasks
@@ -61,6 +64,8 @@ def build(settings: Settings) -> Service:
         shown(settings),
         consistency_checks(transactions),
         lambda: STEPS.stand(engine, schema),
+        index_usage=index_usage,
+        queries=NamedQueries(NAMED_QUERIES, SqlUnitOfWork, sample),
     )
 
     every = settings.metrics_refresh_seconds

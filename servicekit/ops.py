@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from textwrap import wrap
+from typing import Any
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,19 +19,23 @@ from holdfast.ops.v1 import ops_pb2_grpc
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from servicekit.conflicts import connection_lost, statement_timed_out
 from servicekit.consistency import ConsistencyCheck, Reconcile
 from servicekit.context import Context
 from servicekit.draining import until_drained
 from servicekit.errors import DatabaseUnavailable, DeadlineExceeded
+from servicekit.index_usage import IndexUsage
 from servicekit.migrations import Schema
 from servicekit.ops_messages import (
     finding_message,
+    index_message,
+    plans_message,
     repair_message,
 )
 from servicekit.outboxes import NoOutbox, Outbox
+from servicekit.query_plans import NamedQueries
 from servicekit.validation import Violations
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["OpsService"].full_name
@@ -71,6 +77,8 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         contract_steps: Callable[[], Awaitable[Sequence[ContractStep]]] = no_contract_steps,
         reconcile: Reconcile | None = None,
         outbox: Outbox | None = None,
+        index_usage: Callable[[AsyncConnection], Awaitable[Sequence[IndexUsage]]] | None = None,
+        queries: NamedQueries[Any, Any] | None = None,
     ) -> None:
         self._service = service
         self._engine = engine
@@ -80,6 +88,8 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         self._contract_steps = contract_steps
         self._reconcile = reconcile
         self._outbox = outbox or NoOutbox()
+        self._index_usage = index_usage
+        self._queries = queries
         self._instance = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._start_time = datetime.now(UTC)
         self._draining = asyncio.Event()
@@ -125,6 +135,30 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
                 for step in steps
             ],
         )
+
+    async def GetIndexUsage(
+        self, request: pb.GetIndexUsageRequest, context: Context
+    ) -> pb.GetIndexUsageResponse:
+        if self._index_usage is None:
+            raise NotImplementedError
+        with _database():
+            async with self._engine.connect() as connection:
+                usages = await self._index_usage(connection)
+        return pb.GetIndexUsageResponse(indexes=map(index_message, usages))
+
+    async def ExplainQuery(
+        self, request: pb.ExplainQueryRequest, context: Context
+    ) -> pb.ExplainQueryResponse:
+        if self._queries is None:
+            raise NotImplementedError
+        with Violations() as violations:
+            if request.query not in self._queries.queries:
+                # A violation is cut off where it is long.
+                for names in wrap(", ".join(sorted(self._queries.queries)), 150, break_on_hyphens=False):
+                    violations.add("query", f"must be one of {names}")
+        with _database():
+            async with self._engine.connect() as connection:
+                return plans_message(request.query, await self._queries.explain(request.query, connection))
 
     async def CheckConsistency(
         self, request: pb.CheckConsistencyRequest, context: Context

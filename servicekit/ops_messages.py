@@ -1,8 +1,36 @@
 """What OpsService answers, as messages of the contract."""
 
+from collections.abc import Sequence
+
 from holdfast.ops.v1 import ops_pb2 as pb
 
 from servicekit.consistency import Finding, Repair
+from servicekit.index_usage import IndexUsage
+from servicekit.query_plans import Explained
+
+
+def index_message(usage: IndexUsage) -> pb.IndexUsage:
+    """One index; what the engine did not tell is 0 beside the words that say so."""
+    return pb.IndexUsage(
+        table=usage.table,
+        index=usage.index,
+        reads=usage.reads or 0,
+        size_bytes=usage.size_bytes or 0,
+        cardinality=usage.cardinality or 0,
+        never_used=usage.reads == 0,
+        unknown=usage.unknown,
+    )
+
+
+def plans_message(query: str, explained: Sequence[Explained]) -> pb.ExplainQueryResponse:
+    """The plans of a query's statements, in the order in which they are sent."""
+    first, *further = explained
+    return pb.ExplainQueryResponse(
+        query=query,
+        statement=first.statement,
+        plan=first.plan,
+        further=[pb.ExplainedStatement(statement=each.statement, plan=each.plan) for each in further],
+    )
 
 
 def finding_message(finding: Finding) -> pb.Finding:
