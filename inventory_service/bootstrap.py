@@ -12,6 +12,7 @@ from inventory_service.persistence.named_queries import NAMED_QUERIES, sample
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.rpc import servicer
 from inventory_service.rpc.consistency import consistency_checks
+from inventory_service.rpc.reconciliation import reconciliation
 from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
 from inventory_service.rpc.statuses import STATUSES
 from inventory_service.settings import Settings
@@ -57,13 +58,15 @@ def build(settings: Settings) -> Service:
         transactions, Mutations(transactions, tasks), group_commit.submit, refresher.refresh, draining
     )
     schema = Schema("inventory", hindrance=hindrance)
+    checks = consistency_checks(transactions)
     operators = ops.OpsServicer(
         "inventory",
         engine,
         schema,
         shown(settings),
-        consistency_checks(transactions),
+        checks,
         lambda: STEPS.stand(engine, schema),
+        reconcile=reconciliation(transactions, tasks, checks),
         index_usage=index_usage,
         queries=NamedQueries(NAMED_QUERIES, SqlUnitOfWork, sample),
     )
