@@ -15,8 +15,10 @@ from delivery_service.contract_steps.steps import STEPS
 from delivery_service.gateways.inventory import CALL_SECONDS, InventoryGateway, open_channel
 from delivery_service.gateways.photo_reader import PillowPhotoReader
 from delivery_service.gateways.photo_store import FsspecPhotoStore
+from delivery_service.gateways.photo_store_probe import photo_store_probe
 from delivery_service.persistence.index_usage import index_usage
 from delivery_service.persistence.named_queries import NAMED_QUERIES, sample
+from delivery_service.persistence.probes import service_probes
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from delivery_service.rpc import servicer
 from delivery_service.rpc.consistency import checks_of, consistency_checks
@@ -34,6 +36,7 @@ from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
+from servicekit.probes import common_probes
 from servicekit.query_plans import NamedQueries
 from servicekit.server import Service
 from servicekit.settings import shown
@@ -88,6 +91,8 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
     checks = checks_of(transactions, inventory, photos, reader)
     quiet = timedelta(seconds=settings.relay_lease_seconds + CALL_SECONDS)
     reconciler = partial(Reconciler, transactions, inventory, photos, reader, quiet)
+    # Diagnoses are made over connections of their own: they are asked for when the others are used up.
+    watching = create_engine(settings.database_url, pool_size=None)
     operators = ops.OpsServicer(
         "delivery",
         engine,
@@ -99,6 +104,11 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         outbox=Outbox(transactions, mutations, relay.nudge),
         index_usage=index_usage,
         queries=NamedQueries(NAMED_QUERIES, SqlUnitOfWork, sample),
+        probes={
+            **common_probes(engine, watching, history, transactions),
+            **service_probes(watching),
+            "evidence": photo_store_probe(photos),
+        },
     )
 
     def register(server: grpc.aio.Server) -> None:

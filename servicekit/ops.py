@@ -24,11 +24,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from servicekit.conflicts import connection_lost, statement_timed_out
 from servicekit.consistency import ConsistencyCheck, Reconcile
 from servicekit.context import Context
+from servicekit.diagnostics import Probe, diagnose
 from servicekit.draining import until_drained
 from servicekit.errors import DatabaseUnavailable, DeadlineExceeded
 from servicekit.index_usage import IndexUsage
 from servicekit.migrations import Schema
 from servicekit.ops_messages import (
+    diagnoses_message,
     finding_message,
     index_message,
     plans_message,
@@ -79,6 +81,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         outbox: Outbox | None = None,
         index_usage: Callable[[AsyncConnection], Awaitable[Sequence[IndexUsage]]] | None = None,
         queries: NamedQueries[Any, Any] | None = None,
+        probes: Mapping[str, Probe] | None = None,
     ) -> None:
         self._service = service
         self._engine = engine
@@ -90,6 +93,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         self._outbox = outbox or NoOutbox()
         self._index_usage = index_usage
         self._queries = queries
+        self._probes = probes
         self._instance = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._start_time = datetime.now(UTC)
         self._draining = asyncio.Event()
@@ -135,6 +139,13 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
                 for step in steps
             ],
         )
+
+    async def GetDiagnostics(
+        self, request: pb.GetDiagnosticsRequest, context: Context
+    ) -> pb.GetDiagnosticsResponse:
+        if self._probes is None:
+            raise NotImplementedError
+        return diagnoses_message(await diagnose(self._probes))
 
     async def GetIndexUsage(
         self, request: pb.GetIndexUsageRequest, context: Context

@@ -1,12 +1,30 @@
 """What OpsService answers, as messages of the contract."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from holdfast.ops.v1 import ops_pb2 as pb
 
 from servicekit.consistency import Finding, Repair
+from servicekit.diagnostics import Diagnosis, Severity
 from servicekit.index_usage import IndexUsage
 from servicekit.query_plans import Explained
+
+
+def diagnoses_message(diagnoses: Mapping[str, Diagnosis]) -> pb.GetDiagnosticsResponse:
+    """What every probe saw, and the worst of it."""
+    worst = max((diagnosis.severity for diagnosis in diagnoses.values()), default=Severity.OK)
+    return pb.GetDiagnosticsResponse(
+        severity=worst.value,  # type: ignore[arg-type]
+        diagnoses=[
+            pb.Diagnosis(
+                probe=name,
+                severity=diagnosis.severity.value,  # type: ignore[arg-type]
+                description=diagnosis.description,
+                next_command=diagnosis.next_command,
+            )
+            for name, diagnosis in diagnoses.items()
+        ],
+    )
 
 
 def index_message(usage: IndexUsage) -> pb.IndexUsage:
