@@ -2,20 +2,28 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.adoption.hindrance import hindrance
 from delivery_service.application.await_settlement import Settlements
+from delivery_service.application.reconcile import Reconciler
 from delivery_service.application.stock_ports import Inventory
 from delivery_service.contract_steps.steps import STEPS
 from delivery_service.gateways.inventory import CALL_SECONDS, InventoryGateway, open_channel
 from delivery_service.gateways.photo_reader import PillowPhotoReader
 from delivery_service.gateways.photo_store import FsspecPhotoStore
+from delivery_service.gateways.photo_store_probe import photo_store_probe
+from delivery_service.persistence.index_usage import index_usage
+from delivery_service.persistence.named_queries import NAMED_QUERIES, sample
+from delivery_service.persistence.probes import service_probes
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from delivery_service.rpc import servicer
-from delivery_service.rpc.consistency import Reconciliation, checks_of, consistency_checks
+from delivery_service.rpc.consistency import checks_of, consistency_checks
+from delivery_service.rpc.outbox_methods import Outbox
+from delivery_service.rpc.reconciliation import reconciliation
 from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
 from delivery_service.rpc.statuses import STATUSES
 from delivery_service.settings import Settings
@@ -28,6 +36,8 @@ from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
+from servicekit.probes import common_probes
+from servicekit.query_plans import NamedQueries
 from servicekit.server import Service
 from servicekit.settings import shown
 from servicekit.tasks import Tasks
@@ -60,9 +70,10 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         lease_seconds=settings.relay_lease_seconds,
     )
     draining = asyncio.Event()
+    mutations = Mutations(transactions, tasks)
     delivery = servicer.DeliveryServicer(
         transactions,
-        Mutations(transactions, tasks),
+        mutations,
         settlements,
         relay.nudge,
         photos,
@@ -79,7 +90,9 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
     history = Schema("delivery", hindrance=hindrance)
     checks = checks_of(transactions, inventory, photos, reader)
     quiet = timedelta(seconds=settings.relay_lease_seconds + CALL_SECONDS)
-    reconciliation = Reconciliation(transactions, tasks, inventory, photos, reader, checks, quiet)
+    reconciler = partial(Reconciler, transactions, inventory, photos, reader, quiet)
+    # Diagnoses are made over connections of their own: they are asked for when the others are used up.
+    watching = create_engine(settings.database_url, pool_size=None)
     operators = ops.OpsServicer(
         "delivery",
         engine,
@@ -87,7 +100,15 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         shown(settings),
         consistency_checks(checks),
         lambda: STEPS.stand(engine, history),
-        reconcile=reconciliation,
+        reconcile=reconciliation(transactions, tasks, checks, reconciler),
+        outbox=Outbox(transactions, mutations, relay.nudge),
+        index_usage=index_usage,
+        queries=NamedQueries(NAMED_QUERIES, SqlUnitOfWork, sample),
+        probes={
+            **common_probes(engine, watching, history, transactions),
+            **service_probes(watching),
+            "evidence": photo_store_probe(photos),
+        },
     )
 
     def register(server: grpc.aio.Server) -> None:

@@ -6,10 +6,14 @@ import grpc
 
 from inventory_service.adoption.hindrance import hindrance
 from inventory_service.contract_steps.steps import STEPS
+from inventory_service.persistence.index_usage import index_usage
 from inventory_service.persistence.ledger_partitions import LEDGER_STAYS
+from inventory_service.persistence.named_queries import NAMED_QUERIES, sample
+from inventory_service.persistence.probes import service_probes
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.rpc import servicer
 from inventory_service.rpc.consistency import consistency_checks
+from inventory_service.rpc.reconciliation import reconciliation
 from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
 from inventory_service.rpc.statuses import STATUSES
 from inventory_service.settings import Settings
@@ -26,6 +30,8 @@ from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
+from servicekit.probes import common_probes
+from servicekit.query_plans import NamedQueries
 from servicekit.server import Service
 from servicekit.settings import shown
 from servicekit.tasks import Tasks
@@ -54,13 +60,23 @@ def build(settings: Settings) -> Service:
         transactions, Mutations(transactions, tasks), group_commit.submit, refresher.refresh, draining
     )
     schema = Schema("inventory", hindrance=hindrance)
+    checks = consistency_checks(transactions)
+    # Diagnoses are made over connections of their own: they are asked for when the others are used up.
+    watching = create_engine(settings.database_url, pool_size=None)
     operators = ops.OpsServicer(
         "inventory",
         engine,
         schema,
         shown(settings),
-        consistency_checks(transactions),
+        checks,
         lambda: STEPS.stand(engine, schema),
+        reconcile=reconciliation(transactions, tasks, checks),
+        index_usage=index_usage,
+        queries=NamedQueries(NAMED_QUERIES, SqlUnitOfWork, sample),
+        probes={
+            **common_probes(engine, watching, schema, transactions),
+            **service_probes(watching, settings.metrics_refresh_seconds),
+        },
     )
 
     every = settings.metrics_refresh_seconds

@@ -9,6 +9,7 @@ _RUN_AGAIN_SQLSTATES = {"40001", "40P01", "55P03"}
 _RUN_AGAIN_NUMBERS = {1213, 1205, 1020, 3572, 1412}
 _LOCK_WAITS = {"55P03", 1205}
 _STATEMENT_TIMEOUTS = {"57014", 1969, 3024, 1317}
+_ACCESS_DENIED = {"42501", 1044, 1142, 1143, 1227}
 _UNREACHABLE = {
     "57P01",
     "57P02",
@@ -52,6 +53,11 @@ def lock_wait_ended(error: DBAPIError) -> bool:
 def statement_timed_out(error: DBAPIError) -> bool:
     """Whether the engine ended the statement because it took too long."""
     return code(error) in _STATEMENT_TIMEOUTS
+
+
+def access_denied(error: DBAPIError) -> bool:
+    """Whether the account may not do what was asked."""
+    return code(error) in _ACCESS_DENIED
 
 
 def connection_lost(error: DBAPIError) -> bool:

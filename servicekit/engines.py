@@ -8,6 +8,7 @@ from sqlalchemy import DateTime, event
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 # These end a statement well before the 10 s that a call may last: a statement whose caller has gone would otherwise
@@ -38,13 +39,15 @@ _MARIADB_SETTINGS = {"max_statement_time": "5", "idle_transaction_timeout": "10"
 def create_engine(
     url: str,
     *,
-    pool_size: int = 10,
+    pool_size: int | None = 10,
     for_migrations: bool = False,
     lock_seconds: float | None = None,
     by_index: bool = False,
     pre_ping: bool = True,
 ) -> AsyncEngine:
     """An engine whose every session carries the limits; a session that refuses one is an error.
+
+    Without a `pool_size` it keeps no connection, and opens as many at once as are asked for.
 
     Migrations keep the limits on waiting for locks and have none on a statement's run time. `lock_seconds` is
     another limit on waiting for a lock; only Postgres knows fractions of a second. `by_index` has Postgres keep the
@@ -53,14 +56,15 @@ def create_engine(
     and must be such that it can be run again.
     """
     options: dict[str, Any] = {
-        "pool_size": pool_size,
-        "max_overflow": 0,
-        "pool_timeout": 5,
         "pool_pre_ping": pre_ping,
         "isolation_level": "READ COMMITTED",
         # Errors are logged, and parameters hold people's names and addresses.
         "hide_parameters": True,
     }
+    if pool_size is None:
+        options["poolclass"] = NullPool
+    else:
+        options |= {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 5}
     if make_url(url).get_backend_name() == "postgresql":
         settings = _POSTGRES_SETTINGS | (_POSTGRES_UNTIMED if for_migrations else {})
         if lock_seconds is not None:

@@ -66,6 +66,16 @@ class ActorUnknown(KitRefusal):
         return f"metadata {self.key} {self.description}"
 
 
+@dataclass(eq=False)
+class OutboxEntryNotFound(KitRefusal):
+    """No parked entry of the outbox bears the id: it is pending, answered, or was never there."""
+
+    entry_id: int
+
+    def __str__(self) -> str:
+        return f"there is no parked entry {self.entry_id} in the outbox: ListOutbox names those that are"
+
+
 class DeadlineTooShort(KitRefusal):
     """Too little time is left to begin a mutation; nothing was done."""
 
@@ -123,6 +133,7 @@ STATUSES: dict[type[Exception], grpc.StatusCode] = {
     FieldInvalid: grpc.StatusCode.INVALID_ARGUMENT,
     RequestIdReused: grpc.StatusCode.INVALID_ARGUMENT,
     PageTokenMismatch: grpc.StatusCode.INVALID_ARGUMENT,
+    OutboxEntryNotFound: grpc.StatusCode.NOT_FOUND,
     ActorMissing: grpc.StatusCode.UNAUTHENTICATED,
     ActorUnknown: grpc.StatusCode.UNAUTHENTICATED,
     DeadlineTooShort: grpc.StatusCode.DEADLINE_EXCEEDED,

@@ -6,9 +6,11 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from textwrap import wrap
+from typing import Any
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,13 +18,26 @@ from holdfast.ops.v1 import ops_pb2 as pb
 from holdfast.ops.v1 import ops_pb2_grpc
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from servicekit.conflicts import connection_lost
+from servicekit.conflicts import connection_lost, statement_timed_out
+from servicekit.consistency import ConsistencyCheck, Reconcile
 from servicekit.context import Context
+from servicekit.diagnostics import Probe, diagnose
 from servicekit.draining import until_drained
-from servicekit.errors import DatabaseUnavailable
+from servicekit.errors import DatabaseUnavailable, DeadlineExceeded
+from servicekit.index_usage import IndexUsage
 from servicekit.migrations import Schema
+from servicekit.ops_messages import (
+    diagnoses_message,
+    finding_message,
+    index_message,
+    plans_message,
+    repair_message,
+)
+from servicekit.outboxes import NoOutbox, Outbox
+from servicekit.query_plans import NamedQueries
 from servicekit.validation import Violations
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["OpsService"].full_name
@@ -30,33 +45,6 @@ SERVICE_NAME = pb.DESCRIPTOR.services_by_name["OpsService"].full_name
 CHECK_SECONDS = 3600.0
 """How long a call of CheckConsistency or Reconcile may last."""
 LONG_CALLS = {f"/{SERVICE_NAME}/{method}": CHECK_SECONDS for method in ("CheckConsistency", "Reconcile")}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A place where two records that must agree do not; `subject` is a sku, a package_sn, an order_id."""
-
-    check: str
-    subject: str
-    description: str
-    facts: Mapping[str, str] = field(default_factory=dict)
-
-
-ConsistencyCheck = Callable[[], AsyncIterator[Finding]]
-"""One check: streams what it finds, in bounded memory."""
-
-
-@dataclass(frozen=True)
-class Repair:
-    """What was done about a finding, or would be, or why nothing is."""
-
-    finding: Finding
-    repair: str
-    repaired: bool
-
-
-Reconcile = Callable[[pb.ReconcileRequest, Context], AsyncIterator[Repair]]
-"""Repairs what the named checks find, all of them where none is named; says itself who may have it done."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +78,10 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         checks: Mapping[str, ConsistencyCheck],
         contract_steps: Callable[[], Awaitable[Sequence[ContractStep]]] = no_contract_steps,
         reconcile: Reconcile | None = None,
+        outbox: Outbox | None = None,
+        index_usage: Callable[[AsyncConnection], Awaitable[Sequence[IndexUsage]]] | None = None,
+        queries: NamedQueries[Any, Any] | None = None,
+        probes: Mapping[str, Probe] | None = None,
     ) -> None:
         self._service = service
         self._engine = engine
@@ -98,6 +90,10 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         self._checks = checks
         self._contract_steps = contract_steps
         self._reconcile = reconcile
+        self._outbox = outbox or NoOutbox()
+        self._index_usage = index_usage
+        self._queries = queries
+        self._probes = probes
         self._instance = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._start_time = datetime.now(UTC)
         self._draining = asyncio.Event()
@@ -144,6 +140,37 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
             ],
         )
 
+    async def GetDiagnostics(
+        self, request: pb.GetDiagnosticsRequest, context: Context
+    ) -> pb.GetDiagnosticsResponse:
+        if self._probes is None:
+            raise NotImplementedError
+        return diagnoses_message(await diagnose(self._probes))
+
+    async def GetIndexUsage(
+        self, request: pb.GetIndexUsageRequest, context: Context
+    ) -> pb.GetIndexUsageResponse:
+        if self._index_usage is None:
+            raise NotImplementedError
+        with _database():
+            async with self._engine.connect() as connection:
+                usages = await self._index_usage(connection)
+        return pb.GetIndexUsageResponse(indexes=map(index_message, usages))
+
+    async def ExplainQuery(
+        self, request: pb.ExplainQueryRequest, context: Context
+    ) -> pb.ExplainQueryResponse:
+        if self._queries is None:
+            raise NotImplementedError
+        with Violations() as violations:
+            if request.query not in self._queries.queries:
+                # A violation is cut off where it is long.
+                for names in wrap(", ".join(sorted(self._queries.queries)), 150, break_on_hyphens=False):
+                    violations.add("query", f"must be one of {names}")
+        with _database():
+            async with self._engine.connect() as connection:
+                return plans_message(request.query, await self._queries.explain(request.query, connection))
+
     async def CheckConsistency(
         self, request: pb.CheckConsistencyRequest, context: Context
     ) -> AsyncIterator[pb.CheckConsistencyResponse]:
@@ -152,7 +179,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         with _database():
             for name in request.checks or self._checks:
                 async for finding in until_drained(self._checks[name](), self._draining):
-                    yield pb.CheckConsistencyResponse(finding=_finding(finding))
+                    yield pb.CheckConsistencyResponse(finding=finding_message(finding))
 
     async def Reconcile(
         self, request: pb.ReconcileRequest, context: Context
@@ -164,9 +191,15 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
             self._check_names(violations, request.checks)
         with _database():
             async for repair in until_drained(self._reconcile(request, context), self._draining):
-                yield pb.ReconcileResponse(
-                    finding=_finding(repair.finding), repair=repair.repair, repaired=repair.repaired
-                )
+                yield repair_message(repair)
+
+    async def ListOutbox(self, request: pb.ListOutboxRequest, context: Context) -> pb.ListOutboxResponse:
+        return await self._outbox.list_entries(request)
+
+    async def RequeueOutbox(
+        self, request: pb.RequeueOutboxRequest, context: Context
+    ) -> pb.RequeueOutboxResponse:
+        return await self._outbox.requeue(request, context)
 
     def _check_names(self, violations: Violations, names: Sequence[str]) -> None:
         for index, name in enumerate(names):
@@ -184,18 +217,14 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         return ("MariaDB" if "MariaDB" in found else "MySQL"), found
 
 
-def _finding(finding: Finding) -> pb.Finding:
-    return pb.Finding(
-        check=finding.check, subject=finding.subject, description=finding.description, facts=finding.facts
-    )
-
-
 @contextmanager
 def _database() -> Iterator[None]:
-    """Tells a database that went away from a fault of ours."""
+    """Tells a database that went away, or is slow, from a fault of ours."""
     try:
         yield
-    except (OSError, DBAPIError) as error:
+    except (OSError, PoolTimeout, DBAPIError) as error:
+        if isinstance(error, DBAPIError) and statement_timed_out(error):
+            raise DeadlineExceeded from error
         if isinstance(error, DBAPIError) and not connection_lost(error):
             raise
         raise DatabaseUnavailable from error

@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 _EXPLAIN = {"postgresql": "EXPLAIN (FORMAT JSON)", "mysql": "EXPLAIN FORMAT=TRADITIONAL"}
 _LOCK = re.compile(r"\s+FOR (UPDATE|NO KEY UPDATE|SHARE)( OF \w+)?( SKIP LOCKED| NOWAIT)?(?=\s*(\)|$))")
 _READ = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
+
+U = TypeVar("U")
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,21 @@ async def explain(connection: AsyncConnection, work: Callable[[], Awaitable[obje
         finally:
             event.remove(listened, "before_cursor_execute", look)
     return found
+
+
+@dataclass(frozen=True)
+class NamedQueries(Generic[U, S]):
+    """A service's queries that matter, by name, and how each is asked: over which unit of work, and for what."""
+
+    queries: Mapping[str, Callable[[U, S], Awaitable[object]]]
+    unit_of_work: Callable[[AsyncConnection, datetime], U]
+    sample: Callable[[AsyncConnection], Awaitable[S]]
+
+    async def explain(self, name: str, connection: AsyncConnection) -> list[Explained]:
+        """The plans of the query's statements, asked with arguments of what is in the database."""
+        asked = await self.sample(connection)
+        uow = self.unit_of_work(connection, datetime.now(UTC))
+        return await explain(connection, lambda: self.queries[name](uow, asked))
 
 
 @asynccontextmanager

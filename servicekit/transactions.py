@@ -50,7 +50,7 @@ class Transactions(Generic[U_co]):
         self._engine = engine
         self._unit_of_work = unit_of_work
         self._before_snapshot = before_snapshot
-        self._time = time or _database_time
+        self._time = time or database_time
         # Waiters queue here in order; the engine's own pool starves some of them under load.
         self._admission = asyncio.Semaphore(at_once)
         # Work that waits for others' locks leaves connections to those who only read.
@@ -58,6 +58,11 @@ class Transactions(Generic[U_co]):
         self._waiting = 0
         self.reruns: Counter[str | int | None] = Counter()
         """How often work was run again, by the engine's error code."""
+
+    @property
+    def waiting(self) -> int:
+        """How much work waits for a connection."""
+        return self._waiting
 
     async def run(
         self, work: Callable[[U_co], Awaitable[T]], *, name: str = "", repeatable: bool = False
@@ -159,7 +164,8 @@ async def own_time(_connection: AsyncConnection) -> datetime:
     return datetime.now(UTC)
 
 
-async def _database_time(connection: AsyncConnection) -> datetime:
+async def database_time(connection: AsyncConnection) -> datetime:
+    """The time of the transaction by the database's clock."""
     # Also the first statement: until SQLAlchemy has executed one, its connection has no transaction.
     if connection.dialect.name == "postgresql":
         now: datetime = (await connection.execute(_NOW)).scalar_one()

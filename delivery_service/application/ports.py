@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from delivery_service.application.consistency_ports import Consistency, Repairs
 from delivery_service.application.legacy_ports import LegacyWrites
+from delivery_service.application.outbox_ports import OutboxEntries
 from delivery_service.application.packing_ports import Packing
 from delivery_service.application.photo_ports import EvidenceRecords
 from delivery_service.application.stock_ports import Outbox
@@ -186,6 +187,8 @@ class UnitOfWork(Protocol):
     def warehouses(self) -> Warehouses: ...
     @property
     def outbox(self) -> Outbox: ...
+    @property
+    def outbox_entries(self) -> OutboxEntries: ...
     @property
     def consistency(self) -> Consistency: ...
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -55,6 +56,10 @@ class FsspecPhotoStore:
         """What is in one folder, unfinished files too."""
         return await self._run(self._list, folder)
 
+    async def free_bytes(self) -> int | None:
+        """How much room is left; None where the store does not tell."""
+        return await self._run(self._free)
+
     async def _run(self, work: Callable[..., T], *given: Any) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
@@ -87,6 +92,9 @@ class FsspecPhotoStore:
             self._files.rm_file(self._path(name))
         except FileNotFoundError:
             return
+
+    def _free(self) -> int | None:
+        return shutil.disk_usage(self._root).free if isinstance(self._files, LocalFileSystem) else None
 
     def _list(self, folder: str) -> list[KeptPhoto]:
         try:

@@ -1,6 +1,7 @@
 """The queries that matter, by name. Each is a call of the code that sends it, never a copy of its SQL."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from delivery_service.application.outbox_ports import CommandState
 from delivery_service.application.ports import OrderFilter, PackageFilter
 from delivery_service.application.reads import get_order
+from delivery_service.domain.errors import OrderNotFound
 from delivery_service.domain.workflow import EvidenceKind, OrderStatus, PackageState, StockState, Workflow
 from delivery_service.persistence.tables import evidence, package_items, package_orders, packages
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
@@ -68,6 +71,11 @@ async def sample(connection: AsyncConnection) -> Sample:
 Query = Callable[[SqlUnitOfWork, Sample], Awaitable[object]]
 
 
+async def _order(uow: SqlUnitOfWork, s: Sample) -> None:
+    with suppress(OrderNotFound):
+        await get_order(s.order_id, uow)
+
+
 def _listed(**wanted: Any) -> Query:
     return lambda uow, _: uow.packages.list_packages(PackageFilter(**wanted), PAGE, None)
 
@@ -88,7 +96,7 @@ def _orders_by(name: str) -> Query:
 
 NAMED_QUERIES: Mapping[str, Query] = {
     "order-delivery-type": lambda uow, s: uow.packages.of_orders([s.order_id]),
-    "order": lambda uow, s: get_order(s.order_id, uow),
+    "order": _order,
     "orders": _orders(),
     "orders-of-shop": _orders_by("shop_id"),
     "orders-of-user": _orders_by("user_id"),
@@ -129,6 +137,8 @@ NAMED_QUERIES: Mapping[str, Query] = {
     "commands-late": lambda uow, _: uow.outbox.take_over(16),
     "commands-done": lambda uow, _: uow.outbox.forget_done(DAYS, BATCH),
     "commands-unfinished": lambda uow, s: uow.outbox.unfinished([s.package_id]),
+    "commands-listed": lambda uow, _: uow.outbox_entries.list_entries(None, PAGE, 0),
+    "commands-done-listed": lambda uow, _: uow.outbox_entries.list_entries(CommandState.DONE, PAGE, 0),
     "commands-stuck": lambda uow, _: uow.consistency.stuck_commands(0, BATCH, MINUTES),
     "legacy-writes-moved": lambda uow, _: uow.legacy_writes.moved(BATCH),
     "legacy-writes-pending": lambda uow, _: uow.legacy_writes.follow(BATCH),

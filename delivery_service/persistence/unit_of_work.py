@@ -10,6 +10,7 @@ from delivery_service.persistence.evidence import SqlEvidence
 from delivery_service.persistence.legacy_writes import SqlLegacyWrites
 from delivery_service.persistence.orders import SqlOrders
 from delivery_service.persistence.outbox import SqlOutbox
+from delivery_service.persistence.outbox_entries import SqlOutboxEntries
 from delivery_service.persistence.package_events import SqlPackageEvents
 from delivery_service.persistence.packages import SqlPackages
 from delivery_service.persistence.packing import SqlPacking
@@ -35,6 +36,7 @@ class SqlUnitOfWork:
         self.drivers = SqlDrivers(connection)
         self.warehouses = SqlWarehouses(connection)
         self.outbox = SqlOutbox(connection, now, trips)
+        self.outbox_entries = SqlOutboxEntries(connection)
         self.consistency = SqlConsistency(connection, now)
         self.repairs = SqlRepairs(connection, now)
         self.requests = RequestLog(connection, requests, now)

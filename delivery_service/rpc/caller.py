@@ -1,9 +1,13 @@
 """For whom a call is made."""
 
+from delivery_service.application.repairing import Operator
+from delivery_service.domain.errors import CallerNotAllowed
 from delivery_service.domain.package_event import Actor
 from delivery_service.domain.workflow import ActorRole
 from servicekit.calls import current_call
 from servicekit.errors import ActorMissing
+
+OPERATORS = ("system", "dispatcher")
 
 
 def current_actor() -> Actor:
@@ -12,6 +16,14 @@ def current_actor() -> Actor:
     if caller.role is None or caller.actor_id is None:
         raise ActorMissing
     return Actor(ActorRole(caller.role.upper()), caller.actor_id)
+
+
+def current_operator(request_id: str) -> Operator:
+    """Who has records mended by the call under way. Raises ActorMissing, CallerNotAllowed."""
+    caller = current_call().caller
+    if caller.role not in OPERATORS:
+        raise CallerNotAllowed(caller.name, OPERATORS)
+    return Operator(current_actor(), request_id, current_trace())
 
 
 def current_trace() -> str:

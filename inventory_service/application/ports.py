@@ -1,18 +1,21 @@
 """What the use cases need from outside: the books of one transaction, and their readers."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 from inventory_service.application.fact_ports import DailyFacts
 from inventory_service.application.import_ports import Imports
 from inventory_service.application.ledger_ports import LedgerArchive, LedgerPartitions
+from inventory_service.application.repair_ports import Repairs
 from inventory_service.application.report_ports import LowStocks, Metrics
 from inventory_service.application.reservation_ports import Answers, Reservations, StockBooks
 from inventory_service.application.stock_ports import Stocks
 from inventory_service.domain.movement import Movement, MovementReason, RecordedMovement
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -108,3 +111,17 @@ class UnitOfWork(Protocol):
     def low_stocks(self) -> LowStocks: ...
     @property
     def daily_facts(self) -> DailyFacts: ...
+    @property
+    def repairs(self) -> Repairs: ...
+
+
+class Transactions(Protocol):
+    """Runs work in transactions."""
+
+    async def run(self, work: Callable[[UnitOfWork], Awaitable[T]], *, name: str = "") -> T:
+        """Commits; runs the work again where other work was in the way."""
+        ...
+
+    async def read(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Never commits."""
+        ...

@@ -215,12 +215,15 @@ class QuantityMismatch(Refusal):
 
 @dataclass(eq=False)
 class CallerNotAllowed(Refusal):
-    """Only the caller that made a reservation, or an operator, may resolve it."""
+    """Only the caller that made a reservation, or an operator, may resolve it; only operators have books repaired."""
 
-    reservation_id: str
     caller: str
+    reservation_id: str | None = None
+    allowed: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
+        if self.allowed is not None:
+            return f"this is for the roles {' and '.join(self.allowed)}, not for {self.caller}"
         return f"{self.caller} did not make reservation {self.reservation_id} and may not resolve it"
 
 

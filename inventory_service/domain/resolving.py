@@ -100,7 +100,7 @@ def _resolvable(book: StockBook, actor: Actor, reservation_id: str) -> Reservati
     if reservation.tombstone:
         raise ReservationTombstoned(reservation_id)
     if not (actor.operator or actor.name == reservation.created_by):
-        raise CallerNotAllowed(reservation_id, actor.name)
+        raise CallerNotAllowed(actor.name, reservation_id)
     return reservation
 
 

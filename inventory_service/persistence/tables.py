@@ -321,4 +321,22 @@ stock_alert = Table(
     Index("ix_stock_alert_to_do", "alert_id", postgresql_where=text("NOT announced OR end_time IS NOT NULL")),
 )
 
+# What operators had repaired.
+repair = Table(
+    "repair",
+    metadata,
+    Column("repair_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("caller", String(128), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("check_name", Text, nullable=False),
+    Column("subject", _Id, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("facts", JSONB, nullable=False),
+    Column("repair", Text, nullable=False),
+    Column("trace", Text, nullable=False),
+    Column("create_time", UtcDateTime, nullable=False),
+    Index("ix_repair_request", "caller", "request_id", "repair_id"),
+    Index("ix_repair_subject", "subject"),
+)
+
 request = requests_table(metadata, schema="inventory")

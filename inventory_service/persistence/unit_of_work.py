@@ -11,6 +11,7 @@ from inventory_service.persistence.ledger_archive import SqlLedgerArchive
 from inventory_service.persistence.ledger_partitions import SqlLedgerPartitions
 from inventory_service.persistence.low_stocks import SqlLowStocks
 from inventory_service.persistence.movements import SqlMovements
+from inventory_service.persistence.repairs import SqlRepairs
 from inventory_service.persistence.reservations import SqlReservations
 from inventory_service.persistence.stock_books import SqlStockBooks
 from inventory_service.persistence.stock_metrics import SqlMetrics
@@ -37,4 +38,5 @@ class SqlUnitOfWork:
         self.metrics = SqlMetrics(connection)
         self.low_stocks = SqlLowStocks(connection)
         self.daily_facts = SqlDailyFacts(connection)
+        self.repairs = SqlRepairs(connection, now)
         self.requests = RequestLog(connection, request, now)

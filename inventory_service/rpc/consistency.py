@@ -7,15 +7,17 @@ from uuid import UUID
 from inventory_service.application.ports import Tally, UnitOfWork
 from inventory_service.rpc.fact_consistency import daily_facts_check
 from inventory_service.rpc.ledger_consistency import partitions_check
-from servicekit.ops import ConsistencyCheck, Finding
+from servicekit.consistency import ConsistencyCheck, Finding
 from servicekit.transactions import Transactions
 
 CHUNK = 5000
 
+Checks = Mapping[str, ConsistencyCheck]
+
 Chunks = Callable[[UnitOfWork], Callable[[UUID, int], Awaitable[list[Tally]]]]
 
 
-def consistency_checks(transactions: Transactions[UnitOfWork]) -> Mapping[str, ConsistencyCheck]:
+def consistency_checks(transactions: Transactions[UnitOfWork]) -> Checks:
     """Each walks all stocks, a chunk a transaction, so that a slow reader of findings holds nothing open."""
     check = partial(_check, transactions)
     return {

@@ -6,7 +6,7 @@ from functools import partial
 
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.domain.daily_fact import FactDifference
-from servicekit.ops import ConsistencyCheck, Finding
+from servicekit.consistency import ConsistencyCheck, Finding
 from servicekit.transactions import Transactions
 
 # So few that one statement can sum all their movements in its 60 s, and one answer hold all their differences.

@@ -6,7 +6,7 @@ from functools import partial
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.prepare_ledger import missing_ledger_months
 from inventory_service.domain.ledger import LedgerMonth
-from servicekit.ops import ConsistencyCheck, Finding
+from servicekit.consistency import ConsistencyCheck, Finding
 from servicekit.transactions import Transactions
 
 

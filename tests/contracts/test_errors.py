@@ -37,6 +37,7 @@ PROMISED: dict[StatusCode, dict[str, tuple[str, ...]]] = {
         "EVIDENCE_NOT_FOUND": DELIVERY,
         "DRIVER_NOT_FOUND": DELIVERY,
         "WAREHOUSE_NOT_FOUND": DELIVERY,
+        "OUTBOX_ENTRY_NOT_FOUND": BOTH,
     },
     StatusCode.ALREADY_EXISTS: {
         "STOCK_EXISTS": INVENTORY,

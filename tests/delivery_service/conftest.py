@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service import bootstrap
@@ -59,6 +59,22 @@ async def running(
             yield Running(channel, tests, inventory, photos, url)
         assert await server.stop()
         await tests.dispose()
+
+
+@pytest.fixture
+async def limited(running: Running) -> AsyncIterator[AsyncEngine]:
+    """A way into the database by an account that has no right beyond it."""
+    own = make_url(running.url)
+    account = f"t{own.database}"[:30]
+    async with running.engine.connect() as connection:
+        await connection.exec_driver_sql(f"CREATE USER '{account}' IDENTIFIED BY 'secret'")
+        await connection.exec_driver_sql(f"GRANT ALL ON `{own.database}`.* TO '{account}'")
+    url = own.set(username=account, password="secret")
+    engine = create_engine(url.render_as_string(hide_password=False), pool_size=1)
+    yield engine
+    await engine.dispose()
+    async with running.engine.connect() as connection:
+        await connection.exec_driver_sql(f"DROP USER '{account}'")
 
 
 @pytest.fixture

@@ -38,11 +38,16 @@ class Wire:
         """"before" the server sees the next COMMIT, "after" it has answered it, or None."""
         self.refuse = False
         """While true, there is no way through."""
+        self.hang = False
+        """While true, sessions are taken and never answered."""
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serves one session."""
         if self.refuse:
             writer.transport.abort()
+            return
+        if self.hang:
+            self._writers.add(writer)
             return
         server_reader, server_writer = await asyncio.open_unix_connection(str(self._server))
         cutting = asyncio.Event()

@@ -14,11 +14,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit import logs, ops
+from servicekit.consistency import ConsistencyCheck, Finding
 from servicekit.context import Context
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
-from servicekit.ops import ConsistencyCheck, Finding
 from servicekit.server import Server, Service, serve
 from servicekit.tasks import Tasks
 from servicekit.transactions import Transactions

@@ -128,20 +128,6 @@ async def test_files_are_for_this_user_only(tmp_path: Path) -> None:
     assert (file.name, file.stat().st_mode & 0o777) == (f"{SHA256}.one", 0o600)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 KiB."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], check=False)
-    if mounted.returncode:
-        pytest.skip("this machine mounts nothing")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
-
-
 async def test_a_full_disk_is_a_clear_refusal_and_leaves_nothing_half_done(small_disk: Path) -> None:
     store = FsspecPhotoStore(str(small_disk))
     await store.put("ab/fits", b"x" * 150_000)

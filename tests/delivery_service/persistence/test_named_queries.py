@@ -72,6 +72,8 @@ WANTED = {
     "commands-late": ("idx_outbox_lease idx_outbox_due", 2),
     "commands-done": ("idx_outbox_due uq_outbox_version PRIMARY", A_BATCH),
     "commands-unfinished": ("uq_outbox_version", 6),
+    "commands-listed": ("idx_outbox_due PRIMARY", 300),
+    "commands-done-listed": ("PRIMARY idx_outbox_due", A_PAGE),
     "commands-stuck": ("idx_outbox_due", 300),
     "legacy-writes-moved": ("idx_prepare_goods_legacy_write PRIMARY", 10),
     "legacy-writes-pending": ("idx_prepare_goods_legacy_write PRIMARY", 10),

@@ -418,6 +418,7 @@ class IndexUsage(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     CARDINALITY_FIELD_NUMBER: _builtins.int
     NEVER_USED_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
     table: _builtins.str
     """The table it is on."""
     index: _builtins.str
@@ -429,7 +430,11 @@ class IndexUsage(_message.Message):
     cardinality: _builtins.int
     """Distinct values, as the engine estimates them."""
     never_used: _builtins.bool
-    """Whether it never served a query."""
+    """Whether it never served a query, as far as the engine counts reads."""
+    unknown: _builtins.str
+    """Which of reads, size_bytes and cardinality the engine does not tell, and why; empty where it tells all. Their 0
+    then says nothing.
+    """
     def __init__(
         self,
         *,
@@ -439,10 +444,11 @@ class IndexUsage(_message.Message):
         size_bytes: _builtins.int = ...,
         cardinality: _builtins.int = ...,
         never_used: _builtins.bool = ...,
+        unknown: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cardinality", b"cardinality", "index", b"index", "never_used", b"never_used", "reads", b"reads", "size_bytes", b"size_bytes", "table", b"table"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cardinality", b"cardinality", "index", b"index", "never_used", b"never_used", "reads", b"reads", "size_bytes", b"size_bytes", "table", b"table", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -479,26 +485,58 @@ class ExplainQueryResponse(_message.Message):
     QUERY_FIELD_NUMBER: _builtins.int
     STATEMENT_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
+    FURTHER_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """The query's name."""
     statement: _builtins.str
-    """The statement, with placeholders."""
+    """The first statement, with placeholders."""
     plan: _builtins.str
-    """The engine's plan, as the engine prints it."""
+    """The engine's plan of it, as the engine prints it."""
+    @_builtins.property
+    def further(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExplainedStatement]:
+        """The statements that follow it, in their order, up to the first that writes."""
+
     def __init__(
         self,
         *,
         query: _builtins.str = ...,
         statement: _builtins.str = ...,
         plan: _builtins.str = ...,
+        further: _abc.Iterable[Global___ExplainedStatement] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "query", b"query", "statement", b"statement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["further", b"further", "plan", b"plan", "query", b"query", "statement", b"statement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExplainQueryResponse: _TypeAlias = ExplainQueryResponse  # noqa: Y015
+
+@_typing.final
+class ExplainedStatement(_message.Message):
+    """One statement of a query."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATEMENT_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    statement: _builtins.str
+    """The statement, with placeholders."""
+    plan: _builtins.str
+    """The engine's plan of it."""
+    def __init__(
+        self,
+        *,
+        statement: _builtins.str = ...,
+        plan: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan", "statement", b"statement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainedStatement: _TypeAlias = ExplainedStatement  # noqa: Y015
 
 @_typing.final
 class CheckConsistencyRequest(_message.Message):
@@ -800,7 +838,7 @@ class RequeueOutboxRequest(_message.Message):
     entry_id: _builtins.str
     """The entry's id."""
     note: _builtins.str
-    """Why; kept with the record of the request. At most 500 characters."""
+    """Why, required; kept with the record of the request. At most 500 characters."""
     request_id: _builtins.str
     """Makes a repeat of this call harmless; at most 64 ASCII characters."""
     def __init__(

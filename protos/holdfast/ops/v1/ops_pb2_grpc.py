@@ -102,7 +102,8 @@ class OpsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetDiagnostics(self, request, context):
-        """Says in one call what is wrong and which command to try next. A probe that fails or is late is a finding.
+        """Says in one call what is wrong and which command to try next. The probes run beside each other and have two
+        seconds each; one that fails or is late is a finding, and a database that is away is one, too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,15 +111,16 @@ class OpsServiceServicer:
 
     def GetIndexUsage(self, request, context):
         """Tells for each index how often it served a query, how large it is and whether it was ever used.
-        Errors: DATABASE_UNAVAILABLE.
+        Errors: DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExplainQuery(self, request, context):
-        """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted.
-        Errors: FIELD_INVALID, DATABASE_UNAVAILABLE.
+        """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
+        asked with arguments of what is in the database; its reads are made, nothing is locked or written.
+        Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,8 +155,10 @@ class OpsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RequeueOutbox(self, request, context):
-        """Puts one parked command back to be sent again; the request is recorded.
-        Errors: FIELD_INVALID, OUTBOX_ENTRY_NOT_FOUND, CALLER_NOT_ALLOWED, DATABASE_UNAVAILABLE.
+        """Puts one parked command back to be sent again. The table of repairs and the package's timeline say who had it
+        done, when and why. For the roles system and dispatcher.
+        Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, OUTBOX_ENTRY_NOT_FOUND (there is none, or it is not
+        parked), PACKAGE_UNREADABLE, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

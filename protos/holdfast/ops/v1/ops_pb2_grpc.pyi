@@ -22,14 +22,17 @@ class OpsServiceStub:
     Errors: DATABASE_UNAVAILABLE.
     """
     GetDiagnostics: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetDiagnosticsRequest, _ops_pb2.GetDiagnosticsResponse]
-    """Says in one call what is wrong and which command to try next. A probe that fails or is late is a finding."""
+    """Says in one call what is wrong and which command to try next. The probes run beside each other and have two
+    seconds each; one that fails or is late is a finding, and a database that is away is one, too.
+    """
     GetIndexUsage: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetIndexUsageRequest, _ops_pb2.GetIndexUsageResponse]
     """Tells for each index how often it served a query, how large it is and whether it was ever used.
-    Errors: DATABASE_UNAVAILABLE.
+    Errors: DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
     """
     ExplainQuery: _aio.UnaryUnaryMultiCallable[_ops_pb2.ExplainQueryRequest, _ops_pb2.ExplainQueryResponse]
-    """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted.
-    Errors: FIELD_INVALID, DATABASE_UNAVAILABLE.
+    """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
+    asked with arguments of what is in the database; its reads are made, nothing is locked or written.
+    Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
     """
     CheckConsistency: _aio.UnaryStreamMultiCallable[_ops_pb2.CheckConsistencyRequest, _ops_pb2.CheckConsistencyResponse]
     """Streams every inconsistency it finds, in bounded memory. An empty stream that ends with OK means healthy.
@@ -48,8 +51,10 @@ class OpsServiceStub:
     Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, DATABASE_UNAVAILABLE.
     """
     RequeueOutbox: _aio.UnaryUnaryMultiCallable[_ops_pb2.RequeueOutboxRequest, _ops_pb2.RequeueOutboxResponse]
-    """Puts one parked command back to be sent again; the request is recorded.
-    Errors: FIELD_INVALID, OUTBOX_ENTRY_NOT_FOUND, CALLER_NOT_ALLOWED, DATABASE_UNAVAILABLE.
+    """Puts one parked command back to be sent again. The table of repairs and the package's timeline say who had it
+    done, when and why. For the roles system and dispatcher.
+    Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, OUTBOX_ENTRY_NOT_FOUND (there is none, or it is not
+    parked), PACKAGE_UNREADABLE, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE.
     """
 
 class OpsServiceServicer:
@@ -76,7 +81,9 @@ class OpsServiceServicer:
         request: _ops_pb2.GetDiagnosticsRequest,
         context: _aio.ServicerContext[_ops_pb2.GetDiagnosticsRequest, _abc.Awaitable[_ops_pb2.GetDiagnosticsResponse]],
     ) -> _abc.Awaitable[_ops_pb2.GetDiagnosticsResponse]:
-        """Says in one call what is wrong and which command to try next. A probe that fails or is late is a finding."""
+        """Says in one call what is wrong and which command to try next. The probes run beside each other and have two
+        seconds each; one that fails or is late is a finding, and a database that is away is one, too.
+        """
 
     def GetIndexUsage(
         self,
@@ -84,7 +91,7 @@ class OpsServiceServicer:
         context: _aio.ServicerContext[_ops_pb2.GetIndexUsageRequest, _abc.Awaitable[_ops_pb2.GetIndexUsageResponse]],
     ) -> _abc.Awaitable[_ops_pb2.GetIndexUsageResponse]:
         """Tells for each index how often it served a query, how large it is and whether it was ever used.
-        Errors: DATABASE_UNAVAILABLE.
+        Errors: DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
         """
 
     def ExplainQuery(
@@ -92,8 +99,9 @@ class OpsServiceServicer:
         request: _ops_pb2.ExplainQueryRequest,
         context: _aio.ServicerContext[_ops_pb2.ExplainQueryRequest, _abc.Awaitable[_ops_pb2.ExplainQueryResponse]],
     ) -> _abc.Awaitable[_ops_pb2.ExplainQueryResponse]:
-        """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted.
-        Errors: FIELD_INVALID, DATABASE_UNAVAILABLE.
+        """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
+        asked with arguments of what is in the database; its reads are made, nothing is locked or written.
+        Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
         """
 
     def CheckConsistency(
@@ -132,8 +140,10 @@ class OpsServiceServicer:
         request: _ops_pb2.RequeueOutboxRequest,
         context: _aio.ServicerContext[_ops_pb2.RequeueOutboxRequest, _abc.Awaitable[_ops_pb2.RequeueOutboxResponse]],
     ) -> _abc.Awaitable[_ops_pb2.RequeueOutboxResponse]:
-        """Puts one parked command back to be sent again; the request is recorded.
-        Errors: FIELD_INVALID, OUTBOX_ENTRY_NOT_FOUND, CALLER_NOT_ALLOWED, DATABASE_UNAVAILABLE.
+        """Puts one parked command back to be sent again. The table of repairs and the package's timeline say who had it
+        done, when and why. For the roles system and dispatcher.
+        Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, OUTBOX_ENTRY_NOT_FOUND (there is none, or it is not
+        parked), PACKAGE_UNREADABLE, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE.
         """
 
 def add_OpsServiceServicer_to_server(servicer: OpsServiceServicer, server: _aio.Server) -> None: ...

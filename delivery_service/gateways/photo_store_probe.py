@@ -1,0 +1,42 @@
+"""Whether photos can be kept: a file is written and taken away, and the room that is left is looked at."""
+
+import uuid
+
+from delivery_service.domain.errors import StorageFull, StorageUnavailable
+from delivery_service.gateways.photo_store import FsspecPhotoStore
+from servicekit.diagnostics import Diagnosis, Probe, Severity, fine
+
+LITTLE_BYTES = 1 << 30
+"""Less room than this is worth a look."""
+A_PHOTO_BYTES = 4 << 20
+"""Less than this, and the largest photo is refused."""
+FOLDER = "probe"
+
+_LOOK = "df -h on the place that DELIVERY_EVIDENCE_URL names, and its rights"
+
+
+def photo_store_probe(store: FsspecPhotoStore) -> Probe:
+    """The file is not named as photos are, so that one that is left behind is nobody's."""
+
+    async def probe() -> Diagnosis:
+        name = f"{FOLDER}/{uuid.uuid4().hex}"
+        try:
+            await store.put(name, b"probe")
+            await store.remove(name)
+            free = await store.free_bytes()
+        except StorageFull:
+            return Diagnosis(Severity.FAIL, "the store of photos is full: every upload is refused", _LOOK)
+        except StorageUnavailable as error:
+            # Only the kind of error: a store's own words may name its keys.
+            kind = type(error.__cause__).__name__
+            told = f"the store of photos cannot be written ({kind}): every upload is refused"
+            return Diagnosis(Severity.FAIL, told, _LOOK)
+        if free is None:
+            return fine("the store of photos takes writes; it does not tell how much room is left")
+        told = f"the store of photos takes writes, {free >> 20} MiB are free"
+        if free >= LITTLE_BYTES:
+            return fine(told)
+        severity = Severity.WARN if free >= A_PHOTO_BYTES else Severity.FAIL
+        return Diagnosis(severity, f"{told}: it is about to be full", _LOOK)
+
+    return probe

@@ -1,0 +1,67 @@
+"""What the service's own records say of how well it keeps up."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from delivery_service.persistence.engine_probes import durability, locks, sessions
+from delivery_service.persistence.outbox import INFLIGHT, PARKED, PENDING
+from servicekit.diagnostics import Diagnosis, Look, Probe, Severity, fine, over
+
+LATE_SECONDS = 60
+"""How long a command may wait for inventory before it is worth a look."""
+OVERDUE_SECONDS = 300
+"""How long until its package is held up for too long."""
+
+_OLDEST = text("""
+    SELECT COUNT(*) AS commands, TIMESTAMPDIFF(SECOND, MIN(create_time), UTC_TIMESTAMP(6)) AS seconds
+    FROM outbox WHERE state IN (:pending, :in_flight)
+""").bindparams(pending=PENDING, in_flight=INFLIGHT)
+_LAST_ERROR = text("""
+    SELECT last_error FROM outbox WHERE state IN (:pending, :in_flight) AND last_error IS NOT NULL
+    ORDER BY entry_id LIMIT 1
+""").bindparams(pending=PENDING, in_flight=INFLIGHT)
+_PARKED = text("""
+    SELECT entry_id, package_sn, command, last_error, COUNT(*) OVER () AS parked
+    FROM outbox WHERE state = :parked ORDER BY entry_id LIMIT 1
+""").bindparams(parked=PARKED)
+_LIST = 'grpcurl -plaintext -d \'{"state": "OUTBOX_STATE_%s"}\' $DELIVERY_ADDRESS holdfast.ops.v1.OpsService/ListOutbox'
+
+
+def service_probes(watching: AsyncEngine) -> Mapping[str, Probe]:
+    """What the database can tell."""
+    looks: Mapping[str, Look] = {
+        "durability": durability,
+        "sessions": sessions,
+        "locks": locks,
+        "outbox": oldest_command,
+        "parked": parked_commands,
+    }
+    return {name: over(watching, look) for name, look in looks.items()}
+
+
+async def oldest_command(connection: AsyncConnection) -> Diagnosis:
+    """Whether commands reach inventory."""
+    row = (await connection.execute(_OLDEST)).one()
+    if not row.commands:
+        return fine("no command waits for inventory")
+    told = f"{row.commands} commands wait for inventory, the oldest for {row.seconds} s"
+    if row.seconds < LATE_SECONDS:
+        return fine(told)
+    error = (await connection.execute(_LAST_ERROR)).scalar()
+    told += f"; it was told: {error}" if error else "; none was answered: no relay runs, or inventory hangs"
+    severity = Severity.WARN if row.seconds < OVERDUE_SECONDS else Severity.FAIL
+    return Diagnosis(severity, told, _LIST % "PENDING")
+
+
+async def parked_commands(connection: AsyncConnection) -> Diagnosis:
+    """Whether inventory refused something for good."""
+    row = (await connection.execute(_PARKED)).one_or_none()
+    if row is None:
+        return fine("no command is parked")
+    told = (
+        f"{row.parked} commands are parked, the first is entry {row.entry_id}, {row.command} of {row.package_sn}:"
+        f" {row.last_error}"
+    )
+    return Diagnosis(Severity.FAIL, told, _LIST % "PARKED")

@@ -1,0 +1,74 @@
+"""What Postgres itself says of how safe and how free the service's data is."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from servicekit.diagnostics import Diagnosis, Severity, fine
+
+LONG_SECONDS = 10.0
+"""How long a transaction may hold locks that nobody waits for."""
+
+_SETTINGS = text("SELECT name, setting FROM pg_settings WHERE name = ANY(:names)")
+_DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+_SESSION = text("""
+    SELECT current_setting('transaction_isolation') AS isolation, current_setting('TimeZone') AS zone,
+        current_setting('transaction_read_only') = 'on' AS read_only
+""")
+# Every transaction locks its own id; what others wait for are locks of tables and rows.
+_LONG = text("""
+    SELECT pid, application_name, state,
+        extract(epoch FROM clock_timestamp() - xact_start)::float AS seconds,
+        (SELECT count(*) FROM pg_stat_activity waiting
+         WHERE holder.pid = ANY(pg_blocking_pids(waiting.pid))) AS blocked
+    FROM pg_stat_activity holder
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+        AND xact_start < clock_timestamp() - interval '1 second'
+        AND EXISTS (
+            SELECT FROM pg_locks WHERE pg_locks.pid = holder.pid AND granted AND locktype = 'relation'
+                AND mode <> 'AccessShareLock'
+        )
+    ORDER BY blocked DESC, xact_start LIMIT 1
+""")
+
+
+async def durability(connection: AsyncConnection) -> Diagnosis:
+    """Whether what was acknowledged outlives the machine's power."""
+    rows = await connection.execute(_SETTINGS, {"names": list(_DURABLE)})
+    found = {row.name: row.setting for row in rows}
+    off = sorted(name for name, setting in found.items() if setting == "off")
+    if not off:
+        return fine(", ".join(f"{name}={found[name]}" for name in _DURABLE))
+    told = ", ".join(f"{name} is off" for name in off)
+    return Diagnosis(
+        Severity.FAIL,
+        f"{told}: what callers were told is done may be lost with the machine's power",
+        " ".join(
+            ["psql", *(f'-c "ALTER SYSTEM SET {name} = on"' for name in off), '-c "SELECT pg_reload_conf()"']
+        ),
+    )
+
+
+async def sessions(connection: AsyncConnection) -> Diagnosis:
+    """Whether sessions are as the service wants them, and may write."""
+    row = (await connection.execute(_SESSION)).one()
+    if row.read_only:
+        told = "the database takes no writes: it is a standby, or default_transaction_read_only is on"
+        return Diagnosis(Severity.FAIL, told, 'psql -c "SELECT pg_is_in_recovery()"')
+    told = f"isolation {row.isolation}, time zone {row.zone}"
+    if (row.isolation, row.zone) == ("read committed", "UTC"):
+        return fine(told)
+    told += "; read committed and UTC were asked for: something between here and the database resets sessions"
+    return Diagnosis(Severity.FAIL, told, 'psql -c "SHOW ALL" on the way that INVENTORY_DATABASE_URL takes')
+
+
+async def locks(connection: AsyncConnection) -> Diagnosis:
+    """Whether somebody holds locks for long, or keeps others waiting."""
+    row = (await connection.execute(_LONG)).one_or_none()
+    if row is None or not (row.blocked or row.seconds > LONG_SECONDS):
+        return fine("no transaction holds locks for long")
+    told = (
+        f"the transaction of session {row.pid} ({row.application_name or 'unnamed'}, {row.state}) has held locks for"
+        f" {row.seconds:.0f} s, {row.blocked} others wait for it"
+    )
+    severity = Severity.FAIL if row.blocked else Severity.WARN
+    return Diagnosis(severity, told, f'psql -c "SELECT pg_terminate_backend({row.pid})"')

@@ -1,0 +1,79 @@
+"""What the service's own records say of how well it keeps up."""
+
+from collections.abc import Mapping
+from datetime import UTC, timedelta
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from inventory_service.application.prepare_ledger import missing_ledger_months
+from inventory_service.persistence.engine_probes import durability, locks, sessions
+from inventory_service.persistence.unit_of_work import SqlUnitOfWork
+from servicekit.diagnostics import Diagnosis, Look, Probe, Severity, fine, over
+from servicekit.transactions import database_time
+
+LATE_SWEEP_SECONDS = 30.0
+"""How long a hold may be past its time before the sweeper is late."""
+UNREFRESHED = timedelta(hours=2)
+"""How old the view may be where others refresh it."""
+
+_DUE = text("""
+    SELECT reservation_id, extract(epoch FROM clock_timestamp() - expire_time)::float AS seconds
+    FROM inventory.reservation WHERE state = 'HELD' AND expire_time <= clock_timestamp()
+    ORDER BY expire_time LIMIT 1
+""")
+
+
+def service_probes(watching: AsyncEngine, refresh_seconds: float) -> Mapping[str, Probe]:
+    """`refresh_seconds` is the age at which the service refreshes the view, 0 where it does not."""
+    age = timedelta(seconds=2 * refresh_seconds) or UNREFRESHED
+    looks: Mapping[str, Look] = {
+        "durability": durability,
+        "sessions": sessions,
+        "locks": locks,
+        "due_holds": due_holds,
+        "metrics_view": lambda connection: metrics_view(connection, age),
+        "ledger_partitions": ledger_partitions,
+    }
+    return {name: over(watching, look) for name, look in looks.items()}
+
+
+async def due_holds(connection: AsyncConnection) -> Diagnosis:
+    """Whether holds past their time are swept."""
+    row = (await connection.execute(_DUE)).one_or_none()
+    if row is None:
+        return fine("no hold is past its time")
+    told = f"hold {row.reservation_id} is {row.seconds:.0f} s past its time"
+    if row.seconds < LATE_SWEEP_SECONDS:
+        return fine(told)
+    told += ": nobody sweeps; its units can be sold all the same, reports and alerts count them as held"
+    return Diagnosis(Severity.WARN, told, "grep reservation_expiry in the log of every replica")
+
+
+async def metrics_view(connection: AsyncConnection, most: timedelta) -> Diagnosis:
+    """Whether reports are as old as they may be."""
+    now = await database_time(connection)
+    refreshed = await SqlUnitOfWork(connection, now).metrics.refresh_time()
+    refresh = (
+        "grpcurl -plaintext $INVENTORY_ADDRESS holdfast.inventory.v1.InventoryService/RefreshStockMetrics"
+    )
+    if refreshed is None:
+        return Diagnosis(Severity.WARN, "the metrics view was never refreshed", refresh)
+    told = f"the metrics view is of {refreshed.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if now - refreshed <= most:
+        return fine(told)
+    return Diagnosis(Severity.WARN, f"{told}; reports are to be at most {most} old", refresh)
+
+
+async def ledger_partitions(connection: AsyncConnection) -> Diagnosis:
+    """Whether this month and the next have their partitions."""
+    missing = await missing_ledger_months(1, SqlUnitOfWork(connection, await database_time(connection)))
+    if not missing:
+        return fine("this month and the next have their partitions")
+    told = (
+        f"the ledger has no partition for {', '.join(map(str, missing))}; movements go into the default one"
+    )
+    next_command = (
+        "restart a server, which makes them, or grep ledger_preparation in the log for what is in the way"
+    )
+    return Diagnosis(Severity.WARN, told, next_command)

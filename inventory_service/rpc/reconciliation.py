@@ -1,0 +1,63 @@
+"""The repairs of one Reconcile call, told in the words of OpsService."""
+
+from collections.abc import AsyncIterator
+
+from inventory_service.application.reconcile import Reconciler
+from inventory_service.application.repair_ports import Inconsistency, RepairRecord
+from inventory_service.application.repairing import Operator
+from inventory_service.rpc.caller import current_operator
+from inventory_service.rpc.consistency import Checks
+from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
+from servicekit.consistency import Finding, Repair
+from servicekit.reconciliation import Reconciliation
+from servicekit.tasks import Tasks
+from servicekit.transactions import Transactions
+
+BATCH = 200
+
+
+def reconciliation(
+    transactions: Transactions[RequestUnitOfWork], tasks: Tasks, checks: Checks
+) -> Reconciliation[RequestUnitOfWork, Finding]:
+    """OpsService.Reconcile of this service."""
+
+    def begin(request_id: str, validate_only: bool) -> Repairs:
+        by = current_operator(request_id)
+        return Repairs(transactions, by, Reconciler(transactions, by, validate_only))
+
+    return Reconciliation(transactions, tasks, checks, begin)
+
+
+class Repairs:
+    """What the kit asks of the repairs of one call."""
+
+    def __init__(
+        self, transactions: Transactions[RequestUnitOfWork], by: Operator, reconciler: Reconciler
+    ) -> None:
+        self._transactions = transactions
+        self._by = by
+        self._reconciler = reconciler
+
+    async def repair(self, check: str, found: Finding) -> Repair | None:
+        """One transaction; None where the records agree by now."""
+        inconsistency = Inconsistency(check, found.subject, found.description, found.facts)
+        repaired = await self._reconciler.repair(inconsistency)
+        return None if repaired is None else Repair(found, repaired.what, repaired.done)
+
+    async def made(self) -> AsyncIterator[Repair]:
+        """What this request repaired before, oldest first."""
+        after = 0
+        while True:
+
+            async def page(uow: RequestUnitOfWork, after: int = after) -> list[tuple[int, RepairRecord]]:
+                return await uow.repairs.list_repairs(self._by.caller, self._by.request_id, after, BATCH)
+
+            records = await self._transactions.read(page)
+            if not records:
+                return
+            after = records[-1][0]
+            for _, record in records:
+                found = record.found
+                yield Repair(
+                    Finding(found.check, found.subject, found.description, found.facts), record.repair, True
+                )

@@ -1,0 +1,100 @@
+"""The probes that every service has: its database, the clocks, the schema, the pool of connections."""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from servicekit.diagnostics import Diagnosis, Probe, Severity, fine, over
+from servicekit.migrations import Schema
+from servicekit.transactions import Transactions, database_time
+
+SLOW_SECONDS = 0.5
+SKEW_SECONDS = 2.0
+MOST_SKEW_SECONDS = 60.0
+
+
+def common_probes(
+    engine: AsyncEngine,
+    watching: AsyncEngine,
+    schema: Schema,
+    transactions: Transactions[Any],
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Mapping[str, Probe]:
+    """`watching` is a way to the database beside the service's own `engine`, whose pool may be used up."""
+
+    async def clocks(connection: AsyncConnection) -> Diagnosis:
+        before = clock()
+        theirs = await database_time(connection)
+        return _skew((theirs - before - (clock() - before) / 2).total_seconds())
+
+    async def pool() -> Diagnosis:
+        return _pool(schema.service, engine.pool.checkedout(), engine.pool.size(), transactions.waiting)  # type: ignore[attr-defined]
+
+    return {
+        "database": lambda: _database(watching),
+        "clock": over(watching, clocks),
+        "schema": lambda: _schema(watching, schema),
+        "pool": pool,
+    }
+
+
+async def _database(engine: AsyncEngine) -> Diagnosis:
+    began = time.monotonic()
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+    except Exception as error:
+        what = f"the database cannot be reached ({type(error).__name__})"
+        return Diagnosis(Severity.FAIL, what, _ask_the_server(engine.url))
+    seconds = time.monotonic() - began
+    told = f"connected and answered in {seconds * 1000:.0f} ms"
+    if seconds < SLOW_SECONDS:
+        return fine(told)
+    return Diagnosis(Severity.WARN, f"{told}; usual are a few", _ask_the_server(engine.url))
+
+
+def _ask_the_server(url: URL) -> str:
+    """A command that asks whether the server is there; it names the place and no account."""
+    if url.get_backend_name() == "postgresql":
+        host = url.host or url.query.get("host", "localhost")
+        return f"pg_isready -h {host} -p {url.port or 5432}"
+    if socket := url.query.get("unix_socket"):
+        return f"mysqladmin --socket={socket} ping"
+    return f"mysqladmin -h {url.host} -P {url.port or 3306} ping"
+
+
+def _skew(seconds: float) -> Diagnosis:
+    told = f"the database's clock is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this process's"
+    if abs(seconds) < SKEW_SECONDS:
+        return fine(told)
+    severity = Severity.WARN if abs(seconds) < MOST_SKEW_SECONDS else Severity.FAIL
+    why = "holds end by the database's clock, deadlines and logs go by this one's"
+    return Diagnosis(severity, f"{told}; {why}", "timedatectl timesync-status, on both machines")
+
+
+async def _schema(engine: AsyncEngine, schema: Schema) -> Diagnosis:
+    service = schema.service
+    hindered = await schema.hindrance(engine)
+    if hindered:
+        return Diagnosis(Severity.FAIL, hindered, f"{service}-service migrate status")
+    applied = await schema.applied(engine)
+    if applied == schema.expected:
+        return fine(f"the schema is at {applied}, as this build expects")
+    told = f"the schema is at {applied or 'nothing'}, this build expects {schema.expected}: calls are refused"
+    known = applied is None or applied in {revision.id for revision in schema.history()}
+    if not known:
+        return Diagnosis(Severity.FAIL, f"{told}; a newer build migrated it", "deploy that build")
+    return Diagnosis(Severity.FAIL, told, f"{service}-service migrate upgrade")
+
+
+def _pool(service: str, in_use: int, size: int, waiting: int) -> Diagnosis:
+    told = f"{in_use} of {size} connections are in use, {waiting} pieces of work wait for one"
+    if not waiting and in_use < size:
+        return fine(told)
+    severity = Severity.FAIL if waiting and in_use >= size else Severity.WARN
+    return Diagnosis(severity, told, f"what the probe locks names; then a larger {service.upper()}_POOL_SIZE")

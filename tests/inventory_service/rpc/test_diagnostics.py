@@ -1,0 +1,227 @@
+"""GetDiagnostics names what is wrong, by a fault planted for each probe, on a real Postgres."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from holdfast.inventory.v1 import reports_pb2
+from holdfast.ops.v1 import ops_pb2 as pb
+from holdfast.ops.v1 import ops_pb2_grpc
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from inventory_service.persistence import engine_probes
+from inventory_service.persistence.engine_probes import durability, sessions
+from inventory_service.persistence.probes import due_holds
+from servicekit.diagnostics import Severity
+from servicekit.engines import create_engine
+from tests.inventory_service.client import Inventory
+from tests.inventory_service.serving import ASLEEP, channel_to
+from tests.servicekit.sessions import wire_to
+
+OK, WARN, FAIL = pb.SEVERITY_OK, pb.SEVERITY_WARN, pb.SEVERITY_FAIL
+PROBES = [
+    *("database", "clock", "schema", "pool"),
+    *("durability", "sessions", "locks", "due_holds", "metrics_view", "ledger_partitions"),
+]
+
+
+async def diagnosed(inventory: Inventory) -> dict[str, pb.Diagnosis]:
+    answer = await inventory.ops.GetDiagnostics(pb.GetDiagnosticsRequest(), timeout=5)
+    assert answer.severity == max(diagnosis.severity for diagnosis in answer.diagnoses)
+    return {diagnosis.probe: diagnosis for diagnosis in answer.diagnoses}
+
+
+@pytest.fixture
+async def session(inventory_url: str) -> AsyncIterator[AsyncConnection]:
+    """A session that a test may set otherwise."""
+    engine = create_engine(inventory_url, pool_size=1)
+    async with engine.connect() as connection:
+        yield connection
+    await engine.dispose()
+
+
+async def test_all_is_well_but_what_tests_leave_out_for_speed(inventory: Inventory) -> None:
+    await inventory.stub.RefreshStockMetrics(reports_pb2.RefreshStockMetricsRequest(), timeout=10)
+
+    found = await diagnosed(inventory)
+
+    assert list(found) == PROBES
+    wrong = {name for name, diagnosis in found.items() if diagnosis.severity != OK}
+    assert wrong == {"durability"}
+    for diagnosis in found.values():
+        assert diagnosis.description
+        assert bool(diagnosis.next_command) == (diagnosis.severity != OK)
+    assert found["sessions"].description == "isolation read committed, time zone UTC"
+
+
+async def test_what_may_be_lost_with_the_power_is_named(
+    inventory: Inventory, session: AsyncConnection
+) -> None:
+    found = (await diagnosed(inventory))["durability"]
+    await session.exec_driver_sql("SET synchronous_commit = off")
+    worse = await durability(session)
+
+    assert found.severity == FAIL
+    assert found.description.startswith("fsync is off")
+    assert found.description.endswith("may be lost with the machine's power")
+    assert 'psql -c "ALTER SYSTEM SET fsync = on"' in found.next_command
+    assert "synchronous_commit is off" in worse.description
+
+
+async def test_sessions_that_are_otherwise_than_asked_for_are_named(session: AsyncConnection) -> None:
+    await session.exec_driver_sql("SET TimeZone = 'Asia/Shanghai'")
+    found = await sessions(session)
+
+    assert found.severity is Severity.FAIL
+    assert found.description.startswith("isolation read committed, time zone Asia/Shanghai; ")
+    assert found.next_command
+
+
+async def test_a_database_that_takes_no_writes_is_named(session: AsyncConnection) -> None:
+    await session.exec_driver_sql("SET default_transaction_read_only = on")
+    await session.commit()
+    found = await sessions(session)
+
+    assert found.severity is Severity.FAIL
+    assert found.description.startswith("the database takes no writes")
+    assert found.next_command
+
+
+async def test_a_hold_that_nobody_sweeps_is_named(inventory: Inventory) -> None:
+    await inventory.create("A", 5)
+    await inventory.reserve("r1", {"A": 1}, ttl=60)
+    await inventory.let_expire("r1", seconds_ago=5)
+    young = (await diagnosed(inventory))["due_holds"]
+    await inventory.let_expire("r1", seconds_ago=600)
+
+    late = (await diagnosed(inventory))["due_holds"]
+
+    assert young.severity == OK
+    assert late.severity == WARN
+    assert late.description.startswith("hold r1 is 600 s past its time: nobody sweeps")
+    assert late.next_command == "grep reservation_expiry in the log of every replica"
+    await inventory.release("r1")
+    async with inventory.engine.connect() as connection:
+        assert (await due_holds(connection)).description == "no hold is past its time"
+
+
+async def test_a_view_that_is_old_is_named_with_its_time(inventory: Inventory) -> None:
+    await inventory.stub.RefreshStockMetrics(reports_pb2.RefreshStockMetricsRequest(), timeout=10)
+    fresh = (await diagnosed(inventory))["metrics_view"]
+    async with inventory.engine.begin() as connection:
+        await connection.execute(
+            text(
+                "UPDATE inventory.stock_metrics_refresh SET refresh_time = refresh_time - interval '5 hours'"
+            )
+        )
+
+    stale = (await diagnosed(inventory))["metrics_view"]
+
+    assert fresh.severity == OK
+    assert stale.severity == WARN
+    assert stale.description.startswith("the metrics view is of ")
+    assert stale.description.endswith("reports are to be at most 2:00:00 old")
+    assert stale.next_command.endswith("InventoryService/RefreshStockMetrics")
+
+
+async def test_a_month_without_a_partition_is_named(inventory: Inventory) -> None:
+    async with inventory.engine.begin() as connection:
+        month = (
+            await connection.execute(
+                text("SELECT to_char(now() AT TIME ZONE 'UTC' + interval '1 month', 'YYYY_MM')")
+            )
+        ).scalar_one()
+        bounds = await connection.execute(
+            text("SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = :name"),
+            {"name": f"stock_movement_{month}"},
+        )
+        bound = bounds.scalar_one()
+        table = f"inventory.stock_movement_{month}"
+        await connection.exec_driver_sql(f"ALTER TABLE inventory.stock_movement DETACH PARTITION {table}")
+    try:
+        found = (await diagnosed(inventory))["ledger_partitions"]
+    finally:
+        async with inventory.engine.begin() as connection:
+            await connection.exec_driver_sql(
+                f"ALTER TABLE inventory.stock_movement ATTACH PARTITION {table} {bound}"
+            )
+
+    assert found.severity == WARN
+    assert found.description == (
+        f"the ledger has no partition for {month.replace('_', '-')}; movements go into the default one"
+    )
+    assert found.next_command
+    assert (await diagnosed(inventory))["ledger_partitions"].severity == OK
+
+
+async def test_a_transaction_that_keeps_others_waiting_is_named_by_its_session(
+    inventory: Inventory, inventory_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await inventory.create("A", 5)
+    waiting = create_engine(inventory_url, pool_size=1, lock_seconds=10)
+    lock = text("SELECT id FROM inventory.stock FOR UPDATE")
+    async with inventory.engine.connect() as holder:
+        session = (await holder.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+        await holder.execute(lock)
+        await asyncio.sleep(1.2)
+
+        async def wait() -> None:
+            async with waiting.connect() as waiter:
+                await waiter.execute(lock)
+
+        alone = (await diagnosed(inventory))["locks"]
+        monkeypatch.setattr(engine_probes, "LONG_SECONDS", 0.5)
+        long = (await diagnosed(inventory))["locks"]
+        waiter = asyncio.create_task(wait())
+        await asyncio.sleep(0.5)
+        found = (await diagnosed(inventory))["locks"]
+        await holder.rollback()
+        await waiter
+    await waiting.dispose()
+
+    assert (alone.severity, long.severity, found.severity) == (OK, WARN, FAIL)
+    assert f"the transaction of session {session} " in long.description
+    assert found.description.startswith(
+        f"the transaction of session {session} (holdfast, idle in transaction)"
+    )
+    assert found.description.endswith("1 others wait for it")
+    assert found.next_command == f'psql -c "SELECT pg_terminate_backend({session})"'
+
+
+async def test_a_table_that_is_locked_silences_its_own_probe_only(inventory: Inventory) -> None:
+    async with inventory.engine.connect() as holder:
+        await holder.exec_driver_sql("LOCK TABLE inventory.reservation IN ACCESS EXCLUSIVE MODE")
+        began = time.monotonic()
+        found = await diagnosed(inventory)
+        seconds = time.monotonic() - began
+
+    assert seconds < 4
+    assert found["due_holds"].severity == FAIL
+    assert found["due_holds"].description == "no answer within 2 s: what it asks hangs, or is locked"
+    assert {found[name].severity for name in ("database", "clock", "schema", "pool", "sessions")} == {OK}
+
+
+async def test_with_the_database_away_the_answer_says_so_and_what_else_it_knows(inventory_url: str) -> None:
+    async with (
+        wire_to(inventory_url) as (through, wire),
+        channel_to(through, **ASLEEP) as (_, channel),
+    ):
+        wire.refuse = True
+        wire.cut()
+        began = time.monotonic()
+        answer = await ops_pb2_grpc.OpsServiceStub(channel).GetDiagnostics(
+            pb.GetDiagnosticsRequest(), timeout=5
+        )
+        seconds = time.monotonic() - began
+        wire.refuse = False
+
+    found = {diagnosis.probe: diagnosis for diagnosis in answer.diagnoses}
+    assert list(found) == PROBES
+    assert seconds < 4
+    assert answer.severity == FAIL
+    assert found["database"].description.startswith("the database cannot be reached (")
+    assert found["database"].next_command.startswith("pg_isready -h ")
+    assert found["pool"].severity == OK
+    assert found["due_holds"].severity == FAIL

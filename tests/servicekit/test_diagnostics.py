@@ -1,0 +1,205 @@
+"""Probes beside each other: what each says, and that none keeps the answer waiting."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from holdfast.ops.v1 import ops_pb2 as pb
+from holdfast.ops.v1 import ops_pb2_grpc
+
+from servicekit.diagnostics import Diagnosis, Severity, diagnose, fine
+from servicekit.engines import create_engine
+from servicekit.migrations import Schema
+from servicekit.probes import common_probes
+from servicekit.transactions import Transactions
+from tests.servicekit.accounts import Accounts
+from tests.servicekit.scripts import write_history
+from tests.servicekit.sessions import wire_to
+from tests.servicekit.shop import build, open_shop
+
+
+async def test_one_that_hangs_or_fails_is_a_finding_and_the_others_answer() -> None:
+    async def hangs() -> Diagnosis:
+        while True:
+            try:
+                await asyncio.sleep(10)
+            except asyncio.CancelledError:
+                # As a driver does that waits for a server's word to close.
+                await asyncio.sleep(3)
+                raise
+
+    async def refused() -> Diagnosis:
+        raise ConnectionRefusedError
+
+    async def broken() -> Diagnosis:
+        raise ZeroDivisionError
+
+    async def sound() -> Diagnosis:
+        return fine("all is well")
+
+    began = time.monotonic()
+    found = await diagnose({"hangs": hangs, "refused": refused, "broken": broken, "sound": sound}, 0.2)
+
+    assert time.monotonic() - began < 1.5
+    assert list(found) == ["hangs", "refused", "broken", "sound"]
+    assert [diagnosis.severity for diagnosis in found.values()] == [3, 3, 3, 1]
+    assert found["hangs"].description == "no answer within 0.2 s: what it asks hangs, or is locked"
+    assert found["refused"].description == "the database could not be asked (ConnectionRefusedError)"
+    assert all(diagnosis.next_command for name, diagnosis in found.items() if name != "sound")
+
+
+async def probed(
+    url: str, scripts: Path, *, ahead: timedelta = timedelta(), pool_size: int = 2
+) -> Mapping[str, Diagnosis]:
+    """What the common probes say, by a clock that is so much ahead."""
+    engine, watching = create_engine(url, pool_size=pool_size), create_engine(url, pool_size=None)
+    probes = common_probes(
+        engine,
+        watching,
+        Schema("shop", scripts),
+        Transactions(engine, Accounts),
+        lambda: datetime.now(UTC) + ahead,
+    )
+    found = await diagnose(probes)
+    await engine.dispose()
+    return found
+
+
+async def test_a_sound_database_is_fine_and_a_schema_that_is_behind_is_named(
+    empty_url: str, tmp_path: Path
+) -> None:
+    scripts = write_history(tmp_path / "shop")
+    migrating = create_engine(empty_url, for_migrations=True)
+    await Schema("shop", scripts).upgrade(migrating, "0001")
+
+    behind = await probed(empty_url, scripts)
+    await Schema("shop", scripts).upgrade(migrating)
+    level = await probed(empty_url, scripts)
+    await migrating.dispose()
+
+    assert behind["schema"] == Diagnosis(
+        Severity.FAIL,
+        "the schema is at 0001, this build expects 0003: calls are refused",
+        "shop-service migrate upgrade",
+    )
+    assert {name: diagnosis.severity for name, diagnosis in level.items()} == {
+        "database": 1,
+        "clock": 1,
+        "schema": 1,
+        "pool": 1,
+    }
+    assert level["schema"].description == "the schema is at 0003, as this build expects"
+    assert {diagnosis.next_command for diagnosis in level.values()} == {""}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "severity", "words"),
+    [
+        (timedelta(seconds=20), Severity.WARN, "20.0 s behind this process's"),
+        (timedelta(minutes=-10), Severity.FAIL, "600.0 s ahead of this process's"),
+    ],
+)
+async def test_clocks_that_differ_are_named(
+    url: str, tmp_path: Path, ahead: timedelta, severity: Severity, words: str
+) -> None:
+    found = await probed(url, write_history(tmp_path / "shop"), ahead=ahead)
+
+    assert found["clock"].severity is severity
+    assert words in found["clock"].description
+    assert found["clock"].next_command
+
+
+async def test_a_pool_that_is_used_up_is_named_and_keeps_no_other_probe_waiting(
+    url: str, tmp_path: Path
+) -> None:
+    engine, watching = create_engine(url, pool_size=1), create_engine(url, pool_size=None)
+    transactions = Transactions(engine, Accounts, at_once=1)
+    schema = Schema("shop", write_history(tmp_path / "shop"))
+    probes = common_probes(engine, watching, schema, transactions)
+    holding, let_go = asyncio.Event(), asyncio.Event()
+
+    async def hold(_: Accounts) -> None:
+        holding.set()
+        await let_go.wait()
+
+    async def nothing(_: Accounts) -> None: ...
+
+    holder = asyncio.create_task(transactions.run(hold))
+    await holding.wait()
+    waiters = [asyncio.create_task(transactions.run(nothing)) for _ in range(3)]
+    await asyncio.sleep(0)
+    found = await diagnose(probes)
+    let_go.set()
+    await asyncio.gather(holder, *waiters)
+    after = await diagnose(probes)
+    await engine.dispose()
+
+    assert found["pool"] == Diagnosis(
+        Severity.FAIL,
+        "1 of 1 connections are in use, 3 pieces of work wait for one",
+        "what the probe locks names; then a larger SHOP_POOL_SIZE",
+    )
+    assert (found["database"].severity, found["clock"].severity) == (Severity.OK, Severity.OK)
+    assert after["pool"].severity is Severity.OK
+
+
+async def test_without_a_database_every_probe_says_so_in_time(url: str, tmp_path: Path) -> None:
+    async with wire_to(url) as (through, wire):
+        wire.refuse = True
+        began = time.monotonic()
+        found = await probed(through, write_history(tmp_path / "shop"))
+
+    assert time.monotonic() - began < 4
+    assert found["database"].severity is Severity.FAIL
+    assert found["database"].description.startswith("the database cannot be reached (")
+    assert found["database"].next_command.startswith(("pg_isready -h ", "mysqladmin --socket="))
+    assert {found[name].severity for name in ("clock", "schema")} == {Severity.FAIL}
+    assert found["pool"].severity is Severity.OK
+
+
+async def test_a_database_that_hangs_keeps_nobody_waiting(url: str, tmp_path: Path) -> None:
+    async with wire_to(url) as (through, wire):
+        wire.hang = True
+        began = time.monotonic()
+        found = await probed(through, write_history(tmp_path / "shop"))
+        seconds = time.monotonic() - began
+
+    assert seconds < 4
+    assert found["pool"].severity is Severity.OK
+    for name in ("database", "clock", "schema"):
+        assert found[name].description == "no answer within 2 s: what it asks hangs, or is locked"
+        assert found[name].next_command
+
+
+@pytest.mark.parametrize(
+    ("driver", "ask"),
+    [
+        ("postgresql+asyncpg", "pg_isready -h 127.0.0.1 -p 1"),
+        ("mysql+asyncmy", "mysqladmin -h 127.0.0.1 -P 1 ping"),
+    ],
+)
+async def test_the_command_to_try_names_the_place_and_no_secret(
+    tmp_path: Path, driver: str, ask: str
+) -> None:
+    found = await probed(
+        f"{driver}://canary-user:canary-word@127.0.0.1:1/shop", write_history(tmp_path / "shop")
+    )
+
+    assert found["database"].next_command == ask
+    assert "canary" not in repr(found)
+
+
+@pytest.mark.parametrize("engine_name", ["postgres"], indirect=True)
+async def test_a_server_without_probes_says_that_it_has_none(url: str, tmp_path: Path) -> None:
+    service, _ = build(url, write_history(tmp_path / "shop"))
+    async with open_shop(service) as (_, _, channel):
+        stub: Any = ops_pb2_grpc.OpsServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.GetDiagnostics(pb.GetDiagnosticsRequest(), timeout=5)
+
+    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
