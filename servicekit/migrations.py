@@ -116,8 +116,11 @@ class Schema:
         await self._move(engine, command.upgrade, self._known(target))
 
     async def downgrade(self, engine: AsyncEngine, target: str) -> None:
-        """Takes revisions back until `target` (a revision, or "base") is the applied one. Raises as upgrade does."""
-        await self._move(engine, command.downgrade, self._known(target))
+        """Takes revisions back until `target` (a revision, or "base") is the applied one. Raises as upgrade does.
+
+        Each revision on the way is asked by its `refuse_downgrade`, where it has one, before the first is taken back.
+        """
+        await self._move(engine, self._take_back, self._known(target))
 
     async def stamp(self, engine: AsyncEngine, revision: str) -> None:
         """Records that the database is at a revision, applying none. Raises as upgrade does."""
@@ -193,6 +196,17 @@ class Schema:
         self._config.attributes["connection"] = connection
         with _crash_points(connection):
             move(self._config, target)
+
+    def _take_back(self, config: Config, target: str) -> None:
+        connection: Connection = config.attributes["connection"]
+        applied = applied_revision(connection)
+        with Operations.context(MigrationContext.configure(connection)):
+            for script in self._scripts.iterate_revisions(applied or "base", target):
+                if refuse := getattr(script.module, "refuse_downgrade", None):
+                    refuse()
+        # Alembic gives each revision its transaction only where none has begun.
+        connection.rollback()
+        command.downgrade(config, target)
 
     async def _lock(self, guard: AsyncConnection) -> None:
         """Takes the lock by asking again and again: a waiting lock statement would block CONCURRENTLY."""

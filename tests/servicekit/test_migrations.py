@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from alembic.script.revision import RangeNotAncestorError
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -81,6 +82,32 @@ async def test_an_empty_database_is_brought_to_the_newest_revision_and_back(
     await schema.downgrade(engine, "base")
     assert await schema.applied(engine) is None
     assert await rooms(engine) == {}
+
+
+async def test_a_revision_that_refuses_the_way_back_is_asked_before_any_is_taken_back(
+    schema: Schema, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    await schema.upgrade(engine)
+    with (tmp_path / "shop/versions/0002_add_room.py").open("a") as script:
+        script.write("\n\ndef refuse_downgrade():\n    raise LookupError('room 2 is let')\n")
+    let = Schema("shop", tmp_path / "shop")
+
+    with pytest.raises(LookupError, match="room 2 is let"):
+        await let.downgrade(engine, "base")
+    assert await rooms(engine) == {"room_1": 1, "room_2": 1, "room_3": 1}
+
+    await let.downgrade(engine, "0002")
+    assert await let.applied(engine) == "0002"
+
+
+async def test_a_way_back_that_leads_nowhere_changes_nothing(schema: Schema, engine: AsyncEngine) -> None:
+    await schema.downgrade(engine, "base")
+    await schema.upgrade(engine, "0001")
+    await schema.downgrade(engine, "0001")
+    with pytest.raises(RangeNotAncestorError):
+        await schema.downgrade(engine, "0002")
+
+    assert await schema.applied(engine) == "0001"
 
 
 async def test_an_unknown_revision_is_refused_and_changes_nothing(

@@ -99,13 +99,18 @@ def upgrade() -> None:
         _verify(begin)
 
 
-def downgrade() -> None:
-    """Gives the split tables their values back and drops what was added; without these tables it stops."""
+def refuse_downgrade() -> None:
+    """Stops it without the split tables."""
     if gone := [table for table in SPLIT_TABLES if not _exists(table)]:
         raise sa.exc.InvalidRequestError(
             f"{', '.join(gone)} were dropped: bring them back by `migrate contract restore-split-tables`, or, if"
             " their backups are gone too, stay at 0002"
         )
+
+
+def downgrade() -> None:
+    """Gives the split tables their values back and drops what was added."""
+    refuse_downgrade()
     op.execute("DROP FUNCTION IF EXISTS inventory.refresh_stock_metrics()")
     op.execute("DROP MATERIALIZED VIEW IF EXISTS inventory.stock_metrics_view")
     op.execute("DELETE FROM inventory.stock_lifecycle l USING inventory.stock s WHERE s.id = l.stock_id")

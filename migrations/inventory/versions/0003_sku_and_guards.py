@@ -136,8 +136,8 @@ def upgrade() -> None:
             _add_check(name, condition)
 
 
-def downgrade() -> None:
-    """Drops what was added; stocks created without product or size cannot go back and stop it."""
+def refuse_downgrade() -> None:
+    """Stops it where stocks have no product or size: they cannot go back."""
     orphans = op.get_bind().execute(
         sa.text("SELECT sku FROM inventory.stock WHERE product_id IS NULL OR size_id IS NULL LIMIT 20")
     )
@@ -145,6 +145,11 @@ def downgrade() -> None:
         raise sa.exc.InvalidRequestError(
             f"stocks without product or size have no place in the schema before: {', '.join(skus)}"
         )
+
+
+def downgrade() -> None:
+    """Drops what was added."""
+    refuse_downgrade()
     for trigger in ("stock_sku_default", "stock_status_translated"):
         op.execute(f"DROP TRIGGER IF EXISTS {trigger} ON inventory.stock")
         op.execute(f"DROP FUNCTION IF EXISTS inventory.{trigger}()")

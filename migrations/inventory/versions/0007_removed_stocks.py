@@ -8,6 +8,7 @@ Locks: stock and reservation_line for the instant in which the foreign key goes.
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from alembic import op
 from alembic.util import load_python_file
 
@@ -35,8 +36,24 @@ def upgrade() -> None:
         )
 
 
+def refuse_downgrade() -> None:
+    """Stops it where lines are of stocks that are gone: nothing could bind them."""
+    lines = op.get_bind().execute(
+        sa.text(
+            "SELECT DISTINCT reservation_id FROM inventory.reservation_line line"
+            " WHERE NOT EXISTS (SELECT FROM inventory.stock WHERE stock.id = line.stock_id) ORDER BY 1 LIMIT 20"
+        )
+    )
+    if reservations := lines.scalars().all():
+        raise sa.exc.InvalidRequestError(
+            "reservations with lines of stocks that are gone have no place in the schema before:"
+            f" {', '.join(reservations)}"
+        )
+
+
 def downgrade() -> None:
-    """Binds lines to their stocks again; lines of stocks that are gone stop it."""
+    """Binds lines to their stocks again."""
+    refuse_downgrade()
     op.execute(
         "ALTER TABLE inventory.reservation_line ADD CONSTRAINT fk_reservation_line_stock"
         " FOREIGN KEY (stock_id) REFERENCES inventory.stock"

@@ -107,6 +107,11 @@ def upgrade() -> None:
     )
 
 
+def refuse_downgrade() -> None:
+    """Stops it where views are built upon the view."""
+    _refuse_dependents()
+
+
 def downgrade() -> None:
     """Puts the seed's view back in the same way."""
     _replace_view(SEED_VIEW, SEED_INDEXES)
@@ -114,11 +119,15 @@ def downgrade() -> None:
     op.execute("DROP TABLE IF EXISTS inventory.stock_metrics_refresh")
 
 
-def _replace_view(definition: str, indexes: dict[str, str]) -> None:
+def _refuse_dependents() -> None:
     if dependents := op.get_bind().execute(BUILT_UPON_IT).scalars().all():
         raise sa.exc.InvalidRequestError(
             f"views built upon stock_metrics_view must be dropped first, and made again after: {', '.join(dependents)}"
         )
+
+
+def _replace_view(definition: str, indexes: dict[str, str]) -> None:
+    _refuse_dependents()
     log.info("building stock_metrics_view anew, beside the old one")
     op.execute(f"CREATE MATERIALIZED VIEW inventory.stock_metrics_view_next AS {definition}")
     for name, create in indexes.items():

@@ -39,8 +39,8 @@ def upgrade() -> None:
     )
 
 
-def downgrade() -> None:
-    """Drops the tables; months that are in the archive stop it, for their balances would be lost."""
+def refuse_downgrade() -> None:
+    """Stops it where months are in the archive, for their balances would be lost."""
     found = op.get_bind().execute(
         sa.text("SELECT to_char(month, 'YYYY-MM') FROM inventory.archived_month ORDER BY month")
     )
@@ -49,5 +49,10 @@ def downgrade() -> None:
             f"months of the ledger are archived: {', '.join(months)}; bring each back with"
             " `inventory-service archive restore` first"
         )
+
+
+def downgrade() -> None:
+    """Drops the tables."""
+    refuse_downgrade()
     op.execute("DROP TABLE IF EXISTS inventory.stock_movement_balance")
     op.execute("DROP TABLE IF EXISTS inventory.archived_month")
