@@ -182,7 +182,9 @@ async def test_lines_of_a_stock_that_is_gone_stop_the_way_back(legacy: AsyncEngi
     await SCHEMA.upgrade(legacy)
     await execute(legacy, "DELETE FROM inventory.stock WHERE reserved_quantity > 0")
 
-    with pytest.raises(InvalidRequestError, match="reservations with lines of stocks that are gone .*: legacy:"):
+    with pytest.raises(
+        InvalidRequestError, match=r"reservations with lines of stocks that are gone .*: legacy:"
+    ):
         await SCHEMA.downgrade(legacy, "0006")
 
     assert await SCHEMA.applied(legacy) == SCHEMA.expected
