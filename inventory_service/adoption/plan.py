@@ -39,8 +39,9 @@ async def lines(
 
 async def _of_tables(connection: AsyncConnection, tables: Tables) -> AsyncIterator[Line]:
     for table in SPLIT_TABLES:
-        rows = await _count(connection, table) if table in tables else 0
-        yield Line(f"rows of {table}", str(rows), "values of stock; the table stays")
+        if table in tables:
+            rows = await _count(connection, table)
+            yield Line(f"rows of {table}", str(rows), "values of stock; the table stays")
     for backup in BACKUPS:
         if backup in tables:
             yield Line(f"rows of {backup}", str(await _count(connection, backup)), "the same")
