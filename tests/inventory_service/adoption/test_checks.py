@@ -7,10 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inventory_service.adoption.expectations import TAKEN_FACTS, TAKEN_TABLES
 from inventory_service.adoption.sku_map import SkuMapInvalid
+from inventory_service.domain.legacy import SPLIT_TABLES
 from inventory_service.persistence.tables import metadata
 from servicekit.adoption.run import AdoptionRefused
 from tests.inventory_service.adoption.conftest import Adopt
-from tests.inventory_service.adoption.legacy_database import Legacy, lay_out, state
+from tests.inventory_service.adoption.legacy_database import PHASE_2, Legacy, lay_out, state
 from tests.migrations.inventory.legacy import execute, rows
 
 NOBODY = "99999999-9999-9999-9999-999999999999"
@@ -126,17 +127,23 @@ async def test_many_violations_are_counted_and_the_file_has_them_all(
     assert len({line for line in the_report(folder)[1] if "negative" in line}) == 300
 
 
-async def test_backups_whose_table_is_gone_stop_a_half_done_phase_2(
-    engine: AsyncEngine, adopt: Adopt
+@pytest.mark.parametrize("phase_2", [11, len(PHASE_2)])
+@pytest.mark.parametrize("table", SPLIT_TABLES)
+async def test_a_backup_whose_table_alone_is_gone_stops_it_until_it_is_the_table_again(
+    engine: AsyncEngine, adopt: Adopt, table: str, phase_2: int
 ) -> None:
-    await lay_out(engine, Legacy(stocks=9, phase_2=11))
-    await execute(engine, "DROP TABLE inventory.stock_financial")
+    await lay_out(engine, Legacy(stocks=9, phase_2=phase_2))
+    await execute(engine, f"DROP TABLE inventory.{table}")
     before = await state(engine)
 
-    with pytest.raises(AdoptionRefused, match="rows of stock_financial_backup, whose own table is gone: 3"):
+    with pytest.raises(AdoptionRefused, match=f"rows of {table}_backup, whose own table is gone: 3"):
         await adopt()
-
     assert await state(engine) == before
+
+    # As the runbook says.
+    await execute(engine, f"ALTER TABLE inventory.{table}_backup RENAME TO {table}")
+    await adopt()
+    assert await rows(engine, f"SELECT count(*) FROM inventory.{table}_backup") == [(3,)]
 
 
 async def test_a_sku_map_is_checked_against_the_stocks(
