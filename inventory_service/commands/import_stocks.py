@@ -110,7 +110,8 @@ def _options(arguments: argparse.Namespace, path: Path) -> pb.ImportOptions:
 
 async def _import(service: Connection, path: Path, rows: int, options: pb.ImportOptions) -> int:
     unreadable = UnreadableRows()
-    with progress("import", rows) as advance:
+    # The service answers at the end alone, and the transport takes rows ahead of it: what is applied is not known here.
+    with progress("import, rows sent", rows) as advance:
 
         async def messages() -> AsyncIterator[pb.ImportStocksRequest]:
             yield pb.ImportStocksRequest(options=options)

@@ -73,7 +73,7 @@ async def test_a_file_is_imported_once(
 
     assert first.out.endswith(": 2 created, 0 updated, 0 unchanged, 0 refused\n")
     assert first.out.startswith(f"imported into {address} as csv-")
-    assert first.err.splitlines() == ["import: 2 to do", "import: done"]
+    assert first.err.splitlines() == ["import, rows sent: 2 to do", "import, rows sent: done"]
     assert again.out == first.out.replace("2 created", "0 created").replace("0 unchanged", "2 unchanged")
     assert capsys.readouterr().out.startswith(
         f"imported into {address} as new-count: 0 created, 0 updated, 2 unchanged"
@@ -282,6 +282,6 @@ async def test_the_commands_are_joined_by_a_pipe(inventory: Inventory, address: 
         "export: begins",
         "export: done",
         "exported 1 stock",
-        "import: 1 to do",
-        "import: done",
+        "import, rows sent: 1 to do",
+        "import, rows sent: done",
     ]
