@@ -22,11 +22,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.database import postgres_database
+from benchmarks.inventory_server import serving
 from inventory_service.domain.ledger import LedgerMonth
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from servicekit import logs
 from servicekit.engines import create_engine
-from servicekit.health import check
 from servicekit.migrations import Schema
 from servicekit.transactions import Transactions
 
@@ -83,26 +83,6 @@ async def fill(engine: AsyncEngine, movements: int, stocks: int) -> None:
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.execute(text("VACUUM ANALYZE"))
-
-
-@asynccontextmanager
-async def serving(environment: Mapping[str, str]) -> AsyncIterator[tuple[str, int]]:
-    """A server as a process; its address and its process id."""
-    address = "127.0.0.1:17411"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "inventory_service", "serve"),
-        env=os.environ | environment | {"INVENTORY_LISTEN": address},
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    for _ in range(300):
-        if await check(address):
-            break
-        await asyncio.sleep(0.1)
-    try:
-        yield address, process.pid
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def archive(environment: Mapping[str, str], *arguments: str) -> tuple[float, float]:

@@ -14,16 +14,14 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.database import postgres_database
+from benchmarks.inventory_server import serving
 from inventory_service.commands.stock_csv import COLUMNS
 from servicekit.engines import create_engine
-from servicekit.health import check
 from servicekit.migrations import Schema
-from tests.support.services import free_port
 
 RESULTS = Path(__file__).parent / "results/transfer.txt"
 HEAD = (
@@ -40,25 +38,6 @@ def write(path: Path, rows: int, quantity: int, *, doubles: bool = False) -> Non
         for number in range(rows):
             named = number - 1 if doubles and number % 100 == 99 else number
             records.writerow([f"SKU-{named:07}", quantity, "199.90", f"note of {number}", f"R{number % 99}"])
-
-
-@asynccontextmanager
-async def serving(url: str) -> AsyncIterator[tuple[str, int]]:
-    """A server as a process; its address and its process id."""
-    address = f"127.0.0.1:{free_port()}"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "inventory_service", "serve"),
-        env=os.environ | {"INVENTORY_DATABASE_URL": url, "INVENTORY_LISTEN": address},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        while not await check(address):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-        yield address, process.pid
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def command(
@@ -107,7 +86,7 @@ async def measure(rows: int, folder: Path, lines: list[str]) -> str:
         engine = create_engine(url, pool_size=2, for_migrations=True)
         await Schema("inventory").upgrade(engine)
         await engine.dispose()
-        async with serving(url) as (address, pid):
+        async with serving({"INVENTORY_DATABASE_URL": url}) as (address, pid):
             for step, words in steps.items():
                 expected = 1 if "judge" in step else 0
                 before = cpu_seconds(pid)
