@@ -5,16 +5,24 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
+from sqlalchemy import event
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from servicekit.conflicts import connection_lost
 from servicekit.engines import create_engine
+from servicekit.errors import DatabaseUnavailable
 from servicekit.hindrances import Hindered
 from servicekit.migrations import MigrationLocked, Schema, SchemaAhead, UnknownRevision
 from servicekit.progress import progress
 
 log = structlog.get_logger("migrations")
+
+_AWAY = "the database cannot be reached"
 
 
 @dataclass(frozen=True)
@@ -74,12 +82,15 @@ def run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
     ) as error:  # the database's, alembic's, or a revision's that found the data not as it must be
         log.debug("migration failed", exc_info=error)
         reason = getattr(error, "orig", None) or error
+        if isinstance(error, DBAPIError) and connection_lost(error):
+            reason = f"{_AWAY}: {reason}"
         print(f"migrate {arguments.action} failed: {reason}", file=sys.stderr)
     return 1
 
 
 async def _run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
     engine = create_engine(url, pool_size=2, for_migrations=True)
+    event.listen(engine.sync_engine, "do_connect", _connect)
     try:
         if arguments.further is not None:
             action: Action = arguments.further
@@ -115,3 +126,11 @@ async def _run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
         return 0
     finally:
         await engine.dispose()
+
+
+def _connect(dialect: Dialect, _record: object, arguments: list[Any], options: dict[str, Any]) -> object:
+    """Connects. A driver that answers OSError speaks here of the database; anywhere else that may be a file."""
+    try:
+        return dialect.connect(*arguments, **options)
+    except OSError as error:
+        raise DatabaseUnavailable(f"{_AWAY}: {error or type(error).__name__}") from error

@@ -121,13 +121,22 @@ async def test_a_revision_that_stops_is_told_in_one_line(migrate: Command, tmp_p
 
 
 @pytest.mark.parametrize("engine_name", ["postgres"], indirect=True)
-@pytest.mark.parametrize("scheme", ["postgresql+asyncpg", "mysql+asyncmy"])
-async def test_a_database_that_is_away_is_told_in_one_line_without_its_password(
-    migrate: Command, scheme: str
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+asyncpg://shop:canary@127.0.0.1:9/shop",
+        "postgresql+asyncpg://shop:canary@/shop?host=/no/such/folder",
+        "mysql+asyncmy://shop:canary@127.0.0.1:9/shop",
+        "mysql+asyncmy://shop:canary@/shop?unix_socket=/no/such/folder/socket",
+    ],
+)
+@pytest.mark.parametrize("words", [["status"], ["count", "shelves"]])
+async def test_a_database_that_is_away_is_said_to_be_so_in_one_line_without_its_password(
+    migrate: Command, url: str, words: list[str]
 ) -> None:
-    code, printed, complaint = await migrate("status", at=f"{scheme}://shop:canary@127.0.0.1:9/shop")
+    code, printed, complaint = await migrate(*words, at=url)
 
     assert (code, printed) == (1, "")
-    assert complaint.startswith("migrate status failed: ")
+    assert complaint.startswith(f"migrate {words[0]} failed: the database cannot be reached: ")
     assert complaint.count("\n") == 1
     assert "canary" not in complaint
