@@ -32,6 +32,8 @@ class Standing(contract_steps.Standing):
 
     since: datetime | None
     """When the split tables were last consolidated or backed up anew, None if nobody recorded it."""
+    renewed: bool
+    """Whether it was the latter."""
     split_tables: tuple[str, ...]
     """Those that are still there."""
     backups: tuple[str, ...]
@@ -45,16 +47,16 @@ class Standing(contract_steps.Standing):
 def read_standing(connection: Connection, expected: str) -> Standing:
     """Reads it by the database's clock and catalogue."""
     tables = set(inspect(connection).get_table_names(schema="inventory"))
-    times = (
-        schema_history.applied_since(connection, CONSOLIDATION),
-        schema_history.last_time(connection, CONTRACT, RENEW_BACKUPS),
-    )
+    consolidated = schema_history.applied_since(connection, CONSOLIDATION)
+    renewed = schema_history.last_time(connection, CONTRACT, RENEW_BACKUPS)
+    since = max((time for time in (consolidated, renewed) if time is not None), default=None)
     indexes = inspect(connection).get_indexes("stock", schema="inventory") if "stock" in tables else []
     return Standing(
         now=connection.execute(select(now())).scalar_one(),
         applied=applied_revision(connection) or "",
         expected=expected,
-        since=max((time for time in times if time is not None), default=None),
+        since=since,
+        renewed=since is not None and since == renewed,
         split_tables=tuple(table for table in SPLIT_TABLES if table in tables),
         backups=tuple(table for table in BACKUPS if table in tables),
         indexes=frozenset(str(index["name"]) for index in indexes),

@@ -61,7 +61,8 @@ def _why_not_backups(standing: Standing) -> str:
 def _too_young(standing: Standing, wait: timedelta) -> str:
     if standing.since is None:
         return unrecorded(CONSOLIDATION, wait)
-    return still_waiting(standing, "the split tables were consolidated at", standing.since, wait)
+    done = "backed up anew" if standing.renewed else "consolidated"
+    return still_waiting(standing, f"the split tables were {done} at", standing.since, wait)
 
 
 STEPS = Steps(

@@ -87,6 +87,7 @@ async def test_renewed_backups_take_what_was_written_since_and_start_the_wait_an
     assert await rows(engine, "TABLE inventory.stock_metrics") == await rows(
         engine, "TABLE inventory.stock_metrics_backup"
     )
+    assert "the split tables were backed up anew at" in (await contract())[1]
     assert "its 14 days end at" in (await contract("drop-split-tables"))[2]
     await let_pass(engine, 15)
     assert (await contract("drop-split-tables"))[0] == 0
