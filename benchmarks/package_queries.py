@@ -177,18 +177,25 @@ async def growth(connections: Mapping[int, AsyncConnection]) -> str:
     taken = await take_turns(
         [asked(size) for size in prepared], seconds=SECONDS, fewest=GROWTH_ROUNDS, most=GROWTH_ROUNDS
     )
-    by_size = dict(zip(prepared, taken, strict=True))
-    smaller = 20_000 if 20_000 in by_size else min(by_size)
-    base, largest = by_size[smaller], by_size[max(by_size)]
+    return grown(dict(zip(prepared, taken, strict=True)))
+
+
+def grown(by_size: Mapping[int, Times]) -> str:
+    """The times of all sizes, and the largest beside 20,000 packages, or the smallest, where that is another."""
+    smaller, largest = 20_000 if 20_000 in by_size else min(by_size), max(by_size)
     lines = [
         f"order → delivery type, ours at all sizes, {GROWTH_ROUNDS} rounds in turns",
         *(
             f"  {size:>9,} packages{t.fastest:10.3f}{t.median:10.3f}{t.slowest:10.3f}"
             for size, t in by_size.items()
         ),
-        f"  {max(by_size):,} / {smaller:,}: fastest {largest.fastest / base.fastest:.2f},"
-        f" median {largest.median / base.median:.2f}",
     ]
+    if largest != smaller:
+        few, many = by_size[smaller], by_size[largest]
+        lines.append(
+            f"  {largest:,} / {smaller:,}: fastest {many.fastest / few.fastest:.2f},"
+            f" median {many.median / few.median:.2f}"
+        )
     return "\n".join(lines)
 
 

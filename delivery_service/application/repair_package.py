@@ -62,14 +62,19 @@ async def forget_gone(found: Inconsistency, by: Operator, uow: UnitOfWork) -> st
 
 
 async def repair_projection(found: Inconsistency, by: Operator, uow: UnitOfWork) -> str:
-    """What old readers see of an order is written from its packages."""
+    """What old readers see of an order is written from its packages, which all decide it and so all tell of it."""
     orders = await uow.orders.lock([int(found.subject)])
     wrong = await unprojected([order.order_id for order in orders], uow)
     if not wrong:
         raise NothingToRepair
     right = (await projections_of(orders, uow))[int(found.subject)]
     await uow.orders.project(int(found.subject), right.status, right.furthest)
-    return f"old readers see the order as {wrong[0].facts['should_be']}"
+    what = f"old readers see order {found.subject} as {wrong[0].facts['should_be']}"
+    packages = await uow.packages.of_orders([int(found.subject)])
+    for package_sn in [one.package_sn for one in sorted(packages, key=lambda one: one.package_id)]:
+        if (package := await uow.packages.lock(package_sn)) is not None:
+            await tell(package, what, by, uow)
+    return what
 
 
 async def locked(package_sn: str, uow: UnitOfWork) -> tuple[Package, list[Order]]:

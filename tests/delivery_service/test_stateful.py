@@ -85,9 +85,9 @@ class Service(RuleBasedStateMachine):
             case "inventory comes":
                 self.world.run(self.world.inventory_is_back())
                 self.model.down = False
-            case "deliveries":
+            case "deliveries" if self.model.empty:
                 self.model.empty.clear()
-                self.world.inventory.stock["EMPTY"] = 1000
+                self.world.inventory.stock["EMPTY"] += 1000
 
     def order(self, data: st.DataObject) -> None:
         """A new order and its package."""

@@ -40,6 +40,8 @@ EVERY_PLACE = (
     *("adopt.before_finish", "adopt.before_tidy"),
 )
 NOT_BEGUN = {"adopt.after_prepare", "adopt.before_begin"}
+# It had begun, but its first batch is taken back with the transaction that it is killed in.
+AS_BEFORE = NOT_BEGUN | {"adopt.in_batch:1"}
 FINISHED = {"adopt.after_finish", "adopt.before_tidy"}
 
 End = Callable[[str], Awaitable[dict[str, list[str]]]]
@@ -72,7 +74,7 @@ async def test_an_adoption_that_is_killed_is_finished_by_the_next_with_the_same_
     assert killed.code == 137, killed.errors
     untouched = {name: rows for name, rows in (await state(engine)).items() if name in before}
     untouched["tables"] = before["tables"]
-    assert (untouched == before) is (place in NOT_BEGUN)
+    assert (untouched == before) is (place in AS_BEFORE)
     if place not in FINISHED:
         half = await state(engine)
         upgrade = await migrate(delivery_url, "upgrade")

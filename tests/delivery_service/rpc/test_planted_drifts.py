@@ -54,7 +54,7 @@ async def test_every_planted_drift_is_found_and_repaired_and_nothing_else_is_tou
     assert await reconcile(delivery, validate_only=False) == []
     assert await rows_of(delivery, healthy) == right
     assert set(await delivery.events(healthy[0])) == {"CREATE", "PREPARE", "DELIVER"}
-    for name in ("state ahead", "hold gone", "mapping lost", "photo damaged"):
+    for name in ("state ahead", "hold gone", "mapping lost", "order seen elsewhere", "photo damaged"):
         assert (await delivery.events(planted[name][0]))[-1] == "RECONCILE", name
     assert (await delivery.get(planted["state ahead"][0])).state == pb.PACKAGE_STATE_DELIVERED
     assert (await delivery.get(planted["state behind"][0])).state == pb.PACKAGE_STATE_PREPARED

@@ -41,6 +41,50 @@ async def test_a_repair_is_told_with_who_asked_for_it(delivery: Delivery) -> Non
     assert event.from_state == event.to_state == package.state
 
 
+async def test_a_repair_of_an_order_is_told_by_each_of_its_packages(delivery: Delivery) -> None:
+    order_id = await delivery.order({"A": 2})
+    await delivery.create("MERCHANT_TO_USER", [order_id], package_sn="PG1")
+    await delivery.move("CancelPackage", "PG1", by=MERCHANT, reason="no")
+    await delivery.drive(await delivery.create("MERCHANT_TO_USER", [order_id], package_sn="PG2"))
+    other = await delivery.drive(await delivery.create("MERCHANT_TO_USER", package_sn="PG3"))
+    await delivery.quiet()
+    right = await seen_as(delivery, order_id)
+    await execute(
+        delivery,
+        f"UPDATE tigu_order SET shipping_status = 1, order_status = 1 WHERE id = {order_id}",  # noqa: S608
+    )
+    timelines = {sn: await delivery.events(sn) for sn in ("PG1", "PG2", other.package_sn)}
+    before = await delivery.everything()
+
+    (would,) = await reconcile(delivery, "orders")
+
+    assert not would.repaired
+    assert await delivery.everything() == before
+
+    (answer,) = await reconcile(delivery, "orders", by=DISPATCHER, validate_only=False)
+
+    assert answer.repaired
+    assert answer.repair == f"old readers see order {order_id} as COMPLETED, COMPLETED"
+    assert await seen_as(delivery, order_id) == right
+    assert await delivery.events(other.package_sn) == timelines[other.package_sn]
+    for package_sn, state in (("PG1", pb.PACKAGE_STATE_CANCELLED), ("PG2", pb.PACKAGE_STATE_COMPLETED)):
+        assert await delivery.events(package_sn) == [*timelines[package_sn], "RECONCILE"]
+        request = pb.ListPackageEventsRequest(package_sn=package_sn)
+        event = (await delivery.stub.ListPackageEvents(request, timeout=10)).events[-1]
+        assert (event.actor_id, event.note) == ("control", answer.repair)
+        assert event.from_state == event.to_state == state
+    assert await delivery.findings() == []
+    assert await reconcile(delivery, validate_only=False) == []
+
+
+async def seen_as(delivery: Delivery, order_id: str) -> tuple[int, int]:
+    """The order's status, and how far it is, as old readers see them."""
+    async with delivery.engine.connect() as connection:
+        columns = "SELECT order_status, shipping_status FROM tigu_order WHERE id = :id"
+        row = (await connection.execute(text(columns), {"id": order_id})).one()
+    return row.order_status, row.shipping_status
+
+
 async def test_a_request_that_is_repeated_answers_its_repairs_and_makes_none(delivery: Delivery) -> None:
     await delivery.create("DRIVER_TO_USER", package_sn="PG1")
     damage = "UPDATE tigu_prepare_goods SET order_ids = '1,2'"
