@@ -1,6 +1,7 @@
 """Two real delivery servers on one database for histories that are predicted, and what anybody reads there."""
 
 import asyncio
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -89,10 +90,10 @@ class World:
             return (await refused(_raised(error))).reason
         return "OK"
 
-    async def perform(self, call: Call, request_id: str, server: int = 0, note: str = "") -> tuple[str, str]:
+    async def perform(self, call: Call, request_id: str, server: int = 0) -> tuple[str, str]:
         """OK and the package's state, or why not and nothing."""
         try:
-            reply = await self._send(call, request_id, server, note)
+            reply = await self._send(call, request_id, server)
         except grpc.aio.AioRpcError as error:
             return (await refused(_raised(error))).reason, ""
         return "OK", word(pb.PackageState, reply.package.state)
@@ -105,11 +106,11 @@ class World:
         return [reason for reason, _ in done]
 
     async def replay(self, call: Call, request_id: str) -> None:
-        """The same request again has the first answer; with other content it is refused."""
+        """The same request again has the first answer; with another etag, which every verb has, it is refused."""
         sent = self._send(call, request_id, 0), self._send(call, request_id, 1)
         first, second = [await reply for reply in sent]
         assert first == second
-        reason, _ = await self.perform(call, request_id, note="other")
+        reason, _ = await self.perform(dataclasses.replace(call, version=call.version + 1), request_id)
         assert reason == "REQUEST_ID_REUSED"
 
     async def cancel_order(self, order_id: str, sku: str, *, by_update: bool) -> None:
@@ -171,13 +172,13 @@ class World:
     def _photos(self) -> dict[str, Photo]:
         return {evidence_id: shown for shown, evidence_id in self._evidence_ids.items()}
 
-    async def _send(self, call: Call, request_id: str, server: int, note: str = "") -> Any:
+    async def _send(self, call: Call, request_id: str, server: int) -> Any:
         method = METHODS[call.verb]
         fields: dict[str, Any] = {"package_sn": call.package_sn, "request_id": request_id}
         fields["etag"] = f"v{call.version}" if call.version else ""
         if call.verb != "RETRY_RESERVATION":
             fields["evidence_ids"] = await self._shown(call)
-            fields["reason" if call.verb == "CANCEL" else "note"] = note or "as drawn"
+            fields["reason" if call.verb == "CANCEL" else "note"] = "as drawn"
         if call.verb == "ASSIGN_DRIVER":
             fields["driver_id"] = call.driver_id
         stub_method = getattr(self.servers[server].stub, method)
