@@ -95,17 +95,9 @@ INDEXES = {
 # Names that this service gives; nothing of another meaning may bear them.
 TAKEN_COLUMNS = ("sku", "version")
 TAKEN_TABLES = (
-    *(
-        "reservation",
-        "reservation_line",
-        "removed_stock",
-        "request",
-        "imported_row",
-        "import_stream_line",
-        "repair",
-    ),
+    *("reservation", "reservation_line", "removed_stock", "request", "imported_row", "import_stream_line"),
     *("stock_movement", "uncounted_movement", "archived_month", "stock_movement_balance"),
-    *("stock_metrics_refresh", "stock_threshold", "stock_threshold_default", "stock_alert"),
+    *("stock_metrics_refresh", "stock_threshold", "stock_threshold_default", "stock_alert", "repair"),
     *("adoption", "adoption_stock", "adoption_sku", "dropped_foreign_key"),
 )
 TAKEN_FACTS = ("daily_stock_fact", "daily_status_fact", "first_fill")
