@@ -13,13 +13,16 @@ from benchmarks.bench.run import Plan, Say
 from benchmarks.bench.sides import Tools
 from benchmarks.database import private_server
 
+TURNS = 10
+"""One row is watched for as long as this many turns."""
 ROWS = ("bare", "empty", "reserve-hot", "stream-hot", "reserve-lines")
 HEAD = """# Where the server's processor goes
 
 Made by `make bench ARGS=--profile`: py-spy looked {rate} times a second for {seconds:g} s into the server's process, at
 native frames too, while h2load had 64 calls in flight (4 streams where a row says so); each look stops the process for
 a moment. The microseconds are shares of what the processor spent on one call, or on one reservation, just before,
-without py-spy; what the server does while nobody calls is among them, as work of workers.
+without py-spy; what the server does while nobody calls is among them, as work of workers. py-spy sees the threads that
+run Python; what gRPC's own threads do is spread over all shares.
 
 """
 
@@ -39,7 +42,7 @@ async def run(plan: Plan, folder: Path, say: Say) -> None:
                     taken = (await take_turn(row, 1, side, plan.seconds, {})).server_microseconds
                     assert taken is not None
                     microseconds[row.title] = taken / row.units
-                    samples[row.title] = await profile.profiled(program, side, plan.seconds)
+                    samples[row.title] = await profile.profiled(program, side, TURNS * plan.seconds)
                     say(f"{row.title}: {samples[row.title].total()} samples")
     _write(folder, plan, profile.table(samples, microseconds))
     say(f"written: {folder / 'profile.md'}")
@@ -55,4 +58,4 @@ def _watched(plan: Plan) -> Sequence[Row]:
 
 def _write(folder: Path, plan: Plan, table: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "profile.md").write_text(HEAD.format(rate=profile.RATE, seconds=plan.seconds) + table)
+    (folder / "profile.md").write_text(HEAD.format(rate=profile.RATE, seconds=TURNS * plan.seconds) + table)
