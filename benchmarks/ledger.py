@@ -70,7 +70,7 @@ async def fill(engine: AsyncEngine, movements: int, stocks: int) -> None:
             await uow.ledger_partitions.make(month)
             await uow.ledger_partitions.attach(month)
 
-    await Transactions(engine, SqlUnitOfWork).run(make)
+    await Transactions(engine, SqlUnitOfWork, most_seconds=None).run(make)
     async with engine.begin() as connection:
         for statement in FILL:
             await connection.execute(text(statement), {"stocks": stocks} if ":stocks" in statement else {})

@@ -18,7 +18,7 @@ from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
 from inventory_service.rpc.statuses import STATUSES
 from inventory_service.settings import Settings
 from inventory_service.workers.fact_counting import fact_counting
-from inventory_service.workers.group_commit import GroupCommit
+from inventory_service.workers.group_commit import MOST_SECONDS, GroupCommit
 from inventory_service.workers.import_expiry import import_expiry
 from inventory_service.workers.ledger_preparation import ledger_preparation
 from inventory_service.workers.left_overs import LeftOvers
@@ -47,13 +47,13 @@ def build(settings: Settings) -> Service:
     tasks = Tasks()
     # A refresh takes seconds: over a connection of its own it takes none from the calls.
     refreshing = create_engine(settings.database_url, pool_size=1)
-    refresher = MetricsRefresher(Transactions(refreshing, SqlUnitOfWork, at_once=1))
+    refresher = MetricsRefresher(Transactions(refreshing, SqlUnitOfWork, at_once=1, most_seconds=None))
     # One connection for all batches: several would only wait for each other's rows. Its waits are short: what
     # somebody keeps locked is then left out, so that nobody else waits for it.
     batching = create_engine(
         settings.database_url, pool_size=1, lock_seconds=0.1, by_index=True, pre_ping=False
     )
-    batches = Transactions(batching, SqlUnitOfWork, at_once=1, time=own_time)
+    batches = Transactions(batching, SqlUnitOfWork, at_once=1, time=own_time, most_seconds=MOST_SECONDS)
     group_commit = GroupCommit(batches, LeftOvers(transactions, tasks), tasks)
     draining = asyncio.Event()
     inventory = servicer.InventoryServicer(

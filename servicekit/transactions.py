@@ -23,6 +23,10 @@ _NOW, _UTC_NOW = select(func.now()), select(func.utc_timestamp(6))
 TRIES = 5
 MOST_WAITING = 1000
 KEPT_FOR_READS = 2
+MOST_SECONDS = 10.0
+"""How long a transaction may take: as long as a call. The engines end a statement well before; what takes longer has
+lost its way to the database without a word, and would keep its place until TCP notices."""
+CLOSING_SECONDS = 3.0
 
 T = TypeVar("T")
 U_co = TypeVar("U_co", covariant=True)
@@ -41,16 +45,19 @@ class Transactions(Generic[U_co]):
         at_once: int = 10,
         before_snapshot: Executable | None = None,
         time: Callable[[AsyncConnection], Awaitable[datetime]] | None = None,
+        most_seconds: float | None = MOST_SECONDS,
     ) -> None:
         """`at_once` is how many connections may be in use, of which work leaves KEPT_FOR_READS to readers.
 
         `before_snapshot` is executed before a snapshot is taken: a lock on what must not change its shape. `time`
-        says what time it is in a transaction: the database's, unless told otherwise.
+        says what time it is in a transaction: the database's, unless told otherwise. A transaction may take
+        `most_seconds`, where there are any, unless it reads a snapshot.
         """
         self._engine = engine
         self._unit_of_work = unit_of_work
         self._before_snapshot = before_snapshot
         self._time = time or database_time
+        self._most_seconds = most_seconds
         # Waiters queue here in order; the engine's own pool starves some of them under load.
         self._admission = asyncio.Semaphore(at_once)
         # Work that waits for others' locks leaves connections to those who only read.
@@ -70,9 +77,10 @@ class Transactions(Generic[U_co]):
         """Runs `work` and commits; runs it again, whole, when the engine says that other work was in the way.
 
         A connection lost while committing leaves the outcome unknown: the work is run again only if it is
-        `repeatable`, that is, if it recognises its own earlier effect. `name` names the crash points around
-        the commit. Raises ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, Overloaded; whatever
-        `work` itself raises rolls back and goes through.
+        `repeatable`, that is, if it recognises its own earlier effect. One that falls silent leaves it unknown too;
+        then nothing is run again, since nobody waits any more. `name` names the crash points around the commit.
+        Raises ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, Overloaded; whatever `work` itself raises
+        rolls back and goes through.
         """
         lock_waits = 0
         for attempt in range(TRIES):
@@ -86,6 +94,8 @@ class Transactions(Generic[U_co]):
                     committing = True
                     await connection.commit()
                 crash_point(f"{name}.after_commit")
+            except TimeoutError as error:
+                raise DatabaseUnavailable from error
             except DBAPIError as error:
                 lost = connection_lost(error)
                 if lost and committing and not repeatable:
@@ -114,6 +124,8 @@ class Transactions(Generic[U_co]):
         try:
             async with self._connected(one_snapshot) as (connection, now):
                 return await work(self._unit_of_work(connection, now))
+        except TimeoutError as error:
+            raise DatabaseUnavailable from error
         except DBAPIError as error:
             if statement_timed_out(error):
                 raise DeadlineExceeded from error
@@ -139,7 +151,8 @@ class Transactions(Generic[U_co]):
 
     @asynccontextmanager
     async def _connected(self, one_snapshot: bool = False) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
-        async with self._admitted(self._admission):
+        limit = None if one_snapshot else self._most_seconds
+        async with self._admitted(self._admission), asyncio.timeout(limit):
             connection = await self._connect()
             try:
                 if one_snapshot:
@@ -149,7 +162,7 @@ class Transactions(Generic[U_co]):
                 yield connection, await self._time(connection)
             finally:
                 # Shielded: a connection whose closing is cut short would be lost to the pool with its locks.
-                await asyncio.shield(connection.close())
+                await asyncio.shield(_close(connection))
 
     async def _connect(self) -> AsyncConnection:
         try:
@@ -157,6 +170,15 @@ class Transactions(Generic[U_co]):
         except (OSError, PoolTimeout, DBAPIError) as error:
             log.warning("database cannot be reached", error=type(error).__name__)
             raise DatabaseUnavailable from error
+
+
+async def _close(connection: AsyncConnection) -> None:
+    """Gives it back, or gives it up where the engine does not even answer to that."""
+    try:
+        async with asyncio.timeout(CLOSING_SECONDS):
+            await connection.close()
+    except TimeoutError:
+        log.warning("connection given up: the database is silent")
 
 
 async def own_time(_connection: AsyncConnection) -> datetime:

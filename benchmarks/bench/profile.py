@@ -19,8 +19,8 @@ from devtools.engines import cache
 from devtools.engines.engine import EngineUnavailable
 
 LOCK = Path(__file__).parents[2] / "requirements/profiler.txt"
-# Each look stops the process. At 200 a second it stood still most of the time, and what workers do, who go by the clock,
-# seemed to be a third of its work.
+# Each look stops the process. At 200 a second it stood still most of the time, and what workers do, who go by the
+# clock, seemed to be a third of its work.
 RATE = 25
 LAYERS: Mapping[str, str] = {
     "logs: structlog, logging, JSON": r"structlog|logging/__init__|servicekit/logs|json/",

@@ -15,7 +15,6 @@ from delivery_service.application.record_answers import Settlement, Told, record
 from servicekit.errors import DatabaseUnavailable
 
 MOST = 128
-MOST_SECONDS = 10.0
 ALONE_AT_ONCE = 3
 
 log = structlog.get_logger("answer_log")
@@ -55,10 +54,8 @@ class AnswerLog:
 
     async def _record_batch(self, batch: Sequence[_Waiting]) -> None:
         try:
-            async with asyncio.timeout(MOST_SECONDS):
-                # Shielded: a database that says nothing any more may keep even its end waiting.
-                settlements = await asyncio.shield(self._run([told for told, _ in batch], wait=False))
-        except (DatabaseUnavailable, TimeoutError):
+            settlements = await self._run([told for told, _ in batch], wait=False)
+        except DatabaseUnavailable:
             # No fault of any answer.
             for _, answer in batch:
                 if not answer.done():

@@ -104,7 +104,7 @@ async def _archiver(arguments: argparse.Namespace, settings: Archive) -> AsyncIt
             raise CommandFailed(
                 f"the schema is at {applied or 'nothing'}, this build expects {schema.expected}: migrate first"
             )
-        archiver = Archiver(Transactions(engine, SqlUnitOfWork), LedgerFolder(folder))
+        archiver = Archiver(Transactions(engine, SqlUnitOfWork, most_seconds=None), LedgerFolder(folder))
         if looks_only:
             yield archiver
             return

@@ -40,6 +40,12 @@ class Wire:
         """While true, there is no way through."""
         self.hang = False
         """While true, sessions are taken and never answered."""
+        self._sessions = 0
+        self._silent = 0
+
+    def silence(self) -> None:
+        """From now on nothing that is sent over the sessions there are arrives, as where a firewall forgot them."""
+        self._silent = self._sessions
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serves one session."""
@@ -51,16 +57,19 @@ class Wire:
             return
         server_reader, server_writer = await asyncio.open_unix_connection(str(self._server))
         cutting = asyncio.Event()
+        self._sessions += 1
+        number = self._sessions
         self._writers |= {writer, server_writer}
         for task in (
-            asyncio.create_task(self._ask(reader, server_writer, writer, cutting)),
-            asyncio.create_task(self._answer(server_reader, writer, cutting)),
+            asyncio.create_task(self._ask(number, reader, server_writer, writer, cutting)),
+            asyncio.create_task(self._answer(number, server_reader, writer, cutting)),
         ):
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _ask(
         self,
+        number: int,
         source: asyncio.StreamReader,
         sink: asyncio.StreamWriter,
         back: asyncio.StreamWriter,
@@ -68,23 +77,26 @@ class Wire:
     ) -> None:
         with suppress(OSError):
             while data := await source.read(65536):
-                if b"COMMIT" in data and self.cut_commit:
+                # Postgres begins with BEGIN ISOLATION LEVEL READ COMMITTED.
+                if b"COMMIT" in data and b"COMMITTED" not in data and self.cut_commit:
                     when, self.cut_commit = self.cut_commit, None
                     cutting.set()
                     if when == "before":
                         sink.transport.abort()
                         break
-                sink.write(data)
+                if number > self._silent:
+                    sink.write(data)
         back.transport.abort()
 
     async def _answer(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, cutting: asyncio.Event
+        self, number: int, source: asyncio.StreamReader, sink: asyncio.StreamWriter, cutting: asyncio.Event
     ) -> None:
         with suppress(OSError):
             while data := await source.read(65536):
                 if cutting.is_set():
                     break
-                sink.write(data)
+                if number > self._silent:
+                    sink.write(data)
         sink.transport.abort()
 
     def cut(self) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from servicekit import transactions as transactions_module
 from servicekit.engines import create_engine
 from servicekit.errors import DatabaseUnavailable
 from servicekit.transactions import Transactions
@@ -164,3 +165,30 @@ async def _open_transactions(url: str, engine_name: str) -> int:
         found = (await connection.execute(text(query))).scalar_one()
     await outsider.dispose()
     return int(found)
+
+
+async def test_a_session_that_falls_silent_is_given_up_and_its_place_is_free_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transactions_module, "CLOSING_SECONDS", 0.2)
+    async with wire_to(url) as (through, wire):
+        engine = create_engine(through, pool_size=1)
+        transactions = Transactions(engine, Accounts, at_once=1, most_seconds=0.5)
+
+        async def falls_silent(uow: Accounts) -> None:
+            await uow.add(1, -10)
+            wire.silence()
+            await uow.add(2, 10)
+
+        with pytest.raises(DatabaseUnavailable):
+            async with asyncio.timeout(10):
+                await transactions.run(falls_silent)
+        async with asyncio.timeout(10):
+            await transactions.run(lambda uow: uow.add(2, 1))
+            wire.silence()
+            with pytest.raises(DatabaseUnavailable):
+                await transactions.read(lambda uow: uow.balance(1))
+            assert await transactions.read(lambda uow: uow.balance(2)) == 101
+        await engine.dispose()
+
+    assert await balances(url) == [100, 101]

@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,18 +23,19 @@ from inventory_service.domain.commands import (
     ReservationCommand,
     ReserveStock,
 )
-from inventory_service.domain.errors import InsufficientStock, ReservationExists
+from inventory_service.domain.errors import EtagMismatch, InsufficientStock, ReservationExists
 from inventory_service.domain.reservation import Reservation, ReservationState
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from inventory_service.workers import group_commit
-from inventory_service.workers.group_commit import MOST_WISHES, GroupCommit
+from inventory_service.workers.group_commit import MOST_SECONDS, MOST_WISHES, GroupCommit
 from inventory_service.workers.left_overs import LeftOvers
+from servicekit import transactions
 from servicekit.engines import create_engine
 from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable, Overloaded, RequestIdReused
 from servicekit.requests import RequestKey
 from servicekit.tasks import Tasks
 from servicekit.transactions import Transactions, own_time
 from tests.inventory_service.client import Inventory
+from tests.servicekit.sessions import wire_to
 from tests.servicekit.waiting import until
 
 SHOP = Actor("merchant:7")
@@ -42,12 +44,14 @@ SHOP = Actor("merchant:7")
 class Till:
     """A group commit, and how many wishes each of its batches had."""
 
-    def __init__(self, engine: AsyncEngine, pool: AsyncEngine, **bounds: int) -> None:
+    def __init__(
+        self, engine: AsyncEngine, pool: AsyncEngine, most_seconds: float = MOST_SECONDS, **bounds: int
+    ) -> None:
         self.batches: list[int] = []
         self.tasks = Tasks()
         self.group_commit = GroupCommit(
-            Transactions(engine, self._counted, at_once=1, time=own_time),
-            LeftOvers(Transactions(pool, SqlUnitOfWork), self.tasks),
+            Transactions(engine, self._counted, at_once=1, time=own_time, most_seconds=most_seconds),
+            LeftOvers(Transactions(pool, SqlUnitOfWork, most_seconds=most_seconds), self.tasks),
             self.tasks,
             **bounds,
         )
@@ -81,13 +85,17 @@ async def till(inventory: Inventory, inventory_url: str) -> AsyncIterator[Till]:
 
 @asynccontextmanager
 async def tilling(
-    inventory: Inventory, url: str, lock_seconds: float = 0.5, **bounds: int
+    inventory: Inventory,
+    url: str,
+    lock_seconds: float = 0.5,
+    most_seconds: float = MOST_SECONDS,
+    **bounds: int,
 ) -> AsyncIterator[Till]:
     for sku in ("A", "B"):
         await inventory.create(sku, 1000)
     engine = create_engine(url, pool_size=1, lock_seconds=lock_seconds, by_index=True, pre_ping=False)
     pool = create_engine(url, pool_size=5)
-    till = Till(engine, pool, **bounds)
+    till = Till(engine, pool, most_seconds, **bounds)
     try:
         yield till
     finally:
@@ -345,18 +353,42 @@ async def test_who_waits_for_a_stock_that_others_never_let_go_of_is_told_so(
     assert await inventory.levels("A") == (1000, 0, 1000)
 
 
-async def test_a_database_that_says_nothing_fails_a_batch_in_time_and_stops_nothing_for_ever(
-    inventory: Inventory, inventory_url: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("etag", [None, 1], ids=["in a batch", "beside the batches"])
+async def test_a_session_that_falls_silent_fails_its_wishes_in_time_and_stops_nothing(
+    inventory: Inventory, inventory_url: str, monkeypatch: pytest.MonkeyPatch, etag: int | None
 ) -> None:
-    monkeypatch.setattr(group_commit, "MOST_SECONDS", 0.2)
-    async with tilling(inventory, inventory_url, lock_seconds=5.0) as till:
-        async with locked(inventory, "A"):
-            silent = await till.answers(reserve("r1"), reserve("r2"))
-        again = await till.answers(reserve("r1"), reserve("r3"))
+    monkeypatch.setattr(transactions, "CLOSING_SECONDS", 0.2)
+    command = ExtendReservation("old", timedelta(hours=1), SHOP, expected_version=etag)
+    wishes = [Wish(command), *([] if etag else [reserve("r1"), reserve("r2")])]
+    async with (
+        wire_to(inventory_url) as (through, wire),
+        tilling(inventory, through, most_seconds=0.5) as till,
+    ):
+        await inventory.reserve("old", {"B": 1}, ttl=60)
+        await till.answers(reserve("r0", "B"), Wish(replace(command, expected_version=7)))
+        wire.silence()
+        silent = await till.answers(*wishes)
+        again = await till.answers(*wishes)
+        wire.cut()
 
-    assert [type(answer) for answer in silent] == [DatabaseUnavailable] * 2
-    assert silent[0] is not silent[1]
-    assert states(again) == [ReservationState.HELD] * 2
+    assert {type(answer) for answer in silent} == {DatabaseUnavailable}
+    assert len(set(map(id, silent))) == len(silent)
+    assert states(again) == [ReservationState.HELD] * len(wishes)
+    assert (await inventory.levels("A"))[1] == len(wishes) - 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_batch_whose_connection_is_lost_in_its_commit_is_run_again_and_has_one_effect(
+    inventory: Inventory, inventory_url: str, when: str
+) -> None:
+    async with wire_to(inventory_url) as (through, wire), tilling(inventory, through) as till:
+        await till.answers(reserve("r0"))
+        wire.cut_commit = when
+        answers = await till.answers(reserve("r1"), reserve("r2"))
+
+    assert states(answers) == [ReservationState.HELD] * 2
+    assert till.batches == [1, 2, 2]
+    assert await inventory.levels("A") == (1000, 3, 997)
 
 
 async def test_who_has_left_makes_room_for_others(inventory: Inventory, inventory_url: str) -> None:
@@ -374,14 +406,20 @@ async def test_who_has_left_makes_room_for_others(inventory: Inventory, inventor
 
 
 async def test_an_extension_that_does_not_know_its_own_effect_is_not_run_again(
-    till: Till, inventory: Inventory
+    inventory: Inventory, inventory_url: str
 ) -> None:
-    await inventory.reserve("r1", {"A": 1}, ttl=60)
     extend = ExtendReservation("r1", timedelta(hours=1), SHOP, expected_version=1)
 
-    [extended] = await till.answers(Wish(extend))
+    async with wire_to(inventory_url) as (through, wire), tilling(inventory, through) as till:
+        await inventory.reserve("r1", {"A": 1}, ttl=60)
+        # The first use of a pool commits by itself.
+        await till.answers(Wish(replace(extend, expected_version=7)))
+        wire.cut_commit = "after"
+        [unknown] = await till.answers(Wish(extend))
+        [again] = await till.answers(Wish(extend))
 
-    assert isinstance(extended, Reservation) and extended.version == 2
+    assert isinstance(unknown, DatabaseUnavailable)
+    assert isinstance(again, EtagMismatch)
     assert till.batches == []
 
 
@@ -391,7 +429,7 @@ async def test_without_a_database_everybody_hears_so_at_once(
     nowhere = create_engine("postgresql+asyncpg://nobody@127.0.0.1:1/none", pool_size=1)
     till = Till(nowhere, nowhere)
 
-    answers = await till.answers(*(reserve(f"r{number}") for number in range(50)))
+    async with asyncio.timeout(5):
+        answers = await till.answers(*(reserve(f"r{number}") for number in range(50)))
 
     assert {type(answer) for answer in answers} == {DatabaseUnavailable}
-    assert await inventory.everything()
