@@ -58,7 +58,7 @@ def generate_stubs(into: Path = PROTOS) -> int:
         # What `grpcurl describe` shows: the contracts with their comments, which Python's stubs leave out.
         "--include_source_info",
         f"--descriptor_set_out={into}/holdfast/contracts.binpb",
-        f"--mypy_grpc_out=quiet,only_async,generate_concrete_servicer_stubs:{into}",
+        f"--mypy_grpc_out=quiet,generate_concrete_servicer_stubs:{into}",
     ]
     sources = [str(path) for path in sorted(PROTOS.glob("holdfast/**/*.proto"))]
     return subprocess.run(
