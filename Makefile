@@ -1,6 +1,6 @@
 # Everything is done by ./dev; `make` alone lists the targets. Arguments: make test ARGS="-k reserve"
 .DEFAULT_GOAL := help
-.PHONY: help demo up down reset logs test lint format protos bench bench-peers
+.PHONY: help demo up down reset logs test lint format protos release-contracts bench bench-peers
 
 demo:    ## Run both services and real packages through all four workflows, then clean up
 up:      ## Start databases and both services, and keep them running
@@ -11,8 +11,9 @@ test:    ## Run all tests, on every database engine
 lint:    ## Check style, types, imports between packages, and contracts
 format:  ## Format code and contracts
 protos:  ## Generate the stubs from the contracts
+release-contracts: ## Take the contracts as released; `make lint` refuses later ones that break them
 bench:   ## Measure reservations beside an empty call; ARGS="--only reserve" for some, ARGS=--short for a quick look
 bench-peers: ## Measure holdfast beside what else one could take; ARGS=--short for a quick look
 
-help demo up down reset logs test lint format protos bench bench-peers:
+help demo up down reset logs test lint format protos release-contracts bench bench-peers:
 	@./dev $@ $(ARGS)

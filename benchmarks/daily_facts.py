@@ -65,7 +65,7 @@ async def execute(engine: AsyncEngine, statement: TextClause, **values: object) 
         await connection.execute(statement, values)
 
 
-async def write(stub: inventory_pb2_grpc.InventoryServiceStub, seconds: float, writer: int) -> int:
+async def write(stub: "inventory_pb2_grpc.InventoryServiceAsyncStub", seconds: float, writer: int) -> int:
     """Reserves and commits until the time is over; answers how often."""
     until, done = time.perf_counter() + seconds, 0
     while time.perf_counter() < until:

@@ -57,7 +57,7 @@ STEPS: Sequence[tuple[str, int, Callable[[], bytes]]] = (
 )
 
 
-async def package(delivery: delivery_pb2_grpc.DeliveryServiceStub) -> str:
+async def package(delivery: "delivery_pb2_grpc.DeliveryServiceAsyncStub") -> str:
     """A package to upload for."""
     item = order_pb2.OrderItem(sku="A", quantity=1)
     order = order_pb2.RegisterOrderRequest(order_id="1", user_id="1", shop_id="7", items=[item])
@@ -70,7 +70,7 @@ async def package(delivery: delivery_pb2_grpc.DeliveryServiceStub) -> str:
 
 
 async def upload(
-    delivery: delivery_pb2_grpc.DeliveryServiceStub, package_sn: str, contents: Sequence[bytes]
+    delivery: "delivery_pb2_grpc.DeliveryServiceAsyncStub", package_sn: str, contents: Sequence[bytes]
 ) -> None:
     """All at once."""
     header = evidence_pb2.EvidenceHeader(package_sn=package_sn, kind=package_pb2.EVIDENCE_KIND_PREPARATION)

@@ -9,6 +9,9 @@ from pathlib import Path
 from devtools.console import say, show
 
 PROTOS = Path("protos")
+# What the last release promised: an image of its contracts, so that no clone needs the history for it.
+RELEASED = PROTOS / "released.binpb"
+COMPATIBLE = ["buf", "breaking", "--against", str(RELEASED)]
 
 LINTERS = {
     "style": ["ruff", "check", "--quiet"],
@@ -17,6 +20,7 @@ LINTERS = {
     "imports": ["lint-imports"],
     "contracts": ["buf", "lint"],
     "contracts' format": ["buf", "format", "--diff", "--exit-code"],
+    "contracts' promises": COMPATIBLE,
 }
 
 
@@ -58,9 +62,15 @@ def generate_stubs(into: Path = PROTOS) -> int:
         # What `grpcurl describe` shows: the contracts with their comments, which Python's stubs leave out.
         "--include_source_info",
         f"--descriptor_set_out={into}/holdfast/contracts.binpb",
-        f"--mypy_grpc_out=quiet,only_async,generate_concrete_servicer_stubs:{into}",
+        f"--mypy_grpc_out=quiet,generate_concrete_servicer_stubs:{into}",
     ]
     sources = [str(path) for path in sorted(PROTOS.glob("holdfast/**/*.proto"))]
     return subprocess.run(
         [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", *outputs, *sources]
     ).returncode
+
+
+def release_contracts() -> int:
+    """Takes the contracts as released: later ones must not break them. Those that break the last ones are refused."""
+    commands = [COMPATIBLE, ["buf", "build", "--exclude-source-info", "--output", str(RELEASED)]]
+    return next((code for command in commands if (code := subprocess.run(command).returncode)), 0)

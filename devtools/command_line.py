@@ -21,6 +21,7 @@ COMMANDS: dict[str, Callable[[], int]] = {
     "lint": checks.lint,
     "format": checks.format_sources,
     "protos": checks.generate_stubs,
+    "release-contracts": checks.release_contracts,
 }
 TAKING_WORDS: dict[str, Callable[[list[str]], int]] = {
     "test": checks.test,

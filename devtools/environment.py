@@ -48,7 +48,7 @@ def _list_commands() -> None:
     show("make TARGET, or ./dev TARGET:\n")
     makefile = (ROOT / "Makefile").read_text()
     for target, meaning in re.findall(r"^([\w-]+):\s+## (.+)$", makefile, re.MULTILINE):
-        say(f"{target:11} {meaning}")
+        say(f"{target:17} {meaning}")
 
 
 def _prepare() -> None:

@@ -30,6 +30,7 @@ from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
+from servicekit.outboxes import NoOutbox
 from servicekit.probes import common_probes
 from servicekit.query_plans import NamedQueries
 from servicekit.server import Service
@@ -71,6 +72,7 @@ def build(settings: Settings) -> Service:
         checks,
         lambda: STEPS.stand(engine, schema),
         reconcile=reconciliation(transactions, tasks, checks),
+        outbox=NoOutbox(),
         index_usage=index_usage,
         queries=NamedQueries(NAMED_QUERIES, SqlUnitOfWork, sample),
         probes={

@@ -36,7 +36,7 @@ from servicekit.ops_messages import (
     plans_message,
     repair_message,
 )
-from servicekit.outboxes import NoOutbox, Outbox
+from servicekit.outboxes import Outbox
 from servicekit.query_plans import NamedQueries
 from servicekit.validation import Violations
 
@@ -61,11 +61,6 @@ class ContractStep:
         return not self.done and not self.reason
 
 
-async def no_contract_steps() -> Sequence[ContractStep]:
-    """Of a service that has nothing to remove."""
-    return ()
-
-
 class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     """Answers operators from what the service gives it."""
 
@@ -76,12 +71,12 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         schema: Schema,
         settings: Mapping[str, str],
         checks: Mapping[str, ConsistencyCheck],
-        contract_steps: Callable[[], Awaitable[Sequence[ContractStep]]] = no_contract_steps,
-        reconcile: Reconcile | None = None,
-        outbox: Outbox | None = None,
-        index_usage: Callable[[AsyncConnection], Awaitable[Sequence[IndexUsage]]] | None = None,
-        queries: NamedQueries[Any, Any] | None = None,
-        probes: Mapping[str, Probe] | None = None,
+        contract_steps: Callable[[], Awaitable[Sequence[ContractStep]]],
+        reconcile: Reconcile,
+        outbox: Outbox,
+        index_usage: Callable[[AsyncConnection], Awaitable[Sequence[IndexUsage]]],
+        queries: NamedQueries[Any, Any],
+        probes: Mapping[str, Probe],
     ) -> None:
         self._service = service
         self._engine = engine
@@ -90,7 +85,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         self._checks = checks
         self._contract_steps = contract_steps
         self._reconcile = reconcile
-        self._outbox = outbox or NoOutbox()
+        self._outbox = outbox
         self._index_usage = index_usage
         self._queries = queries
         self._probes = probes
@@ -143,15 +138,11 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     async def GetDiagnostics(
         self, request: pb.GetDiagnosticsRequest, context: Context
     ) -> pb.GetDiagnosticsResponse:
-        if self._probes is None:
-            raise NotImplementedError
         return diagnoses_message(await diagnose(self._probes))
 
     async def GetIndexUsage(
         self, request: pb.GetIndexUsageRequest, context: Context
     ) -> pb.GetIndexUsageResponse:
-        if self._index_usage is None:
-            raise NotImplementedError
         with _database():
             async with self._engine.connect() as connection:
                 usages = await self._index_usage(connection)
@@ -160,8 +151,6 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     async def ExplainQuery(
         self, request: pb.ExplainQueryRequest, context: Context
     ) -> pb.ExplainQueryResponse:
-        if self._queries is None:
-            raise NotImplementedError
         with Violations() as violations:
             if request.query not in self._queries.queries:
                 # A violation is cut off where it is long.
@@ -184,8 +173,6 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     async def Reconcile(
         self, request: pb.ReconcileRequest, context: Context
     ) -> AsyncIterator[pb.ReconcileResponse]:
-        if self._reconcile is None:
-            raise NotImplementedError
         with Violations() as violations:
             violations.request_id(request.request_id)
             self._check_names(violations, request.checks)

@@ -87,7 +87,7 @@ class _Sale:
         self.before_the_kill = len(self.acknowledged)
         await self._place.servers[0].kill()
 
-    async def _buy(self, stubs: list[inventory_pb2_grpc.InventoryServiceStub], caller: int) -> None:
+    async def _buy(self, stubs: "list[inventory_pb2_grpc.InventoryServiceAsyncStub]", caller: int) -> None:
         there = caller % len(stubs)
         while True:
             request = bodies.reserve([SKU], f"k{next(self._numbers)}")

@@ -29,6 +29,7 @@ from benchmarks.peers.warehouse import Warehouse, warehouse
 from devtools.console import say
 from devtools.engines.engine import EngineUnavailable
 from devtools.environment import ROOT
+from devtools.packages import PackagesUnavailable
 from servicekit import logs
 
 RESULTS = ROOT / "docs/benchmarks"
@@ -51,7 +52,7 @@ class Peers:
         """Starts a peer until the stack ends; one that cannot be had is remembered with its reason."""
         try:
             self.came[name] = await stack.enter_async_context(peer)
-        except PeerUnavailable as reason:
+        except (PeerUnavailable, PackagesUnavailable) as reason:
             self.absent[name] = str(reason)
             say(f"{name} takes no part: {reason}")
 

@@ -9,9 +9,10 @@ import asyncpg
 from sqlalchemy import make_url
 
 from benchmarks.database import database, libpq_url
-from benchmarks.peers.packages import PROGRAMS, node, node_packages
+from benchmarks.peers.packages import PROGRAMS
 from benchmarks.peers.program import Program, running
 from benchmarks.peers.sides import About, Books, Outcome, Work
+from devtools.packages import node, node_packages
 
 POOL = 128
 """Two for each caller: one holds the lock, its work needs the other."""
@@ -62,9 +63,9 @@ class Medusa:
 
 @asynccontextmanager
 async def medusa(server: str, log: Path) -> AsyncIterator[tuple[Medusa, Medusa]]:
-    """Medusa over a database of its own: locked, and as shipped. Raises PeerUnavailable."""
+    """Medusa over a database of its own: locked, and as shipped. Raises PeerUnavailable, PackagesUnavailable."""
     runtime = node()
-    folder = node_packages(runtime)
+    folder = node_packages("medusa", PROGRAMS, runtime)
     versions = json.loads((PROGRAMS / "package.json").read_text())["dependencies"]
     line = (
         f"@medusajs/inventory {versions['@medusajs/inventory']}, Node.js {runtime.version} ({runtime.origin})"

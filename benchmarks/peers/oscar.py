@@ -8,10 +8,11 @@ import asyncpg
 from sqlalchemy import make_url
 
 from benchmarks.database import database, libpq_url
-from benchmarks.peers.packages import python_packages, python_program, version
+from benchmarks.peers.packages import PROGRAMS, python_program, version
 from benchmarks.peers.program import Program, running
 from benchmarks.peers.sides import About, Books, Outcome, Work
 from devtools.environment import ROOT
+from devtools.packages import python_packages
 
 POOL = 64
 """One for each caller, as Django has it by itself: a smaller one made callers wait for each other at any sku."""
@@ -65,8 +66,8 @@ class Oscar:
 
 @asynccontextmanager
 async def oscar(server: str, log: Path) -> AsyncIterator[tuple[Oscar, Oscar]]:
-    """django-oscar over a database of its own: locked, and as shipped. Raises PeerUnavailable."""
-    packages = python_packages("oscar")
+    """django-oscar over a database of its own: locked, and as shipped. Raises PeerUnavailable, PackagesUnavailable."""
+    packages = python_packages(PROGRAMS / "oscar.txt")
     line = ", ".join(f"{name} {version(packages, name)}" for name in ("django-oscar", "django", "psycopg"))
     async with database(server) as url:
         parsed = make_url(url)

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from benchmarks.peers.packages import python_packages, python_program, version
+from benchmarks.peers.packages import PROGRAMS, python_program, version
 from benchmarks.peers.program import Program, running
 from benchmarks.peers.sides import About, Books, Outcome, Work
 from devtools.environment import ROOT
+from devtools.packages import python_packages
 
 
 class TigerBeetle:
@@ -44,8 +45,8 @@ class TigerBeetle:
 
 @asynccontextmanager
 async def tigerbeetle(address: str, log: Path) -> AsyncIterator[tuple[TigerBeetle, TigerBeetle]]:
-    """The cluster 0 at an address: single transfers, and batches. Raises PeerUnavailable."""
-    packages = python_packages("tigerbeetle")
+    """The cluster 0 at an address: single transfers, and batches. Raises PeerUnavailable, PackagesUnavailable."""
+    packages = python_packages(PROGRAMS / "tigerbeetle.txt")
     line = f"Python client {version(packages, 'tigerbeetle')}"
     environment = {"PYTHONPATH": str(packages), "HOLDFAST_PEER_ADDRESS": address}
     async with running(

@@ -1,11 +1,14 @@
 """The inventory service: commands that may be repeated, and what its answers mean."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC
 from typing import TypeVar
 
 import grpc
+from holdfast.client.channels import KEEPALIVE, Option
+from holdfast.client.service_config import IN_TURN
 from holdfast.inventory.v1 import inventory_pb2_grpc
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
@@ -29,10 +32,10 @@ HOLDER = "delivery"
 CALL_SECONDS = 3.0
 PAGE_SIZE = 500
 
-_CHANNEL_OPTIONS = [
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.max_pings_without_data", 0),
+_CHANNEL_OPTIONS: list[Option] = [
+    *KEEPALIVE,
+    # To every replica in turn. The outbox repeats and bounds its calls itself.
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": IN_TURN})),
     # The relay comes back by itself; a channel that sleeps for long after an outage would hold it up.
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.min_reconnect_backoff_ms", 100),
@@ -58,7 +61,7 @@ _STATES = {
 
 
 def open_channel(address: str) -> grpc.aio.Channel:
-    """A channel to the inventory service that notices dead peers and comes back quickly."""
+    """A channel to every address of the inventory service; it notices dead peers and comes back quickly."""
     return grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
 
 

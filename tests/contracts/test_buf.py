@@ -1,5 +1,6 @@
-"""The contracts' style: names, comments, format."""
+"""The contracts' style, and what they promised when they were last released."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from devtools.checks import COMPATIBLE, RELEASED, release_contracts
 from tests.contracts.stubs import ROOT
 
 BUF = str(Path(sys.executable).parent / "buf")
@@ -29,6 +31,7 @@ def copy(tmp_path: Path) -> Path:
 def test_the_contracts_are_clean() -> None:
     assert buf(ROOT, "lint") == (0, "")
     assert buf(ROOT, "format", "--diff", "--exit-code") == (0, "")
+    assert buf(ROOT, *COMPATIBLE[1:]) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -69,3 +72,48 @@ def test_a_contract_out_of_format_is_found(copy: Path) -> None:
     contract.write_text(contract.read_text().replace("  // As it should be.", "      // As it should be."))
 
     assert buf(copy, "format", "--diff", "--exit-code")[0] != 0
+
+
+@pytest.mark.parametrize(
+    ("promised", "instead", "told"),
+    [
+        ("string engine_version = 7;", "string engine_release = 7;", "engine_version"),
+        ("string engine_version = 7;", "bytes engine_version = 7;", 'from "string" to "bytes"'),
+        ("string engine_version = 7;", "string engine_version = 77;", '"7"'),
+        ("rpc ListOutbox(", "rpc ListOutboxes(", "ListOutbox"),
+        ("returns (stream ReconcileResponse)", "returns (ReconcileResponse)", "streaming"),
+        ("OUTBOX_STATE_PARKED = 4", "OUTBOX_STATE_PUT_ASIDE = 4", "OUTBOX_STATE_PARKED"),
+        ("package holdfast.ops.v1;", "package holdfast.ops.v2;", "holdfast.ops.v1"),
+    ],
+)
+def test_a_promise_taken_back_is_found_without_any_history(
+    copy: Path, promised: str, instead: str, told: str
+) -> None:
+    contract = copy / OPS
+    text = contract.read_text()
+    assert text.count(promised) == 1
+    contract.write_text(text.replace(promised, instead))
+
+    code, complaint = buf(copy, *COMPATIBLE[1:])
+
+    assert code != 0
+    assert told in complaint
+
+
+def test_a_further_field_breaks_no_promise_and_is_one_once_it_is_released(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("PATH", str(Path(BUF).parent), prepend=os.pathsep)
+    contract = copy / OPS
+    before = contract.read_text()
+    field = "  string engine_version = 7;\n"
+    contract.write_text(before.replace(field, f"{field}  // More of it.\n  string engine_edition = 70;\n"))
+
+    assert buf(copy, *COMPATIBLE[1:]) == (0, "")
+    assert release_contracts() == 0
+
+    contract.write_text(before)
+    released = RELEASED.read_bytes()
+    assert release_contracts() != 0
+    assert RELEASED.read_bytes() == released

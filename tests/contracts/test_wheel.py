@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.stubs import PROTOS, ROOT
+from tests.support.wheel import build_wheel
 
-# The checkout is on the path of the tests' interpreter; what is forgotten in the wheel must not be found there.
+# This checkout, and others that share its environment, are on the path of the tests' interpreter; what is forgotten
+# in the wheel must not be found there.
 ALONE = """
 import pathlib, sys
-wheel, checkout = map(pathlib.Path, sys.argv[1:3])
+wheel = pathlib.Path(sys.argv.pop(1))
 sys.path[:] = [str(wheel)] + [
-    entry for entry in sys.path if entry and pathlib.Path(entry).resolve() not in (checkout, checkout / "protos")
+    entry for entry in sys.path
+    if entry and not any(pathlib.Path(entry, name).is_dir() for name in ("devtools", "holdfast"))
 ]
-del sys.argv[1:3]
 """
 IMPORT_ALL = """
 import importlib, pkgutil
@@ -40,10 +42,7 @@ except ModuleNotFoundError:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built and unpacked in a fresh folder."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (built,) = folder.glob("holdfast-*.whl")
-    with zipfile.ZipFile(built) as archive:
+    with zipfile.ZipFile(build_wheel(folder)) as archive:
         archive.extractall(folder / "unpacked")
     return folder / "unpacked"
 
@@ -51,7 +50,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_alone(
     wheel: Path, program: str, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", ALONE + program, str(wheel), str(ROOT), *arguments]
+    command = [sys.executable, "-c", ALONE + program, str(wheel), *arguments]
     return subprocess.run(
         command, cwd=wheel, env=os.environ | environment, capture_output=True, text=True, check=False
     )
@@ -70,7 +69,9 @@ def test_the_wheel_carries_contracts_types_and_migrations_and_nothing_else(wheel
     contracts = {
         str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*") if path.suffix in (".proto", ".pyi")
     }
-    assert carried >= contracts | {"holdfast/py.typed", "servicekit/py.typed"}
+    configs = {str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*_service_config.json")}
+    assert len(configs) == 3
+    assert carried >= contracts | configs | {"holdfast/py.typed", "servicekit/py.typed"}
     for service in ("delivery", "inventory"):
         revisions = (ROOT / "migrations" / service / "versions").glob("0*.py")
         expected = {f"{service}_service/migrations/versions/{path.name}" for path in revisions}

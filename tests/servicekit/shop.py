@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,18 @@ import grpc
 from google.protobuf.message import Message
 from holdfast.ops.v1 import ops_pb2 as pb
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from servicekit import logs, ops
-from servicekit.consistency import ConsistencyCheck, Finding
+from servicekit.consistency import ConsistencyCheck, Finding, Repair
 from servicekit.context import Context
+from servicekit.diagnostics import Diagnosis, fine
 from servicekit.engines import create_engine
+from servicekit.index_usage import IndexUsage
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
+from servicekit.outboxes import NoOutbox
+from servicekit.query_plans import NamedQueries
 from servicekit.server import Server, Service, serve
 from servicekit.tasks import Tasks
 from servicekit.transactions import Transactions
@@ -44,11 +48,44 @@ def _checks(engine: AsyncEngine) -> Mapping[str, ConsistencyCheck]:
     return {"ledger": _two_findings, "holds": ask_the_database}
 
 
+async def _nothing_to_remove() -> Sequence[ops.ContractStep]:
+    return ()
+
+
+async def _nothing_to_repair(request: pb.ReconcileRequest, context: Context) -> AsyncIterator[Repair]:
+    for _ in ():
+        yield _
+
+
+async def _no_index(connection: AsyncConnection) -> Sequence[IndexUsage]:
+    return ()
+
+
+async def _no_sample(connection: AsyncConnection) -> None:
+    return None
+
+
+async def _open() -> Diagnosis:
+    return fine("the shop is open")
+
+
 class Shop(ops.OpsServicer):
     """The operators' service, with a mutation that takes as long as its note says."""
 
     def __init__(self, service: Service) -> None:
-        super().__init__("shop", service.engine, service.schema, SETTINGS, _checks(service.engine))
+        super().__init__(
+            "shop",
+            service.engine,
+            service.schema,
+            SETTINGS,
+            _checks(service.engine),
+            _nothing_to_remove,
+            reconcile=_nothing_to_repair,
+            outbox=NoOutbox(),
+            index_usage=_no_index,
+            queries=NamedQueries({}, Accounts, _no_sample),
+            probes={"shop": _open},
+        )
         self._mutations = Mutations(Transactions(service.engine, Accounts), service.tasks)
         self.began = asyncio.Event()
 

@@ -5,12 +5,8 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
-from holdfast.ops.v1 import ops_pb2 as pb
-from holdfast.ops.v1 import ops_pb2_grpc
 
 from servicekit.diagnostics import Diagnosis, Severity, diagnose, fine
 from servicekit.engines import create_engine
@@ -20,7 +16,6 @@ from servicekit.transactions import Transactions
 from tests.servicekit.accounts import Accounts
 from tests.servicekit.scripts import write_history
 from tests.servicekit.sessions import wire_to
-from tests.servicekit.shop import build, open_shop
 
 
 async def test_one_that_hangs_or_fails_is_a_finding_and_the_others_answer() -> None:
@@ -192,14 +187,3 @@ async def test_the_command_to_try_names_the_place_and_no_secret(
 
     assert found["database"].next_command == ask
     assert "canary" not in repr(found)
-
-
-@pytest.mark.parametrize("engine_name", ["postgres"], indirect=True)
-async def test_a_server_without_probes_says_that_it_has_none(url: str, tmp_path: Path) -> None:
-    service, _ = build(url, write_history(tmp_path / "shop"))
-    async with open_shop(service) as (_, _, channel):
-        stub: Any = ops_pb2_grpc.OpsServiceStub(channel)
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.GetDiagnostics(pb.GetDiagnosticsRequest(), timeout=5)
-
-    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED

@@ -94,11 +94,3 @@ async def test_without_a_database_a_server_still_tells_what_it_is(url: str, tmp_
                 assert seen(refused.value).reason == "DATABASE_UNAVAILABLE"
 
     assert (info.service, info.engine, info.engine_version) == ("shop", "", "")
-
-
-@pytest.mark.parametrize("engine_name", ["postgres"], indirect=True)
-async def test_what_a_service_leaves_out_is_unimplemented(stub: Any) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await stub.GetIndexUsage(pb.GetIndexUsageRequest(), timeout=5)
-
-    assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED

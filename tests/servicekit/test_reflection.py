@@ -1,8 +1,6 @@
 """Reflection, asked by the two tools that people use."""
 
-import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,8 +11,8 @@ from servicekit import reflection
 from servicekit.health import Health
 from tests.servicekit.scripts import write_history
 from tests.servicekit.shop import build
+from tests.support.tools import BufCurl, Grpcurl
 
-TOOLS = Path(sys.executable).parent
 OPS = "holdfast.ops.v1.OpsService"
 HEALTH = "grpc.health.v1.Health"
 
@@ -34,25 +32,14 @@ async def address(tmp_path: Path) -> AsyncIterator[str]:
     await service.engine.dispose()
 
 
-async def run(*command: str) -> tuple[int, str]:
-    """The exit code and the output of a tool."""
-    process = await asyncio.create_subprocess_exec(
-        str(TOOLS / command[0]),
-        *command[1:],
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 20)
-    return process.returncode or 0, output.decode()
-
-
 async def grpcurl(*words: str) -> tuple[int, str]:
-    return await run("grpcurl", "-plaintext", *words)
+    said = await Grpcurl().run(*words)
+    return said.code, said.text
 
 
-async def buf_curl(protocol: str, url: str, *words: str) -> tuple[int, str]:
-    options = ("--protocol", "grpc", "--http2-prior-knowledge", "--reflect-protocol", protocol)
-    return await run("buf", "curl", *options, *words, f"http://{url}")
+async def buf_curl(protocol: str, place: str, *words: str) -> tuple[int, str]:
+    said = await BufCurl(protocol).run(place, *words)
+    return said.code, said.text
 
 
 async def test_grpcurl_lists_services_and_methods(address: str) -> None:

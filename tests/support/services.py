@@ -70,6 +70,11 @@ class ServiceProcess:
                 raise AssertionError(f"{self.service} is not serving:\n{self.log.read_text()[-4000:]}")
             await asyncio.sleep(0.05)
 
+    async def listening(self) -> None:
+        """Waits until it takes connections, whatever it says of itself."""
+        async with asyncio.timeout(START_SECONDS), grpc.aio.insecure_channel(self.address) as channel:
+            await channel.channel_ready()
+
     @property
     def running(self) -> bool:
         """Whether the process is alive."""

@@ -62,9 +62,9 @@ class Town:
         await self.inventory_channel.close()
         await self.delivery_channel.close()
 
-    async def stock(self, quantity: int) -> str:
+    async def stock(self, quantity: int, sku: str = "") -> str:
         """A new stock; answers its sku."""
-        sku = f"SKU-{next(ids)}"
+        sku = sku or f"SKU-{next(ids)}"
         await self.inventory.CreateStock(
             stock_pb2.CreateStockRequest(sku=sku, quantity=quantity), metadata=SYSTEM, timeout=10
         )

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from devtools.packages import PackagesUnavailable
 from tests.support.services import Pair, running_pair
+from tests.support.tools import BufCurl, Grpcurl, NodeClient, Tool
 from tests.support.town import Town
 
 
@@ -25,3 +27,28 @@ async def town(pair: Pair) -> AsyncIterator[Town]:
     await town.found()
     yield town
     await town.close()
+
+
+@pytest.fixture(scope="module")
+def node_client() -> NodeClient:
+    """The client in Node.js; where none can be had the tests say so."""
+    client = NodeClient()
+    try:
+        client.prepare()
+    except PackagesUnavailable as reason:
+        pytest.skip(f"no Node.js with @grpc/grpc-js: {reason}")
+    return client
+
+
+@pytest.fixture(params=["grpcurl", "buf", "buf over v1alpha", "node"])
+def tool(request: pytest.FixtureRequest) -> Tool:
+    """Each tool."""
+    if request.param == "node":
+        client: NodeClient = request.getfixturevalue("node_client")
+        return client
+    tools: dict[str, Tool] = {
+        "grpcurl": Grpcurl(),
+        "buf": BufCurl(),
+        "buf over v1alpha": BufCurl("grpc-v1alpha"),
+    }
+    return tools[request.param]

@@ -46,7 +46,7 @@ async def _race(pair: Pair, other: ServiceProcess, sku: str, town: Town) -> tupl
     return won, seen
 
 
-async def _reserve(stub: inventory_pb2_grpc.InventoryServiceStub, sku: str) -> bool:
+async def _reserve(stub: "inventory_pb2_grpc.InventoryServiceAsyncStub", sku: str) -> bool:
     request = reservation_pb2.ReserveStockRequest(
         reservation_id=f"R-{next(ids)}",
         holder="sale",

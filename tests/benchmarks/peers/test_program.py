@@ -1,4 +1,3 @@
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -6,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.peers.packages import Node, PeerUnavailable, node_packages
+from benchmarks.peers.packages import PeerUnavailable
 from benchmarks.peers.program import running
 from benchmarks.peers.sides import Work
 
@@ -54,17 +53,3 @@ async def test_a_program_that_cannot_begin_takes_no_part_and_says_why(tmp_path: 
 
     with pytest.raises(PeerUnavailable, match=r"^begin: ConnectionError: no server$"):
         await started(source, tmp_path / "log")
-
-
-def test_packages_that_cannot_be_fetched_leave_nothing_that_looks_complete(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOLDFAST_CACHE", str(tmp_path))
-    npm = tmp_path / "npm"
-    npm.write_text("#!/bin/sh\nmkdir node_modules\necho 'no such package' >&2\nexit 1\n")
-    npm.chmod(0o755)
-
-    with pytest.raises(PeerUnavailable, match=r"^no such package$"):
-        node_packages(Node(Path(os.devnull), [npm], "of a test"))
-
-    assert [path.name for path in (tmp_path / "holdfast/peers").iterdir() if path.is_dir()] == []

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.peers import report
-from benchmarks.peers.packages import PROGRAMS, PeerUnavailable
+from benchmarks.peers.packages import PeerUnavailable
 from benchmarks.peers.rounds import Measured, Panel, Turn, take_turns
 from benchmarks.peers.sides import About, Books, Outcome, Work
 
@@ -141,15 +141,3 @@ def test_a_void_turn_and_an_inconsistency_stand_on_the_page(tmp_path: Path) -> N
     assert "- VOID: holdfast, hot, round 1: sold 51 of 50." in page
     assert "- VOID: CheckConsistency of holdfast found a hold without a stock" in page
     assert "No turn is void" not in page
-
-
-def test_the_locks_know_every_package_by_its_hash_and_no_place_to_fetch_it_from() -> None:
-    packages = json.loads((PROGRAMS / "package-lock.json").read_text())["packages"]
-    fetched = {name: facts for name, facts in packages.items() if name}
-
-    assert [name for name, facts in fetched.items() if "integrity" not in facts or "resolved" in facts] == []
-    for lock in PROGRAMS.glob("*.txt"):
-        wanted = [block for block in lock.read_text().split("\n") if "==" in block]
-        assert wanted, lock
-        assert all(block.endswith("\\") for block in wanted), lock
-        assert "://" not in lock.read_text(), lock

@@ -1,5 +1,6 @@
 """The fake inventory of these tests, and the real service behind the gateway, keep one contract."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
 
@@ -14,6 +15,7 @@ from inventory_service.settings import Settings
 from servicekit.engines import create_engine
 from servicekit.migrations import Schema
 from servicekit.server import Server
+from tests.client.shaky import Shaky, serving
 from tests.delivery_service.fake_inventory import FakeInventory
 from tests.delivery_service.inventory_contract import CHECKS, Check
 from tests.support.databases import fresh_database
@@ -79,3 +81,20 @@ async def test_a_service_that_cannot_be_reached_leaves_everything_open() -> None
     with pytest.raises(InventoryUnreachable):
         _ = [hold async for hold in gateway.holds()]
     await channel.close()
+
+
+async def test_every_replica_gets_calls_and_one_that_is_gone_gets_none() -> None:
+    here, there = Shaky(), Shaky()
+    async with serving(here) as first:
+        async with serving(there) as second:
+            ports = [address.rpartition(":")[2] for address in (first, second)]
+            channel = open_channel("ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports))
+            gateway = InventoryGateway(channel)
+            async with asyncio.timeout(10):
+                while not (here.asked and there.asked):
+                    await gateway.reserve("R1", {"TEA": 1}, "")
+        before = len(here.asked)
+        for _ in range(5):
+            assert not isinstance(await gateway.reserve("R1", {"TEA": 1}, ""), TryLater)
+        assert len(here.asked) == before + 5
+        await channel.close()

@@ -9,7 +9,22 @@ from holdfast.delivery.v1 import directory_pb2 as _directory_pb2
 from holdfast.delivery.v1 import evidence_pb2 as _evidence_pb2
 from holdfast.delivery.v1 import order_pb2 as _order_pb2
 from holdfast.delivery.v1 import package_pb2 as _package_pb2
+import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -23,88 +38,91 @@ class DeliveryServiceStub:
     it answers PACKAGE_UNREADABLE or ORDER_UNREADABLE (FAILED_PRECONDITION). Times are UTC; quantities are units.
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    RegisterOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.RegisterOrderRequest, _order_pb2.RegisterOrderResponse]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> DeliveryServiceAsyncStub: ...
+    RegisterOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.RegisterOrderRequest, _order_pb2.RegisterOrderResponse]
     """Registers an order of the order system. The same order again is answered as it is; a payment registered later
     moves PENDING_PAYMENT to PENDING_SHIPMENT, a cancellation moves both to CANCELLED. Packages of a cancelled order
     that have not left can only be cancelled. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ORDER_EXISTS (other content).
     """
-    GetOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.GetOrderRequest, _order_pb2.GetOrderResponse]
+    GetOrder: _grpc.UnaryUnaryMultiCallable[_order_pb2.GetOrderRequest, _order_pb2.GetOrderResponse]
     """Returns an order with its active packages; an order that is not packed has none. Errors: FIELD_INVALID,
     ORDER_NOT_FOUND.
     """
-    ListOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.ListOrdersRequest, _order_pb2.ListOrdersResponse]
+    ListOrders: _grpc.UnaryUnaryMultiCallable[_order_pb2.ListOrdersRequest, _order_pb2.ListOrdersResponse]
     """Lists orders, newest id first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH."""
-    GetOrderDeliveryType: _aio.UnaryUnaryMultiCallable[_order_pb2.GetOrderDeliveryTypeRequest, _order_pb2.GetOrderDeliveryTypeResponse]
+    GetOrderDeliveryType: _grpc.UnaryUnaryMultiCallable[_order_pb2.GetOrderDeliveryTypeRequest, _order_pb2.GetOrderDeliveryTypeResponse]
     """Tells how an order is delivered, from its active packages only and by exact id; says AMBIGUOUS where they disagree.
     Errors: FIELD_INVALID, ORDER_NOT_FOUND.
     """
-    ListOrderPackages: _aio.UnaryUnaryMultiCallable[_order_pb2.ListOrderPackagesRequest, _order_pb2.ListOrderPackagesResponse]
+    ListOrderPackages: _grpc.UnaryUnaryMultiCallable[_order_pb2.ListOrderPackagesRequest, _order_pb2.ListOrderPackagesResponse]
     """Lists every package of an order, all legs, past ones too, newest first. Errors: FIELD_INVALID,
     PAGE_TOKEN_MISMATCH, ORDER_NOT_FOUND.
     """
-    CreatePackage: _aio.UnaryUnaryMultiCallable[_package_pb2.CreatePackageRequest, _package_pb2.CreatePackageResponse]
+    CreatePackage: _grpc.UnaryUnaryMultiCallable[_package_pb2.CreatePackageRequest, _package_pb2.CreatePackageResponse]
     """Makes a package and asks inventory to hold its goods; waits for the answer until 100 ms before the deadline, at
     most 2 s. The same package_sn with the same content is answered as it is. Actor: merchant (its own shop), warehouse
     (leg 1, its own), dispatcher or system. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, WRONG_ACTOR,
     NOT_YOUR_PACKAGE, ORDER_NOT_FOUND, WAREHOUSE_NOT_FOUND, PACKAGE_EXISTS, ORDER_NOT_SHIPPABLE,
     ORDER_ALREADY_PACKED, ORDER_OVERPACKED, PACKAGE_TOO_LARGE.
     """
-    GetPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.GetPackageRequest, _package_pb2.GetPackageResponse]
+    GetPackage: _grpc.UnaryUnaryMultiCallable[_package_pb2.GetPackageRequest, _package_pb2.GetPackageResponse]
     """Returns a package. Errors: FIELD_INVALID, PACKAGE_NOT_FOUND."""
-    ListPackages: _aio.UnaryUnaryMultiCallable[_package_pb2.ListPackagesRequest, _package_pb2.ListPackagesResponse]
+    ListPackages: _grpc.UnaryUnaryMultiCallable[_package_pb2.ListPackagesRequest, _package_pb2.ListPackagesResponse]
     """Lists packages, newest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH."""
-    PreparePackage: _aio.UnaryUnaryMultiCallable[_package_pb2.PreparePackageRequest, _package_pb2.PreparePackageResponse]
+    PreparePackage: _grpc.UnaryUnaryMultiCallable[_package_pb2.PreparePackageRequest, _package_pb2.PreparePackageResponse]
     """PENDING to PREPARED, by the merchant (leg 1: the warehouse), with a PREPARATION photo; the stock must be HELD.
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
     EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
     STOCK_NOT_HELD.
     """
-    ClaimPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.ClaimPackageRequest, _package_pb2.ClaimPackageResponse]
+    ClaimPackage: _grpc.UnaryUnaryMultiCallable[_package_pb2.ClaimPackageRequest, _package_pb2.ClaimPackageResponse]
     """Makes the calling driver the driver of a PREPARED package of a driver workflow; the first claim wins.
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now),
     PACKAGE_CLAIMED, DRIVER_NOT_FOUND, DRIVER_INACTIVE.
     """
-    ReleaseClaim: _aio.UnaryUnaryMultiCallable[_package_pb2.ReleaseClaimRequest, _package_pb2.ReleaseClaimResponse]
+    ReleaseClaim: _grpc.UnaryUnaryMultiCallable[_package_pb2.ReleaseClaimRequest, _package_pb2.ReleaseClaimResponse]
     """Gives a PREPARED package back, by its driver or a dispatcher.
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now).
     """
-    AssignDriver: _aio.UnaryUnaryMultiCallable[_package_pb2.AssignDriverRequest, _package_pb2.AssignDriverResponse]
+    AssignDriver: _grpc.UnaryUnaryMultiCallable[_package_pb2.AssignDriverRequest, _package_pb2.AssignDriverResponse]
     """Sets or replaces the driver of a PREPARED, PICKED_UP or AT_WAREHOUSE package, by a dispatcher.
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now),
     DRIVER_NOT_FOUND, DRIVER_INACTIVE.
     """
-    PickUpPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.PickUpPackageRequest, _package_pb2.PickUpPackageResponse]
+    PickUpPackage: _grpc.UnaryUnaryMultiCallable[_package_pb2.PickUpPackageRequest, _package_pb2.PickUpPackageResponse]
     """PREPARED to PICKED_UP, by the claiming driver, with a COLLECTION photo; the goods leave the shelf.
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
     EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
     STOCK_NOT_HELD.
     """
-    ArriveAtWarehouse: _aio.UnaryUnaryMultiCallable[_package_pb2.ArriveAtWarehouseRequest, _package_pb2.ArriveAtWarehouseResponse]
+    ArriveAtWarehouse: _grpc.UnaryUnaryMultiCallable[_package_pb2.ArriveAtWarehouseRequest, _package_pb2.ArriveAtWarehouseResponse]
     """PICKED_UP to AT_WAREHOUSE, by the claiming driver, with an ARRIVAL photo.
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
     EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
     """
-    ReceivePackage: _aio.UnaryUnaryMultiCallable[_package_pb2.ReceivePackageRequest, _package_pb2.ReceivePackageResponse]
+    ReceivePackage: _grpc.UnaryUnaryMultiCallable[_package_pb2.ReceivePackageRequest, _package_pb2.ReceivePackageResponse]
     """To WAREHOUSE_RECEIVED, by the warehouse, with a RECEIPT photo; from PREPARED (merchant to warehouse, the goods leave
     the shelf) or from AT_WAREHOUSE. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
     EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
     STOCK_NOT_HELD.
     """
-    ShipPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.ShipPackageRequest, _package_pb2.ShipPackageResponse]
+    ShipPackage: _grpc.UnaryUnaryMultiCallable[_package_pb2.ShipPackageRequest, _package_pb2.ShipPackageResponse]
     """WAREHOUSE_RECEIVED to OUT_FOR_DELIVERY, by the warehouse, with a SHIPPING photo; not while a leg-1 package of its
     orders is active, nor once leg 1 has brought everything to the user. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
     EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
     """
-    DeliverPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.DeliverPackageRequest, _package_pb2.DeliverPackageResponse]
+    DeliverPackage: _grpc.UnaryUnaryMultiCallable[_package_pb2.DeliverPackageRequest, _package_pb2.DeliverPackageResponse]
     """To DELIVERED with a DELIVERY photo, by the warehouse from OUT_FOR_DELIVERY, by the merchant from PREPARED (merchant
     to user, the goods leave the shelf), by the claiming driver from PICKED_UP (driver to user).
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
@@ -112,61 +130,217 @@ class DeliveryServiceStub:
     EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
     STOCK_NOT_HELD.
     """
-    CompletePackage: _aio.UnaryUnaryMultiCallable[_package_pb2.CompletePackageRequest, _package_pb2.CompletePackageResponse]
+    CompletePackage: _grpc.UnaryUnaryMultiCallable[_package_pb2.CompletePackageRequest, _package_pb2.CompletePackageResponse]
     """DELIVERED to COMPLETED, by the merchant, a dispatcher or the system; leg 0 also from WAREHOUSE_RECEIVED once all
     leg-1 packages of its orders are delivered. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now).
     """
-    CancelPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.CancelPackageRequest, _package_pb2.CancelPackageResponse]
+    CancelPackage: _grpc.UnaryUnaryMultiCallable[_package_pb2.CancelPackageRequest, _package_pb2.CancelPackageResponse]
     """PENDING or PREPARED to CANCELLED, by the merchant or a dispatcher, with a reason; the hold is released.
     Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
     ILLEGAL_TRANSITION (its metadata lists what is allowed now).
     """
-    RetryReservation: _aio.UnaryUnaryMultiCallable[_package_pb2.RetryReservationRequest, _package_pb2.RetryReservationResponse]
+    RetryReservation: _grpc.UnaryUnaryMultiCallable[_package_pb2.RetryReservationRequest, _package_pb2.RetryReservationResponse]
     """Asks inventory again, after REJECTED or for a package without a hold, while PENDING or PREPARED; waits as
     CreatePackage does. Actor: merchant, dispatcher or system. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
     PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE, ILLEGAL_TRANSITION,
     PACKAGE_TOO_LARGE.
     """
-    ListAllowedTransitions: _aio.UnaryUnaryMultiCallable[_package_pb2.ListAllowedTransitionsRequest, _package_pb2.ListAllowedTransitionsResponse]
+    ListAllowedTransitions: _grpc.UnaryUnaryMultiCallable[_package_pb2.ListAllowedTransitionsRequest, _package_pb2.ListAllowedTransitionsResponse]
     """Explains, for the calling actor, which verbs are allowed now, which photo each needs and why the others are not.
     Errors: FIELD_INVALID, ACTOR_MISSING, PACKAGE_NOT_FOUND.
     """
-    ListPackageEvents: _aio.UnaryUnaryMultiCallable[_package_pb2.ListPackageEventsRequest, _package_pb2.ListPackageEventsResponse]
+    ListPackageEvents: _grpc.UnaryUnaryMultiCallable[_package_pb2.ListPackageEventsRequest, _package_pb2.ListPackageEventsResponse]
     """Lists what happened to a package, oldest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
-    UploadEvidence: _aio.StreamUnaryMultiCallable[_evidence_pb2.UploadEvidenceRequest, _evidence_pb2.UploadEvidenceResponse]
+    UploadEvidence: _grpc.StreamUnaryMultiCallable[_evidence_pb2.UploadEvidenceRequest, _evidence_pb2.UploadEvidenceResponse]
     """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
     same bytes for the same package and kind give the same evidence. By whose package it is now, a dispatcher or the
     system; a photo proves steps of its uploader only, those of the last two prove everybody's. May last 60 s with a
     deadline, 10 s without one. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, PACKAGE_NOT_FOUND,
     NOT_YOUR_PACKAGE, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
     """
-    GetEvidence: _aio.UnaryUnaryMultiCallable[_evidence_pb2.GetEvidenceRequest, _evidence_pb2.GetEvidenceResponse]
+    GetEvidence: _grpc.UnaryUnaryMultiCallable[_evidence_pb2.GetEvidenceRequest, _evidence_pb2.GetEvidenceResponse]
     """Returns what is known of a photo, and whether its bytes, read for this answer, are those that were uploaded.
     Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND, TOO_MANY_STREAMS.
     """
-    DownloadEvidence: _aio.UnaryStreamMultiCallable[_evidence_pb2.DownloadEvidenceRequest, _evidence_pb2.DownloadEvidenceResponse]
+    DownloadEvidence: _grpc.UnaryStreamMultiCallable[_evidence_pb2.DownloadEvidenceRequest, _evidence_pb2.DownloadEvidenceResponse]
     """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. May last 60 s with a deadline, 10 s
     without one. Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not
     what was uploaded), STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
     """
-    ListEvidence: _aio.UnaryUnaryMultiCallable[_evidence_pb2.ListEvidenceRequest, _evidence_pb2.ListEvidenceResponse]
+    ListEvidence: _grpc.UnaryUnaryMultiCallable[_evidence_pb2.ListEvidenceRequest, _evidence_pb2.ListEvidenceResponse]
     """Lists the photos of a package, newest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
-    RegisterDriver: _aio.UnaryUnaryMultiCallable[_directory_pb2.RegisterDriverRequest, _directory_pb2.RegisterDriverResponse]
+    RegisterDriver: _grpc.UnaryUnaryMultiCallable[_directory_pb2.RegisterDriverRequest, _directory_pb2.RegisterDriverResponse]
     """Registers a driver, active. The same driver again is answered as it is. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
     DRIVER_EXISTS (this id or phone with other content).
     """
-    GetDriver: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetDriverRequest, _directory_pb2.GetDriverResponse]
+    GetDriver: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetDriverRequest, _directory_pb2.GetDriverResponse]
     """Returns a driver. Errors: FIELD_INVALID, DRIVER_NOT_FOUND."""
-    SetDriverActive: _aio.UnaryUnaryMultiCallable[_directory_pb2.SetDriverActiveRequest, _directory_pb2.SetDriverActiveResponse]
+    SetDriverActive: _grpc.UnaryUnaryMultiCallable[_directory_pb2.SetDriverActiveRequest, _directory_pb2.SetDriverActiveResponse]
     """Lets a driver claim packages, or not. Errors: FIELD_INVALID, REQUEST_ID_REUSED, DRIVER_NOT_FOUND."""
-    RegisterWarehouse: _aio.UnaryUnaryMultiCallable[_directory_pb2.RegisterWarehouseRequest, _directory_pb2.RegisterWarehouseResponse]
+    RegisterWarehouse: _grpc.UnaryUnaryMultiCallable[_directory_pb2.RegisterWarehouseRequest, _directory_pb2.RegisterWarehouseResponse]
     """Registers a warehouse. The same warehouse again is answered as it is. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
     WAREHOUSE_EXISTS (this id or code with other content).
     """
-    GetWarehouse: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetWarehouseRequest, _directory_pb2.GetWarehouseResponse]
+    GetWarehouse: _grpc.UnaryUnaryMultiCallable[_directory_pb2.GetWarehouseRequest, _directory_pb2.GetWarehouseResponse]
     """Returns a warehouse. Errors: FIELD_INVALID, WAREHOUSE_NOT_FOUND."""
-    GetWorkflowDistribution: _aio.UnaryUnaryMultiCallable[_package_pb2.GetWorkflowDistributionRequest, _package_pb2.GetWorkflowDistributionResponse]
+    GetWorkflowDistribution: _grpc.UnaryUnaryMultiCallable[_package_pb2.GetWorkflowDistributionRequest, _package_pb2.GetWorkflowDistributionResponse]
+    """Counts packages and distinct orders by workflow and state. Errors: none of its own."""
+
+@_typing.type_check_only
+class DeliveryServiceAsyncStub(DeliveryServiceStub):
+    """Brings orders to their receivers: packages, the photos that prove each step, and the stock held for them.
+
+    Every mutation takes a request_id and may be repeated. The actor comes from the call's metadata (actor-role,
+    actor-id). Any method may answer DATABASE_UNAVAILABLE, OVERLOADED, DRAINING, CONCURRENT_UPDATE or INTERNAL. A package
+    or an order in whose row somebody else wrote a code that nobody knows is left out of lists and counts; whatever needs
+    it answers PACKAGE_UNREADABLE or ORDER_UNREADABLE (FAILED_PRECONDITION). Times are UTC; quantities are units.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    RegisterOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.RegisterOrderRequest, _order_pb2.RegisterOrderResponse]  # type: ignore[assignment]
+    """Registers an order of the order system. The same order again is answered as it is; a payment registered later
+    moves PENDING_PAYMENT to PENDING_SHIPMENT, a cancellation moves both to CANCELLED. Packages of a cancelled order
+    that have not left can only be cancelled. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ORDER_EXISTS (other content).
+    """
+    GetOrder: _aio.UnaryUnaryMultiCallable[_order_pb2.GetOrderRequest, _order_pb2.GetOrderResponse]  # type: ignore[assignment]
+    """Returns an order with its active packages; an order that is not packed has none. Errors: FIELD_INVALID,
+    ORDER_NOT_FOUND.
+    """
+    ListOrders: _aio.UnaryUnaryMultiCallable[_order_pb2.ListOrdersRequest, _order_pb2.ListOrdersResponse]  # type: ignore[assignment]
+    """Lists orders, newest id first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH."""
+    GetOrderDeliveryType: _aio.UnaryUnaryMultiCallable[_order_pb2.GetOrderDeliveryTypeRequest, _order_pb2.GetOrderDeliveryTypeResponse]  # type: ignore[assignment]
+    """Tells how an order is delivered, from its active packages only and by exact id; says AMBIGUOUS where they disagree.
+    Errors: FIELD_INVALID, ORDER_NOT_FOUND.
+    """
+    ListOrderPackages: _aio.UnaryUnaryMultiCallable[_order_pb2.ListOrderPackagesRequest, _order_pb2.ListOrderPackagesResponse]  # type: ignore[assignment]
+    """Lists every package of an order, all legs, past ones too, newest first. Errors: FIELD_INVALID,
+    PAGE_TOKEN_MISMATCH, ORDER_NOT_FOUND.
+    """
+    CreatePackage: _aio.UnaryUnaryMultiCallable[_package_pb2.CreatePackageRequest, _package_pb2.CreatePackageResponse]  # type: ignore[assignment]
+    """Makes a package and asks inventory to hold its goods; waits for the answer until 100 ms before the deadline, at
+    most 2 s. The same package_sn with the same content is answered as it is. Actor: merchant (its own shop), warehouse
+    (leg 1, its own), dispatcher or system. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, WRONG_ACTOR,
+    NOT_YOUR_PACKAGE, ORDER_NOT_FOUND, WAREHOUSE_NOT_FOUND, PACKAGE_EXISTS, ORDER_NOT_SHIPPABLE,
+    ORDER_ALREADY_PACKED, ORDER_OVERPACKED, PACKAGE_TOO_LARGE.
+    """
+    GetPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.GetPackageRequest, _package_pb2.GetPackageResponse]  # type: ignore[assignment]
+    """Returns a package. Errors: FIELD_INVALID, PACKAGE_NOT_FOUND."""
+    ListPackages: _aio.UnaryUnaryMultiCallable[_package_pb2.ListPackagesRequest, _package_pb2.ListPackagesResponse]  # type: ignore[assignment]
+    """Lists packages, newest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH."""
+    PreparePackage: _aio.UnaryUnaryMultiCallable[_package_pb2.PreparePackageRequest, _package_pb2.PreparePackageResponse]  # type: ignore[assignment]
+    """PENDING to PREPARED, by the merchant (leg 1: the warehouse), with a PREPARATION photo; the stock must be HELD.
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
+    ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
+    EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+    STOCK_NOT_HELD.
+    """
+    ClaimPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.ClaimPackageRequest, _package_pb2.ClaimPackageResponse]  # type: ignore[assignment]
+    """Makes the calling driver the driver of a PREPARED package of a driver workflow; the first claim wins.
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
+    ILLEGAL_TRANSITION (its metadata lists what is allowed now),
+    PACKAGE_CLAIMED, DRIVER_NOT_FOUND, DRIVER_INACTIVE.
+    """
+    ReleaseClaim: _aio.UnaryUnaryMultiCallable[_package_pb2.ReleaseClaimRequest, _package_pb2.ReleaseClaimResponse]  # type: ignore[assignment]
+    """Gives a PREPARED package back, by its driver or a dispatcher.
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
+    ILLEGAL_TRANSITION (its metadata lists what is allowed now).
+    """
+    AssignDriver: _aio.UnaryUnaryMultiCallable[_package_pb2.AssignDriverRequest, _package_pb2.AssignDriverResponse]  # type: ignore[assignment]
+    """Sets or replaces the driver of a PREPARED, PICKED_UP or AT_WAREHOUSE package, by a dispatcher.
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
+    ILLEGAL_TRANSITION (its metadata lists what is allowed now),
+    DRIVER_NOT_FOUND, DRIVER_INACTIVE.
+    """
+    PickUpPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.PickUpPackageRequest, _package_pb2.PickUpPackageResponse]  # type: ignore[assignment]
+    """PREPARED to PICKED_UP, by the claiming driver, with a COLLECTION photo; the goods leave the shelf.
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
+    ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
+    EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+    STOCK_NOT_HELD.
+    """
+    ArriveAtWarehouse: _aio.UnaryUnaryMultiCallable[_package_pb2.ArriveAtWarehouseRequest, _package_pb2.ArriveAtWarehouseResponse]  # type: ignore[assignment]
+    """PICKED_UP to AT_WAREHOUSE, by the claiming driver, with an ARRIVAL photo.
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
+    ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
+    EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
+    """
+    ReceivePackage: _aio.UnaryUnaryMultiCallable[_package_pb2.ReceivePackageRequest, _package_pb2.ReceivePackageResponse]  # type: ignore[assignment]
+    """To WAREHOUSE_RECEIVED, by the warehouse, with a RECEIPT photo; from PREPARED (merchant to warehouse, the goods leave
+    the shelf) or from AT_WAREHOUSE. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
+    ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
+    EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+    STOCK_NOT_HELD.
+    """
+    ShipPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.ShipPackageRequest, _package_pb2.ShipPackageResponse]  # type: ignore[assignment]
+    """WAREHOUSE_RECEIVED to OUT_FOR_DELIVERY, by the warehouse, with a SHIPPING photo; not while a leg-1 package of its
+    orders is active, nor once leg 1 has brought everything to the user. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
+    ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
+    EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED.
+    """
+    DeliverPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.DeliverPackageRequest, _package_pb2.DeliverPackageResponse]  # type: ignore[assignment]
+    """To DELIVERED with a DELIVERY photo, by the warehouse from OUT_FOR_DELIVERY, by the merchant from PREPARED (merchant
+    to user, the goods leave the shelf), by the claiming driver from PICKED_UP (driver to user).
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
+    ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
+    EVIDENCE_DAMAGED (its bytes are not what was uploaded), STORAGE_UNAVAILABLE, EVIDENCE_UNFIT, EVIDENCE_ALREADY_USED,
+    STOCK_NOT_HELD.
+    """
+    CompletePackage: _aio.UnaryUnaryMultiCallable[_package_pb2.CompletePackageRequest, _package_pb2.CompletePackageResponse]  # type: ignore[assignment]
+    """DELIVERED to COMPLETED, by the merchant, a dispatcher or the system; leg 0 also from WAREHOUSE_RECEIVED once all
+    leg-1 packages of its orders are delivered. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
+    ILLEGAL_TRANSITION (its metadata lists what is allowed now).
+    """
+    CancelPackage: _aio.UnaryUnaryMultiCallable[_package_pb2.CancelPackageRequest, _package_pb2.CancelPackageResponse]  # type: ignore[assignment]
+    """PENDING or PREPARED to CANCELLED, by the merchant or a dispatcher, with a reason; the hold is released.
+    Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
+    ILLEGAL_TRANSITION (its metadata lists what is allowed now).
+    """
+    RetryReservation: _aio.UnaryUnaryMultiCallable[_package_pb2.RetryReservationRequest, _package_pb2.RetryReservationResponse]  # type: ignore[assignment]
+    """Asks inventory again, after REJECTED or for a package without a hold, while PENDING or PREPARED; waits as
+    CreatePackage does. Actor: merchant, dispatcher or system. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
+    PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE, ILLEGAL_TRANSITION,
+    PACKAGE_TOO_LARGE.
+    """
+    ListAllowedTransitions: _aio.UnaryUnaryMultiCallable[_package_pb2.ListAllowedTransitionsRequest, _package_pb2.ListAllowedTransitionsResponse]  # type: ignore[assignment]
+    """Explains, for the calling actor, which verbs are allowed now, which photo each needs and why the others are not.
+    Errors: FIELD_INVALID, ACTOR_MISSING, PACKAGE_NOT_FOUND.
+    """
+    ListPackageEvents: _aio.UnaryUnaryMultiCallable[_package_pb2.ListPackageEventsRequest, _package_pb2.ListPackageEventsResponse]  # type: ignore[assignment]
+    """Lists what happened to a package, oldest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
+    UploadEvidence: _aio.StreamUnaryMultiCallable[_evidence_pb2.UploadEvidenceRequest, _evidence_pb2.UploadEvidenceResponse]  # type: ignore[assignment]
+    """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
+    same bytes for the same package and kind give the same evidence. By whose package it is now, a dispatcher or the
+    system; a photo proves steps of its uploader only, those of the last two prove everybody's. May last 60 s with a
+    deadline, 10 s without one. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, PACKAGE_NOT_FOUND,
+    NOT_YOUR_PACKAGE, STORAGE_FULL, STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
+    """
+    GetEvidence: _aio.UnaryUnaryMultiCallable[_evidence_pb2.GetEvidenceRequest, _evidence_pb2.GetEvidenceResponse]  # type: ignore[assignment]
+    """Returns what is known of a photo, and whether its bytes, read for this answer, are those that were uploaded.
+    Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND, TOO_MANY_STREAMS.
+    """
+    DownloadEvidence: _aio.UnaryStreamMultiCallable[_evidence_pb2.DownloadEvidenceRequest, _evidence_pb2.DownloadEvidenceResponse]  # type: ignore[assignment]
+    """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. May last 60 s with a deadline, 10 s
+    without one. Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not
+    what was uploaded), STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
+    """
+    ListEvidence: _aio.UnaryUnaryMultiCallable[_evidence_pb2.ListEvidenceRequest, _evidence_pb2.ListEvidenceResponse]  # type: ignore[assignment]
+    """Lists the photos of a package, newest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
+    RegisterDriver: _aio.UnaryUnaryMultiCallable[_directory_pb2.RegisterDriverRequest, _directory_pb2.RegisterDriverResponse]  # type: ignore[assignment]
+    """Registers a driver, active. The same driver again is answered as it is. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
+    DRIVER_EXISTS (this id or phone with other content).
+    """
+    GetDriver: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetDriverRequest, _directory_pb2.GetDriverResponse]  # type: ignore[assignment]
+    """Returns a driver. Errors: FIELD_INVALID, DRIVER_NOT_FOUND."""
+    SetDriverActive: _aio.UnaryUnaryMultiCallable[_directory_pb2.SetDriverActiveRequest, _directory_pb2.SetDriverActiveResponse]  # type: ignore[assignment]
+    """Lets a driver claim packages, or not. Errors: FIELD_INVALID, REQUEST_ID_REUSED, DRIVER_NOT_FOUND."""
+    RegisterWarehouse: _aio.UnaryUnaryMultiCallable[_directory_pb2.RegisterWarehouseRequest, _directory_pb2.RegisterWarehouseResponse]  # type: ignore[assignment]
+    """Registers a warehouse. The same warehouse again is answered as it is. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
+    WAREHOUSE_EXISTS (this id or code with other content).
+    """
+    GetWarehouse: _aio.UnaryUnaryMultiCallable[_directory_pb2.GetWarehouseRequest, _directory_pb2.GetWarehouseResponse]  # type: ignore[assignment]
+    """Returns a warehouse. Errors: FIELD_INVALID, WAREHOUSE_NOT_FOUND."""
+    GetWorkflowDistribution: _aio.UnaryUnaryMultiCallable[_package_pb2.GetWorkflowDistributionRequest, _package_pb2.GetWorkflowDistributionResponse]  # type: ignore[assignment]
     """Counts packages and distinct orders by workflow and state. Errors: none of its own."""
 
 class DeliveryServiceServicer:
@@ -181,8 +355,8 @@ class DeliveryServiceServicer:
     def RegisterOrder(
         self,
         request: _order_pb2.RegisterOrderRequest,
-        context: _aio.ServicerContext[_order_pb2.RegisterOrderRequest, _abc.Awaitable[_order_pb2.RegisterOrderResponse]],
-    ) -> _abc.Awaitable[_order_pb2.RegisterOrderResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.RegisterOrderResponse, _abc.Awaitable[_order_pb2.RegisterOrderResponse]]:
         """Registers an order of the order system. The same order again is answered as it is; a payment registered later
         moves PENDING_PAYMENT to PENDING_SHIPMENT, a cancellation moves both to CANCELLED. Packages of a cancelled order
         that have not left can only be cancelled. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ORDER_EXISTS (other content).
@@ -191,8 +365,8 @@ class DeliveryServiceServicer:
     def GetOrder(
         self,
         request: _order_pb2.GetOrderRequest,
-        context: _aio.ServicerContext[_order_pb2.GetOrderRequest, _abc.Awaitable[_order_pb2.GetOrderResponse]],
-    ) -> _abc.Awaitable[_order_pb2.GetOrderResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.GetOrderResponse, _abc.Awaitable[_order_pb2.GetOrderResponse]]:
         """Returns an order with its active packages; an order that is not packed has none. Errors: FIELD_INVALID,
         ORDER_NOT_FOUND.
         """
@@ -200,15 +374,15 @@ class DeliveryServiceServicer:
     def ListOrders(
         self,
         request: _order_pb2.ListOrdersRequest,
-        context: _aio.ServicerContext[_order_pb2.ListOrdersRequest, _abc.Awaitable[_order_pb2.ListOrdersResponse]],
-    ) -> _abc.Awaitable[_order_pb2.ListOrdersResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.ListOrdersResponse, _abc.Awaitable[_order_pb2.ListOrdersResponse]]:
         """Lists orders, newest id first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH."""
 
     def GetOrderDeliveryType(
         self,
         request: _order_pb2.GetOrderDeliveryTypeRequest,
-        context: _aio.ServicerContext[_order_pb2.GetOrderDeliveryTypeRequest, _abc.Awaitable[_order_pb2.GetOrderDeliveryTypeResponse]],
-    ) -> _abc.Awaitable[_order_pb2.GetOrderDeliveryTypeResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.GetOrderDeliveryTypeResponse, _abc.Awaitable[_order_pb2.GetOrderDeliveryTypeResponse]]:
         """Tells how an order is delivered, from its active packages only and by exact id; says AMBIGUOUS where they disagree.
         Errors: FIELD_INVALID, ORDER_NOT_FOUND.
         """
@@ -216,8 +390,8 @@ class DeliveryServiceServicer:
     def ListOrderPackages(
         self,
         request: _order_pb2.ListOrderPackagesRequest,
-        context: _aio.ServicerContext[_order_pb2.ListOrderPackagesRequest, _abc.Awaitable[_order_pb2.ListOrderPackagesResponse]],
-    ) -> _abc.Awaitable[_order_pb2.ListOrderPackagesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_pb2.ListOrderPackagesResponse, _abc.Awaitable[_order_pb2.ListOrderPackagesResponse]]:
         """Lists every package of an order, all legs, past ones too, newest first. Errors: FIELD_INVALID,
         PAGE_TOKEN_MISMATCH, ORDER_NOT_FOUND.
         """
@@ -225,8 +399,8 @@ class DeliveryServiceServicer:
     def CreatePackage(
         self,
         request: _package_pb2.CreatePackageRequest,
-        context: _aio.ServicerContext[_package_pb2.CreatePackageRequest, _abc.Awaitable[_package_pb2.CreatePackageResponse]],
-    ) -> _abc.Awaitable[_package_pb2.CreatePackageResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.CreatePackageResponse, _abc.Awaitable[_package_pb2.CreatePackageResponse]]:
         """Makes a package and asks inventory to hold its goods; waits for the answer until 100 ms before the deadline, at
         most 2 s. The same package_sn with the same content is answered as it is. Actor: merchant (its own shop), warehouse
         (leg 1, its own), dispatcher or system. Errors: FIELD_INVALID, REQUEST_ID_REUSED, ACTOR_MISSING, WRONG_ACTOR,
@@ -237,22 +411,22 @@ class DeliveryServiceServicer:
     def GetPackage(
         self,
         request: _package_pb2.GetPackageRequest,
-        context: _aio.ServicerContext[_package_pb2.GetPackageRequest, _abc.Awaitable[_package_pb2.GetPackageResponse]],
-    ) -> _abc.Awaitable[_package_pb2.GetPackageResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.GetPackageResponse, _abc.Awaitable[_package_pb2.GetPackageResponse]]:
         """Returns a package. Errors: FIELD_INVALID, PACKAGE_NOT_FOUND."""
 
     def ListPackages(
         self,
         request: _package_pb2.ListPackagesRequest,
-        context: _aio.ServicerContext[_package_pb2.ListPackagesRequest, _abc.Awaitable[_package_pb2.ListPackagesResponse]],
-    ) -> _abc.Awaitable[_package_pb2.ListPackagesResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.ListPackagesResponse, _abc.Awaitable[_package_pb2.ListPackagesResponse]]:
         """Lists packages, newest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH."""
 
     def PreparePackage(
         self,
         request: _package_pb2.PreparePackageRequest,
-        context: _aio.ServicerContext[_package_pb2.PreparePackageRequest, _abc.Awaitable[_package_pb2.PreparePackageResponse]],
-    ) -> _abc.Awaitable[_package_pb2.PreparePackageResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.PreparePackageResponse, _abc.Awaitable[_package_pb2.PreparePackageResponse]]:
         """PENDING to PREPARED, by the merchant (leg 1: the warehouse), with a PREPARATION photo; the stock must be HELD.
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
@@ -263,8 +437,8 @@ class DeliveryServiceServicer:
     def ClaimPackage(
         self,
         request: _package_pb2.ClaimPackageRequest,
-        context: _aio.ServicerContext[_package_pb2.ClaimPackageRequest, _abc.Awaitable[_package_pb2.ClaimPackageResponse]],
-    ) -> _abc.Awaitable[_package_pb2.ClaimPackageResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.ClaimPackageResponse, _abc.Awaitable[_package_pb2.ClaimPackageResponse]]:
         """Makes the calling driver the driver of a PREPARED package of a driver workflow; the first claim wins.
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now),
@@ -274,8 +448,8 @@ class DeliveryServiceServicer:
     def ReleaseClaim(
         self,
         request: _package_pb2.ReleaseClaimRequest,
-        context: _aio.ServicerContext[_package_pb2.ReleaseClaimRequest, _abc.Awaitable[_package_pb2.ReleaseClaimResponse]],
-    ) -> _abc.Awaitable[_package_pb2.ReleaseClaimResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.ReleaseClaimResponse, _abc.Awaitable[_package_pb2.ReleaseClaimResponse]]:
         """Gives a PREPARED package back, by its driver or a dispatcher.
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now).
@@ -284,8 +458,8 @@ class DeliveryServiceServicer:
     def AssignDriver(
         self,
         request: _package_pb2.AssignDriverRequest,
-        context: _aio.ServicerContext[_package_pb2.AssignDriverRequest, _abc.Awaitable[_package_pb2.AssignDriverResponse]],
-    ) -> _abc.Awaitable[_package_pb2.AssignDriverResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.AssignDriverResponse, _abc.Awaitable[_package_pb2.AssignDriverResponse]]:
         """Sets or replaces the driver of a PREPARED, PICKED_UP or AT_WAREHOUSE package, by a dispatcher.
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now),
@@ -295,8 +469,8 @@ class DeliveryServiceServicer:
     def PickUpPackage(
         self,
         request: _package_pb2.PickUpPackageRequest,
-        context: _aio.ServicerContext[_package_pb2.PickUpPackageRequest, _abc.Awaitable[_package_pb2.PickUpPackageResponse]],
-    ) -> _abc.Awaitable[_package_pb2.PickUpPackageResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.PickUpPackageResponse, _abc.Awaitable[_package_pb2.PickUpPackageResponse]]:
         """PREPARED to PICKED_UP, by the claiming driver, with a COLLECTION photo; the goods leave the shelf.
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
@@ -307,8 +481,8 @@ class DeliveryServiceServicer:
     def ArriveAtWarehouse(
         self,
         request: _package_pb2.ArriveAtWarehouseRequest,
-        context: _aio.ServicerContext[_package_pb2.ArriveAtWarehouseRequest, _abc.Awaitable[_package_pb2.ArriveAtWarehouseResponse]],
-    ) -> _abc.Awaitable[_package_pb2.ArriveAtWarehouseResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.ArriveAtWarehouseResponse, _abc.Awaitable[_package_pb2.ArriveAtWarehouseResponse]]:
         """PICKED_UP to AT_WAREHOUSE, by the claiming driver, with an ARRIVAL photo.
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
@@ -318,8 +492,8 @@ class DeliveryServiceServicer:
     def ReceivePackage(
         self,
         request: _package_pb2.ReceivePackageRequest,
-        context: _aio.ServicerContext[_package_pb2.ReceivePackageRequest, _abc.Awaitable[_package_pb2.ReceivePackageResponse]],
-    ) -> _abc.Awaitable[_package_pb2.ReceivePackageResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.ReceivePackageResponse, _abc.Awaitable[_package_pb2.ReceivePackageResponse]]:
         """To WAREHOUSE_RECEIVED, by the warehouse, with a RECEIPT photo; from PREPARED (merchant to warehouse, the goods leave
         the shelf) or from AT_WAREHOUSE. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
@@ -330,8 +504,8 @@ class DeliveryServiceServicer:
     def ShipPackage(
         self,
         request: _package_pb2.ShipPackageRequest,
-        context: _aio.ServicerContext[_package_pb2.ShipPackageRequest, _abc.Awaitable[_package_pb2.ShipPackageResponse]],
-    ) -> _abc.Awaitable[_package_pb2.ShipPackageResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.ShipPackageResponse, _abc.Awaitable[_package_pb2.ShipPackageResponse]]:
         """WAREHOUSE_RECEIVED to OUT_FOR_DELIVERY, by the warehouse, with a SHIPPING photo; not while a leg-1 package of its
         orders is active, nor once leg 1 has brought everything to the user. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now), EVIDENCE_NOT_FOUND, EVIDENCE_MISSING,
@@ -341,8 +515,8 @@ class DeliveryServiceServicer:
     def DeliverPackage(
         self,
         request: _package_pb2.DeliverPackageRequest,
-        context: _aio.ServicerContext[_package_pb2.DeliverPackageRequest, _abc.Awaitable[_package_pb2.DeliverPackageResponse]],
-    ) -> _abc.Awaitable[_package_pb2.DeliverPackageResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.DeliverPackageResponse, _abc.Awaitable[_package_pb2.DeliverPackageResponse]]:
         """To DELIVERED with a DELIVERY photo, by the warehouse from OUT_FOR_DELIVERY, by the merchant from PREPARED (merchant
         to user, the goods leave the shelf), by the claiming driver from PICKED_UP (driver to user).
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
@@ -354,8 +528,8 @@ class DeliveryServiceServicer:
     def CompletePackage(
         self,
         request: _package_pb2.CompletePackageRequest,
-        context: _aio.ServicerContext[_package_pb2.CompletePackageRequest, _abc.Awaitable[_package_pb2.CompletePackageResponse]],
-    ) -> _abc.Awaitable[_package_pb2.CompletePackageResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.CompletePackageResponse, _abc.Awaitable[_package_pb2.CompletePackageResponse]]:
         """DELIVERED to COMPLETED, by the merchant, a dispatcher or the system; leg 0 also from WAREHOUSE_RECEIVED once all
         leg-1 packages of its orders are delivered. Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now).
@@ -364,8 +538,8 @@ class DeliveryServiceServicer:
     def CancelPackage(
         self,
         request: _package_pb2.CancelPackageRequest,
-        context: _aio.ServicerContext[_package_pb2.CancelPackageRequest, _abc.Awaitable[_package_pb2.CancelPackageResponse]],
-    ) -> _abc.Awaitable[_package_pb2.CancelPackageResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.CancelPackageResponse, _abc.Awaitable[_package_pb2.CancelPackageResponse]]:
         """PENDING or PREPARED to CANCELLED, by the merchant or a dispatcher, with a reason; the hold is released.
         Errors: FIELD_INVALID, REQUEST_ID_REUSED, PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE,
         ILLEGAL_TRANSITION (its metadata lists what is allowed now).
@@ -374,8 +548,8 @@ class DeliveryServiceServicer:
     def RetryReservation(
         self,
         request: _package_pb2.RetryReservationRequest,
-        context: _aio.ServicerContext[_package_pb2.RetryReservationRequest, _abc.Awaitable[_package_pb2.RetryReservationResponse]],
-    ) -> _abc.Awaitable[_package_pb2.RetryReservationResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.RetryReservationResponse, _abc.Awaitable[_package_pb2.RetryReservationResponse]]:
         """Asks inventory again, after REJECTED or for a package without a hold, while PENDING or PREPARED; waits as
         CreatePackage does. Actor: merchant, dispatcher or system. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
         PACKAGE_NOT_FOUND, ETAG_MISMATCH, ACTOR_MISSING, WRONG_ACTOR, NOT_YOUR_PACKAGE, ILLEGAL_TRANSITION,
@@ -385,8 +559,8 @@ class DeliveryServiceServicer:
     def ListAllowedTransitions(
         self,
         request: _package_pb2.ListAllowedTransitionsRequest,
-        context: _aio.ServicerContext[_package_pb2.ListAllowedTransitionsRequest, _abc.Awaitable[_package_pb2.ListAllowedTransitionsResponse]],
-    ) -> _abc.Awaitable[_package_pb2.ListAllowedTransitionsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.ListAllowedTransitionsResponse, _abc.Awaitable[_package_pb2.ListAllowedTransitionsResponse]]:
         """Explains, for the calling actor, which verbs are allowed now, which photo each needs and why the others are not.
         Errors: FIELD_INVALID, ACTOR_MISSING, PACKAGE_NOT_FOUND.
         """
@@ -394,15 +568,15 @@ class DeliveryServiceServicer:
     def ListPackageEvents(
         self,
         request: _package_pb2.ListPackageEventsRequest,
-        context: _aio.ServicerContext[_package_pb2.ListPackageEventsRequest, _abc.Awaitable[_package_pb2.ListPackageEventsResponse]],
-    ) -> _abc.Awaitable[_package_pb2.ListPackageEventsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.ListPackageEventsResponse, _abc.Awaitable[_package_pb2.ListPackageEventsResponse]]:
         """Lists what happened to a package, oldest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
 
     def UploadEvidence(
         self,
-        request_iterator: _abc.AsyncIterator[_evidence_pb2.UploadEvidenceRequest],
-        context: _aio.ServicerContext[_abc.AsyncIterator[_evidence_pb2.UploadEvidenceRequest], _abc.Awaitable[_evidence_pb2.UploadEvidenceResponse]],
-    ) -> _abc.Awaitable[_evidence_pb2.UploadEvidenceResponse]:
+        request_iterator: _MaybeAsyncIterator[_evidence_pb2.UploadEvidenceRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_evidence_pb2.UploadEvidenceResponse, _abc.Awaitable[_evidence_pb2.UploadEvidenceResponse]]:
         """Keeps a photo: one header, then chunks of at most 64 KiB, at most 4 MiB in all; JPEG, PNG or WebP by content. The
         same bytes for the same package and kind give the same evidence. By whose package it is now, a dispatcher or the
         system; a photo proves steps of its uploader only, those of the last two prove everybody's. May last 60 s with a
@@ -413,8 +587,8 @@ class DeliveryServiceServicer:
     def GetEvidence(
         self,
         request: _evidence_pb2.GetEvidenceRequest,
-        context: _aio.ServicerContext[_evidence_pb2.GetEvidenceRequest, _abc.Awaitable[_evidence_pb2.GetEvidenceResponse]],
-    ) -> _abc.Awaitable[_evidence_pb2.GetEvidenceResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_evidence_pb2.GetEvidenceResponse, _abc.Awaitable[_evidence_pb2.GetEvidenceResponse]]:
         """Returns what is known of a photo, and whether its bytes, read for this answer, are those that were uploaded.
         Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND, TOO_MANY_STREAMS.
         """
@@ -422,8 +596,8 @@ class DeliveryServiceServicer:
     def DownloadEvidence(
         self,
         request: _evidence_pb2.DownloadEvidenceRequest,
-        context: _aio.ServicerContext[_evidence_pb2.DownloadEvidenceRequest, _abc.AsyncIterator[_evidence_pb2.DownloadEvidenceResponse]],
-    ) -> _abc.AsyncIterator[_evidence_pb2.DownloadEvidenceResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_evidence_pb2.DownloadEvidenceResponse], _abc.AsyncIterator[_evidence_pb2.DownloadEvidenceResponse]]:
         """Sends a photo in chunks of at most 64 KiB, verified against its SHA-256. May last 60 s with a deadline, 10 s
         without one. Errors: FIELD_INVALID, EVIDENCE_NOT_FOUND, EVIDENCE_DAMAGED (DATA_LOSS: the stored bytes are not
         what was uploaded), STORAGE_UNAVAILABLE, TOO_MANY_STREAMS.
@@ -432,15 +606,15 @@ class DeliveryServiceServicer:
     def ListEvidence(
         self,
         request: _evidence_pb2.ListEvidenceRequest,
-        context: _aio.ServicerContext[_evidence_pb2.ListEvidenceRequest, _abc.Awaitable[_evidence_pb2.ListEvidenceResponse]],
-    ) -> _abc.Awaitable[_evidence_pb2.ListEvidenceResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_evidence_pb2.ListEvidenceResponse, _abc.Awaitable[_evidence_pb2.ListEvidenceResponse]]:
         """Lists the photos of a package, newest first. Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, PACKAGE_NOT_FOUND."""
 
     def RegisterDriver(
         self,
         request: _directory_pb2.RegisterDriverRequest,
-        context: _aio.ServicerContext[_directory_pb2.RegisterDriverRequest, _abc.Awaitable[_directory_pb2.RegisterDriverResponse]],
-    ) -> _abc.Awaitable[_directory_pb2.RegisterDriverResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.RegisterDriverResponse, _abc.Awaitable[_directory_pb2.RegisterDriverResponse]]:
         """Registers a driver, active. The same driver again is answered as it is. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
         DRIVER_EXISTS (this id or phone with other content).
         """
@@ -448,22 +622,22 @@ class DeliveryServiceServicer:
     def GetDriver(
         self,
         request: _directory_pb2.GetDriverRequest,
-        context: _aio.ServicerContext[_directory_pb2.GetDriverRequest, _abc.Awaitable[_directory_pb2.GetDriverResponse]],
-    ) -> _abc.Awaitable[_directory_pb2.GetDriverResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.GetDriverResponse, _abc.Awaitable[_directory_pb2.GetDriverResponse]]:
         """Returns a driver. Errors: FIELD_INVALID, DRIVER_NOT_FOUND."""
 
     def SetDriverActive(
         self,
         request: _directory_pb2.SetDriverActiveRequest,
-        context: _aio.ServicerContext[_directory_pb2.SetDriverActiveRequest, _abc.Awaitable[_directory_pb2.SetDriverActiveResponse]],
-    ) -> _abc.Awaitable[_directory_pb2.SetDriverActiveResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.SetDriverActiveResponse, _abc.Awaitable[_directory_pb2.SetDriverActiveResponse]]:
         """Lets a driver claim packages, or not. Errors: FIELD_INVALID, REQUEST_ID_REUSED, DRIVER_NOT_FOUND."""
 
     def RegisterWarehouse(
         self,
         request: _directory_pb2.RegisterWarehouseRequest,
-        context: _aio.ServicerContext[_directory_pb2.RegisterWarehouseRequest, _abc.Awaitable[_directory_pb2.RegisterWarehouseResponse]],
-    ) -> _abc.Awaitable[_directory_pb2.RegisterWarehouseResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.RegisterWarehouseResponse, _abc.Awaitable[_directory_pb2.RegisterWarehouseResponse]]:
         """Registers a warehouse. The same warehouse again is answered as it is. Errors: FIELD_INVALID, REQUEST_ID_REUSED,
         WAREHOUSE_EXISTS (this id or code with other content).
         """
@@ -471,15 +645,15 @@ class DeliveryServiceServicer:
     def GetWarehouse(
         self,
         request: _directory_pb2.GetWarehouseRequest,
-        context: _aio.ServicerContext[_directory_pb2.GetWarehouseRequest, _abc.Awaitable[_directory_pb2.GetWarehouseResponse]],
-    ) -> _abc.Awaitable[_directory_pb2.GetWarehouseResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.GetWarehouseResponse, _abc.Awaitable[_directory_pb2.GetWarehouseResponse]]:
         """Returns a warehouse. Errors: FIELD_INVALID, WAREHOUSE_NOT_FOUND."""
 
     def GetWorkflowDistribution(
         self,
         request: _package_pb2.GetWorkflowDistributionRequest,
-        context: _aio.ServicerContext[_package_pb2.GetWorkflowDistributionRequest, _abc.Awaitable[_package_pb2.GetWorkflowDistributionResponse]],
-    ) -> _abc.Awaitable[_package_pb2.GetWorkflowDistributionResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_package_pb2.GetWorkflowDistributionResponse, _abc.Awaitable[_package_pb2.GetWorkflowDistributionResponse]]:
         """Counts packages and distinct orders by workflow and state. Errors: none of its own."""
 
-def add_DeliveryServiceServicer_to_server(servicer: DeliveryServiceServicer, server: _aio.Server) -> None: ...
+def add_DeliveryServiceServicer_to_server(servicer: DeliveryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -10,7 +10,22 @@ from holdfast.inventory.v1 import reports_pb2 as _reports_pb2
 from holdfast.inventory.v1 import reservation_pb2 as _reservation_pb2
 from holdfast.inventory.v1 import stock_pb2 as _stock_pb2
 from holdfast.inventory.v1 import transfer_pb2 as _transfer_pb2
+import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -27,122 +42,259 @@ class InventoryServiceStub:
     answered as the first call was, with response metadata "idempotent-replayed: true".
     """
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    CreateStock: _aio.UnaryUnaryMultiCallable[_stock_pb2.CreateStockRequest, _stock_pb2.CreateStockResponse]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> InventoryServiceAsyncStub: ...
+    CreateStock: _grpc.UnaryUnaryMultiCallable[_stock_pb2.CreateStockRequest, _stock_pb2.CreateStockResponse]
     """Creates a stock. Errors: STOCK_EXISTS."""
-    GetStock: _aio.UnaryUnaryMultiCallable[_stock_pb2.GetStockRequest, _stock_pb2.GetStockResponse]
+    GetStock: _grpc.UnaryUnaryMultiCallable[_stock_pb2.GetStockRequest, _stock_pb2.GetStockResponse]
     """Answers one stock with live numbers. Errors: STOCK_NOT_FOUND."""
-    BatchGetStocks: _aio.UnaryUnaryMultiCallable[_stock_pb2.BatchGetStocksRequest, _stock_pb2.BatchGetStocksResponse]
+    BatchGetStocks: _grpc.UnaryUnaryMultiCallable[_stock_pb2.BatchGetStocksRequest, _stock_pb2.BatchGetStocksResponse]
     """Answers up to 1,000 stocks in one snapshot; unknown codes are named, not refused. An answer has at most 3 MiB of
     stocks; codes of those that had no room in it are named too.
     """
-    ListStocks: _aio.UnaryUnaryMultiCallable[_stock_pb2.ListStocksRequest, _stock_pb2.ListStocksResponse]
+    ListStocks: _grpc.UnaryUnaryMultiCallable[_stock_pb2.ListStocksRequest, _stock_pb2.ListStocksResponse]
     """Lists stocks, newest first unless order_by says otherwise."""
-    UpdateStock: _aio.UnaryUnaryMultiCallable[_stock_pb2.UpdateStockRequest, _stock_pb2.UpdateStockResponse]
+    UpdateStock: _grpc.UnaryUnaryMultiCallable[_stock_pb2.UpdateStockRequest, _stock_pb2.UpdateStockResponse]
     """Changes what is known of a stock; a field that the mask names and details leave empty is cleared. Errors:
     STOCK_NOT_FOUND.
     """
-    DeleteStock: _aio.UnaryUnaryMultiCallable[_stock_pb2.DeleteStockRequest, _stock_pb2.DeleteStockResponse]
+    DeleteStock: _grpc.UnaryUnaryMultiCallable[_stock_pb2.DeleteStockRequest, _stock_pb2.DeleteStockResponse]
     """Removes a stock that is empty and not held. Its history stays: movements and reservations keep naming it and are
     found by its sku, which another stock may bear from then on; the two histories are then found together. Errors:
     STOCK_NOT_FOUND; STOCK_HAS_HOLDS (as of AdjustStock); QUANTITY_MISMATCH (metadata "quantity": the units there).
     """
-    AdjustStock: _aio.UnaryUnaryMultiCallable[_movement_pb2.AdjustStockRequest, _movement_pb2.AdjustStockResponse]
+    AdjustStock: _grpc.UnaryUnaryMultiCallable[_movement_pb2.AdjustStockRequest, _movement_pb2.AdjustStockResponse]
     """Adds units or takes some away, never below what is held. Needs a request_id. Errors: STOCK_NOT_FOUND;
     STOCK_HAS_HOLDS (the first 20 holds in the metadata, such as "PG1:1 (delivery)"); INSUFFICIENT_STOCK when fewer
     are there than shall go; STOCK_LIMIT_EXCEEDED when the stock would have more than 2,000,000,000 units.
     """
-    BatchAdjustStocks: _aio.UnaryUnaryMultiCallable[_movement_pb2.BatchAdjustStocksRequest, _movement_pb2.BatchAdjustStocksResponse]
+    BatchAdjustStocks: _grpc.UnaryUnaryMultiCallable[_movement_pb2.BatchAdjustStocksRequest, _movement_pb2.BatchAdjustStocksResponse]
     """Applies up to 500 adjustments, all or none, each upon what the ones before it left. Needs a request_id. Errors:
     STOCK_NOT_FOUND (metadata "skus": every unknown one); else the first other refusal that AdjustStock would give, with
     one violation in its PreconditionFailure for each adjustment that was refused.
     """
-    SetStockQuantity: _aio.UnaryUnaryMultiCallable[_movement_pb2.SetStockQuantityRequest, _movement_pb2.SetStockQuantityResponse]
+    SetStockQuantity: _grpc.UnaryUnaryMultiCallable[_movement_pb2.SetStockQuantityRequest, _movement_pb2.SetStockQuantityResponse]
     """Sets a quantity to what was counted, if the books say what the caller believes. Errors: STOCK_NOT_FOUND;
     QUANTITY_MISMATCH (metadata "quantity" and "expected_quantity"); STOCK_HAS_HOLDS (as of AdjustStock).
     """
-    ChangeStockStatus: _aio.UnaryUnaryMultiCallable[_stock_pb2.ChangeStockStatusRequest, _stock_pb2.ChangeStockStatusResponse]
+    ChangeStockStatus: _grpc.UnaryUnaryMultiCallable[_stock_pb2.ChangeStockStatusRequest, _stock_pb2.ChangeStockStatusResponse]
     """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER, one step at a time, so that what is
     ordered before it has a date never turns up on the shelf unannounced; any → ERROR; ERROR → IN_STOCK; any → SOLD
     or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
     ILLEGAL_STATUS_CHANGE (metadata "allowed": what may follow); STOCK_HAS_HOLDS (as of AdjustStock).
     """
-    AddListing: _aio.UnaryUnaryMultiCallable[_stock_pb2.AddListingRequest, _stock_pb2.AddListingResponse]
+    AddListing: _grpc.UnaryUnaryMultiCallable[_stock_pb2.AddListingRequest, _stock_pb2.AddListingResponse]
     """Notes an offer on a platform. Errors: STOCK_NOT_FOUND; LISTING_EXISTS; LISTING_LIMIT_EXCEEDED where the stock has
     100 active offers.
     """
-    UpdateListing: _aio.UnaryUnaryMultiCallable[_stock_pb2.UpdateListingRequest, _stock_pb2.UpdateListingResponse]
+    UpdateListing: _grpc.UnaryUnaryMultiCallable[_stock_pb2.UpdateListingRequest, _stock_pb2.UpdateListingResponse]
     """Changes an active offer. Errors: STOCK_NOT_FOUND; LISTING_NOT_FOUND; LISTING_PRICE_INCOMPLETE where it would have a
     price without a currency, or a currency without a price.
     """
-    EndListing: _aio.UnaryUnaryMultiCallable[_stock_pb2.EndListingRequest, _stock_pb2.EndListingResponse]
+    EndListing: _grpc.UnaryUnaryMultiCallable[_stock_pb2.EndListingRequest, _stock_pb2.EndListingResponse]
     """Notes that an offer was taken down; an ended one stays as it is. Errors: STOCK_NOT_FOUND, LISTING_NOT_FOUND."""
-    ReserveStock: _aio.UnaryUnaryMultiCallable[_reservation_pb2.ReserveStockRequest, _reservation_pb2.ReserveStockResponse]
+    ReserveStock: _grpc.UnaryUnaryMultiCallable[_reservation_pb2.ReserveStockRequest, _reservation_pb2.ReserveStockResponse]
     """Sets units aside, all lines or none. The same id with equal content answers the reservation as it is now.
     Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, STOCK_NOT_FOUND (metadata
     "skus": every unknown one), STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a
     failing line, its subject the sku, its description "status ERROR" or "requested 5, available 2".
     INSUFFICIENT_STOCK also bears ShortageDetails, whichever method answers it.
     """
-    ReserveStockStream: _aio.StreamStreamMultiCallable[_reservation_pb2.ReserveStockStreamRequest, _reservation_pb2.ReserveStockStreamResponse]
+    ReserveStockStream: _grpc.StreamStreamMultiCallable[_reservation_pb2.ReserveStockStreamRequest, _reservation_pb2.ReserveStockStreamResponse]
     """Reserves many, each answered as soon as it is decided, in any order; one refusal leaves the others alone. Each
     message has the time of a call of its own, within the stream's deadline. A message that is none of this contract
     has no correlation_id to be answered under: it ends the stream with FIELD_INVALID, after the answers to those
     before it. A server that shuts down answers what it has begun and ends the stream with DRAINING. Whatever has
     got no answer when a stream ends may be held or not: send it again, with the same reservation_id.
     """
-    CommitReservation: _aio.UnaryUnaryMultiCallable[_reservation_pb2.CommitReservationRequest, _reservation_pb2.CommitReservationResponse]
+    CommitReservation: _grpc.UnaryUnaryMultiCallable[_reservation_pb2.CommitReservationRequest, _reservation_pb2.CommitReservationResponse]
     """Takes held units off the shelf, whole or per line, and gives the rest back. The same call again answers the
     same. Errors: RESERVATION_NOT_FOUND, RESERVATION_TOMBSTONED, RESERVATION_EXPIRED,
     RESERVATION_ALREADY_RESOLVED, QUANTITY_MISMATCH (more than held), CALLER_NOT_ALLOWED.
     """
-    ReleaseReservation: _aio.UnaryUnaryMultiCallable[_reservation_pb2.ReleaseReservationRequest, _reservation_pb2.ReleaseReservationResponse]
+    ReleaseReservation: _grpc.UnaryUnaryMultiCallable[_reservation_pb2.ReleaseReservationRequest, _reservation_pb2.ReleaseReservationResponse]
     """Gives held units back. An unknown id becomes a tombstone, so that a late reserve holds nothing; a released or
     expired one is answered as it is. Errors: RESERVATION_ALREADY_RESOLVED (committed), CALLER_NOT_ALLOWED.
     """
-    ExtendReservation: _aio.UnaryUnaryMultiCallable[_reservation_pb2.ExtendReservationRequest, _reservation_pb2.ExtendReservationResponse]
+    ExtendReservation: _grpc.UnaryUnaryMultiCallable[_reservation_pb2.ExtendReservationRequest, _reservation_pb2.ExtendReservationResponse]
     """Sets a new ttl from now upon an open hold. Errors: RESERVATION_NOT_FOUND, RESERVATION_TOMBSTONED,
     RESERVATION_EXPIRED, RESERVATION_ALREADY_RESOLVED, CALLER_NOT_ALLOWED.
     """
-    GetReservation: _aio.UnaryUnaryMultiCallable[_reservation_pb2.GetReservationRequest, _reservation_pb2.GetReservationResponse]
+    GetReservation: _grpc.UnaryUnaryMultiCallable[_reservation_pb2.GetReservationRequest, _reservation_pb2.GetReservationResponse]
     """Answers one reservation. Errors: RESERVATION_NOT_FOUND."""
-    ListReservations: _aio.UnaryUnaryMultiCallable[_reservation_pb2.ListReservationsRequest, _reservation_pb2.ListReservationsResponse]
+    ListReservations: _grpc.UnaryUnaryMultiCallable[_reservation_pb2.ListReservationsRequest, _reservation_pb2.ListReservationsResponse]
     """Lists reservations, newest first."""
-    CheckAvailability: _aio.UnaryUnaryMultiCallable[_reservation_pb2.CheckAvailabilityRequest, _reservation_pb2.CheckAvailabilityResponse]
+    CheckAvailability: _grpc.UnaryUnaryMultiCallable[_reservation_pb2.CheckAvailabilityRequest, _reservation_pb2.CheckAvailabilityResponse]
     """Says whether so much could be reserved now, in one snapshot. Advice, not a promise."""
-    ExplainAvailability: _aio.UnaryUnaryMultiCallable[_reservation_pb2.ExplainAvailabilityRequest, _reservation_pb2.ExplainAvailabilityResponse]
+    ExplainAvailability: _grpc.UnaryUnaryMultiCallable[_reservation_pb2.ExplainAvailabilityRequest, _reservation_pb2.ExplainAvailabilityResponse]
     """Says why so much of a stock is available. Errors: STOCK_NOT_FOUND."""
-    ListMovements: _aio.UnaryUnaryMultiCallable[_movement_pb2.ListMovementsRequest, _movement_pb2.ListMovementsResponse]
+    ListMovements: _grpc.UnaryUnaryMultiCallable[_movement_pb2.ListMovementsRequest, _movement_pb2.ListMovementsResponse]
     """Lists changes of quantities, newest first; those of archived months are not listed, and the answer says so."""
-    ListLowStock: _aio.UnaryUnaryMultiCallable[_reports_pb2.ListLowStockRequest, _reports_pb2.ListLowStockResponse]
+    ListLowStock: _grpc.UnaryUnaryMultiCallable[_reports_pb2.ListLowStockRequest, _reports_pb2.ListLowStockResponse]
     """Lists stocks that are low, the longest first. Every change of a stock judges it at once, whoever makes it."""
-    SetStockThreshold: _aio.UnaryUnaryMultiCallable[_reports_pb2.SetStockThresholdRequest, _reports_pb2.SetStockThresholdResponse]
+    SetStockThreshold: _grpc.UnaryUnaryMultiCallable[_reports_pb2.SetStockThresholdRequest, _reports_pb2.SetStockThresholdResponse]
     """Sets when a stock counts as low: one stock, or with an empty sku all that have no threshold of their own. A stock
     is judged in the call itself; a global threshold is applied within seconds (applying_since_time of ListLowStock).
     Errors: STOCK_NOT_FOUND.
     """
-    GetStockMetrics: _aio.UnaryUnaryMultiCallable[_reports_pb2.GetStockMetricsRequest, _reports_pb2.GetStockMetricsResponse]
+    GetStockMetrics: _grpc.UnaryUnaryMultiCallable[_reports_pb2.GetStockMetricsRequest, _reports_pb2.GetStockMetricsResponse]
     """Answers the computed figures of one stock, from the view unless max_staleness says otherwise; of a stock that the
     view does not have yet, live. Errors: STOCK_NOT_FOUND.
     """
-    ListStockMetrics: _aio.UnaryUnaryMultiCallable[_reports_pb2.ListStockMetricsRequest, _reports_pb2.ListStockMetricsResponse]
+    ListStockMetrics: _grpc.UnaryUnaryMultiCallable[_reports_pb2.ListStockMetricsRequest, _reports_pb2.ListStockMetricsResponse]
     """Lists computed figures, by sku."""
-    RefreshStockMetrics: _aio.UnaryUnaryMultiCallable[_reports_pb2.RefreshStockMetricsRequest, _reports_pb2.RefreshStockMetricsResponse]
+    RefreshStockMetrics: _grpc.UnaryUnaryMultiCallable[_reports_pb2.RefreshStockMetricsRequest, _reports_pb2.RefreshStockMetricsResponse]
     """Refreshes the view of computed figures; readers are not blocked. Any caller may. One refresh runs at a time: a
     call that meets one under way waits for it and answers its time, which may lie before the call. Up to 10 minutes;
     when the deadline passes first, the refresh goes on, and a repeated call waits for it again.
     """
-    GetInventorySummary: _aio.UnaryUnaryMultiCallable[_reports_pb2.GetInventorySummaryRequest, _reports_pb2.GetInventorySummaryResponse]
+    GetInventorySummary: _grpc.UnaryUnaryMultiCallable[_reports_pb2.GetInventorySummaryRequest, _reports_pb2.GetInventorySummaryResponse]
     """Answers the sums of the whole inventory, a row a status, from the view unless max_staleness says otherwise."""
-    ListDailyFacts: _aio.UnaryUnaryMultiCallable[_reports_pb2.ListDailyFactsRequest, _reports_pb2.ListDailyFactsResponse]
+    ListDailyFacts: _grpc.UnaryUnaryMultiCallable[_reports_pb2.ListDailyFactsRequest, _reports_pb2.ListDailyFactsResponse]
     """Lists what happened day by day, from figures that follow the ledger within seconds; the answer says how far they are."""
-    ImportStocks: _aio.StreamUnaryMultiCallable[_transfer_pb2.ImportStocksRequest, _transfer_pb2.ImportStocksResponse]
+    ImportStocks: _grpc.StreamUnaryMultiCallable[_transfer_pb2.ImportStocksRequest, _transfer_pb2.ImportStocksResponse]
     """Sets the quantities of many stocks, each once per import_id; bad rows are named, good ones kept. Rows are applied
     500 at a time, each such part in a transaction of its own, so a stream that ends early leaves whole parts behind;
     repeat it with the same import_id, and what was applied is counted unchanged. May last an hour, with a deadline or
     without; a caller that is silent for 60 s is refused (DEADLINE_EXCEEDED).
     """
-    ExportStocks: _aio.UnaryStreamMultiCallable[_transfer_pb2.ExportStocksRequest, _transfer_pb2.ExportStocksResponse]
+    ExportStocks: _grpc.UnaryStreamMultiCallable[_transfer_pb2.ExportStocksRequest, _transfer_pb2.ExportStocksResponse]
+    """Streams every stock, by sku, each as it is when its part of 500 is read: this is no snapshot, which would keep old
+    rows of the whole database from being cleared away for as long as a reader takes. A stock that is there all the
+    time is sent exactly once. May last an hour, with a deadline or without.
+    """
+
+@_typing.type_check_only
+class InventoryServiceAsyncStub(InventoryServiceStub):
+    """Keeps the units of every sku, and holds them for whoever asked first.
+
+    Every refusal is a google.rpc.Status whose ErrorInfo has domain "inventory.holdfast", a reason named below
+    and its facts as metadata. Beside those named, any method may answer FIELD_INVALID (INVALID_ARGUMENT, all
+    violations at once), DATABASE_UNAVAILABLE, DRAINING (UNAVAILABLE) and OVERLOADED (RESOURCE_EXHAUSTED); a
+    mutation also REQUEST_ID_REUSED (INVALID_ARGUMENT), CONCURRENT_UPDATE and, where it takes an etag,
+    ETAG_MISMATCH (ABORTED); a list also PAGE_TOKEN_MISMATCH (INVALID_ARGUMENT). A hold whose units a stock does not
+    have reserved is given back by nobody: STOCK_INCONSISTENT (FAILED_PRECONDITION). A repeated request_id is
+    answered as the first call was, with response metadata "idempotent-replayed: true".
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    CreateStock: _aio.UnaryUnaryMultiCallable[_stock_pb2.CreateStockRequest, _stock_pb2.CreateStockResponse]  # type: ignore[assignment]
+    """Creates a stock. Errors: STOCK_EXISTS."""
+    GetStock: _aio.UnaryUnaryMultiCallable[_stock_pb2.GetStockRequest, _stock_pb2.GetStockResponse]  # type: ignore[assignment]
+    """Answers one stock with live numbers. Errors: STOCK_NOT_FOUND."""
+    BatchGetStocks: _aio.UnaryUnaryMultiCallable[_stock_pb2.BatchGetStocksRequest, _stock_pb2.BatchGetStocksResponse]  # type: ignore[assignment]
+    """Answers up to 1,000 stocks in one snapshot; unknown codes are named, not refused. An answer has at most 3 MiB of
+    stocks; codes of those that had no room in it are named too.
+    """
+    ListStocks: _aio.UnaryUnaryMultiCallable[_stock_pb2.ListStocksRequest, _stock_pb2.ListStocksResponse]  # type: ignore[assignment]
+    """Lists stocks, newest first unless order_by says otherwise."""
+    UpdateStock: _aio.UnaryUnaryMultiCallable[_stock_pb2.UpdateStockRequest, _stock_pb2.UpdateStockResponse]  # type: ignore[assignment]
+    """Changes what is known of a stock; a field that the mask names and details leave empty is cleared. Errors:
+    STOCK_NOT_FOUND.
+    """
+    DeleteStock: _aio.UnaryUnaryMultiCallable[_stock_pb2.DeleteStockRequest, _stock_pb2.DeleteStockResponse]  # type: ignore[assignment]
+    """Removes a stock that is empty and not held. Its history stays: movements and reservations keep naming it and are
+    found by its sku, which another stock may bear from then on; the two histories are then found together. Errors:
+    STOCK_NOT_FOUND; STOCK_HAS_HOLDS (as of AdjustStock); QUANTITY_MISMATCH (metadata "quantity": the units there).
+    """
+    AdjustStock: _aio.UnaryUnaryMultiCallable[_movement_pb2.AdjustStockRequest, _movement_pb2.AdjustStockResponse]  # type: ignore[assignment]
+    """Adds units or takes some away, never below what is held. Needs a request_id. Errors: STOCK_NOT_FOUND;
+    STOCK_HAS_HOLDS (the first 20 holds in the metadata, such as "PG1:1 (delivery)"); INSUFFICIENT_STOCK when fewer
+    are there than shall go; STOCK_LIMIT_EXCEEDED when the stock would have more than 2,000,000,000 units.
+    """
+    BatchAdjustStocks: _aio.UnaryUnaryMultiCallable[_movement_pb2.BatchAdjustStocksRequest, _movement_pb2.BatchAdjustStocksResponse]  # type: ignore[assignment]
+    """Applies up to 500 adjustments, all or none, each upon what the ones before it left. Needs a request_id. Errors:
+    STOCK_NOT_FOUND (metadata "skus": every unknown one); else the first other refusal that AdjustStock would give, with
+    one violation in its PreconditionFailure for each adjustment that was refused.
+    """
+    SetStockQuantity: _aio.UnaryUnaryMultiCallable[_movement_pb2.SetStockQuantityRequest, _movement_pb2.SetStockQuantityResponse]  # type: ignore[assignment]
+    """Sets a quantity to what was counted, if the books say what the caller believes. Errors: STOCK_NOT_FOUND;
+    QUANTITY_MISMATCH (metadata "quantity" and "expected_quantity"); STOCK_HAS_HOLDS (as of AdjustStock).
+    """
+    ChangeStockStatus: _aio.UnaryUnaryMultiCallable[_stock_pb2.ChangeStockStatusRequest, _stock_pb2.ChangeStockStatusResponse]  # type: ignore[assignment]
+    """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER, one step at a time, so that what is
+    ordered before it has a date never turns up on the shelf unannounced; any → ERROR; ERROR → IN_STOCK; any → SOLD
+    or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
+    ILLEGAL_STATUS_CHANGE (metadata "allowed": what may follow); STOCK_HAS_HOLDS (as of AdjustStock).
+    """
+    AddListing: _aio.UnaryUnaryMultiCallable[_stock_pb2.AddListingRequest, _stock_pb2.AddListingResponse]  # type: ignore[assignment]
+    """Notes an offer on a platform. Errors: STOCK_NOT_FOUND; LISTING_EXISTS; LISTING_LIMIT_EXCEEDED where the stock has
+    100 active offers.
+    """
+    UpdateListing: _aio.UnaryUnaryMultiCallable[_stock_pb2.UpdateListingRequest, _stock_pb2.UpdateListingResponse]  # type: ignore[assignment]
+    """Changes an active offer. Errors: STOCK_NOT_FOUND; LISTING_NOT_FOUND; LISTING_PRICE_INCOMPLETE where it would have a
+    price without a currency, or a currency without a price.
+    """
+    EndListing: _aio.UnaryUnaryMultiCallable[_stock_pb2.EndListingRequest, _stock_pb2.EndListingResponse]  # type: ignore[assignment]
+    """Notes that an offer was taken down; an ended one stays as it is. Errors: STOCK_NOT_FOUND, LISTING_NOT_FOUND."""
+    ReserveStock: _aio.UnaryUnaryMultiCallable[_reservation_pb2.ReserveStockRequest, _reservation_pb2.ReserveStockResponse]  # type: ignore[assignment]
+    """Sets units aside, all lines or none. The same id with equal content answers the reservation as it is now.
+    Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, STOCK_NOT_FOUND (metadata
+    "skus": every unknown one), STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a
+    failing line, its subject the sku, its description "status ERROR" or "requested 5, available 2".
+    INSUFFICIENT_STOCK also bears ShortageDetails, whichever method answers it.
+    """
+    ReserveStockStream: _aio.StreamStreamMultiCallable[_reservation_pb2.ReserveStockStreamRequest, _reservation_pb2.ReserveStockStreamResponse]  # type: ignore[assignment]
+    """Reserves many, each answered as soon as it is decided, in any order; one refusal leaves the others alone. Each
+    message has the time of a call of its own, within the stream's deadline. A message that is none of this contract
+    has no correlation_id to be answered under: it ends the stream with FIELD_INVALID, after the answers to those
+    before it. A server that shuts down answers what it has begun and ends the stream with DRAINING. Whatever has
+    got no answer when a stream ends may be held or not: send it again, with the same reservation_id.
+    """
+    CommitReservation: _aio.UnaryUnaryMultiCallable[_reservation_pb2.CommitReservationRequest, _reservation_pb2.CommitReservationResponse]  # type: ignore[assignment]
+    """Takes held units off the shelf, whole or per line, and gives the rest back. The same call again answers the
+    same. Errors: RESERVATION_NOT_FOUND, RESERVATION_TOMBSTONED, RESERVATION_EXPIRED,
+    RESERVATION_ALREADY_RESOLVED, QUANTITY_MISMATCH (more than held), CALLER_NOT_ALLOWED.
+    """
+    ReleaseReservation: _aio.UnaryUnaryMultiCallable[_reservation_pb2.ReleaseReservationRequest, _reservation_pb2.ReleaseReservationResponse]  # type: ignore[assignment]
+    """Gives held units back. An unknown id becomes a tombstone, so that a late reserve holds nothing; a released or
+    expired one is answered as it is. Errors: RESERVATION_ALREADY_RESOLVED (committed), CALLER_NOT_ALLOWED.
+    """
+    ExtendReservation: _aio.UnaryUnaryMultiCallable[_reservation_pb2.ExtendReservationRequest, _reservation_pb2.ExtendReservationResponse]  # type: ignore[assignment]
+    """Sets a new ttl from now upon an open hold. Errors: RESERVATION_NOT_FOUND, RESERVATION_TOMBSTONED,
+    RESERVATION_EXPIRED, RESERVATION_ALREADY_RESOLVED, CALLER_NOT_ALLOWED.
+    """
+    GetReservation: _aio.UnaryUnaryMultiCallable[_reservation_pb2.GetReservationRequest, _reservation_pb2.GetReservationResponse]  # type: ignore[assignment]
+    """Answers one reservation. Errors: RESERVATION_NOT_FOUND."""
+    ListReservations: _aio.UnaryUnaryMultiCallable[_reservation_pb2.ListReservationsRequest, _reservation_pb2.ListReservationsResponse]  # type: ignore[assignment]
+    """Lists reservations, newest first."""
+    CheckAvailability: _aio.UnaryUnaryMultiCallable[_reservation_pb2.CheckAvailabilityRequest, _reservation_pb2.CheckAvailabilityResponse]  # type: ignore[assignment]
+    """Says whether so much could be reserved now, in one snapshot. Advice, not a promise."""
+    ExplainAvailability: _aio.UnaryUnaryMultiCallable[_reservation_pb2.ExplainAvailabilityRequest, _reservation_pb2.ExplainAvailabilityResponse]  # type: ignore[assignment]
+    """Says why so much of a stock is available. Errors: STOCK_NOT_FOUND."""
+    ListMovements: _aio.UnaryUnaryMultiCallable[_movement_pb2.ListMovementsRequest, _movement_pb2.ListMovementsResponse]  # type: ignore[assignment]
+    """Lists changes of quantities, newest first; those of archived months are not listed, and the answer says so."""
+    ListLowStock: _aio.UnaryUnaryMultiCallable[_reports_pb2.ListLowStockRequest, _reports_pb2.ListLowStockResponse]  # type: ignore[assignment]
+    """Lists stocks that are low, the longest first. Every change of a stock judges it at once, whoever makes it."""
+    SetStockThreshold: _aio.UnaryUnaryMultiCallable[_reports_pb2.SetStockThresholdRequest, _reports_pb2.SetStockThresholdResponse]  # type: ignore[assignment]
+    """Sets when a stock counts as low: one stock, or with an empty sku all that have no threshold of their own. A stock
+    is judged in the call itself; a global threshold is applied within seconds (applying_since_time of ListLowStock).
+    Errors: STOCK_NOT_FOUND.
+    """
+    GetStockMetrics: _aio.UnaryUnaryMultiCallable[_reports_pb2.GetStockMetricsRequest, _reports_pb2.GetStockMetricsResponse]  # type: ignore[assignment]
+    """Answers the computed figures of one stock, from the view unless max_staleness says otherwise; of a stock that the
+    view does not have yet, live. Errors: STOCK_NOT_FOUND.
+    """
+    ListStockMetrics: _aio.UnaryUnaryMultiCallable[_reports_pb2.ListStockMetricsRequest, _reports_pb2.ListStockMetricsResponse]  # type: ignore[assignment]
+    """Lists computed figures, by sku."""
+    RefreshStockMetrics: _aio.UnaryUnaryMultiCallable[_reports_pb2.RefreshStockMetricsRequest, _reports_pb2.RefreshStockMetricsResponse]  # type: ignore[assignment]
+    """Refreshes the view of computed figures; readers are not blocked. Any caller may. One refresh runs at a time: a
+    call that meets one under way waits for it and answers its time, which may lie before the call. Up to 10 minutes;
+    when the deadline passes first, the refresh goes on, and a repeated call waits for it again.
+    """
+    GetInventorySummary: _aio.UnaryUnaryMultiCallable[_reports_pb2.GetInventorySummaryRequest, _reports_pb2.GetInventorySummaryResponse]  # type: ignore[assignment]
+    """Answers the sums of the whole inventory, a row a status, from the view unless max_staleness says otherwise."""
+    ListDailyFacts: _aio.UnaryUnaryMultiCallable[_reports_pb2.ListDailyFactsRequest, _reports_pb2.ListDailyFactsResponse]  # type: ignore[assignment]
+    """Lists what happened day by day, from figures that follow the ledger within seconds; the answer says how far they are."""
+    ImportStocks: _aio.StreamUnaryMultiCallable[_transfer_pb2.ImportStocksRequest, _transfer_pb2.ImportStocksResponse]  # type: ignore[assignment]
+    """Sets the quantities of many stocks, each once per import_id; bad rows are named, good ones kept. Rows are applied
+    500 at a time, each such part in a transaction of its own, so a stream that ends early leaves whole parts behind;
+    repeat it with the same import_id, and what was applied is counted unchanged. May last an hour, with a deadline or
+    without; a caller that is silent for 60 s is refused (DEADLINE_EXCEEDED).
+    """
+    ExportStocks: _aio.UnaryStreamMultiCallable[_transfer_pb2.ExportStocksRequest, _transfer_pb2.ExportStocksResponse]  # type: ignore[assignment]
     """Streams every stock, by sku, each as it is when its part of 500 is read: this is no snapshot, which would keep old
     rows of the whole database from being cleared away for as long as a reader takes. A stock that is there all the
     time is sent exactly once. May last an hour, with a deadline or without.
@@ -163,22 +315,22 @@ class InventoryServiceServicer:
     def CreateStock(
         self,
         request: _stock_pb2.CreateStockRequest,
-        context: _aio.ServicerContext[_stock_pb2.CreateStockRequest, _abc.Awaitable[_stock_pb2.CreateStockResponse]],
-    ) -> _abc.Awaitable[_stock_pb2.CreateStockResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_pb2.CreateStockResponse, _abc.Awaitable[_stock_pb2.CreateStockResponse]]:
         """Creates a stock. Errors: STOCK_EXISTS."""
 
     def GetStock(
         self,
         request: _stock_pb2.GetStockRequest,
-        context: _aio.ServicerContext[_stock_pb2.GetStockRequest, _abc.Awaitable[_stock_pb2.GetStockResponse]],
-    ) -> _abc.Awaitable[_stock_pb2.GetStockResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_pb2.GetStockResponse, _abc.Awaitable[_stock_pb2.GetStockResponse]]:
         """Answers one stock with live numbers. Errors: STOCK_NOT_FOUND."""
 
     def BatchGetStocks(
         self,
         request: _stock_pb2.BatchGetStocksRequest,
-        context: _aio.ServicerContext[_stock_pb2.BatchGetStocksRequest, _abc.Awaitable[_stock_pb2.BatchGetStocksResponse]],
-    ) -> _abc.Awaitable[_stock_pb2.BatchGetStocksResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_pb2.BatchGetStocksResponse, _abc.Awaitable[_stock_pb2.BatchGetStocksResponse]]:
         """Answers up to 1,000 stocks in one snapshot; unknown codes are named, not refused. An answer has at most 3 MiB of
         stocks; codes of those that had no room in it are named too.
         """
@@ -186,15 +338,15 @@ class InventoryServiceServicer:
     def ListStocks(
         self,
         request: _stock_pb2.ListStocksRequest,
-        context: _aio.ServicerContext[_stock_pb2.ListStocksRequest, _abc.Awaitable[_stock_pb2.ListStocksResponse]],
-    ) -> _abc.Awaitable[_stock_pb2.ListStocksResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_pb2.ListStocksResponse, _abc.Awaitable[_stock_pb2.ListStocksResponse]]:
         """Lists stocks, newest first unless order_by says otherwise."""
 
     def UpdateStock(
         self,
         request: _stock_pb2.UpdateStockRequest,
-        context: _aio.ServicerContext[_stock_pb2.UpdateStockRequest, _abc.Awaitable[_stock_pb2.UpdateStockResponse]],
-    ) -> _abc.Awaitable[_stock_pb2.UpdateStockResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_pb2.UpdateStockResponse, _abc.Awaitable[_stock_pb2.UpdateStockResponse]]:
         """Changes what is known of a stock; a field that the mask names and details leave empty is cleared. Errors:
         STOCK_NOT_FOUND.
         """
@@ -202,8 +354,8 @@ class InventoryServiceServicer:
     def DeleteStock(
         self,
         request: _stock_pb2.DeleteStockRequest,
-        context: _aio.ServicerContext[_stock_pb2.DeleteStockRequest, _abc.Awaitable[_stock_pb2.DeleteStockResponse]],
-    ) -> _abc.Awaitable[_stock_pb2.DeleteStockResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_pb2.DeleteStockResponse, _abc.Awaitable[_stock_pb2.DeleteStockResponse]]:
         """Removes a stock that is empty and not held. Its history stays: movements and reservations keep naming it and are
         found by its sku, which another stock may bear from then on; the two histories are then found together. Errors:
         STOCK_NOT_FOUND; STOCK_HAS_HOLDS (as of AdjustStock); QUANTITY_MISMATCH (metadata "quantity": the units there).
@@ -212,8 +364,8 @@ class InventoryServiceServicer:
     def AdjustStock(
         self,
         request: _movement_pb2.AdjustStockRequest,
-        context: _aio.ServicerContext[_movement_pb2.AdjustStockRequest, _abc.Awaitable[_movement_pb2.AdjustStockResponse]],
-    ) -> _abc.Awaitable[_movement_pb2.AdjustStockResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_movement_pb2.AdjustStockResponse, _abc.Awaitable[_movement_pb2.AdjustStockResponse]]:
         """Adds units or takes some away, never below what is held. Needs a request_id. Errors: STOCK_NOT_FOUND;
         STOCK_HAS_HOLDS (the first 20 holds in the metadata, such as "PG1:1 (delivery)"); INSUFFICIENT_STOCK when fewer
         are there than shall go; STOCK_LIMIT_EXCEEDED when the stock would have more than 2,000,000,000 units.
@@ -222,8 +374,8 @@ class InventoryServiceServicer:
     def BatchAdjustStocks(
         self,
         request: _movement_pb2.BatchAdjustStocksRequest,
-        context: _aio.ServicerContext[_movement_pb2.BatchAdjustStocksRequest, _abc.Awaitable[_movement_pb2.BatchAdjustStocksResponse]],
-    ) -> _abc.Awaitable[_movement_pb2.BatchAdjustStocksResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_movement_pb2.BatchAdjustStocksResponse, _abc.Awaitable[_movement_pb2.BatchAdjustStocksResponse]]:
         """Applies up to 500 adjustments, all or none, each upon what the ones before it left. Needs a request_id. Errors:
         STOCK_NOT_FOUND (metadata "skus": every unknown one); else the first other refusal that AdjustStock would give, with
         one violation in its PreconditionFailure for each adjustment that was refused.
@@ -232,8 +384,8 @@ class InventoryServiceServicer:
     def SetStockQuantity(
         self,
         request: _movement_pb2.SetStockQuantityRequest,
-        context: _aio.ServicerContext[_movement_pb2.SetStockQuantityRequest, _abc.Awaitable[_movement_pb2.SetStockQuantityResponse]],
-    ) -> _abc.Awaitable[_movement_pb2.SetStockQuantityResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_movement_pb2.SetStockQuantityResponse, _abc.Awaitable[_movement_pb2.SetStockQuantityResponse]]:
         """Sets a quantity to what was counted, if the books say what the caller believes. Errors: STOCK_NOT_FOUND;
         QUANTITY_MISMATCH (metadata "quantity" and "expected_quantity"); STOCK_HAS_HOLDS (as of AdjustStock).
         """
@@ -241,8 +393,8 @@ class InventoryServiceServicer:
     def ChangeStockStatus(
         self,
         request: _stock_pb2.ChangeStockStatusRequest,
-        context: _aio.ServicerContext[_stock_pb2.ChangeStockStatusRequest, _abc.Awaitable[_stock_pb2.ChangeStockStatusResponse]],
-    ) -> _abc.Awaitable[_stock_pb2.ChangeStockStatusResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_pb2.ChangeStockStatusResponse, _abc.Awaitable[_stock_pb2.ChangeStockStatusResponse]]:
         """Moves a stock to another status. Legal: IN_STOCK ↔ PRESALE ↔ PREORDER, one step at a time, so that what is
         ordered before it has a date never turns up on the shelf unannounced; any → ERROR; ERROR → IN_STOCK; any → SOLD
         or CANCELED when nothing is held, and these two are left no more. Errors: STOCK_NOT_FOUND;
@@ -252,8 +404,8 @@ class InventoryServiceServicer:
     def AddListing(
         self,
         request: _stock_pb2.AddListingRequest,
-        context: _aio.ServicerContext[_stock_pb2.AddListingRequest, _abc.Awaitable[_stock_pb2.AddListingResponse]],
-    ) -> _abc.Awaitable[_stock_pb2.AddListingResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_pb2.AddListingResponse, _abc.Awaitable[_stock_pb2.AddListingResponse]]:
         """Notes an offer on a platform. Errors: STOCK_NOT_FOUND; LISTING_EXISTS; LISTING_LIMIT_EXCEEDED where the stock has
         100 active offers.
         """
@@ -261,8 +413,8 @@ class InventoryServiceServicer:
     def UpdateListing(
         self,
         request: _stock_pb2.UpdateListingRequest,
-        context: _aio.ServicerContext[_stock_pb2.UpdateListingRequest, _abc.Awaitable[_stock_pb2.UpdateListingResponse]],
-    ) -> _abc.Awaitable[_stock_pb2.UpdateListingResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_pb2.UpdateListingResponse, _abc.Awaitable[_stock_pb2.UpdateListingResponse]]:
         """Changes an active offer. Errors: STOCK_NOT_FOUND; LISTING_NOT_FOUND; LISTING_PRICE_INCOMPLETE where it would have a
         price without a currency, or a currency without a price.
         """
@@ -270,15 +422,15 @@ class InventoryServiceServicer:
     def EndListing(
         self,
         request: _stock_pb2.EndListingRequest,
-        context: _aio.ServicerContext[_stock_pb2.EndListingRequest, _abc.Awaitable[_stock_pb2.EndListingResponse]],
-    ) -> _abc.Awaitable[_stock_pb2.EndListingResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_pb2.EndListingResponse, _abc.Awaitable[_stock_pb2.EndListingResponse]]:
         """Notes that an offer was taken down; an ended one stays as it is. Errors: STOCK_NOT_FOUND, LISTING_NOT_FOUND."""
 
     def ReserveStock(
         self,
         request: _reservation_pb2.ReserveStockRequest,
-        context: _aio.ServicerContext[_reservation_pb2.ReserveStockRequest, _abc.Awaitable[_reservation_pb2.ReserveStockResponse]],
-    ) -> _abc.Awaitable[_reservation_pb2.ReserveStockResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reservation_pb2.ReserveStockResponse, _abc.Awaitable[_reservation_pb2.ReserveStockResponse]]:
         """Sets units aside, all lines or none. The same id with equal content answers the reservation as it is now.
         Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, STOCK_NOT_FOUND (metadata
         "skus": every unknown one), STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a
@@ -288,9 +440,9 @@ class InventoryServiceServicer:
 
     def ReserveStockStream(
         self,
-        request_iterator: _abc.AsyncIterator[_reservation_pb2.ReserveStockStreamRequest],
-        context: _aio.ServicerContext[_abc.AsyncIterator[_reservation_pb2.ReserveStockStreamRequest], _abc.AsyncIterator[_reservation_pb2.ReserveStockStreamResponse]],
-    ) -> _abc.AsyncIterator[_reservation_pb2.ReserveStockStreamResponse]:
+        request_iterator: _MaybeAsyncIterator[_reservation_pb2.ReserveStockStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_reservation_pb2.ReserveStockStreamResponse], _abc.AsyncIterator[_reservation_pb2.ReserveStockStreamResponse]]:
         """Reserves many, each answered as soon as it is decided, in any order; one refusal leaves the others alone. Each
         message has the time of a call of its own, within the stream's deadline. A message that is none of this contract
         has no correlation_id to be answered under: it ends the stream with FIELD_INVALID, after the answers to those
@@ -301,8 +453,8 @@ class InventoryServiceServicer:
     def CommitReservation(
         self,
         request: _reservation_pb2.CommitReservationRequest,
-        context: _aio.ServicerContext[_reservation_pb2.CommitReservationRequest, _abc.Awaitable[_reservation_pb2.CommitReservationResponse]],
-    ) -> _abc.Awaitable[_reservation_pb2.CommitReservationResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reservation_pb2.CommitReservationResponse, _abc.Awaitable[_reservation_pb2.CommitReservationResponse]]:
         """Takes held units off the shelf, whole or per line, and gives the rest back. The same call again answers the
         same. Errors: RESERVATION_NOT_FOUND, RESERVATION_TOMBSTONED, RESERVATION_EXPIRED,
         RESERVATION_ALREADY_RESOLVED, QUANTITY_MISMATCH (more than held), CALLER_NOT_ALLOWED.
@@ -311,8 +463,8 @@ class InventoryServiceServicer:
     def ReleaseReservation(
         self,
         request: _reservation_pb2.ReleaseReservationRequest,
-        context: _aio.ServicerContext[_reservation_pb2.ReleaseReservationRequest, _abc.Awaitable[_reservation_pb2.ReleaseReservationResponse]],
-    ) -> _abc.Awaitable[_reservation_pb2.ReleaseReservationResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reservation_pb2.ReleaseReservationResponse, _abc.Awaitable[_reservation_pb2.ReleaseReservationResponse]]:
         """Gives held units back. An unknown id becomes a tombstone, so that a late reserve holds nothing; a released or
         expired one is answered as it is. Errors: RESERVATION_ALREADY_RESOLVED (committed), CALLER_NOT_ALLOWED.
         """
@@ -320,8 +472,8 @@ class InventoryServiceServicer:
     def ExtendReservation(
         self,
         request: _reservation_pb2.ExtendReservationRequest,
-        context: _aio.ServicerContext[_reservation_pb2.ExtendReservationRequest, _abc.Awaitable[_reservation_pb2.ExtendReservationResponse]],
-    ) -> _abc.Awaitable[_reservation_pb2.ExtendReservationResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reservation_pb2.ExtendReservationResponse, _abc.Awaitable[_reservation_pb2.ExtendReservationResponse]]:
         """Sets a new ttl from now upon an open hold. Errors: RESERVATION_NOT_FOUND, RESERVATION_TOMBSTONED,
         RESERVATION_EXPIRED, RESERVATION_ALREADY_RESOLVED, CALLER_NOT_ALLOWED.
         """
@@ -329,50 +481,50 @@ class InventoryServiceServicer:
     def GetReservation(
         self,
         request: _reservation_pb2.GetReservationRequest,
-        context: _aio.ServicerContext[_reservation_pb2.GetReservationRequest, _abc.Awaitable[_reservation_pb2.GetReservationResponse]],
-    ) -> _abc.Awaitable[_reservation_pb2.GetReservationResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reservation_pb2.GetReservationResponse, _abc.Awaitable[_reservation_pb2.GetReservationResponse]]:
         """Answers one reservation. Errors: RESERVATION_NOT_FOUND."""
 
     def ListReservations(
         self,
         request: _reservation_pb2.ListReservationsRequest,
-        context: _aio.ServicerContext[_reservation_pb2.ListReservationsRequest, _abc.Awaitable[_reservation_pb2.ListReservationsResponse]],
-    ) -> _abc.Awaitable[_reservation_pb2.ListReservationsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reservation_pb2.ListReservationsResponse, _abc.Awaitable[_reservation_pb2.ListReservationsResponse]]:
         """Lists reservations, newest first."""
 
     def CheckAvailability(
         self,
         request: _reservation_pb2.CheckAvailabilityRequest,
-        context: _aio.ServicerContext[_reservation_pb2.CheckAvailabilityRequest, _abc.Awaitable[_reservation_pb2.CheckAvailabilityResponse]],
-    ) -> _abc.Awaitable[_reservation_pb2.CheckAvailabilityResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reservation_pb2.CheckAvailabilityResponse, _abc.Awaitable[_reservation_pb2.CheckAvailabilityResponse]]:
         """Says whether so much could be reserved now, in one snapshot. Advice, not a promise."""
 
     def ExplainAvailability(
         self,
         request: _reservation_pb2.ExplainAvailabilityRequest,
-        context: _aio.ServicerContext[_reservation_pb2.ExplainAvailabilityRequest, _abc.Awaitable[_reservation_pb2.ExplainAvailabilityResponse]],
-    ) -> _abc.Awaitable[_reservation_pb2.ExplainAvailabilityResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reservation_pb2.ExplainAvailabilityResponse, _abc.Awaitable[_reservation_pb2.ExplainAvailabilityResponse]]:
         """Says why so much of a stock is available. Errors: STOCK_NOT_FOUND."""
 
     def ListMovements(
         self,
         request: _movement_pb2.ListMovementsRequest,
-        context: _aio.ServicerContext[_movement_pb2.ListMovementsRequest, _abc.Awaitable[_movement_pb2.ListMovementsResponse]],
-    ) -> _abc.Awaitable[_movement_pb2.ListMovementsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_movement_pb2.ListMovementsResponse, _abc.Awaitable[_movement_pb2.ListMovementsResponse]]:
         """Lists changes of quantities, newest first; those of archived months are not listed, and the answer says so."""
 
     def ListLowStock(
         self,
         request: _reports_pb2.ListLowStockRequest,
-        context: _aio.ServicerContext[_reports_pb2.ListLowStockRequest, _abc.Awaitable[_reports_pb2.ListLowStockResponse]],
-    ) -> _abc.Awaitable[_reports_pb2.ListLowStockResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reports_pb2.ListLowStockResponse, _abc.Awaitable[_reports_pb2.ListLowStockResponse]]:
         """Lists stocks that are low, the longest first. Every change of a stock judges it at once, whoever makes it."""
 
     def SetStockThreshold(
         self,
         request: _reports_pb2.SetStockThresholdRequest,
-        context: _aio.ServicerContext[_reports_pb2.SetStockThresholdRequest, _abc.Awaitable[_reports_pb2.SetStockThresholdResponse]],
-    ) -> _abc.Awaitable[_reports_pb2.SetStockThresholdResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reports_pb2.SetStockThresholdResponse, _abc.Awaitable[_reports_pb2.SetStockThresholdResponse]]:
         """Sets when a stock counts as low: one stock, or with an empty sku all that have no threshold of their own. A stock
         is judged in the call itself; a global threshold is applied within seconds (applying_since_time of ListLowStock).
         Errors: STOCK_NOT_FOUND.
@@ -381,8 +533,8 @@ class InventoryServiceServicer:
     def GetStockMetrics(
         self,
         request: _reports_pb2.GetStockMetricsRequest,
-        context: _aio.ServicerContext[_reports_pb2.GetStockMetricsRequest, _abc.Awaitable[_reports_pb2.GetStockMetricsResponse]],
-    ) -> _abc.Awaitable[_reports_pb2.GetStockMetricsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reports_pb2.GetStockMetricsResponse, _abc.Awaitable[_reports_pb2.GetStockMetricsResponse]]:
         """Answers the computed figures of one stock, from the view unless max_staleness says otherwise; of a stock that the
         view does not have yet, live. Errors: STOCK_NOT_FOUND.
         """
@@ -390,15 +542,15 @@ class InventoryServiceServicer:
     def ListStockMetrics(
         self,
         request: _reports_pb2.ListStockMetricsRequest,
-        context: _aio.ServicerContext[_reports_pb2.ListStockMetricsRequest, _abc.Awaitable[_reports_pb2.ListStockMetricsResponse]],
-    ) -> _abc.Awaitable[_reports_pb2.ListStockMetricsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reports_pb2.ListStockMetricsResponse, _abc.Awaitable[_reports_pb2.ListStockMetricsResponse]]:
         """Lists computed figures, by sku."""
 
     def RefreshStockMetrics(
         self,
         request: _reports_pb2.RefreshStockMetricsRequest,
-        context: _aio.ServicerContext[_reports_pb2.RefreshStockMetricsRequest, _abc.Awaitable[_reports_pb2.RefreshStockMetricsResponse]],
-    ) -> _abc.Awaitable[_reports_pb2.RefreshStockMetricsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reports_pb2.RefreshStockMetricsResponse, _abc.Awaitable[_reports_pb2.RefreshStockMetricsResponse]]:
         """Refreshes the view of computed figures; readers are not blocked. Any caller may. One refresh runs at a time: a
         call that meets one under way waits for it and answers its time, which may lie before the call. Up to 10 minutes;
         when the deadline passes first, the refresh goes on, and a repeated call waits for it again.
@@ -407,22 +559,22 @@ class InventoryServiceServicer:
     def GetInventorySummary(
         self,
         request: _reports_pb2.GetInventorySummaryRequest,
-        context: _aio.ServicerContext[_reports_pb2.GetInventorySummaryRequest, _abc.Awaitable[_reports_pb2.GetInventorySummaryResponse]],
-    ) -> _abc.Awaitable[_reports_pb2.GetInventorySummaryResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reports_pb2.GetInventorySummaryResponse, _abc.Awaitable[_reports_pb2.GetInventorySummaryResponse]]:
         """Answers the sums of the whole inventory, a row a status, from the view unless max_staleness says otherwise."""
 
     def ListDailyFacts(
         self,
         request: _reports_pb2.ListDailyFactsRequest,
-        context: _aio.ServicerContext[_reports_pb2.ListDailyFactsRequest, _abc.Awaitable[_reports_pb2.ListDailyFactsResponse]],
-    ) -> _abc.Awaitable[_reports_pb2.ListDailyFactsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_reports_pb2.ListDailyFactsResponse, _abc.Awaitable[_reports_pb2.ListDailyFactsResponse]]:
         """Lists what happened day by day, from figures that follow the ledger within seconds; the answer says how far they are."""
 
     def ImportStocks(
         self,
-        request_iterator: _abc.AsyncIterator[_transfer_pb2.ImportStocksRequest],
-        context: _aio.ServicerContext[_abc.AsyncIterator[_transfer_pb2.ImportStocksRequest], _abc.Awaitable[_transfer_pb2.ImportStocksResponse]],
-    ) -> _abc.Awaitable[_transfer_pb2.ImportStocksResponse]:
+        request_iterator: _MaybeAsyncIterator[_transfer_pb2.ImportStocksRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_transfer_pb2.ImportStocksResponse, _abc.Awaitable[_transfer_pb2.ImportStocksResponse]]:
         """Sets the quantities of many stocks, each once per import_id; bad rows are named, good ones kept. Rows are applied
         500 at a time, each such part in a transaction of its own, so a stream that ends early leaves whole parts behind;
         repeat it with the same import_id, and what was applied is counted unchanged. May last an hour, with a deadline or
@@ -432,11 +584,11 @@ class InventoryServiceServicer:
     def ExportStocks(
         self,
         request: _transfer_pb2.ExportStocksRequest,
-        context: _aio.ServicerContext[_transfer_pb2.ExportStocksRequest, _abc.AsyncIterator[_transfer_pb2.ExportStocksResponse]],
-    ) -> _abc.AsyncIterator[_transfer_pb2.ExportStocksResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_transfer_pb2.ExportStocksResponse], _abc.AsyncIterator[_transfer_pb2.ExportStocksResponse]]:
         """Streams every stock, by sku, each as it is when its part of 500 is read: this is no snapshot, which would keep old
         rows of the whole database from being cleared away for as long as a reader takes. A stock that is there all the
         time is sent exactly once. May last an hour, with a deadline or without.
         """
 
-def add_InventoryServiceServicer_to_server(servicer: InventoryServiceServicer, server: _aio.Server) -> None: ...
+def add_InventoryServiceServicer_to_server(servicer: InventoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -6,7 +6,22 @@ What an operator asks of any holdfast service; both services answer it."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from holdfast.ops.v1 import ops_pb2 as _ops_pb2
+import abc as _abc_1
+import grpc as _grpc
+import sys
+import typing as _typing
 
+if sys.version_info >= (3, 11):
+    from typing import Self as _Self
+else:
+    from typing_extensions import Self as _Self
+
+_T = _typing.TypeVar("_T")
+
+class _MaybeAsyncIterator(_abc.AsyncIterator[_T], _abc.Iterator[_T], metaclass=_abc_1.ABCMeta): ...
+
+class _ServicerContext(_grpc.ServicerContext, _aio.ServicerContext):  # type: ignore[misc, type-arg]
+    ...
 
 GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
@@ -14,43 +29,93 @@ GRPC_VERSION: str
 class OpsServiceStub:
     """Diagnosis and repair with nothing but grpcurl."""
 
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    GetServerInfo: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetServerInfoRequest, _ops_pb2.GetServerInfoResponse]
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> OpsServiceAsyncStub: ...
+    GetServerInfo: _grpc.UnaryUnaryMultiCallable[_ops_pb2.GetServerInfoRequest, _ops_pb2.GetServerInfoResponse]
     """Says which build answers, on which engine, with which settings. Secrets are never part of it."""
-    GetMigrationStatus: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetMigrationStatusRequest, _ops_pb2.GetMigrationStatusResponse]
+    GetMigrationStatus: _grpc.UnaryUnaryMultiCallable[_ops_pb2.GetMigrationStatusRequest, _ops_pb2.GetMigrationStatusResponse]
     """Compares the schema of the database with the one this build expects.
     Errors: DATABASE_UNAVAILABLE.
     """
-    GetDiagnostics: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetDiagnosticsRequest, _ops_pb2.GetDiagnosticsResponse]
+    GetDiagnostics: _grpc.UnaryUnaryMultiCallable[_ops_pb2.GetDiagnosticsRequest, _ops_pb2.GetDiagnosticsResponse]
     """Says in one call what is wrong and which command to try next. The probes run beside each other and have two
     seconds each; one that fails or is late is a finding, and a database that is away is one, too.
     """
-    GetIndexUsage: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetIndexUsageRequest, _ops_pb2.GetIndexUsageResponse]
+    GetIndexUsage: _grpc.UnaryUnaryMultiCallable[_ops_pb2.GetIndexUsageRequest, _ops_pb2.GetIndexUsageResponse]
     """Tells for each index how often it served a query, how large it is and whether it was ever used.
     Errors: DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
     """
-    ExplainQuery: _aio.UnaryUnaryMultiCallable[_ops_pb2.ExplainQueryRequest, _ops_pb2.ExplainQueryResponse]
+    ExplainQuery: _grpc.UnaryUnaryMultiCallable[_ops_pb2.ExplainQueryRequest, _ops_pb2.ExplainQueryResponse]
     """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
     asked with arguments of what is in the database; its reads are made, nothing is locked or written.
     Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
     """
-    CheckConsistency: _aio.UnaryStreamMultiCallable[_ops_pb2.CheckConsistencyRequest, _ops_pb2.CheckConsistencyResponse]
+    CheckConsistency: _grpc.UnaryStreamMultiCallable[_ops_pb2.CheckConsistencyRequest, _ops_pb2.CheckConsistencyResponse]
     """Streams every inconsistency it finds, in bounded memory. An empty stream that ends with OK means healthy.
     May last an hour, with a deadline or without.
     Errors: FIELD_INVALID (an unknown check), CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING when the server is
     told to stop meanwhile.
     """
-    Reconcile: _aio.UnaryStreamMultiCallable[_ops_pb2.ReconcileRequest, _ops_pb2.ReconcileResponse]
+    Reconcile: _grpc.UnaryStreamMultiCallable[_ops_pb2.ReconcileRequest, _ops_pb2.ReconcileResponse]
     """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
     its locks. Changes nothing unless asked to. For the roles system and dispatcher.
     Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING
     when the server is told to stop meanwhile.
     """
-    ListOutbox: _aio.UnaryUnaryMultiCallable[_ops_pb2.ListOutboxRequest, _ops_pb2.ListOutboxResponse]
+    ListOutbox: _grpc.UnaryUnaryMultiCallable[_ops_pb2.ListOutboxRequest, _ops_pb2.ListOutboxResponse]
     """Lists the commands that still have to reach the other service, oldest first.
     Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, DATABASE_UNAVAILABLE.
     """
-    RequeueOutbox: _aio.UnaryUnaryMultiCallable[_ops_pb2.RequeueOutboxRequest, _ops_pb2.RequeueOutboxResponse]
+    RequeueOutbox: _grpc.UnaryUnaryMultiCallable[_ops_pb2.RequeueOutboxRequest, _ops_pb2.RequeueOutboxResponse]
+    """Puts one parked command back to be sent again. The table of repairs and the package's timeline say who had it
+    done, when and why. For the roles system and dispatcher.
+    Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, OUTBOX_ENTRY_NOT_FOUND (there is none, or it is not
+    parked), PACKAGE_UNREADABLE, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE.
+    """
+
+@_typing.type_check_only
+class OpsServiceAsyncStub(OpsServiceStub):
+    """Diagnosis and repair with nothing but grpcurl."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetServerInfo: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetServerInfoRequest, _ops_pb2.GetServerInfoResponse]  # type: ignore[assignment]
+    """Says which build answers, on which engine, with which settings. Secrets are never part of it."""
+    GetMigrationStatus: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetMigrationStatusRequest, _ops_pb2.GetMigrationStatusResponse]  # type: ignore[assignment]
+    """Compares the schema of the database with the one this build expects.
+    Errors: DATABASE_UNAVAILABLE.
+    """
+    GetDiagnostics: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetDiagnosticsRequest, _ops_pb2.GetDiagnosticsResponse]  # type: ignore[assignment]
+    """Says in one call what is wrong and which command to try next. The probes run beside each other and have two
+    seconds each; one that fails or is late is a finding, and a database that is away is one, too.
+    """
+    GetIndexUsage: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetIndexUsageRequest, _ops_pb2.GetIndexUsageResponse]  # type: ignore[assignment]
+    """Tells for each index how often it served a query, how large it is and whether it was ever used.
+    Errors: DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+    """
+    ExplainQuery: _aio.UnaryUnaryMultiCallable[_ops_pb2.ExplainQueryRequest, _ops_pb2.ExplainQueryResponse]  # type: ignore[assignment]
+    """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
+    asked with arguments of what is in the database; its reads are made, nothing is locked or written.
+    Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+    """
+    CheckConsistency: _aio.UnaryStreamMultiCallable[_ops_pb2.CheckConsistencyRequest, _ops_pb2.CheckConsistencyResponse]  # type: ignore[assignment]
+    """Streams every inconsistency it finds, in bounded memory. An empty stream that ends with OK means healthy.
+    May last an hour, with a deadline or without.
+    Errors: FIELD_INVALID (an unknown check), CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING when the server is
+    told to stop meanwhile.
+    """
+    Reconcile: _aio.UnaryStreamMultiCallable[_ops_pb2.ReconcileRequest, _ops_pb2.ReconcileResponse]  # type: ignore[assignment]
+    """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
+    its locks. Changes nothing unless asked to. For the roles system and dispatcher.
+    Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING
+    when the server is told to stop meanwhile.
+    """
+    ListOutbox: _aio.UnaryUnaryMultiCallable[_ops_pb2.ListOutboxRequest, _ops_pb2.ListOutboxResponse]  # type: ignore[assignment]
+    """Lists the commands that still have to reach the other service, oldest first.
+    Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, DATABASE_UNAVAILABLE.
+    """
+    RequeueOutbox: _aio.UnaryUnaryMultiCallable[_ops_pb2.RequeueOutboxRequest, _ops_pb2.RequeueOutboxResponse]  # type: ignore[assignment]
     """Puts one parked command back to be sent again. The table of repairs and the package's timeline say who had it
     done, when and why. For the roles system and dispatcher.
     Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, OUTBOX_ENTRY_NOT_FOUND (there is none, or it is not
@@ -63,15 +128,15 @@ class OpsServiceServicer:
     def GetServerInfo(
         self,
         request: _ops_pb2.GetServerInfoRequest,
-        context: _aio.ServicerContext[_ops_pb2.GetServerInfoRequest, _abc.Awaitable[_ops_pb2.GetServerInfoResponse]],
-    ) -> _abc.Awaitable[_ops_pb2.GetServerInfoResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_ops_pb2.GetServerInfoResponse, _abc.Awaitable[_ops_pb2.GetServerInfoResponse]]:
         """Says which build answers, on which engine, with which settings. Secrets are never part of it."""
 
     def GetMigrationStatus(
         self,
         request: _ops_pb2.GetMigrationStatusRequest,
-        context: _aio.ServicerContext[_ops_pb2.GetMigrationStatusRequest, _abc.Awaitable[_ops_pb2.GetMigrationStatusResponse]],
-    ) -> _abc.Awaitable[_ops_pb2.GetMigrationStatusResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_ops_pb2.GetMigrationStatusResponse, _abc.Awaitable[_ops_pb2.GetMigrationStatusResponse]]:
         """Compares the schema of the database with the one this build expects.
         Errors: DATABASE_UNAVAILABLE.
         """
@@ -79,8 +144,8 @@ class OpsServiceServicer:
     def GetDiagnostics(
         self,
         request: _ops_pb2.GetDiagnosticsRequest,
-        context: _aio.ServicerContext[_ops_pb2.GetDiagnosticsRequest, _abc.Awaitable[_ops_pb2.GetDiagnosticsResponse]],
-    ) -> _abc.Awaitable[_ops_pb2.GetDiagnosticsResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_ops_pb2.GetDiagnosticsResponse, _abc.Awaitable[_ops_pb2.GetDiagnosticsResponse]]:
         """Says in one call what is wrong and which command to try next. The probes run beside each other and have two
         seconds each; one that fails or is late is a finding, and a database that is away is one, too.
         """
@@ -88,8 +153,8 @@ class OpsServiceServicer:
     def GetIndexUsage(
         self,
         request: _ops_pb2.GetIndexUsageRequest,
-        context: _aio.ServicerContext[_ops_pb2.GetIndexUsageRequest, _abc.Awaitable[_ops_pb2.GetIndexUsageResponse]],
-    ) -> _abc.Awaitable[_ops_pb2.GetIndexUsageResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_ops_pb2.GetIndexUsageResponse, _abc.Awaitable[_ops_pb2.GetIndexUsageResponse]]:
         """Tells for each index how often it served a query, how large it is and whether it was ever used.
         Errors: DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
         """
@@ -97,8 +162,8 @@ class OpsServiceServicer:
     def ExplainQuery(
         self,
         request: _ops_pb2.ExplainQueryRequest,
-        context: _aio.ServicerContext[_ops_pb2.ExplainQueryRequest, _abc.Awaitable[_ops_pb2.ExplainQueryResponse]],
-    ) -> _abc.Awaitable[_ops_pb2.ExplainQueryResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_ops_pb2.ExplainQueryResponse, _abc.Awaitable[_ops_pb2.ExplainQueryResponse]]:
         """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
         asked with arguments of what is in the database; its reads are made, nothing is locked or written.
         Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
@@ -107,8 +172,8 @@ class OpsServiceServicer:
     def CheckConsistency(
         self,
         request: _ops_pb2.CheckConsistencyRequest,
-        context: _aio.ServicerContext[_ops_pb2.CheckConsistencyRequest, _abc.AsyncIterator[_ops_pb2.CheckConsistencyResponse]],
-    ) -> _abc.AsyncIterator[_ops_pb2.CheckConsistencyResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ops_pb2.CheckConsistencyResponse], _abc.AsyncIterator[_ops_pb2.CheckConsistencyResponse]]:
         """Streams every inconsistency it finds, in bounded memory. An empty stream that ends with OK means healthy.
         May last an hour, with a deadline or without.
         Errors: FIELD_INVALID (an unknown check), CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING when the server is
@@ -118,8 +183,8 @@ class OpsServiceServicer:
     def Reconcile(
         self,
         request: _ops_pb2.ReconcileRequest,
-        context: _aio.ServicerContext[_ops_pb2.ReconcileRequest, _abc.AsyncIterator[_ops_pb2.ReconcileResponse]],
-    ) -> _abc.AsyncIterator[_ops_pb2.ReconcileResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ops_pb2.ReconcileResponse], _abc.AsyncIterator[_ops_pb2.ReconcileResponse]]:
         """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
         its locks. Changes nothing unless asked to. For the roles system and dispatcher.
         Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING
@@ -129,8 +194,8 @@ class OpsServiceServicer:
     def ListOutbox(
         self,
         request: _ops_pb2.ListOutboxRequest,
-        context: _aio.ServicerContext[_ops_pb2.ListOutboxRequest, _abc.Awaitable[_ops_pb2.ListOutboxResponse]],
-    ) -> _abc.Awaitable[_ops_pb2.ListOutboxResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_ops_pb2.ListOutboxResponse, _abc.Awaitable[_ops_pb2.ListOutboxResponse]]:
         """Lists the commands that still have to reach the other service, oldest first.
         Errors: FIELD_INVALID, PAGE_TOKEN_MISMATCH, DATABASE_UNAVAILABLE.
         """
@@ -138,12 +203,12 @@ class OpsServiceServicer:
     def RequeueOutbox(
         self,
         request: _ops_pb2.RequeueOutboxRequest,
-        context: _aio.ServicerContext[_ops_pb2.RequeueOutboxRequest, _abc.Awaitable[_ops_pb2.RequeueOutboxResponse]],
-    ) -> _abc.Awaitable[_ops_pb2.RequeueOutboxResponse]:
+        context: _ServicerContext,
+    ) -> _typing.Union[_ops_pb2.RequeueOutboxResponse, _abc.Awaitable[_ops_pb2.RequeueOutboxResponse]]:
         """Puts one parked command back to be sent again. The table of repairs and the package's timeline say who had it
         done, when and why. For the roles system and dispatcher.
         Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, OUTBOX_ENTRY_NOT_FOUND (there is none, or it is not
         parked), PACKAGE_UNREADABLE, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE.
         """
 
-def add_OpsServiceServicer_to_server(servicer: OpsServiceServicer, server: _aio.Server) -> None: ...
+def add_OpsServiceServicer_to_server(servicer: OpsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
