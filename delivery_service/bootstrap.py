@@ -34,6 +34,7 @@ from delivery_service.workers.outbox_relay import OutboxRelay
 from servicekit import ops
 from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
+from servicekit.metrics import Metrics
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
 from servicekit.probes import common_probes
@@ -93,6 +94,13 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
     reconciler = partial(Reconciler, transactions, inventory, photos, reader, quiet)
     # Diagnoses are made over connections of their own: they are asked for when the others are used up.
     watching = create_engine(settings.database_url, pool_size=None)
+    probes = {
+        **common_probes(engine, watching, history, transactions),
+        **service_probes(watching),
+        "evidence": photo_store_probe(photos),
+    }
+    metrics = Metrics()
+    metrics.pool(engine, lambda: transactions.waiting)
     operators = ops.OpsServicer(
         "delivery",
         engine,
@@ -104,11 +112,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         outbox=Outbox(transactions, mutations, relay.nudge),
         index_usage=index_usage,
         queries=NamedQueries(NAMED_QUERIES, SqlUnitOfWork, sample),
-        probes={
-            **common_probes(engine, watching, history, transactions),
-            **service_probes(watching),
-            "evidence": photo_store_probe(photos),
-        },
+        probes=probes,
     )
 
     def register(server: grpc.aio.Server) -> None:
@@ -124,7 +128,10 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         name="delivery",
         grpc_services=(servicer.SERVICE_NAME, ops.SERVICE_NAME),
         listen=settings.listen,
+        metrics=metrics,
         metrics_listen=settings.metrics_listen,
+        probes=probes,
+        diagnose_seconds=settings.diagnose_seconds,
         engine=engine,
         schema=history,
         statuses=STATUSES,

@@ -34,6 +34,9 @@ class Settings(Database):
     metrics_listen: Address = field(
         default="", metadata={"help": "host:port where Prometheus reads /metrics; none unless set"}
     )
+    diagnose_seconds: float = field(
+        default=15.0, metadata={"help": "pause between the diagnoses that /metrics tells of", "least": 1}
+    )
     pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
     sweep_seconds: float = field(
         default=0.5, metadata={"help": "pause between looks for due holds and low stock"}

@@ -42,7 +42,7 @@ SHOP = Actor("merchant:7")
 class Till:
     """A group commit, and how many wishes each of its batches had."""
 
-    def __init__(self, engine: AsyncEngine, pool: AsyncEngine, **bounds: int) -> None:
+    def __init__(self, engine: AsyncEngine, pool: AsyncEngine, **bounds: Any) -> None:
         self.batches: list[int] = []
         self.tasks = Tasks()
         self.group_commit = GroupCommit(
@@ -81,7 +81,7 @@ async def till(inventory: Inventory, inventory_url: str) -> AsyncIterator[Till]:
 
 @asynccontextmanager
 async def tilling(
-    inventory: Inventory, url: str, lock_seconds: float = 0.5, **bounds: int
+    inventory: Inventory, url: str, lock_seconds: float = 0.5, **bounds: Any
 ) -> AsyncIterator[Till]:
     for sku in ("A", "B"):
         await inventory.create(sku, 1000)
