@@ -31,7 +31,7 @@ from delivery_service.workers.evidence_sweep import evidence_sweep
 from delivery_service.workers.legacy_following import legacy_following
 from delivery_service.workers.outbox_expiry import outbox_expiry
 from delivery_service.workers.outbox_relay import OutboxRelay
-from servicekit import ops
+from servicekit import ops, traces
 from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
 from servicekit.metrics import Metrics
@@ -50,12 +50,13 @@ def build(settings: Settings) -> Service:
     engine = create_engine(settings.database_url, pool_size=settings.pool_size)
     channel = open_channel(settings.inventory_address)
     service = assemble(settings, engine, InventoryGateway(channel))
-    service.close = [channel.close]
+    service.close = [channel.close, *service.close]
     return service
 
 
 def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> Service:
     """The service over an engine and an inventory that are there already."""
+    traces.begin("delivery", settings.otlp_endpoint)
     transactions: Transactions[RequestUnitOfWork] = Transactions(
         engine, SqlUnitOfWork, at_once=settings.pool_size
     )
@@ -146,5 +147,6 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         ],
         long_calls=ops.LONG_CALLS,
         wake_waiters=wake_waiters,
+        close=[traces.end],
         drain_pause_seconds=settings.drain_pause_seconds,
     )

@@ -26,7 +26,7 @@ from inventory_service.workers.left_overs import LeftOvers
 from inventory_service.workers.low_stock import low_stock
 from inventory_service.workers.metrics_refresh import MetricsRefresher, metrics_refresh
 from inventory_service.workers.reservation_expiry import reservation_expiry
-from servicekit import ops
+from servicekit import ops, traces
 from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
 from servicekit.metrics import Metrics
@@ -42,6 +42,7 @@ from servicekit.transactions import Transactions, own_time
 
 def build(settings: Settings) -> Service:
     """The service, ready to be served."""
+    traces.begin("inventory", settings.otlp_endpoint)
     engine = create_engine(settings.database_url, pool_size=settings.pool_size)
     transactions: Transactions[RequestUnitOfWork] = Transactions(
         engine, SqlUnitOfWork, at_once=settings.pool_size, before_snapshot=LEDGER_STAYS
@@ -126,6 +127,6 @@ def build(settings: Settings) -> Service:
         ],
         long_calls=servicer.LONG_CALLS | ops.LONG_CALLS,
         wake_waiters=wake_waiters,
-        close=[batching.dispose, refreshing.dispose],
+        close=[batching.dispose, refreshing.dispose, traces.end],
         drain_pause_seconds=settings.drain_pause_seconds,
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from servicekit.settings import Address, DatabaseSettings, database_url
+from servicekit.traces import collector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,10 @@ class Settings(Database):
     )
     diagnose_seconds: float = field(
         default=15.0, metadata={"help": "pause between the diagnoses that /metrics tells of", "least": 1}
+    )
+    otlp_endpoint: str = field(
+        default="",
+        metadata={"help": "URL of the collector that is sent traces; none unless set", "parse": collector},
     )
     pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
     sweep_seconds: float = field(

@@ -9,7 +9,7 @@ import grpc
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit import reflection
+from servicekit import reflection, traces
 from servicekit.diagnostics import Probe
 from servicekit.error_status import ErrorStatuses
 from servicekit.health import Health
@@ -97,9 +97,10 @@ class Server:
             )
         self._server = grpc.aio.server(
             interceptors=[
+                *traces.interceptors(),
                 CallInterceptor(
                     service.statuses, self._readiness.admit, service.long_calls, service.metrics.call_ended
-                )
+                ),
             ],
             options=_OPTIONS,
         )

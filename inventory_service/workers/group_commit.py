@@ -16,6 +16,7 @@ from inventory_service.application.answer_wishes import Answer, StockLocked, Wis
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.workers.left_overs import LeftOvers
 from inventory_service.workers.pending_wish import PendingWish, refuse_all
+from servicekit import traces
 from servicekit.crash_points import crash_point
 from servicekit.errors import DatabaseUnavailable, Overloaded
 from servicekit.tasks import Tasks
@@ -101,7 +102,8 @@ class GroupCommit:
                 if batch := self._next_batch():
                     began = time.monotonic()
                     waits = [began - pending.since for pending in batch]
-                    await self._answer(batch)
+                    with traces.span("batch", of=(pending.traceparent for pending in batch)):
+                        await self._answer(batch)
                     self._batch_ended(waits, time.monotonic() - began)
         finally:
             self._working = False
