@@ -31,9 +31,10 @@ from delivery_service.workers.evidence_sweep import evidence_sweep
 from delivery_service.workers.legacy_following import legacy_following
 from delivery_service.workers.outbox_expiry import outbox_expiry
 from delivery_service.workers.outbox_relay import OutboxRelay
-from servicekit import ops
+from servicekit import ops, traces
 from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
+from servicekit.metrics import Metrics
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
 from servicekit.probes import common_probes
@@ -49,12 +50,13 @@ def build(settings: Settings) -> Service:
     engine = create_engine(settings.database_url, pool_size=settings.pool_size)
     channel = open_channel(settings.inventory_address)
     service = assemble(settings, engine, InventoryGateway(channel))
-    service.close = [channel.close]
+    service.close = [channel.close, *service.close]
     return service
 
 
 def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> Service:
     """The service over an engine and an inventory that are there already."""
+    traces.begin("delivery", settings.otlp_endpoint)
     transactions: Transactions[RequestUnitOfWork] = Transactions(
         engine, SqlUnitOfWork, at_once=settings.pool_size
     )
@@ -93,6 +95,13 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
     reconciler = partial(Reconciler, transactions, inventory, photos, reader, quiet)
     # Diagnoses are made over connections of their own: they are asked for when the others are used up.
     watching = create_engine(settings.database_url, pool_size=None)
+    probes = {
+        **common_probes(engine, watching, history, transactions),
+        **service_probes(watching),
+        "evidence": photo_store_probe(photos),
+    }
+    metrics = Metrics()
+    metrics.pool(engine, lambda: transactions.waiting)
     operators = ops.OpsServicer(
         "delivery",
         engine,
@@ -104,11 +113,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         outbox=Outbox(transactions, mutations, relay.nudge),
         index_usage=index_usage,
         queries=NamedQueries(NAMED_QUERIES, SqlUnitOfWork, sample),
-        probes={
-            **common_probes(engine, watching, history, transactions),
-            **service_probes(watching),
-            "evidence": photo_store_probe(photos),
-        },
+        probes=probes,
     )
 
     def register(server: grpc.aio.Server) -> None:
@@ -124,7 +129,10 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         name="delivery",
         grpc_services=(servicer.SERVICE_NAME, ops.SERVICE_NAME),
         listen=settings.listen,
+        metrics=metrics,
         metrics_listen=settings.metrics_listen,
+        probes=probes,
+        diagnose_seconds=settings.diagnose_seconds,
         engine=engine,
         schema=history,
         statuses=STATUSES,
@@ -139,5 +147,6 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         ],
         long_calls=ops.LONG_CALLS,
         wake_waiters=wake_waiters,
+        close=[traces.end],
         drain_pause_seconds=settings.drain_pause_seconds,
     )

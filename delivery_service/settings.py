@@ -7,6 +7,7 @@ import fsspec
 from fsspec.core import split_protocol
 
 from servicekit.settings import Address, DatabaseSettings, database_url, folder
+from servicekit.traces import collector
 
 
 def evidence_url(text: str) -> str:
@@ -61,6 +62,13 @@ class Settings(Database):
     listen: Address = field(default="127.0.0.1:7412", metadata={"help": "host:port to serve on"})
     metrics_listen: Address = field(
         default="", metadata={"help": "host:port where Prometheus reads /metrics; none unless set"}
+    )
+    diagnose_seconds: float = field(
+        default=15.0, metadata={"help": "pause between the diagnoses that /metrics tells of", "least": 1}
+    )
+    otlp_endpoint: str = field(
+        default="",
+        metadata={"help": "URL of the collector that is sent traces; none unless set", "parse": collector},
     )
     pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
     relay_seconds: float = field(default=0.5, metadata={"help": "pause between looks into the outbox"})

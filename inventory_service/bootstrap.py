@@ -17,6 +17,7 @@ from inventory_service.rpc.reconciliation import reconciliation
 from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
 from inventory_service.rpc.statuses import STATUSES
 from inventory_service.settings import Settings
+from inventory_service.workers.batch_metrics import BatchMetrics
 from inventory_service.workers.fact_counting import fact_counting
 from inventory_service.workers.group_commit import MOST_SECONDS, GroupCommit
 from inventory_service.workers.import_expiry import import_expiry
@@ -25,9 +26,10 @@ from inventory_service.workers.left_overs import LeftOvers
 from inventory_service.workers.low_stock import low_stock
 from inventory_service.workers.metrics_refresh import MetricsRefresher, metrics_refresh
 from inventory_service.workers.reservation_expiry import reservation_expiry
-from servicekit import ops
+from servicekit import ops, traces
 from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
+from servicekit.metrics import Metrics
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
 from servicekit.outboxes import NoOutbox
@@ -41,6 +43,7 @@ from servicekit.transactions import Transactions, own_time
 
 def build(settings: Settings) -> Service:
     """The service, ready to be served."""
+    traces.begin("inventory", settings.otlp_endpoint)
     engine = create_engine(settings.database_url, pool_size=settings.pool_size)
     transactions: Transactions[RequestUnitOfWork] = Transactions(
         engine, SqlUnitOfWork, at_once=settings.pool_size, before_snapshot=LEDGER_STAYS
@@ -55,7 +58,16 @@ def build(settings: Settings) -> Service:
         settings.database_url, pool_size=1, lock_seconds=0.1, by_index=True, pre_ping=False
     )
     batches = Transactions(batching, SqlUnitOfWork, at_once=1, time=own_time, most_seconds=MOST_SECONDS)
-    group_commit = GroupCommit(batches, LeftOvers(transactions, tasks), tasks)
+    metrics = Metrics()
+    metrics.pool(engine, lambda: transactions.waiting)
+    group_commit = GroupCommit(
+        batches, LeftOvers(transactions, tasks), tasks, batch_ended=BatchMetrics(metrics).batch_ended
+    )
+    metrics.gauge(
+        "holdfast_group_commit_queue_length",
+        "Wishes that wait for the next batch.",
+        lambda: group_commit.waiting,
+    )
     draining = asyncio.Event()
     inventory = servicer.InventoryServicer(
         transactions, Mutations(transactions, tasks), group_commit.submit, refresher.refresh, draining
@@ -64,6 +76,10 @@ def build(settings: Settings) -> Service:
     checks = consistency_checks(transactions)
     # Diagnoses are made over connections of their own: they are asked for when the others are used up.
     watching = create_engine(settings.database_url, pool_size=None)
+    probes = {
+        **common_probes(engine, watching, schema, transactions),
+        **service_probes(watching, settings.metrics_refresh_seconds),
+    }
     operators = ops.OpsServicer(
         "inventory",
         engine,
@@ -75,10 +91,7 @@ def build(settings: Settings) -> Service:
         outbox=NoOutbox(),
         index_usage=index_usage,
         queries=NamedQueries(NAMED_QUERIES, SqlUnitOfWork, sample),
-        probes={
-            **common_probes(engine, watching, schema, transactions),
-            **service_probes(watching, settings.metrics_refresh_seconds),
-        },
+        probes=probes,
     )
 
     every = settings.metrics_refresh_seconds
@@ -96,7 +109,10 @@ def build(settings: Settings) -> Service:
         name="inventory",
         grpc_services=(servicer.SERVICE_NAME, ops.SERVICE_NAME),
         listen=settings.listen,
+        metrics=metrics,
         metrics_listen=settings.metrics_listen,
+        probes=probes,
+        diagnose_seconds=settings.diagnose_seconds,
         engine=engine,
         schema=schema,
         statuses=STATUSES,
@@ -113,6 +129,6 @@ def build(settings: Settings) -> Service:
         ],
         long_calls=servicer.LONG_CALLS | ops.LONG_CALLS,
         wake_waiters=wake_waiters,
-        close=[batching.dispose, refreshing.dispose],
+        close=[batching.dispose, refreshing.dispose, traces.end],
         drain_pause_seconds=settings.drain_pause_seconds,
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from servicekit.settings import Address, DatabaseSettings, database_url
+from servicekit.traces import collector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,13 @@ class Settings(Database):
     listen: Address = field(default="127.0.0.1:7411", metadata={"help": "host:port to serve on"})
     metrics_listen: Address = field(
         default="", metadata={"help": "host:port where Prometheus reads /metrics; none unless set"}
+    )
+    diagnose_seconds: float = field(
+        default=15.0, metadata={"help": "pause between the diagnoses that /metrics tells of", "least": 1}
+    )
+    otlp_endpoint: str = field(
+        default="",
+        metadata={"help": "URL of the collector that is sent traces; none unless set", "parse": collector},
     )
     pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
     sweep_seconds: float = field(

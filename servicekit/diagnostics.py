@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
+from types import MappingProxyType
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,12 +27,25 @@ class Severity(IntEnum):
 
 
 @dataclass(frozen=True)
+class Figure:
+    """The name, and the meaning, of a number that a probe sees: a gauge for Prometheus, in base units."""
+
+    name: str
+    help: str
+
+
+Figures = Mapping[Figure, float]
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """What was seen, what was expected, and the command to try next; none where nothing is wrong."""
 
     severity: Severity
     description: str
     next_command: str = ""
+    figures: Figures = field(default_factory=dict, compare=False)
+    """What was seen, in numbers; one that could not be had is not among them."""
 
 
 Probe = Callable[[], Awaitable[Diagnosis]]
@@ -39,9 +53,9 @@ Look = Callable[[AsyncConnection], Awaitable[Diagnosis]]
 """A probe that needs a connection."""
 
 
-def fine(description: str) -> Diagnosis:
+def fine(description: str, figures: Figures = MappingProxyType({})) -> Diagnosis:
     """Nothing is wrong."""
-    return Diagnosis(Severity.OK, description)
+    return Diagnosis(Severity.OK, description, figures=figures)
 
 
 def over(engine: AsyncEngine, look: Look) -> Probe:

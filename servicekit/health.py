@@ -58,6 +58,11 @@ class Health:
         self._servicer = HealthServicer()
         self._serving: bool | None = None
 
+    @property
+    def serving(self) -> bool:
+        """What watchers were told last."""
+        return bool(self._serving)
+
     def register(self, server: grpc.aio.Server) -> None:
         """Adds grpc.health.v1.Health to the server."""
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from servicekit import traces
 from servicekit.calls import call_under_way
 
 
@@ -18,6 +19,8 @@ def with_call(_logger: object, _method: str, event: MutableMapping[str, Any]) ->
         event["caller"] = call.caller.name
         if call.request_id:
             event["request_id"] = call.request_id
+    if trace_id := traces.trace_id():
+        event["trace_id"] = trace_id
     return event
 
 

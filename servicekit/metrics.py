@@ -1,8 +1,26 @@
 """What a service tells Prometheus: its calls, by method and code, how long they took, and what the process uses."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
+import os
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Metric,
+    ProcessCollector,
+    start_http_server,
+)
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from servicekit.polling import Poller
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Bounds of the buckets of a histogram of durations."""
 
 
 class Metrics:
@@ -11,6 +29,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        build = Gauge(
+            "holdfast_build_info", "The build that runs.", ("version", "commit"), registry=self.registry
+        )
+        build.labels(version("holdfast"), os.environ.get("HOLDFAST_COMMIT", "")).set(1)
         self._calls = Counter(
             "holdfast_calls", "Calls that ended, by status code.", ("method", "code"), registry=self.registry
         )
@@ -18,7 +40,7 @@ class Metrics:
             "holdfast_call_seconds",
             "How long calls took.",
             ("method",),
-            buckets=_SECONDS,
+            buckets=SECONDS,
             registry=self.registry,
         )
         # To find a child by its labels costs more than to count with it.
@@ -33,6 +55,47 @@ class Metrics:
         count, duration = of_call
         count.inc()
         duration.observe(seconds)
+
+    def gauge(self, name: str, help: str, read: Callable[[], float]) -> None:
+        """Adds what this process knows at any time. `read` is called by a thread at each scrape, and must not fail."""
+        Gauge(name, help, registry=self.registry).set_function(read)
+
+    def histogram(self, name: str, help: str, buckets: Sequence[float] = SECONDS) -> Callable[[float], None]:
+        """Adds a histogram; answers the function that it is told each observation by."""
+        return Histogram(name, help, buckets=buckets, registry=self.registry).observe
+
+    def pool(self, engine: AsyncEngine, waiting: Callable[[], int]) -> None:
+        """Adds the connections of calls; `waiting` answers how much work waits for one."""
+        self.gauge(
+            "holdfast_pool_connections_max",
+            "Connections to the database that calls share.",
+            lambda: engine.pool.size(),  # type: ignore[attr-defined]
+        )
+        self.gauge(
+            "holdfast_pool_connections_in_use",
+            "Of these, those in use.",
+            lambda: engine.pool.checkedout(),  # type: ignore[attr-defined]
+        )
+        self.gauge("holdfast_pool_waiting", "Pieces of work that wait for a connection.", waiting)
+
+    def workers(self, pollers: Sequence[Poller]) -> None:
+        """Adds how often a step of each worker failed."""
+        self.registry.register(_Failures(pollers))
+
+
+class _Failures(Collector):
+    def __init__(self, pollers: Sequence[Poller]) -> None:
+        self._pollers = pollers
+
+    def collect(self) -> Iterator[Metric]:
+        failures = CounterMetricFamily(
+            "holdfast_worker_failures",
+            "Steps of a worker that failed and were tried again.",
+            labels=("worker",),
+        )
+        for poller in self._pollers:
+            failures.add_metric((poller.name,), poller.failed)
+        yield failures
 
 
 class MetricsEndpoint:

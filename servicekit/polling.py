@@ -17,6 +17,8 @@ class Poller:
 
     def __init__(self, name: str, step: Callable[[], Awaitable[bool]], *, idle_seconds: float) -> None:
         self.name = name
+        self.failed = 0
+        """How many steps have failed so far."""
         self._step = step
         self._idle_seconds = idle_seconds
         self._nudged = asyncio.Event()
@@ -44,6 +46,7 @@ class Poller:
                 failures = 0
             except Exception as error:
                 failures += 1
+                self.failed += 1
                 more = False
                 log.warning("step failed", poller=self.name, error=repr(error), failures=failures)
             if more or self._stopping:

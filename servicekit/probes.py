@@ -9,13 +9,25 @@ from sqlalchemy import text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from servicekit.diagnostics import Diagnosis, Probe, Severity, fine, over
+from servicekit.diagnostics import Diagnosis, Figure, Probe, Severity, fine, over
 from servicekit.migrations import Schema
 from servicekit.transactions import Transactions, database_time
 
 SLOW_SECONDS = 0.5
 SKEW_SECONDS = 2.0
 MOST_SKEW_SECONDS = 60.0
+
+_ANSWER = Figure(
+    "holdfast_database_answer_seconds", "How long the database took to be connected to and to answer."
+)
+_AHEAD = Figure(
+    "holdfast_clock_skew_seconds",
+    "How far the database's clock is ahead of this process's; negative: behind.",
+)
+_REVISION = Figure("holdfast_schema_revision", "The revision that the schema is at, 0 where it has none.")
+_EXPECTED = Figure(
+    "holdfast_schema_revision_expected", "The revision of the schema that this build was written for."
+)
 
 
 def common_probes(
@@ -53,9 +65,10 @@ async def _database(engine: AsyncEngine) -> Diagnosis:
         return Diagnosis(Severity.FAIL, what, _ask_the_server(engine.url))
     seconds = time.monotonic() - began
     told = f"connected and answered in {seconds * 1000:.0f} ms"
+    figures = {_ANSWER: seconds}
     if seconds < SLOW_SECONDS:
-        return fine(told)
-    return Diagnosis(Severity.WARN, f"{told}; usual are a few", _ask_the_server(engine.url))
+        return fine(told, figures)
+    return Diagnosis(Severity.WARN, f"{told}; usual are a few", _ask_the_server(engine.url), figures)
 
 
 def _ask_the_server(url: URL) -> str:
@@ -70,11 +83,12 @@ def _ask_the_server(url: URL) -> str:
 
 def _skew(seconds: float) -> Diagnosis:
     told = f"the database's clock is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this process's"
+    figures = {_AHEAD: seconds}
     if abs(seconds) < SKEW_SECONDS:
-        return fine(told)
+        return fine(told, figures)
     severity = Severity.WARN if abs(seconds) < MOST_SKEW_SECONDS else Severity.FAIL
     why = "holds end by the database's clock, deadlines and logs go by this one's"
-    return Diagnosis(severity, f"{told}; {why}", "timedatectl timesync-status, on both machines")
+    return Diagnosis(severity, f"{told}; {why}", "timedatectl timesync-status, on both machines", figures)
 
 
 async def _schema(engine: AsyncEngine, schema: Schema) -> Diagnosis:
@@ -83,13 +97,14 @@ async def _schema(engine: AsyncEngine, schema: Schema) -> Diagnosis:
     if hindered:
         return Diagnosis(Severity.FAIL, hindered, f"{service}-service migrate status")
     applied = await schema.applied(engine)
+    figures = {_REVISION: int(applied or 0), _EXPECTED: int(schema.expected)}
     if applied == schema.expected:
-        return fine(f"the schema is at {applied}, as this build expects")
+        return fine(f"the schema is at {applied}, as this build expects", figures)
     told = f"the schema is at {applied or 'nothing'}, this build expects {schema.expected}: calls are refused"
     known = applied is None or applied in {revision.id for revision in schema.history()}
     if not known:
-        return Diagnosis(Severity.FAIL, f"{told}; a newer build migrated it", "deploy that build")
-    return Diagnosis(Severity.FAIL, told, f"{service}-service migrate upgrade")
+        return Diagnosis(Severity.FAIL, f"{told}; a newer build migrated it", "deploy that build", figures)
+    return Diagnosis(Severity.FAIL, told, f"{service}-service migrate upgrade", figures)
 
 
 def _pool(service: str, in_use: int, size: int, waiting: int) -> Diagnosis:

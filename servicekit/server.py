@@ -9,7 +9,8 @@ import grpc
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit import reflection
+from servicekit import reflection, traces
+from servicekit.diagnostics import Probe
 from servicekit.error_status import ErrorStatuses
 from servicekit.health import Health
 from servicekit.interceptor import CallInterceptor
@@ -18,6 +19,7 @@ from servicekit.migrations import Schema
 from servicekit.polling import Poller
 from servicekit.readiness import Readiness
 from servicekit.tasks import Tasks
+from servicekit.watching import watchers
 
 log = structlog.get_logger("server")
 
@@ -57,8 +59,13 @@ class Service:
     register: Callable[[grpc.aio.Server], None]
     tasks: Tasks
     pollers: Sequence[Poller] = ()
+    metrics: Metrics = field(default_factory=Metrics)
     metrics_listen: str = ""
     """`host:port` of the endpoint for Prometheus; empty is none."""
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    """What GetDiagnostics asks; while there is an endpoint for Prometheus, the server asks it too."""
+    diagnose_seconds: float = 15.0
+    """The pause between its doing so."""
     long_calls: Mapping[str, float] = field(default_factory=dict)
     """Methods, by full name, that may last so many seconds: more than any other call."""
     wake_waiters: Callable[[], None] = lambda: None
@@ -79,15 +86,21 @@ class Server:
         self._service = service
         self._health = Health(service.grpc_services)
         self._readiness = Readiness(service.engine, service.schema, self._health)
-        self._looking = Poller("readiness", self._readiness.look, idle_seconds=1.0)
+        self._looking = [Poller("readiness", self._readiness.look, idle_seconds=1.0)]
         self._polling: list[asyncio.Task[None]] = []
-        self._metrics = Metrics()
         self._endpoint: MetricsEndpoint | None = None
+        if service.metrics_listen:
+            self._looking += watchers(service.metrics, service.probes, service.diagnose_seconds)
+            service.metrics.workers([*self._looking, *service.pollers])
+            service.metrics.gauge(
+                "holdfast_serving", "1 while health says SERVING, else 0.", lambda: self._health.serving
+            )
         self._server = grpc.aio.server(
             interceptors=[
+                *traces.interceptors(),
                 CallInterceptor(
-                    service.statuses, self._readiness.admit, service.long_calls, self._metrics.call_ended
-                )
+                    service.statuses, self._readiness.admit, service.long_calls, service.metrics.call_ended
+                ),
             ],
             options=_OPTIONS,
         )
@@ -103,14 +116,14 @@ class Server:
             raise CannotListen(f"cannot listen on {self._service.listen}") from error
         if self._service.metrics_listen:
             try:
-                self._endpoint = MetricsEndpoint(self._metrics, self._service.metrics_listen)
+                self._endpoint = MetricsEndpoint(self._service.metrics, self._service.metrics_listen)
             except OSError as error:
                 raise CannotListen(f"cannot listen on {self._service.metrics_listen}") from error
         await self._health.set(False)
         await self._server.start()
         await self._readiness.look()
         self._polling = [
-            asyncio.create_task(self._looking.run()),
+            *(asyncio.create_task(poller.run()) for poller in self._looking),
             # A database that this build was not written for, or that is being adopted, is nobody's to work on.
             *(asyncio.create_task(poller.run(self._readiness.fit)) for poller in self._service.pollers),
         ]
@@ -120,7 +133,7 @@ class Server:
         """Health first, then calls under way, then work that outlives calls, then workers, then the engine."""
         await self._readiness.drain()
         await asyncio.sleep(self._service.drain_pause_seconds)
-        for poller in (self._looking, *self._service.pollers):
+        for poller in (*self._looking, *self._service.pollers):
             poller.stop()
         self._service.wake_waiters()
         self._health.end_watches()

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from servicekit import traces
 from servicekit.conflicts import code, connection_lost, lock_wait_ended, may_run_again, statement_timed_out
 from servicekit.crash_points import crash_point
 from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, Overloaded
@@ -92,7 +93,8 @@ class Transactions(Generic[U_co]):
                     result = await work(self._unit_of_work(connection, now))
                     crash_point(f"{name}.before_commit")
                     committing = True
-                    await connection.commit()
+                    with traces.span("COMMIT"):
+                        await connection.commit()
                 crash_point(f"{name}.after_commit")
             except TimeoutError as error:
                 raise DatabaseUnavailable from error
@@ -154,6 +156,7 @@ class Transactions(Generic[U_co]):
         limit = None if one_snapshot else self._most_seconds
         async with self._admitted(self._admission), asyncio.timeout(limit):
             connection = await self._connect()
+            traces.follow(connection)
             try:
                 if one_snapshot:
                     await connection.execution_options(isolation_level="REPEATABLE READ")

@@ -24,6 +24,8 @@ class Task:
     trace: str
     token: str
     attempts: int
+    traceparent: str = ""
+    """Where the work that asked for it was in its trace; empty where it was in none."""
 
     @property
     def lease(self) -> Lease:

@@ -21,6 +21,7 @@ from delivery_service.application.stock_ports import (
     TryLater,
 )
 from delivery_service.gateways.inventory_refusals import refusal, said
+from servicekit import traces
 from servicekit.crash_points import crash_point
 
 Request = TypeVar(
@@ -136,12 +137,13 @@ async def _answer(
 ) -> Answer:
     """Calls once within a time of its own and reads the status: done, try later, or refused."""
     crash_point("call.before_send")
-    call = method(request, timeout=CALL_SECONDS, metadata=_metadata(trace))
-    # One turn of the loop sends the request.
-    await asyncio.sleep(0)
-    crash_point("call.after_send")
     try:
-        reply = await call
+        with traces.span(request.DESCRIPTOR.name.removesuffix("Request"), "client"):
+            call = method(request, timeout=CALL_SECONDS, metadata=_metadata(trace))
+            # One turn of the loop sends the request.
+            await asyncio.sleep(0)
+            crash_point("call.after_send")
+            reply = await call
     except grpc.aio.AioRpcError as error:
         crash_point("call.after_reply")
         return refusal(error, lines) if error.code() in _DEFINITE else TryLater(said(error))
@@ -153,7 +155,8 @@ async def _answer(
 
 
 def _metadata(trace: str) -> tuple[tuple[str, str], ...]:
-    return (("actor-role", "system"), ("actor-id", "delivery"), ("x-call-id", trace or "relay"))
+    named = (("actor-role", "system"), ("actor-id", "delivery"), ("x-call-id", trace or "relay"))
+    return (*named, *traces.outgoing())
 
 
 def _hold(reservation: pb.Reservation) -> Hold:

@@ -4,13 +4,15 @@ import uuid
 
 from delivery_service.domain.errors import StorageFull, StorageUnavailable
 from delivery_service.gateways.photo_store import FsspecPhotoStore
-from servicekit.diagnostics import Diagnosis, Probe, Severity, fine
+from servicekit.diagnostics import Diagnosis, Figure, Probe, Severity, fine
 
 LITTLE_BYTES = 1 << 30
 """Less room than this is worth a look."""
 A_PHOTO_BYTES = 4 << 20
 """Less than this, and the largest photo is refused."""
 FOLDER = "probe"
+
+_FREE = Figure("holdfast_evidence_free_bytes", "How much room the store of photos has left.")
 
 _LOOK = "df -h on the place that DELIVERY_EVIDENCE_URL names, and its rights"
 
@@ -35,8 +37,8 @@ def photo_store_probe(store: FsspecPhotoStore) -> Probe:
             return fine("the store of photos takes writes; it does not tell how much room is left")
         told = f"the store of photos takes writes, {free >> 20} MiB are free"
         if free >= LITTLE_BYTES:
-            return fine(told)
+            return fine(told, {_FREE: free})
         severity = Severity.WARN if free >= A_PHOTO_BYTES else Severity.FAIL
-        return Diagnosis(severity, f"{told}: it is about to be full", _LOOK)
+        return Diagnosis(severity, f"{told}: it is about to be full", _LOOK, {_FREE: free})
 
     return probe

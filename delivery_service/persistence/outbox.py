@@ -20,6 +20,7 @@ from delivery_service.persistence.codes import STATE_CODES
 from delivery_service.persistence.fixed import Fixed
 from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import outbox, packages
+from servicekit import traces
 
 PENDING, INFLIGHT, DONE, PARKED = range(4)
 
@@ -140,6 +141,7 @@ class SqlOutbox:
                         row.trace,
                         token,
                         row.attempts + 1,
+                        payload.get("traceparent", ""),
                     )
                 )
         return tasks
@@ -236,12 +238,15 @@ class SqlOutbox:
 
     def _entry(self, wish: Wish) -> dict[str, object]:
         package = wish.package
+        payload: dict[str, object] = {"reservation_id": package.reservation_id, "lines": package.lines()}
+        if traceparent := traces.here():
+            payload["traceparent"] = traceparent
         return {
             "event_id": uuid.uuid4().hex,
             "package_id": package.package_id,
             "package_sn": package.package_sn,
             "command": wish.command.value,
-            "payload": json.dumps({"reservation_id": package.reservation_id, "lines": package.lines()}),
+            "payload": json.dumps(payload),
             "trace": wish.trace,
             "state": PENDING,
             "attempts": 0,

@@ -7,12 +7,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from delivery_service.persistence.engine_probes import durability, locks, sessions
 from delivery_service.persistence.outbox import INFLIGHT, PARKED, PENDING
-from servicekit.diagnostics import Diagnosis, Look, Probe, Severity, fine, over
+from servicekit.diagnostics import Diagnosis, Figure, Look, Probe, Severity, fine, over
 
 LATE_SECONDS = 60
 """How long a command may wait for inventory before it is worth a look."""
 OVERDUE_SECONDS = 300
 """How long until its package is held up for too long."""
+
+_WAITING = Figure("holdfast_outbox_waiting", "Commands that inventory has still to be told.")
+_AGE = Figure(
+    "holdfast_outbox_oldest_age_seconds",
+    "How long the oldest command waits for inventory, 0 where none does.",
+)
+_REFUSED = Figure("holdfast_outbox_parked", "Commands that inventory refused for good.")
 
 _OLDEST = text("""
     SELECT COUNT(*) AS commands, TIMESTAMPDIFF(SECOND, MIN(create_time), UTC_TIMESTAMP(6)) AS seconds
@@ -44,24 +51,25 @@ def service_probes(watching: AsyncEngine) -> Mapping[str, Probe]:
 async def oldest_command(connection: AsyncConnection) -> Diagnosis:
     """Whether commands reach inventory."""
     row = (await connection.execute(_OLDEST)).one()
+    figures = {_WAITING: row.commands, _AGE: row.seconds or 0}
     if not row.commands:
-        return fine("no command waits for inventory")
+        return fine("no command waits for inventory", figures)
     told = f"{row.commands} commands wait for inventory, the oldest for {row.seconds} s"
     if row.seconds < LATE_SECONDS:
-        return fine(told)
+        return fine(told, figures)
     error = (await connection.execute(_LAST_ERROR)).scalar()
     told += f"; it was told: {error}" if error else "; none was answered: no relay runs, or inventory hangs"
     severity = Severity.WARN if row.seconds < OVERDUE_SECONDS else Severity.FAIL
-    return Diagnosis(severity, told, _LIST % "PENDING")
+    return Diagnosis(severity, told, _LIST % "PENDING", figures)
 
 
 async def parked_commands(connection: AsyncConnection) -> Diagnosis:
     """Whether inventory refused something for good."""
     row = (await connection.execute(_PARKED)).one_or_none()
     if row is None:
-        return fine("no command is parked")
+        return fine("no command is parked", {_REFUSED: 0})
     told = (
         f"{row.parked} commands are parked, the first is entry {row.entry_id}, {row.command} of {row.package_sn}:"
         f" {row.last_error}"
     )
-    return Diagnosis(Severity.FAIL, told, _LIST % "PARKED")
+    return Diagnosis(Severity.FAIL, told, _LIST % "PARKED", {_REFUSED: row.parked})

@@ -12,6 +12,7 @@ import structlog
 
 from delivery_service.application.ports import Transactions
 from delivery_service.application.record_answers import Settlement, Told, record_answers
+from servicekit import traces
 from servicekit.errors import DatabaseUnavailable
 
 MOST = 128
@@ -69,4 +70,5 @@ class AnswerLog:
                 answer.set_result(settlements.get(told.task.lease))
 
     async def _run(self, told: Sequence[Told], *, wait: bool) -> dict[tuple[int, str], Settlement]:
-        return await self._transactions.run(partial(record_answers, told, wait=wait), name="record")
+        with traces.span("record answers", of=(each.task.traceparent for each in told)):
+            return await self._transactions.run(partial(record_answers, told, wait=wait), name="record")

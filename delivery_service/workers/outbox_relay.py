@@ -11,6 +11,7 @@ from delivery_service.application.settle_stock import claim_due, tell
 from delivery_service.application.stock_ports import Answer, Inventory, Task, TryLater
 from delivery_service.domain.package import Package
 from delivery_service.workers.answer_log import AnswerLog
+from servicekit import traces
 from servicekit.polling import Poller
 
 AT_ONCE = 64
@@ -65,7 +66,8 @@ class OutboxRelay(Poller):
 
     async def _settle(self, task: Task) -> None:
         try:
-            answer = await tell(task, self._inventory)
+            with traces.span(f"relay {task.command}", of=[task.traceparent]):
+                answer = await tell(task, self._inventory)
             self._adapt(answer)
             settlement = await self._answers.record(Told(task, answer))
         except Exception as error:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from inventory_service.application.prepare_ledger import missing_ledger_months
 from inventory_service.persistence.engine_probes import durability, locks, sessions
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.diagnostics import Diagnosis, Look, Probe, Severity, fine, over
+from servicekit.diagnostics import Diagnosis, Figure, Look, Probe, Severity, fine, over
 from servicekit.transactions import database_time
 
 LATE_SWEEP_SECONDS = 30.0
@@ -17,10 +17,24 @@ LATE_SWEEP_SECONDS = 30.0
 UNREFRESHED = timedelta(hours=2)
 """How old the view may be where others refresh it."""
 
+_OPEN_HOLDS = Figure("holdfast_open_holds", "Holds that are open, with a time or without.")
+_LATENESS = Figure(
+    "holdfast_due_hold_age_seconds",
+    "How long the hold that is due longest is past its time, 0 where none is.",
+)
+_VIEW_AGE = Figure("holdfast_metrics_view_age_seconds", "How old the figures of the metrics view are.")
+_MISSING = Figure(
+    "holdfast_ledger_months_missing", "Of this month and the next, those without a partition of the ledger."
+)
+
 _DUE = text("""
     SELECT reservation_id, extract(epoch FROM clock_timestamp() - expire_time)::float AS seconds
     FROM inventory.reservation WHERE state = 'HELD' AND expire_time <= clock_timestamp()
     ORDER BY expire_time LIMIT 1
+""")
+# By the index on open lines: of reservations most are over.
+_OPEN = text("""
+    SELECT count(*) FROM (SELECT FROM inventory.reservation_line WHERE open GROUP BY reservation_id) hold
 """)
 
 
@@ -41,13 +55,15 @@ def service_probes(watching: AsyncEngine, refresh_seconds: float) -> Mapping[str
 async def due_holds(connection: AsyncConnection) -> Diagnosis:
     """Whether holds past their time are swept."""
     row = (await connection.execute(_DUE)).one_or_none()
+    open_holds = (await connection.execute(_OPEN)).scalar_one()
+    figures = {_OPEN_HOLDS: open_holds, _LATENESS: row.seconds if row else 0}
     if row is None:
-        return fine("no hold is past its time")
+        return fine("no hold is past its time", figures)
     told = f"hold {row.reservation_id} is {row.seconds:.0f} s past its time"
     if row.seconds < LATE_SWEEP_SECONDS:
-        return fine(told)
+        return fine(told, figures)
     told += ": nobody sweeps; its units can be sold all the same, reports and alerts count them as held"
-    return Diagnosis(Severity.WARN, told, "grep reservation_expiry in the log of every replica")
+    return Diagnosis(Severity.WARN, told, "grep reservation_expiry in the log of every replica", figures)
 
 
 async def metrics_view(connection: AsyncConnection, most: timedelta) -> Diagnosis:
@@ -60,20 +76,22 @@ async def metrics_view(connection: AsyncConnection, most: timedelta) -> Diagnosi
     if refreshed is None:
         return Diagnosis(Severity.WARN, "the metrics view was never refreshed", refresh)
     told = f"the metrics view is of {refreshed.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    figures = {_VIEW_AGE: (now - refreshed).total_seconds()}
     if now - refreshed <= most:
-        return fine(told)
-    return Diagnosis(Severity.WARN, f"{told}; reports are to be at most {most} old", refresh)
+        return fine(told, figures)
+    return Diagnosis(Severity.WARN, f"{told}; reports are to be at most {most} old", refresh, figures)
 
 
 async def ledger_partitions(connection: AsyncConnection) -> Diagnosis:
     """Whether this month and the next have their partitions."""
     missing = await missing_ledger_months(1, SqlUnitOfWork(connection, await database_time(connection)))
+    figures = {_MISSING: len(missing)}
     if not missing:
-        return fine("this month and the next have their partitions")
+        return fine("this month and the next have their partitions", figures)
     told = (
         f"the ledger has no partition for {', '.join(map(str, missing))}; movements go into the default one"
     )
     next_command = (
         "restart a server, which makes them, or grep ledger_preparation in the log for what is in the way"
     )
-    return Diagnosis(Severity.WARN, told, next_command)
+    return Diagnosis(Severity.WARN, told, next_command, figures)

@@ -5,8 +5,9 @@ is left out of a batch, and one that fails is taken apart, so that only the wish
 """
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 
 import structlog
@@ -15,6 +16,7 @@ from inventory_service.application.answer_wishes import Answer, StockLocked, Wis
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.workers.left_overs import LeftOvers
 from inventory_service.workers.pending_wish import PendingWish, refuse_all
+from servicekit import traces
 from servicekit.crash_points import crash_point
 from servicekit.errors import DatabaseUnavailable, Overloaded
 from servicekit.tasks import Tasks
@@ -43,15 +45,25 @@ class GroupCommit:
         tasks: Tasks,
         *,
         most_callers: int = MOST_CALLERS,
+        batch_ended: Callable[[Sequence[float], float], None] = lambda waits, seconds: None,
     ) -> None:
-        """`transactions` runs the batches, one at a time, each for MOST_SECONDS at most."""
+        """`transactions` runs the batches, one at a time, each for MOST_SECONDS at most.
+
+        `batch_ended` is told of each batch how long its wishes had waited, and how many seconds it took.
+        """
         self._transactions = transactions
         self._left_overs = left_overs
         self._tasks = tasks
         self._most_callers = most_callers
+        self._batch_ended = batch_ended
         self._callers = 0
         self._waiting: deque[PendingWish] = deque()
         self._working = False
+
+    @property
+    def waiting(self) -> int:
+        """How many wishes wait for the next batch."""
+        return len(self._waiting)
 
     async def submit(self, wish: Wish) -> Answer:
         """What became of the wish.
@@ -88,7 +100,11 @@ class GroupCommit:
             while self._waiting:
                 await self._let_in()
                 if batch := self._next_batch():
-                    await self._answer(batch)
+                    began = time.monotonic()
+                    waits = [began - pending.since for pending in batch]
+                    with traces.span("batch", of=(pending.traceparent for pending in batch)):
+                        await self._answer(batch)
+                    self._batch_ended(waits, time.monotonic() - began)
         finally:
             self._working = False
 

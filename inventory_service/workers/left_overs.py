@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from inventory_service.application.answer_wishes import Answer, StockLocked, answer_wishes
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.workers.pending_wish import PendingWish, refuse_all
+from servicekit import traces
 from servicekit.crash_points import crash_point
 from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable
 from servicekit.tasks import Tasks
@@ -78,7 +79,8 @@ class LeftOvers:
         repeatable = all(pending.knows_its_effect for pending in waited_for)
         try:
             async with self._turns:
-                answers = await self._transactions.run(work, name="batch", repeatable=repeatable)
+                with traces.span("batch", of=(pending.traceparent for pending in waited_for)):
+                    answers = await self._transactions.run(work, name="batch", repeatable=repeatable)
         except DatabaseUnavailable:
             refuse_all(waited_for, DatabaseUnavailable)
         except Exception as error:

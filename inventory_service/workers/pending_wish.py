@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from inventory_service.application.answer_wishes import Answer, Wish
 from inventory_service.domain.commands import ExtendReservation, ReserveStock
+from servicekit import traces
 
 
 @dataclass(eq=False)
@@ -16,6 +17,7 @@ class PendingWish:
     wish: Wish
     answer: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     since: float = field(default_factory=time.monotonic)
+    traceparent: str = field(default_factory=traces.here)
     left_out: int = 0
     """How often a batch went on without it."""
 

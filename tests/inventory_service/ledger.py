@@ -127,3 +127,28 @@ class Ledger:
         await truncate(self.engine, [table.fullname for table in metadata.sorted_tables])
         async with self.engine.begin() as connection:
             await connection.exec_driver_sql(_BACK)
+
+
+@asynccontextmanager
+async def without_next_month(engine: AsyncEngine) -> AsyncIterator[str]:
+    """The ledger lacks the partition of next month meanwhile; answers which, as YYYY_MM."""
+    async with engine.begin() as connection:
+        month: str = (
+            await connection.execute(
+                text("SELECT to_char(now() AT TIME ZONE 'UTC' + interval '1 month', 'YYYY_MM')")
+            )
+        ).scalar_one()
+        bounds = await connection.execute(
+            text("SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = :name"),
+            {"name": f"stock_movement_{month}"},
+        )
+        bound = bounds.scalar_one()
+        table = f"inventory.stock_movement_{month}"
+        await connection.exec_driver_sql(f"ALTER TABLE inventory.stock_movement DETACH PARTITION {table}")
+    try:
+        yield month
+    finally:
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql(
+                f"ALTER TABLE inventory.stock_movement ATTACH PARTITION {table} {bound}"
+            )

@@ -1,7 +1,8 @@
 """What Prometheus reads of a running service."""
 
 import asyncio
-import urllib.request
+import time
+from importlib.metadata import version
 from pathlib import Path
 
 import grpc
@@ -10,10 +11,14 @@ from holdfast.ops.v1 import ops_pb2 as pb
 from holdfast.ops.v1 import ops_pb2_grpc
 
 from servicekit.engines import create_engine
+from servicekit.polling import Poller
 from servicekit.server import CannotListen, Server
-from tests.servicekit.accounts import open_accounts
+from servicekit.transactions import Transactions
+from tests.servicekit.accounts import Accounts, open_accounts
 from tests.servicekit.scripts import write_history
+from tests.servicekit.sessions import wire_to
 from tests.servicekit.shop import build, open_shop
+from tests.support.scrapes import scrape, scraped
 from tests.support.services import free_port
 
 STATUS, CHECK = (f"/holdfast.ops.v1.OpsService/{name}" for name in ("GetMigrationStatus", "CheckConsistency"))
@@ -32,14 +37,6 @@ async def scripts(postgres_url: str, tmp_path: Path) -> Path:
     return folder
 
 
-def read(listen: str) -> dict[str, float]:
-    with urllib.request.urlopen(f"http://{listen}/metrics", timeout=5) as answer:
-        lines = answer.read().decode().splitlines()
-    return {
-        name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")
-    }
-
-
 async def test_calls_are_counted_by_method_and_code_and_timed(postgres_url: str, scripts: Path) -> None:
     listen = f"127.0.0.1:{free_port()}"
     service, _ = build(postgres_url, scripts, metrics_listen=listen)
@@ -53,7 +50,7 @@ async def test_calls_are_counted_by_method_and_code_and_timed(postgres_url: str,
             )
         async for _ in operators.CheckConsistency(pb.CheckConsistencyRequest(), timeout=5):
             pass
-        counted = await asyncio.to_thread(read, listen)
+        counted = await scrape(listen)
 
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
     calls = {name: value for name, value in counted.items() if name.startswith("holdfast_calls_total")}
@@ -65,6 +62,7 @@ async def test_calls_are_counted_by_method_and_code_and_timed(postgres_url: str,
     assert counted[f'holdfast_call_seconds_count{{method="{STATUS}"}}'] == 4
     assert 0 < counted[f'holdfast_call_seconds_sum{{method="{STATUS}"}}'] < 20
     assert counted["process_resident_memory_bytes"] > 1e6
+    assert counted[f'holdfast_build_info{{commit="",version="{version("holdfast")}"}}'] == 1
 
 
 async def test_a_service_that_stopped_gives_the_port_back(postgres_url: str, scripts: Path) -> None:
@@ -72,7 +70,7 @@ async def test_a_service_that_stopped_gives_the_port_back(postgres_url: str, scr
     for _ in range(2):
         service, _ = build(postgres_url, scripts, metrics_listen=listen)
         async with open_shop(service):
-            assert await asyncio.to_thread(read, listen)
+            assert await scrape(listen)
 
 
 async def test_a_port_that_is_taken_is_refused(postgres_url: str, scripts: Path) -> None:
@@ -83,3 +81,75 @@ async def test_a_port_that_is_taken_is_refused(postgres_url: str, scripts: Path)
         with pytest.raises(CannotListen, match=listen):
             await Server(second).start()
         await second.engine.dispose()
+
+
+async def test_it_is_told_whether_the_service_serves(postgres_url: str, scripts: Path) -> None:
+    listen = f"127.0.0.1:{free_port()}"
+    async with wire_to(postgres_url) as (through, wire):
+        service, _ = build(through, scripts, metrics_listen=listen)
+        async with open_shop(service):
+            serving = (await scrape(listen))["holdfast_serving"]
+            wire.refuse = True
+            wire.cut()
+            await scraped(listen, lambda found: found["holdfast_serving"] == 0)
+
+    assert serving == 1
+
+
+async def test_the_connections_of_calls_are_told_as_they_are(postgres_url: str, scripts: Path) -> None:
+    listen = f"127.0.0.1:{free_port()}"
+    engine = create_engine(postgres_url, pool_size=1)
+    transactions = Transactions(engine, Accounts, at_once=1)
+    service, _ = build(postgres_url, scripts, metrics_listen=listen)
+    service.metrics.pool(engine, lambda: transactions.waiting)
+    leave = asyncio.Event()
+
+    async def stay(_: Accounts) -> None:
+        await leave.wait()
+
+    async with open_shop(service):
+        free = await scrape(listen)
+        work = [asyncio.create_task(transactions.run(stay)) for _ in range(3)]
+        used = await scraped(listen, lambda found: found["holdfast_pool_waiting"])
+        leave.set()
+        await asyncio.gather(*work)
+        after = await scrape(listen)
+    await engine.dispose()
+
+    names = [f"holdfast_pool_{name}" for name in ("connections_max", "connections_in_use", "waiting")]
+    assert [[found[name] for name in names] for found in (free, used, after)] == [
+        [1, 0, 0],
+        [1, 1, 2],
+        [1, 0, 0],
+    ]
+
+
+async def test_a_worker_that_fails_is_counted_by_its_name(postgres_url: str, scripts: Path) -> None:
+    listen = f"127.0.0.1:{free_port()}"
+
+    async def fail() -> bool:
+        raise ZeroDivisionError
+
+    service, _ = build(
+        postgres_url, scripts, metrics_listen=listen, pollers=[Poller("sweep", fail, idle_seconds=60)]
+    )
+    async with open_shop(service):
+        found = await scraped(
+            listen, lambda found: found['holdfast_worker_failures_total{worker="sweep"}'] >= 2
+        )
+
+    assert found['holdfast_worker_failures_total{worker="readiness"}'] == 0
+
+
+async def test_a_loop_that_comes_back_late_is_seen(postgres_url: str, scripts: Path) -> None:
+    listen = f"127.0.0.1:{free_port()}"
+    service, _ = build(postgres_url, scripts, metrics_listen=listen)
+    count, soon = "holdfast_event_loop_lag_seconds_count", 'holdfast_event_loop_lag_seconds_bucket{le="0.25"}'
+    async with open_shop(service):
+        before = await scraped(listen, lambda found: found[count] >= 2)
+        # No look waits for longer than a quarter of a second.
+        time.sleep(0.7)  # noqa: ASYNC251 - what is not allowed
+        after = await scraped(listen, lambda found: found[count] > before[count])
+
+    assert after[count] - after[soon] >= before[count] - before[soon] + 1
+    assert after["holdfast_event_loop_lag_seconds_sum"] > before["holdfast_event_loop_lag_seconds_sum"] + 0.4

@@ -17,6 +17,7 @@ from inventory_service.persistence.probes import due_holds
 from servicekit.diagnostics import Severity
 from servicekit.engines import create_engine
 from tests.inventory_service.client import Inventory
+from tests.inventory_service.ledger import without_next_month
 from tests.inventory_service.serving import ASLEEP, channel_to
 from tests.servicekit.sessions import wire_to
 
@@ -127,26 +128,8 @@ async def test_a_view_that_is_old_is_named_with_its_time(inventory: Inventory) -
 
 
 async def test_a_month_without_a_partition_is_named(inventory: Inventory) -> None:
-    async with inventory.engine.begin() as connection:
-        month = (
-            await connection.execute(
-                text("SELECT to_char(now() AT TIME ZONE 'UTC' + interval '1 month', 'YYYY_MM')")
-            )
-        ).scalar_one()
-        bounds = await connection.execute(
-            text("SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = :name"),
-            {"name": f"stock_movement_{month}"},
-        )
-        bound = bounds.scalar_one()
-        table = f"inventory.stock_movement_{month}"
-        await connection.exec_driver_sql(f"ALTER TABLE inventory.stock_movement DETACH PARTITION {table}")
-    try:
+    async with without_next_month(inventory.engine) as month:
         found = (await diagnosed(inventory))["ledger_partitions"]
-    finally:
-        async with inventory.engine.begin() as connection:
-            await connection.exec_driver_sql(
-                f"ALTER TABLE inventory.stock_movement ATTACH PARTITION {table} {bound}"
-            )
 
     assert found.severity == WARN
     assert found.description == (

@@ -45,7 +45,7 @@ class Till:
     """A group commit, and how many wishes each of its batches had."""
 
     def __init__(
-        self, engine: AsyncEngine, pool: AsyncEngine, most_seconds: float = MOST_SECONDS, **bounds: int
+        self, engine: AsyncEngine, pool: AsyncEngine, most_seconds: float = MOST_SECONDS, **bounds: Any
     ) -> None:
         self.batches: list[int] = []
         self.tasks = Tasks()
@@ -89,7 +89,7 @@ async def tilling(
     url: str,
     lock_seconds: float = 0.5,
     most_seconds: float = MOST_SECONDS,
-    **bounds: int,
+    **bounds: Any,
 ) -> AsyncIterator[Till]:
     for sku in ("A", "B"):
         await inventory.create(sku, 1000)
