@@ -1,6 +1,7 @@
 """GetDiagnostics names what is wrong, by a fault planted for each probe, on the real engines."""
 
 import asyncio
+import re
 import time
 
 import grpc
@@ -21,7 +22,7 @@ from tests.delivery_service.client import Delivery
 from tests.delivery_service.conftest import Running
 from tests.delivery_service.rpc.reconciling import execute
 from tests.delivery_service.rpc.test_outbox import parked
-from tests.servicekit.sessions import wire_to
+from tests.servicekit.sessions import session_id, wire_to
 
 OK, WARN, FAIL = pb.SEVERITY_OK, pb.SEVERITY_WARN, pb.SEVERITY_FAIL
 PROBES = [
@@ -119,17 +120,58 @@ async def test_a_transaction_that_keeps_others_waiting_is_named_by_its_session(
     assert (alone.severity, long.severity, found.severity) == (OK, WARN, FAIL)
     assert f"the transaction of session {session} " in long.description
     assert f"the transaction of session {session} has held locks for" in found.description
-    assert found.description.endswith("1 others wait for locks")
+    assert found.description.endswith("1 others wait for it")
     assert found.next_command == f'mysql -e "KILL {session}"'
 
 
-async def test_an_account_that_may_not_see_the_transactions_of_others_says_so(limited: AsyncEngine) -> None:
+async def test_of_many_that_wait_for_a_row_neither_the_first_nor_an_older_innocent_is_named(
+    delivery: Delivery, running: Running
+) -> None:
+    other, row = await delivery.create("DRIVER_TO_USER"), await delivery.create("DRIVER_TO_USER")
+    await delivery.quiet()
+    lock = text("SELECT id FROM tigu_prepare_goods WHERE prepare_sn = :sn FOR UPDATE")
+    others = create_engine(running.url, pool_size=5)
+
+    async def wait() -> None:
+        async with others.connect() as waiter:
+            await waiter.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = 20")
+            await waiter.execute(lock, {"sn": row.package_sn})
+
+    async with others.connect() as innocent, others.connect() as holder:
+        await innocent.execute(lock, {"sn": other.package_sn})
+        await asyncio.sleep(1)
+        await holder.execute(lock, {"sn": row.package_sn})
+        waiters = [asyncio.create_task(wait()) for _ in range(3)]
+        await asyncio.sleep(2)
+        found = (await diagnosed(delivery))["locks"]
+        session = await session_id(holder)
+        await holder.rollback()
+        await asyncio.gather(*waiters)
+    await others.dispose()
+
+    assert found.next_command == f'mysql -e "KILL {session}"'
+    assert found.description.endswith("3 others wait for it")
+
+
+async def test_an_account_that_may_not_see_the_transactions_of_others_says_so_and_which_rights_it_lacks(
+    limited: AsyncEngine, running: Running
+) -> None:
     async with limited.connect() as connection:
         found = await locks(connection)
 
     assert found.severity is Severity.WARN
-    assert found.description == "not known: the service's account may not see the transactions of others"
-    assert "GRANT PROCESS" in found.next_command
+    assert found.description == (
+        "not known: the service's account may not see others' transactions, and who waits for them"
+    )
+    granting = re.fullmatch('mysql -e "(GRANT PROCESS .*)"', found.next_command)
+    assert granting
+    async with running.engine.connect() as connection:
+        for grant in granting[1].replace("<its account>", f"'{limited.url.username}'").split("; "):
+            await connection.exec_driver_sql(grant)
+    # Rights of the whole server come to the sessions that begin now.
+    await limited.dispose()
+    async with limited.connect() as connection:
+        assert (await locks(connection)).severity is Severity.OK
 
 
 async def test_with_the_database_away_the_answer_says_so_and_what_else_it_knows(
