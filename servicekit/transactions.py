@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Generic, TypeVar
 
 import structlog
@@ -55,14 +56,19 @@ class Transactions(Generic[U_co]):
         self._admission = asyncio.Semaphore(at_once)
         # Work that waits for others' locks leaves connections to those who only read.
         self._work_admission = asyncio.Semaphore(max(1, at_once - KEPT_FOR_READS))
-        self._waiting = 0
+        self._waiting: dict[object, float] = {}
         self.reruns: Counter[str | int | None] = Counter()
         """How often work was run again, by the engine's error code."""
 
     @property
     def waiting(self) -> int:
         """How much work waits for a connection."""
-        return self._waiting
+        return len(self._waiting)
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long the first of it has waited; 0 if none does."""
+        return monotonic() - next(iter(self._waiting.values())) if self._waiting else 0.0
 
     async def run(
         self, work: Callable[[U_co], Awaitable[T]], *, name: str = "", repeatable: bool = False
@@ -125,13 +131,14 @@ class Transactions(Generic[U_co]):
 
     @asynccontextmanager
     async def _admitted(self, admission: asyncio.Semaphore) -> AsyncIterator[None]:
-        if self._waiting >= MOST_WAITING:
+        if self.waiting >= MOST_WAITING:
             raise Overloaded
-        self._waiting += 1
+        waiter = object()
+        self._waiting[waiter] = monotonic()
         try:
             await admission.acquire()
         finally:
-            self._waiting -= 1
+            del self._waiting[waiter]
         try:
             yield
         finally:
