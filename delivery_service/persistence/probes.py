@@ -14,14 +14,17 @@ LATE_SECONDS = 60
 OVERDUE_SECONDS = 300
 """How long until its package is held up for too long."""
 
+# What stands behind a parked command of its package waits for an operator, whom the probe `parked` calls.
 _OLDEST = text("""
-    SELECT COUNT(*) AS commands, TIMESTAMPDIFF(SECOND, MIN(create_time), UTC_TIMESTAMP(6)) AS seconds
-    FROM outbox WHERE state IN (:pending, :in_flight)
-""").bindparams(pending=PENDING, in_flight=INFLIGHT)
-_LAST_ERROR = text("""
-    SELECT last_error FROM outbox WHERE state IN (:pending, :in_flight) AND last_error IS NOT NULL
-    ORDER BY entry_id LIMIT 1
-""").bindparams(pending=PENDING, in_flight=INFLIGHT)
+    SELECT last_error, TIMESTAMPDIFF(SECOND, create_time, UTC_TIMESTAMP(6)) AS seconds, COUNT(*) OVER () AS commands
+    FROM outbox waiting
+    WHERE state IN (:pending, :in_flight) AND NOT EXISTS (
+        SELECT 1 FROM outbox earlier
+        WHERE earlier.package_id = waiting.package_id AND earlier.package_version < waiting.package_version
+            AND earlier.state = :parked
+    )
+    ORDER BY create_time, entry_id LIMIT 1
+""").bindparams(pending=PENDING, in_flight=INFLIGHT, parked=PARKED)
 _PARKED = text("""
     SELECT entry_id, package_sn, command, last_error, COUNT(*) OVER () AS parked
     FROM outbox WHERE state = :parked ORDER BY entry_id LIMIT 1
@@ -43,14 +46,14 @@ def service_probes(watching: AsyncEngine) -> Mapping[str, Probe]:
 
 async def oldest_command(connection: AsyncConnection) -> Diagnosis:
     """Whether commands reach inventory."""
-    row = (await connection.execute(_OLDEST)).one()
-    if not row.commands:
+    row = (await connection.execute(_OLDEST)).one_or_none()
+    if row is None:
         return fine("no command waits for inventory")
     told = f"{row.commands} commands wait for inventory, the oldest for {row.seconds} s"
     if row.seconds < LATE_SECONDS:
         return fine(told)
-    error = (await connection.execute(_LAST_ERROR)).scalar()
-    told += f"; it was told: {error}" if error else "; none was answered: no relay runs, or inventory hangs"
+    not_answered = "it was not answered: no relay runs, or inventory hangs"
+    told += f"; it was told: {row.last_error}" if row.last_error else f"; {not_answered}"
     severity = Severity.WARN if row.seconds < OVERDUE_SECONDS else Severity.FAIL
     return Diagnosis(severity, told, _LIST % "PENDING")
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
@@ -14,8 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from delivery_service import bootstrap
 from delivery_service.persistence import engine_probes
 from delivery_service.persistence.engine_probes import locks
+from delivery_service.persistence.outbox import PARKED, PENDING
+from delivery_service.persistence.probes import oldest_command
+from delivery_service.persistence.tables import outbox
 from delivery_service.settings import Settings
-from servicekit.diagnostics import Severity
+from servicekit.diagnostics import Severity, fine
 from servicekit.engines import create_engine
 from servicekit.server import Server
 from tests.delivery_service.client import Delivery
@@ -76,6 +80,46 @@ async def test_a_command_that_inventory_does_not_take_is_named_by_its_age(delive
     assert late.description.endswith("; it was told: UNAVAILABLE: down")
     assert "ListOutbox" in late.next_command
     assert (await diagnosed(delivery))["outbox"].description == "no command waits for inventory"
+
+
+async def test_of_the_commands_that_wait_the_oldest_tells_its_own_error_and_followers_of_a_parked_one_do_not_wait(
+    delivery: Delivery,
+) -> None:
+    now = datetime.now(UTC)
+
+    def command(package: int, version: int, state: int, minutes: int, error: str | None) -> dict[str, object]:
+        return {
+            "event_id": f"{package}.{version}",
+            "package_id": package,
+            "package_sn": f"PG{package}",
+            "package_version": version,
+            "command": "COMMIT",
+            "payload": "{}",
+            "trace": "",
+            "state": state,
+            "attempts": 1,
+            "last_error": error,
+            "next_attempt_time": now,
+            "create_time": now - timedelta(minutes=minutes),
+        }
+
+    # Never committed, so that no relay sees it.
+    async with delivery.engine.connect() as connection:
+        of_parked = [command(1, 1, PARKED, 60, "refused"), command(1, 2, PENDING, 50, None)]
+        await connection.execute(outbox.insert(), [*of_parked, command(1, 3, PENDING, 40, None)])
+        none = await oldest_command(connection)
+        waiting = [command(2, 1, PENDING, 2, "a younger one's"), command(3, 1, PENDING, 10, "its own")]
+        await connection.execute(outbox.insert(), waiting)
+        told = await oldest_command(connection)
+        await connection.execute(outbox.update().where(outbox.c.package_id == 3).values(last_error=None))
+        untold = await oldest_command(connection)
+
+    assert none == fine("no command waits for inventory")
+    assert re.fullmatch(
+        r"2 commands wait for inventory, the oldest for 6\d\d s; it was told: its own", told.description
+    )
+    assert untold.description.endswith("; it was not answered: no relay runs, or inventory hangs")
+    assert {told.severity, untold.severity} == {Severity.FAIL}
 
 
 async def test_a_parked_command_is_named_with_its_reason(delivery: Delivery) -> None:
