@@ -83,6 +83,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         queries: NamedQueries[Any, Any] | None = None,
         probes: Mapping[str, Probe] | None = None,
     ) -> None:
+        """`engine` is a way to the database beside the service's own, whose pool may be used up."""
         self._service = service
         self._engine = engine
         self._schema = schema
