@@ -15,9 +15,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from servicekit.conflicts import code, connection_lost, lock_wait_ended, may_run_again, statement_timed_out
+from servicekit.conflicts import code, lock_wait_ended, refusal
 from servicekit.crash_points import crash_point
-from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, Overloaded
+from servicekit.errors import DatabaseUnavailable, DeadlineExceeded, Overloaded
 
 _NOW, _UTC_NOW = select(func.now()), select(func.utc_timestamp(6))
 
@@ -93,23 +93,22 @@ class Transactions(Generic[U_co]):
                     await connection.commit()
                 crash_point(f"{name}.after_commit")
             except DBAPIError as error:
-                lost = connection_lost(error)
-                if lost and committing and not repeatable:
-                    raise DatabaseUnavailable from error
-                if statement_timed_out(error):
-                    raise DeadlineExceeded from error
-                if not lost and not may_run_again(error):
+                refused = refusal(error)
+                if refused is None:
                     raise
+                lost = isinstance(refused, DatabaseUnavailable)
+                if isinstance(refused, DeadlineExceeded) or (lost and committing and not repeatable):
+                    raise refused from error
                 lock_waits += lock_wait_ended(error)
                 if lock_waits > 1:
                     # Each one took seconds; a third would outlast the call and leave its outcome in doubt.
-                    raise ConcurrentUpdate from error
+                    raise refused from error
                 self.reruns[code(error)] += 1
                 log.info("transaction runs again", code=code(error), attempt=attempt + 1)
-                refusal: type[Exception] = DatabaseUnavailable if lost else ConcurrentUpdate
+                last: Exception = refused
             else:
                 return result
-        raise refusal()
+        raise last
 
     async def read(self, work: Callable[[U_co], Awaitable[T]], *, one_snapshot: bool = False) -> T:
         """Runs `work` in a transaction that is never committed.
@@ -121,12 +120,8 @@ class Transactions(Generic[U_co]):
             async with self._connected(one_snapshot) as (connection, now):
                 return await work(self._unit_of_work(connection, now))
         except DBAPIError as error:
-            if statement_timed_out(error):
-                raise DeadlineExceeded from error
-            if connection_lost(error):
-                raise DatabaseUnavailable from error
-            if may_run_again(error):
-                raise ConcurrentUpdate from error
+            if (refused := refusal(error)) is not None:
+                raise refused from error
             raise
 
     @asynccontextmanager
