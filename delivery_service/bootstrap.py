@@ -93,7 +93,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
     checks = checks_of(transactions, inventory, photos, reader)
     quiet = timedelta(seconds=settings.relay_lease_seconds + CALL_SECONDS)
     reconciler = partial(Reconciler, transactions, inventory, photos, reader, quiet)
-    # Diagnoses are made over connections of their own: they are asked for when the others are used up.
+    # Operators are answered over connections of their own: they ask when the others are used up.
     watching = create_engine(settings.database_url, pool_size=None)
     probes = {
         **common_probes(engine, watching, history, transactions),
@@ -104,11 +104,11 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
     metrics.pool(engine, lambda: transactions.waiting)
     operators = ops.OpsServicer(
         "delivery",
-        engine,
+        watching,
         history,
         shown(settings),
         consistency_checks(checks),
-        lambda: STEPS.stand(engine, history),
+        lambda: STEPS.stand(watching, history),
         reconcile=reconciliation(transactions, tasks, checks, reconciler),
         outbox=Outbox(transactions, mutations, relay.nudge),
         index_usage=index_usage,

@@ -74,7 +74,7 @@ def build(settings: Settings) -> Service:
     )
     schema = Schema("inventory", hindrance=hindrance)
     checks = consistency_checks(transactions)
-    # Diagnoses are made over connections of their own: they are asked for when the others are used up.
+    # Operators are answered over connections of their own: they ask when the others are used up.
     watching = create_engine(settings.database_url, pool_size=None)
     probes = {
         **common_probes(engine, watching, schema, transactions),
@@ -82,11 +82,11 @@ def build(settings: Settings) -> Service:
     }
     operators = ops.OpsServicer(
         "inventory",
-        engine,
+        watching,
         schema,
         shown(settings),
         checks,
-        lambda: STEPS.stand(engine, schema),
+        lambda: STEPS.stand(watching, schema),
         reconcile=reconciliation(transactions, tasks, checks),
         outbox=NoOutbox(),
         index_usage=index_usage,

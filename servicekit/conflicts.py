@@ -3,6 +3,9 @@
 import re
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, KitRefusal
 
 _RUN_AGAIN_SQLSTATES = {"40001", "40P01", "55P03"}
 # Deadlock, lock wait, snapshot conflict (MariaDB), NOWAIT (MySQL), a table changed since the snapshot was taken.
@@ -26,6 +29,13 @@ _UNREACHABLE = {
     1040,
     1053,
     1927,
+    # No room for another session, no such account, no such database.
+    "53300",
+    "28000",
+    "28P01",
+    "3D000",
+    1045,
+    1049,
 }
 
 
@@ -61,8 +71,19 @@ def access_denied(error: DBAPIError) -> bool:
 
 
 def connection_lost(error: DBAPIError) -> bool:
-    """Whether the connection went away, so that what was not committed is gone."""
+    """Whether the connection went away, or could not be had, so that what was not committed is gone."""
     return error.connection_invalidated or code(error) in _UNREACHABLE
+
+
+def refusal(error: Exception) -> KitRefusal | None:
+    """What a caller is told of an error on the way to the database or in it; None of one that is a fault of ours."""
+    if not isinstance(error, DBAPIError):
+        return DatabaseUnavailable() if isinstance(error, (OSError, PoolTimeout)) else None
+    if statement_timed_out(error):
+        return DeadlineExceeded()
+    if connection_lost(error):
+        return DatabaseUnavailable()
+    return ConcurrentUpdate() if may_run_again(error) else None
 
 
 def duplicate_key(error: DBAPIError) -> str | None:

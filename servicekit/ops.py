@@ -17,16 +17,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from holdfast.ops.v1 import ops_pb2 as pb
 from holdfast.ops.v1 import ops_pb2_grpc
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from servicekit.conflicts import connection_lost, statement_timed_out
+from servicekit.conflicts import refusal
 from servicekit.consistency import ConsistencyCheck, Reconcile
 from servicekit.context import Context
 from servicekit.diagnostics import Probe, diagnose
 from servicekit.draining import until_drained
-from servicekit.errors import DatabaseUnavailable, DeadlineExceeded
 from servicekit.index_usage import IndexUsage
 from servicekit.migrations import Schema
 from servicekit.ops_messages import (
@@ -78,6 +76,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         queries: NamedQueries[Any, Any],
         probes: Mapping[str, Probe],
     ) -> None:
+        """`engine` is a way to the database beside the service's own, whose pool may be used up."""
         self._service = service
         self._engine = engine
         self._schema = schema
@@ -117,11 +116,9 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     async def GetMigrationStatus(
         self, request: pb.GetMigrationStatusRequest, context: Context
     ) -> pb.GetMigrationStatusResponse:
-        try:
+        with _database():
             applied = await self._schema.applied(self._engine)
             steps = await self._contract_steps()
-        except (OSError, SQLAlchemyError) as error:
-            raise DatabaseUnavailable from error
         pending = [
             pb.Revision(id=step.id, description=step.description) for step in self._schema.pending(applied)
         ]
@@ -209,12 +206,10 @@ def _database() -> Iterator[None]:
     """Tells a database that went away, or is slow, from a fault of ours."""
     try:
         yield
-    except (OSError, PoolTimeout, DBAPIError) as error:
-        if isinstance(error, DBAPIError) and statement_timed_out(error):
-            raise DeadlineExceeded from error
-        if isinstance(error, DBAPIError) and not connection_lost(error):
-            raise
-        raise DatabaseUnavailable from error
+    except (OSError, SQLAlchemyError) as error:
+        if (refused := refusal(error)) is not None:
+            raise refused from error
+        raise
 
 
 def register(server: grpc.aio.Server, servicer: OpsServicer) -> None:

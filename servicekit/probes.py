@@ -16,6 +16,8 @@ from servicekit.transactions import Transactions, database_time
 SLOW_SECONDS = 0.5
 SKEW_SECONDS = 2.0
 MOST_SKEW_SECONDS = 60.0
+STUCK_SECONDS = 1.0
+"""How long the first piece of work may wait for a connection: those that come and go are had much sooner."""
 
 _ANSWER = Figure(
     "holdfast_database_answer_seconds", "How long the database took to be connected to and to answer."
@@ -45,7 +47,7 @@ def common_probes(
         return _skew((theirs - before - (clock() - before) / 2).total_seconds())
 
     async def pool() -> Diagnosis:
-        return _pool(schema.service, engine.pool.checkedout(), engine.pool.size(), transactions.waiting)  # type: ignore[attr-defined]
+        return _pool(schema.service, engine.pool, transactions)
 
     return {
         "database": lambda: _database(watching),
@@ -107,9 +109,14 @@ async def _schema(engine: AsyncEngine, schema: Schema) -> Diagnosis:
     return Diagnosis(Severity.FAIL, told, f"{service}-service migrate upgrade", figures)
 
 
-def _pool(service: str, in_use: int, size: int, waiting: int) -> Diagnosis:
+def _pool(service: str, pool: Any, transactions: Transactions[Any]) -> Diagnosis:
+    in_use, size, waiting = pool.checkedout(), pool.size(), transactions.waiting
     told = f"{in_use} of {size} connections are in use, {waiting} pieces of work wait for one"
     if not waiting and in_use < size:
         return fine(told)
-    severity = Severity.FAIL if waiting and in_use >= size else Severity.WARN
+    # Not all need be in use: of the connections, work leaves some to readers.
+    seconds = transactions.waited_seconds
+    if waiting:
+        told += f", the first for {seconds:.1f} s"
+    severity = Severity.FAIL if seconds > STUCK_SECONDS else Severity.WARN
     return Diagnosis(severity, told, f"what the probe locks names; then a larger {service.upper()}_POOL_SIZE")

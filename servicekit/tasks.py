@@ -40,11 +40,15 @@ class Tasks:
         return len(self._running)
 
     async def drain(self, seconds: float) -> bool:
-        """Waits for all running work; False if some had to be cancelled because the time ran out."""
-        if not self._running:
-            return True
-        _, late = await asyncio.wait(set(self._running), timeout=seconds)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        return not late
+        """Waits for all running work, and for what that begins; False if some had to be cancelled as time ran out."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._running:
+                    await asyncio.wait(self._running)
+        except TimeoutError:
+            late = set(self._running)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+            return not late
+        return True

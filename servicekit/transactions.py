@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Generic, TypeVar
 
 import structlog
@@ -15,9 +16,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from servicekit import traces
-from servicekit.conflicts import code, connection_lost, lock_wait_ended, may_run_again, statement_timed_out
+from servicekit.conflicts import code, lock_wait_ended, refusal
 from servicekit.crash_points import crash_point
-from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, Overloaded
+from servicekit.errors import DatabaseUnavailable, DeadlineExceeded, Overloaded
 
 _NOW, _UTC_NOW = select(func.now()), select(func.utc_timestamp(6))
 
@@ -63,14 +64,19 @@ class Transactions(Generic[U_co]):
         self._admission = asyncio.Semaphore(at_once)
         # Work that waits for others' locks leaves connections to those who only read.
         self._work_admission = asyncio.Semaphore(max(1, at_once - KEPT_FOR_READS))
-        self._waiting = 0
+        self._waiting: dict[object, float] = {}
         self.reruns: Counter[str | int | None] = Counter()
         """How often work was run again, by the engine's error code."""
 
     @property
     def waiting(self) -> int:
         """How much work waits for a connection."""
-        return self._waiting
+        return len(self._waiting)
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long the first of it has waited; 0 if none does."""
+        return monotonic() - next(iter(self._waiting.values())) if self._waiting else 0.0
 
     async def run(
         self, work: Callable[[U_co], Awaitable[T]], *, name: str = "", repeatable: bool = False
@@ -99,23 +105,22 @@ class Transactions(Generic[U_co]):
             except TimeoutError as error:
                 raise DatabaseUnavailable from error
             except DBAPIError as error:
-                lost = connection_lost(error)
-                if lost and committing and not repeatable:
-                    raise DatabaseUnavailable from error
-                if statement_timed_out(error):
-                    raise DeadlineExceeded from error
-                if not lost and not may_run_again(error):
+                refused = refusal(error)
+                if refused is None:
                     raise
+                lost = isinstance(refused, DatabaseUnavailable)
+                if isinstance(refused, DeadlineExceeded) or (lost and committing and not repeatable):
+                    raise refused from error
                 lock_waits += lock_wait_ended(error)
                 if lock_waits > 1:
                     # Each one took seconds; a third would outlast the call and leave its outcome in doubt.
-                    raise ConcurrentUpdate from error
+                    raise refused from error
                 self.reruns[code(error)] += 1
                 log.info("transaction runs again", code=code(error), attempt=attempt + 1)
-                refusal: type[Exception] = DatabaseUnavailable if lost else ConcurrentUpdate
+                last: Exception = refused
             else:
                 return result
-        raise refusal()
+        raise last
 
     async def read(self, work: Callable[[U_co], Awaitable[T]], *, one_snapshot: bool = False) -> T:
         """Runs `work` in a transaction that is never committed.
@@ -129,23 +134,20 @@ class Transactions(Generic[U_co]):
         except TimeoutError as error:
             raise DatabaseUnavailable from error
         except DBAPIError as error:
-            if statement_timed_out(error):
-                raise DeadlineExceeded from error
-            if connection_lost(error):
-                raise DatabaseUnavailable from error
-            if may_run_again(error):
-                raise ConcurrentUpdate from error
+            if (refused := refusal(error)) is not None:
+                raise refused from error
             raise
 
     @asynccontextmanager
     async def _admitted(self, admission: asyncio.Semaphore) -> AsyncIterator[None]:
-        if self._waiting >= MOST_WAITING:
+        if self.waiting >= MOST_WAITING:
             raise Overloaded
-        self._waiting += 1
+        waiter = object()
+        self._waiting[waiter] = monotonic()
         try:
             await admission.acquire()
         finally:
-            self._waiting -= 1
+            del self._waiting[waiter]
         try:
             yield
         finally:

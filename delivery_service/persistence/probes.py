@@ -21,14 +21,17 @@ _AGE = Figure(
 )
 _REFUSED = Figure("holdfast_outbox_parked", "Commands that inventory refused for good.")
 
+# What stands behind a parked command of its package waits for an operator, whom the probe `parked` calls.
 _OLDEST = text("""
-    SELECT COUNT(*) AS commands, TIMESTAMPDIFF(SECOND, MIN(create_time), UTC_TIMESTAMP(6)) AS seconds
-    FROM outbox WHERE state IN (:pending, :in_flight)
-""").bindparams(pending=PENDING, in_flight=INFLIGHT)
-_LAST_ERROR = text("""
-    SELECT last_error FROM outbox WHERE state IN (:pending, :in_flight) AND last_error IS NOT NULL
-    ORDER BY entry_id LIMIT 1
-""").bindparams(pending=PENDING, in_flight=INFLIGHT)
+    SELECT last_error, TIMESTAMPDIFF(SECOND, create_time, UTC_TIMESTAMP(6)) AS seconds, COUNT(*) OVER () AS commands
+    FROM outbox waiting
+    WHERE state IN (:pending, :in_flight) AND NOT EXISTS (
+        SELECT 1 FROM outbox earlier
+        WHERE earlier.package_id = waiting.package_id AND earlier.package_version < waiting.package_version
+            AND earlier.state = :parked
+    )
+    ORDER BY create_time, entry_id LIMIT 1
+""").bindparams(pending=PENDING, in_flight=INFLIGHT, parked=PARKED)
 _PARKED = text("""
     SELECT entry_id, package_sn, command, last_error, COUNT(*) OVER () AS parked
     FROM outbox WHERE state = :parked ORDER BY entry_id LIMIT 1
@@ -50,15 +53,15 @@ def service_probes(watching: AsyncEngine) -> Mapping[str, Probe]:
 
 async def oldest_command(connection: AsyncConnection) -> Diagnosis:
     """Whether commands reach inventory."""
-    row = (await connection.execute(_OLDEST)).one()
-    figures = {_WAITING: row.commands, _AGE: row.seconds or 0}
-    if not row.commands:
-        return fine("no command waits for inventory", figures)
+    row = (await connection.execute(_OLDEST)).one_or_none()
+    if row is None:
+        return fine("no command waits for inventory", {_WAITING: 0, _AGE: 0})
+    figures = {_WAITING: row.commands, _AGE: row.seconds}
     told = f"{row.commands} commands wait for inventory, the oldest for {row.seconds} s"
     if row.seconds < LATE_SECONDS:
         return fine(told, figures)
-    error = (await connection.execute(_LAST_ERROR)).scalar()
-    told += f"; it was told: {error}" if error else "; none was answered: no relay runs, or inventory hangs"
+    not_answered = "it was not answered: no relay runs, or inventory hangs"
+    told += f"; it was told: {row.last_error}" if row.last_error else f"; {not_answered}"
     severity = Severity.WARN if row.seconds < OVERDUE_SECONDS else Severity.FAIL
     return Diagnosis(severity, told, _LIST % "PENDING", figures)
 

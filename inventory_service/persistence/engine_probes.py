@@ -14,17 +14,25 @@ _SESSION = text("""
     SELECT current_setting('transaction_isolation') AS isolation, current_setting('TimeZone') AS zone,
         current_setting('transaction_read_only') = 'on' AS read_only
 """)
-# Every transaction locks its own id; what others wait for are locks of tables and rows.
+# Every transaction locks its own id; what others wait for are locks of tables and rows. Who waits himself is not to
+# blame: of those that want one row, the first keeps the rest waiting, and waits for the one that has it.
 _LONG = text("""
+    WITH RECURSIVE waits AS MATERIALIZED (
+        SELECT pid, unnest(pg_blocking_pids(pid)) AS holder FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+    ), behind AS (
+        SELECT holder, pid FROM waits WHERE holder NOT IN (SELECT pid FROM waits)
+        UNION
+        SELECT behind.holder, waits.pid FROM behind JOIN waits ON waits.holder = behind.pid
+    )
     SELECT pid, application_name, state,
         extract(epoch FROM clock_timestamp() - xact_start)::float AS seconds,
-        (SELECT count(*) FROM pg_stat_activity waiting
-         WHERE holder.pid = ANY(pg_blocking_pids(waiting.pid))) AS blocked
-    FROM pg_stat_activity holder
+        (SELECT count(*) FROM behind WHERE behind.holder = activity.pid) AS blocked
+    FROM pg_stat_activity activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
         AND xact_start < clock_timestamp() - interval '1 second'
+        AND pid NOT IN (SELECT pid FROM waits)
         AND EXISTS (
-            SELECT FROM pg_locks WHERE pg_locks.pid = holder.pid AND granted AND locktype = 'relation'
+            SELECT FROM pg_locks WHERE pg_locks.pid = activity.pid AND granted AND locktype = 'relation'
                 AND mode <> 'AccessShareLock'
         )
     ORDER BY blocked DESC, xact_start LIMIT 1

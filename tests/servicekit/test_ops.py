@@ -7,6 +7,7 @@ import grpc
 import pytest
 from holdfast.ops.v1 import ops_pb2 as pb
 from holdfast.ops.v1 import ops_pb2_grpc
+from sqlalchemy import text
 
 from servicekit.engines import create_engine
 from tests.servicekit.scripts import write_history
@@ -94,3 +95,20 @@ async def test_without_a_database_a_server_still_tells_what_it_is(url: str, tmp_
                 assert seen(refused.value).reason == "DATABASE_UNAVAILABLE"
 
     assert (info.service, info.engine, info.engine_version) == ("shop", "", "")
+
+
+@pytest.mark.parametrize("engine_name", ["postgres"], indirect=True)
+async def test_a_database_that_is_there_and_not_as_it_should_be_is_not_said_to_be_away(
+    stub: Any, empty_url: str
+) -> None:
+    engine = create_engine(empty_url, for_migrations=True)
+    async with engine.begin() as connection:
+        table = text("ALTER TABLE holdfast_schema_version RENAME COLUMN version_num TO elsewhere")
+        await connection.execute(table)
+    await engine.dispose()
+
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        # Where nobody configured the log, it takes seconds to draw the fault.
+        await stub.GetMigrationStatus(pb.GetMigrationStatusRequest(), timeout=60)
+
+    assert refused.value.code() is grpc.StatusCode.INTERNAL

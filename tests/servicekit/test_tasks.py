@@ -115,3 +115,35 @@ async def test_a_failure_reaches_the_caller_that_waits() -> None:
 
     with pytest.raises(ArithmeticError):
         await Tasks().run(work())
+
+
+async def test_work_that_begins_other_work_while_it_is_waited_for_is_not_left_behind() -> None:
+    tasks = Tasks()
+    done: list[str] = []
+
+    async def last() -> None:
+        await asyncio.sleep(0.05)
+        done.append("last")
+
+    async def first() -> None:
+        await asyncio.sleep(0.05)
+        tasks.start(last())
+        done.append("first")
+
+    tasks.start(first())
+
+    assert await tasks.drain(5)
+    assert done == ["first", "last"]
+
+
+async def test_work_without_end_is_cancelled_when_the_time_is_over_with_all_that_it_began() -> None:
+    tasks = Tasks()
+
+    async def again() -> None:
+        await asyncio.sleep(0.02)
+        tasks.start(again())
+
+    tasks.start(again())
+
+    assert not await asyncio.wait_for(tasks.drain(0.1), 5)
+    assert len(tasks) == 0

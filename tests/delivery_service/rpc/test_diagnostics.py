@@ -1,7 +1,9 @@
 """GetDiagnostics names what is wrong, by a fault planted for each probe, on the real engines."""
 
 import asyncio
+import re
 import time
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
@@ -13,15 +15,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from delivery_service import bootstrap
 from delivery_service.persistence import engine_probes
 from delivery_service.persistence.engine_probes import locks
+from delivery_service.persistence.outbox import PARKED, PENDING
+from delivery_service.persistence.probes import oldest_command
+from delivery_service.persistence.tables import outbox
 from delivery_service.settings import Settings
-from servicekit.diagnostics import Severity
+from servicekit.diagnostics import Severity, fine
 from servicekit.engines import create_engine
 from servicekit.server import Server
 from tests.delivery_service.client import Delivery
 from tests.delivery_service.conftest import Running
 from tests.delivery_service.rpc.reconciling import execute
 from tests.delivery_service.rpc.test_outbox import parked
-from tests.servicekit.sessions import wire_to
+from tests.servicekit.sessions import session_id, wire_to
 
 OK, WARN, FAIL = pb.SEVERITY_OK, pb.SEVERITY_WARN, pb.SEVERITY_FAIL
 PROBES = [
@@ -77,6 +82,46 @@ async def test_a_command_that_inventory_does_not_take_is_named_by_its_age(delive
     assert (await diagnosed(delivery))["outbox"].description == "no command waits for inventory"
 
 
+async def test_of_the_commands_that_wait_the_oldest_tells_its_own_error_and_followers_of_a_parked_one_do_not_wait(
+    delivery: Delivery,
+) -> None:
+    now = datetime.now(UTC)
+
+    def command(package: int, version: int, state: int, minutes: int, error: str | None) -> dict[str, object]:
+        return {
+            "event_id": f"{package}.{version}",
+            "package_id": package,
+            "package_sn": f"PG{package}",
+            "package_version": version,
+            "command": "COMMIT",
+            "payload": "{}",
+            "trace": "",
+            "state": state,
+            "attempts": 1,
+            "last_error": error,
+            "next_attempt_time": now,
+            "create_time": now - timedelta(minutes=minutes),
+        }
+
+    # Never committed, so that no relay sees it.
+    async with delivery.engine.connect() as connection:
+        of_parked = [command(1, 1, PARKED, 60, "refused"), command(1, 2, PENDING, 50, None)]
+        await connection.execute(outbox.insert(), [*of_parked, command(1, 3, PENDING, 40, None)])
+        none = await oldest_command(connection)
+        waiting = [command(2, 1, PENDING, 2, "a younger one's"), command(3, 1, PENDING, 10, "its own")]
+        await connection.execute(outbox.insert(), waiting)
+        told = await oldest_command(connection)
+        await connection.execute(outbox.update().where(outbox.c.package_id == 3).values(last_error=None))
+        untold = await oldest_command(connection)
+
+    assert none == fine("no command waits for inventory")
+    assert re.fullmatch(
+        r"2 commands wait for inventory, the oldest for 6\d\d s; it was told: its own", told.description
+    )
+    assert untold.description.endswith("; it was not answered: no relay runs, or inventory hangs")
+    assert {told.severity, untold.severity} == {Severity.FAIL}
+
+
 async def test_a_parked_command_is_named_with_its_reason(delivery: Delivery) -> None:
     entry = await parked(delivery)
 
@@ -119,17 +164,58 @@ async def test_a_transaction_that_keeps_others_waiting_is_named_by_its_session(
     assert (alone.severity, long.severity, found.severity) == (OK, WARN, FAIL)
     assert f"the transaction of session {session} " in long.description
     assert f"the transaction of session {session} has held locks for" in found.description
-    assert found.description.endswith("1 others wait for locks")
+    assert found.description.endswith("1 others wait for it")
     assert found.next_command == f'mysql -e "KILL {session}"'
 
 
-async def test_an_account_that_may_not_see_the_transactions_of_others_says_so(limited: AsyncEngine) -> None:
+async def test_of_many_that_wait_for_a_row_neither_the_first_nor_an_older_innocent_is_named(
+    delivery: Delivery, running: Running
+) -> None:
+    other, row = await delivery.create("DRIVER_TO_USER"), await delivery.create("DRIVER_TO_USER")
+    await delivery.quiet()
+    lock = text("SELECT id FROM tigu_prepare_goods WHERE prepare_sn = :sn FOR UPDATE")
+    others = create_engine(running.url, pool_size=5)
+
+    async def wait() -> None:
+        async with others.connect() as waiter:
+            await waiter.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = 20")
+            await waiter.execute(lock, {"sn": row.package_sn})
+
+    async with others.connect() as innocent, others.connect() as holder:
+        await innocent.execute(lock, {"sn": other.package_sn})
+        await asyncio.sleep(1)
+        await holder.execute(lock, {"sn": row.package_sn})
+        waiters = [asyncio.create_task(wait()) for _ in range(3)]
+        await asyncio.sleep(2)
+        found = (await diagnosed(delivery))["locks"]
+        session = await session_id(holder)
+        await holder.rollback()
+        await asyncio.gather(*waiters)
+    await others.dispose()
+
+    assert found.next_command == f'mysql -e "KILL {session}"'
+    assert found.description.endswith("3 others wait for it")
+
+
+async def test_an_account_that_may_not_see_the_transactions_of_others_says_so_and_which_rights_it_lacks(
+    limited: AsyncEngine, running: Running
+) -> None:
     async with limited.connect() as connection:
         found = await locks(connection)
 
     assert found.severity is Severity.WARN
-    assert found.description == "not known: the service's account may not see the transactions of others"
-    assert "GRANT PROCESS" in found.next_command
+    assert found.description == (
+        "not known: the service's account may not see others' transactions, and who waits for them"
+    )
+    granting = re.fullmatch('mysql -e "(GRANT PROCESS .*)"', found.next_command)
+    assert granting
+    async with running.engine.connect() as connection:
+        for grant in granting[1].replace("<its account>", f"'{limited.url.username}'").split("; "):
+            await connection.exec_driver_sql(grant)
+    # Rights of the whole server come to the sessions that begin now.
+    await limited.dispose()
+    async with limited.connect() as connection:
+        assert (await locks(connection)).severity is Severity.OK
 
 
 async def test_with_the_database_away_the_answer_says_so_and_what_else_it_knows(

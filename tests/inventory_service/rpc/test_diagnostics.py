@@ -19,7 +19,7 @@ from servicekit.engines import create_engine
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.ledger import without_next_month
 from tests.inventory_service.serving import ASLEEP, channel_to
-from tests.servicekit.sessions import wire_to
+from tests.servicekit.sessions import session_id, wire_to
 
 OK, WARN, FAIL = pb.SEVERITY_OK, pb.SEVERITY_WARN, pb.SEVERITY_FAIL
 PROBES = [
@@ -171,6 +171,33 @@ async def test_a_transaction_that_keeps_others_waiting_is_named_by_its_session(
     )
     assert found.description.endswith("1 others wait for it")
     assert found.next_command == f'psql -c "SELECT pg_terminate_backend({session})"'
+
+
+async def test_of_many_that_wait_for_a_row_neither_the_first_nor_an_older_innocent_is_named(
+    inventory: Inventory, inventory_url: str
+) -> None:
+    await inventory.create("A", 5)
+    await inventory.create("B", 5)
+    lock = text("SELECT id FROM inventory.stock WHERE sku = :sku FOR UPDATE")
+    others = create_engine(inventory_url, pool_size=5, lock_seconds=10)
+
+    async def wait() -> None:
+        async with others.connect() as waiter:
+            await waiter.execute(lock, {"sku": "A"})
+
+    async with others.connect() as innocent, others.connect() as holder:
+        await innocent.execute(lock, {"sku": "B"})
+        await holder.execute(lock, {"sku": "A"})
+        waiters = [asyncio.create_task(wait()) for _ in range(3)]
+        await asyncio.sleep(1.5)
+        found = (await diagnosed(inventory))["locks"]
+        session = await session_id(holder)
+        await holder.rollback()
+        await asyncio.gather(*waiters)
+    await others.dispose()
+
+    assert found.next_command == f'psql -c "SELECT pg_terminate_backend({session})"'
+    assert found.description.endswith("3 others wait for it")
 
 
 async def test_a_table_that_is_locked_silences_its_own_probe_only(inventory: Inventory) -> None:
