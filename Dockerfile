@@ -14,5 +14,5 @@ COPY --from=build /opt/holdfast /opt/holdfast
 ENV PATH=/opt/holdfast/bin:$PATH PYTHONUNBUFFERED=1
 USER holdfast
 WORKDIR /var/lib/holdfast
-EXPOSE 7411 7412
+EXPOSE 7411 7412 7421 7422
 CMD ["inventory-service", "serve"]

@@ -68,9 +68,12 @@ def test_commands_are_scripts_of_the_distribution_and_ports_are_those_listened_o
     for name, part in ours(compose).items():
         assert part["command"][0] in scripts
         service = name.removesuffix("-migrate")
-        port = part["environment"][f"{service.upper()}_LISTEN"].rpartition(":")[2]
+        port, admin = (
+            part["environment"][f"{service.upper()}_{setting}"].rpartition(":")[2]
+            for setting in ("LISTEN", "ADMIN_LISTEN")
+        )
         if name == service:
-            assert part["ports"] == [f"127.0.0.1:{port}:{port}"]
+            assert part["ports"] == [f"127.0.0.1:{each}:{each}" for each in (port, admin)]
             assert part["healthcheck"]["test"][-1] == f"127.0.0.1:{port}"
     delivery = compose["services"]["delivery"]["environment"]
     inventory = compose["services"]["inventory"]["environment"]

@@ -10,7 +10,8 @@ from holdfast.ops.v1 import ops_pb2 as pb
 from holdfast.ops.v1 import ops_pb2_grpc
 
 from servicekit.engines import create_engine
-from servicekit.server import CannotListen, Server
+from servicekit.listeners import CannotListen
+from servicekit.server import Server
 from tests.servicekit.accounts import open_accounts
 from tests.servicekit.scripts import write_history
 from tests.servicekit.shop import build, open_shop
