@@ -136,7 +136,7 @@ async def test_calls_beyond_the_most_at_once_are_refused_and_each_wave_is_served
     async with probed(tmp_path) as (_, address), grpc.aio.insecure_channel(address) as channel:
         for _ in range(3):
             results = await asyncio.gather(
-                *(ask(channel, seconds=0.5) for _ in range(9)), return_exceptions=True
+                *(ask(channel, seconds=1) for _ in range(9)), return_exceptions=True
             )
             refused = [error for error in results if isinstance(error, grpc.aio.AioRpcError)]
             assert len(refused) == 5
@@ -159,7 +159,7 @@ async def test_an_old_connection_takes_no_new_calls_and_none_is_lost(
 
         await asyncio.gather(*(keep_asking() for _ in range(8)))
 
-        assert len(peers) > 2
+        assert len(peers) > 1
         assert (await slow).query == first
 
 
