@@ -52,7 +52,6 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     ) -> None:
         """`admit` is asked before each call and raises what refuses it; `ended` is told how each one ended.
 
-
         `long_calls` are methods, by full name, that may last longer than others: so many seconds, with a deadline
         or without; `math.inf` is as long as the caller stays. They themselves must not wait long for a silent
         caller.
