@@ -17,5 +17,5 @@ COPY --from=build /opt/holdfast /opt/holdfast
 ENV PATH=/opt/holdfast/bin:$PATH PYTHONUNBUFFERED=1
 USER 10001:10001
 WORKDIR /var/lib/holdfast
-EXPOSE 7411 7412
+EXPOSE 7411 7412 7421 7422
 CMD ["inventory-service", "serve"]

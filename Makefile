@@ -1,12 +1,13 @@
 # Everything is done by ./dev; `make` alone lists the targets. Arguments: make test ARGS="-k reserve"
 .DEFAULT_GOAL := help
-.PHONY: help demo up down reset logs test lint format protos release-contracts bench bench-peers
+.PHONY: help demo up down reset logs certs test lint format protos release-contracts bench bench-peers
 
 demo:    ## Run both services and real packages through all four workflows, then clean up
 up:      ## Start databases and both services, and keep them running
 down:    ## Stop what `up` started; data stays
 reset:   ## Stop it and forget its data
 logs:    ## Follow the logs of both services
+certs:   ## Make a development set of certificates: an authority, each service, a few callers
 test:    ## Run all tests, on every database engine
 lint:    ## Check style, types, imports between packages, and contracts
 format:  ## Format code and contracts
@@ -15,5 +16,5 @@ release-contracts: ## Take the contracts as released; `make lint` refuses later 
 bench:   ## Measure reservations beside an empty call; ARGS="--only reserve" for some, ARGS=--short for a quick look
 bench-peers: ## Measure holdfast beside what else one could take; ARGS=--short for a quick look
 
-help demo up down reset logs test lint format protos release-contracts bench bench-peers:
+help demo up down reset logs certs test lint format protos release-contracts bench bench-peers:
 	@./dev $@ $(ARGS)

@@ -3,8 +3,8 @@
 import asyncio
 from datetime import timedelta
 from functools import partial
+from importlib import resources
 
-import grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.adoption.hindrance import hindrance
@@ -12,7 +12,7 @@ from delivery_service.application.await_settlement import Settlements
 from delivery_service.application.reconcile import Reconciler
 from delivery_service.application.stock_ports import Inventory
 from delivery_service.contract_steps.steps import STEPS
-from delivery_service.gateways.inventory import CALL_SECONDS, InventoryGateway, open_channel
+from delivery_service.gateways.inventory import CALL_SECONDS, InventoryGateway, channel_renewal, open_channel
 from delivery_service.gateways.photo_reader import PillowPhotoReader
 from delivery_service.gateways.photo_store import FsspecPhotoStore
 from delivery_service.gateways.photo_store_probe import photo_store_probe
@@ -31,7 +31,7 @@ from delivery_service.workers.evidence_sweep import evidence_sweep
 from delivery_service.workers.legacy_following import legacy_following
 from delivery_service.workers.outbox_expiry import outbox_expiry
 from delivery_service.workers.outbox_relay import OutboxRelay
-from servicekit import ops, traces
+from servicekit import channelz, ops, traces
 from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
 from servicekit.metrics import Metrics
@@ -39,18 +39,29 @@ from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
 from servicekit.probes import common_probes
 from servicekit.query_plans import NamedQueries
+from servicekit.security import certificates, security
 from servicekit.server import Service
-from servicekit.settings import shown
+from servicekit.settings import admin_address, shown
 from servicekit.tasks import Tasks
 from servicekit.transactions import Transactions
+
+ADMIN_LISTEN = "127.0.0.1:7422"
+"""Where operators are served if the service listens to other machines and no address is set."""
+CALLERS = resources.files("delivery_service") / "callers.toml"
+SERVICES = (servicer.SERVICE_NAME, ops.SERVICE_NAME, channelz.SERVICE_NAME)
 
 
 def build(settings: Settings) -> Service:
     """The service, ready to be served. Call it inside the event loop: channels belong to theirs."""
     engine = create_engine(settings.database_url, pool_size=settings.pool_size)
-    channel = open_channel(settings.inventory_address)
-    service = assemble(settings, engine, InventoryGateway(channel))
-    service.close = [channel.close, *service.close]
+    own = certificates(settings)
+    shown = own.current() if own else None
+    gateway = InventoryGateway(open_channel(settings.inventory_address, shown))
+    service = assemble(settings, engine, gateway)
+    if own and shown:
+        renewal = channel_renewal(gateway, settings.inventory_address, own, shown)
+        service.pollers = [*service.pollers, renewal]
+    service.close = [gateway.close, *service.close]
     return service
 
 
@@ -116,10 +127,6 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         probes=probes,
     )
 
-    def register(server: grpc.aio.Server) -> None:
-        servicer.register(server, delivery)
-        ops.register(server, operators)
-
     def wake_waiters() -> None:
         settlements.drain()
         draining.set()
@@ -127,8 +134,12 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
 
     return Service(
         name="delivery",
-        grpc_services=(servicer.SERVICE_NAME, ops.SERVICE_NAME),
+        grpc_services=(servicer.SERVICE_NAME,),
         listen=settings.listen,
+        admin_listen=admin_address(settings.listen, settings.admin_listen, ADMIN_LISTEN),
+        admin_services=(ops.SERVICE_NAME,),
+        register_admin=lambda server: ops.register(server, operators),
+        security=security(settings, CALLERS, SERVICES),
         metrics=metrics,
         metrics_listen=settings.metrics_listen,
         probes=probes,
@@ -136,7 +147,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         engine=engine,
         schema=history,
         statuses=STATUSES,
-        register=register,
+        register=lambda server: servicer.register(server, delivery),
         tasks=tasks,
         pollers=[
             relay,

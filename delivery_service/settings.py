@@ -6,7 +6,7 @@ from pathlib import Path
 import fsspec
 from fsspec.core import split_protocol
 
-from servicekit.settings import Address, DatabaseSettings, database_url, folder
+from servicekit.settings import Address, DatabaseSettings, ServerSettings, database_url, folder
 from servicekit.traces import collector
 
 
@@ -35,7 +35,7 @@ class Database(DatabaseSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Database):
+class Settings(ServerSettings, Database):
     """What `serve` reads. Each field is the variable DELIVERY_<FIELD>."""
 
     inventory_address: Address = field(

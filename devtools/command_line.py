@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from devtools import benchmarks, checks
+from devtools import benchmarks, certificates, checks
 from devtools.demo.play import demo
 from devtools.engines.engine import EngineUnavailable
 from devtools.engines.server import ServerFailed
@@ -18,6 +18,7 @@ COMMANDS: dict[str, Callable[[], int]] = {
     "down": commands.down,
     "reset": commands.reset,
     "logs": commands.logs,
+    "certs": certificates.certs,
     "lint": checks.lint,
     "format": checks.format_sources,
     "protos": checks.generate_stubs,

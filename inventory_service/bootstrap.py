@@ -1,8 +1,7 @@
 """Settings → engine, use cases, servicers, workers: the only wiring."""
 
 import asyncio
-
-import grpc
+from importlib import resources
 
 from inventory_service.adoption.hindrance import hindrance
 from inventory_service.contract_steps.steps import STEPS
@@ -26,7 +25,7 @@ from inventory_service.workers.left_overs import LeftOvers
 from inventory_service.workers.low_stock import low_stock
 from inventory_service.workers.metrics_refresh import MetricsRefresher, metrics_refresh
 from inventory_service.workers.reservation_expiry import reservation_expiry
-from servicekit import ops, traces
+from servicekit import channelz, ops, traces
 from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
 from servicekit.metrics import Metrics
@@ -35,10 +34,16 @@ from servicekit.mutations import Mutations
 from servicekit.outboxes import NoOutbox
 from servicekit.probes import common_probes
 from servicekit.query_plans import NamedQueries
+from servicekit.security import security
 from servicekit.server import Service
-from servicekit.settings import shown
+from servicekit.settings import admin_address, shown
 from servicekit.tasks import Tasks
 from servicekit.transactions import Transactions, own_time
+
+ADMIN_LISTEN = "127.0.0.1:7421"
+"""Where operators are served if the service listens to other machines and no address is set."""
+CALLERS = resources.files("inventory_service") / "callers.toml"
+SERVICES = (servicer.SERVICE_NAME, ops.SERVICE_NAME, channelz.SERVICE_NAME)
 
 
 def build(settings: Settings) -> Service:
@@ -96,10 +101,6 @@ def build(settings: Settings) -> Service:
 
     every = settings.metrics_refresh_seconds
 
-    def register(server: grpc.aio.Server) -> None:
-        servicer.register(server, inventory)
-        ops.register(server, operators)
-
     def wake_waiters() -> None:
         refresher.stop()
         draining.set()
@@ -107,8 +108,12 @@ def build(settings: Settings) -> Service:
 
     return Service(
         name="inventory",
-        grpc_services=(servicer.SERVICE_NAME, ops.SERVICE_NAME),
+        grpc_services=(servicer.SERVICE_NAME,),
         listen=settings.listen,
+        admin_listen=admin_address(settings.listen, settings.admin_listen, ADMIN_LISTEN),
+        admin_services=(ops.SERVICE_NAME,),
+        register_admin=lambda server: ops.register(server, operators),
+        security=security(settings, CALLERS, SERVICES),
         metrics=metrics,
         metrics_listen=settings.metrics_listen,
         probes=probes,
@@ -116,7 +121,7 @@ def build(settings: Settings) -> Service:
         engine=engine,
         schema=schema,
         statuses=STATUSES,
-        register=register,
+        register=lambda server: servicer.register(server, inventory),
         tasks=tasks,
         pollers=[
             reservation_expiry(transactions, settings.sweep_seconds),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from servicekit.settings import Address, DatabaseSettings, database_url
+from servicekit.settings import Address, DatabaseSettings, ServerSettings, TlsSettings, database_url
 from servicekit.traces import collector
 
 
@@ -21,14 +21,14 @@ class Archive(Database):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Client:
+class Client(TlsSettings):
     """What `import` and `export` read, which call a service that runs."""
 
     address: Address = field(default="127.0.0.1:7411", metadata={"help": "host:port of the service"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(Database):
+class Settings(ServerSettings, Database):
     """What `serve` reads. Each field is the variable INVENTORY_<FIELD>."""
 
     listen: Address = field(default="127.0.0.1:7411", metadata={"help": "host:port to serve on"})

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,11 +21,13 @@ ROLES = ("merchant", "driver", "warehouse", "dispatcher", "system")
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls: `name` is "role:id" of the metadata, else "anonymous"."""
+    """Who calls: `name` is "role:id" of the metadata, else that of the certificate, else "anonymous"."""
 
     name: str = "anonymous"
     role: str | None = None
     actor_id: str | None = None
+    identity: str = ""
+    """Whom the certificate names; empty without one."""
 
 
 ANONYMOUS = Caller()
@@ -81,7 +84,7 @@ def call_id(metadata: dict[str, Any]) -> str:
     return str(metadata.get("x-call-id", ""))[:MOST_ID_CHARACTERS] or f"{random.getrandbits(128):032x}"
 
 
-def caller(metadata: dict[str, Any]) -> Caller:
+def caller(metadata: Mapping[str, Any]) -> Caller:
     """Who the metadata says calls. Raises ActorUnknown."""
     role, actor_id = metadata.get("actor-role") or None, metadata.get("actor-id") or None
     if role is not None and role not in ROLES:

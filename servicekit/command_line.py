@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from servicekit import logs, migrate_command, settings
+from servicekit.callers import CallersInvalid
+from servicekit.certificates import CertificatesInvalid
 from servicekit.hindrances import Hindrance, nothing_hinders
+from servicekit.listeners import CannotListen
 from servicekit.migrations import Schema
-from servicekit.server import CannotListen, Service, serve
+from servicekit.server import Service, serve
 
 S = TypeVar("S", bound=settings.DatabaseSettings)
 R = TypeVar("R")
@@ -70,7 +73,7 @@ def run(
         read = settings.read(kind, prefix, os.environ)
         logs.configure(read.log_level)
         return _run_loop(read, build)
-    except (settings.SettingsInvalid, CannotListen) as error:
+    except (settings.SettingsInvalid, CertificatesInvalid, CallersInvalid, CannotListen) as error:
         print(error, file=sys.stderr)
         return 2
 

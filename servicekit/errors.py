@@ -67,6 +67,45 @@ class ActorUnknown(KitRefusal):
 
 
 @dataclass(eq=False)
+class CallerUnknown(KitRefusal):
+    """The caller's certificate is valid and names nobody of this trust domain."""
+
+    certificate_uri: str
+    trust_domain: str
+
+    def __str__(self) -> str:
+        return (
+            f"the certificate must have one URI, spiffe://{self.trust_domain}/NAME;"
+            f" it has {self.certificate_uri or 'none or several'}"
+        )
+
+
+@dataclass(eq=False)
+class MethodNotAllowed(KitRefusal):
+    """The file of callers does not let this caller call the method; `allowed` are the service's that it may."""
+
+    caller: str
+    method: str
+    allowed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.caller} may not call {self.method}; of this service it may: {_listed(self.allowed)}"
+
+
+@dataclass(eq=False)
+class ActorNotAllowed(KitRefusal):
+    """The file of callers does not let this caller speak for an actor of that role."""
+
+    caller: str
+    role: str | None
+    allowed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        role = self.role or "nobody in particular"
+        return f"{self.caller} may not act as {role}; the roles that it may name: {_listed(self.allowed)}"
+
+
+@dataclass(eq=False)
 class OutboxEntryNotFound(KitRefusal):
     """No parked entry of the outbox bears the id: it is pending, answered, or was never there."""
 
@@ -136,6 +175,9 @@ STATUSES: dict[type[Exception], grpc.StatusCode] = {
     OutboxEntryNotFound: grpc.StatusCode.NOT_FOUND,
     ActorMissing: grpc.StatusCode.UNAUTHENTICATED,
     ActorUnknown: grpc.StatusCode.UNAUTHENTICATED,
+    CallerUnknown: grpc.StatusCode.UNAUTHENTICATED,
+    MethodNotAllowed: grpc.StatusCode.PERMISSION_DENIED,
+    ActorNotAllowed: grpc.StatusCode.PERMISSION_DENIED,
     DeadlineTooShort: grpc.StatusCode.DEADLINE_EXCEEDED,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     ConcurrentUpdate: grpc.StatusCode.ABORTED,
@@ -148,3 +190,7 @@ STATUSES: dict[type[Exception], grpc.StatusCode] = {
 def field_invalid(violations: Iterable[tuple[str, str]]) -> FieldInvalid:
     """Builds the refusal from (field, description) pairs."""
     return FieldInvalid(tuple(Violation(field, description) for field, description in violations))
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return ", ".join(words) or "none"

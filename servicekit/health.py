@@ -1,18 +1,22 @@
 """Health as grpc.health.v1 states it, List included; `python -m servicekit.health ADDRESS` asks for it."""
 
+import argparse
 import asyncio
 import sys
+from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer as AioHealthServicer
 
+from servicekit.certificates import Certificates, Pems, open_channel
 from servicekit.context import Context
 
 # The published types of this module are behind the library: they lack List.
 _messages: Any = health_pb2
 
+SERVICE_NAME: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 LAST_WORD_SECONDS = 0.1
 
@@ -88,9 +92,9 @@ class Health:
         self._servicer.end_watches()
 
 
-async def check(address: str, seconds: float = 2.0) -> bool:
-    """Whether the server at this address says SERVING."""
-    async with grpc.aio.insecure_channel(address) as channel:
+async def check(address: str, pems: Pems | None = None, seconds: float = 2.0) -> bool:
+    """Whether the server at this address says SERVING; with certificates, asked over mTLS."""
+    async with open_channel(address, pems) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         try:
             answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=seconds)
@@ -99,5 +103,17 @@ async def check(address: str, seconds: float = 2.0) -> bool:
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
+def main() -> int:
+    """Answers the exit code: 0 where the server says SERVING."""
+    parser = argparse.ArgumentParser("python -m servicekit.health")
+    parser.add_argument("address", help="host:port")
+    parser.add_argument(
+        "--tls", nargs=2, type=Path, metavar=("FOLDER", "CA"), help="ask over mTLS with these"
+    )
+    arguments = parser.parse_args()
+    pems = Certificates(*arguments.tls).current() if arguments.tls else None
+    return 0 if asyncio.run(check(arguments.address, pems)) else 1
+
+
 if __name__ == "__main__":
-    sys.exit(0 if asyncio.run(check(sys.argv[1])) else 1)
+    sys.exit(main())

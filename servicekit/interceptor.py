@@ -14,7 +14,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from servicekit import calls
-from servicekit.calls import ANONYMOUS, Call, begin_call
+from servicekit.calls import ANONYMOUS, Call, Caller, begin_call
 from servicekit.context import Context
 from servicekit.error_status import ErrorStatuses
 from servicekit.errors import DeadlineExceeded, field_invalid
@@ -30,15 +30,25 @@ log = structlog.get_logger("calls")
 _QUIET = ("/grpc.health.", "/grpc.reflection.")
 
 
+FindCaller = Callable[[Context, Mapping[Any, Any]], Caller]
+"""Says who calls, from the connection and the metadata."""
+
+
+def plain_caller(context: Context, metadata: Mapping[Any, Any]) -> Caller:
+    """Without certificates, who calls is who the metadata says. Raises ActorUnknown."""
+    return calls.caller(metadata)
+
+
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Names the call, finds the caller, bounds the time, turns errors into statuses, logs and counts its end."""
 
     def __init__(
         self,
         statuses: ErrorStatuses,
-        admit: Callable[[str], None] = lambda method: None,
+        admit: Callable[[Call], None] = lambda call: None,
         long_calls: Mapping[str, float] = NONE_LONG,
         ended: Callable[[str, str, float], None] = lambda method, code, seconds: None,
+        caller: FindCaller = plain_caller,
     ) -> None:
         """`admit` is asked before each call and raises what refuses it; `ended` is told how each one ended.
 
@@ -50,6 +60,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._admit = admit
         self._long_calls = long_calls
         self._ended = ended
+        self._caller = caller
         self._guarded: dict[str, Any] = {}
 
     async def intercept_service(
@@ -70,7 +81,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         cap = partial(
             _cap, self._long_calls.get(method), handler.request_streaming or handler.response_streaming
         )
-        guarded = partial(_Guard, self._statuses, self._ended, method, cap)
+        guarded = partial(_Guard, self._statuses, self._ended, self._caller, method, cap)
         if handler.response_streaming:
             behaviour = self._streaming(guarded, handler.stream_stream or handler.unary_stream)
             make = (
@@ -92,7 +103,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             guard = guarded(context, request)
             try:
                 under_way = guard.begin()
-                self._admit(guard.method)
+                self._admit(under_way)
                 async with asyncio.timeout(under_way.remaining()):
                     reply = behaviour(_well_formed(request), context)
                     if inspect.isawaitable(reply):
@@ -110,7 +121,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             guard = guarded(context, request)
             try:
                 under_way = guard.begin()
-                self._admit(guard.method)
+                self._admit(under_way)
                 async for reply in _in_time(behaviour(_well_formed(request), context), under_way):
                     yield reply
             except BaseException as error:
@@ -153,6 +164,7 @@ class _Guard:
         self,
         statuses: ErrorStatuses,
         ended: Callable[[str, str, float], None],
+        caller: FindCaller,
         method: str,
         cap: Callable[[float | None], float],
         context: Context,
@@ -161,6 +173,7 @@ class _Guard:
         self.method = method
         self._statuses = statuses
         self._ended = ended
+        self._caller = caller
         self._context = context
         self._request = request
         self._began = time.monotonic()
@@ -169,10 +182,10 @@ class _Guard:
         self._deadline = self._began + cap(context.time_remaining())
 
     def begin(self) -> Call:
-        """From here on this task works for the call. Raises ActorUnknown."""
+        """From here on this task works for the call. Raises ActorUnknown, CallerUnknown."""
         caller = ANONYMOUS
         try:
-            caller = calls.caller(self._metadata)
+            caller = self._caller(self._context, self._metadata)
         finally:
             # Where nobody can be made out, the call has its id and its line all the same.
             request_id = getattr(self._request, "request_id", "")[:MOST_LOGGED_CHARACTERS]

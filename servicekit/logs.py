@@ -17,6 +17,8 @@ def with_call(_logger: object, _method: str, event: MutableMapping[str, Any]) ->
         event["call_id"] = call.call_id
         event["method"] = call.method
         event["caller"] = call.caller.name
+        if call.caller.identity:
+            event["identity"] = call.caller.identity
         if call.request_id:
             event["request_id"] = call.request_id
     if trace_id := traces.trace_id():

@@ -10,6 +10,7 @@ from servicekit.health import Health
 from servicekit.migrations import Schema
 
 MOST_SECONDS = 3.0
+FOR_OPERATORS = ("/holdfast.ops.", "/grpc.channelz.")
 
 log = structlog.get_logger("readiness")
 
@@ -45,7 +46,7 @@ class Readiness:
 
         Raises DatabaseUnavailable. While the database is away the calls find out by themselves.
         """
-        if self._unfit and not method.startswith("/holdfast.ops."):
+        if self._unfit and not method.startswith(FOR_OPERATORS):
             raise DatabaseUnavailable(self._unfit)
 
     async def drain(self) -> None:

@@ -9,38 +9,26 @@ import grpc
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit import reflection, traces
+from servicekit import channelz, reflection, traces
+from servicekit.calls import Call
 from servicekit.diagnostics import Probe
 from servicekit.error_status import ErrorStatuses
+from servicekit.health import SERVICE_NAME as HEALTH
 from servicekit.health import Health
-from servicekit.interceptor import CallInterceptor
+from servicekit.interceptor import CallInterceptor, plain_caller
+from servicekit.listeners import CannotListen, bind, listener
 from servicekit.metrics import Metrics, MetricsEndpoint
 from servicekit.migrations import Schema
 from servicekit.polling import Poller
 from servicekit.readiness import Readiness
+from servicekit.security import Security
+from servicekit.settings import for_this_machine_only
 from servicekit.tasks import Tasks
 from servicekit.watching import watchers
 
 log = structlog.get_logger("server")
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_OPTIONS = [
-    # Two servers on one port would share its calls without a word.
-    ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", 1024 * 1024),
-    ("grpc.max_metadata_size", 8 * 1024),
-    ("grpc.max_concurrent_streams", 1000),
-    # By default gRPC cancels calls without a word once a thousand and more wait for us to take them up.
-    ("grpc.server.max_pending_requests", 8_000),
-    ("grpc.server.max_pending_requests_hard_limit", 16_000),
-    # The counterpart of the keepalive that clients are advised to use.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-]
-
-
-class CannotListen(Exception):
-    """The address is taken or is none of this machine's."""
 
 
 @dataclass
@@ -59,6 +47,14 @@ class Service:
     register: Callable[[grpc.aio.Server], None]
     tasks: Tasks
     pollers: Sequence[Poller] = ()
+    admin_listen: str = ""
+    """`host:port` where operators find everything, which others find at `listen` without what is for operators:
+    `admin_services`, reflection and channelz. Empty is `listen` too."""
+    admin_services: tuple[str, ...] = ()
+    """Full names of the gRPC services that `register_admin` adds."""
+    register_admin: Callable[[grpc.aio.Server], None] = lambda server: None
+    security: Security | None = None
+    """mTLS at both addresses; None is plaintext."""
     metrics: Metrics = field(default_factory=Metrics)
     metrics_listen: str = ""
     """`host:port` of the endpoint for Prometheus; empty is none."""
@@ -82,9 +78,12 @@ class Service:
 class Server:
     """One running service. `start` answers the port, `stop` the question whether all work ended by itself."""
 
+    admin_port: int
+    """Where operators find it, once it has started."""
+
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._health = Health(service.grpc_services)
+        self._health = Health((*service.grpc_services, *service.admin_services))
         self._readiness = Readiness(service.engine, service.schema, self._health)
         self._looking = [Poller("readiness", self._readiness.look, idle_seconds=1.0)]
         self._polling: list[asyncio.Task[None]] = []
@@ -95,39 +94,57 @@ class Server:
             service.metrics.gauge(
                 "holdfast_serving", "1 while health says SERVING, else 0.", lambda: self._health.serving
             )
-        self._server = grpc.aio.server(
-            interceptors=[
-                *traces.interceptors(),
-                CallInterceptor(
-                    service.statuses, self._readiness.admit, service.long_calls, service.metrics.call_ended
-                ),
-            ],
-            options=_OPTIONS,
-        )
+        security = service.security
+        interceptors = [
+            *traces.interceptors(),
+            CallInterceptor(
+                service.statuses,
+                self._admit,
+                service.long_calls,
+                service.metrics.call_ended,
+                security.caller if security else plain_caller,
+            ),
+        ]
+        self._admin_listen = service.admin_listen or service.listen
+        self._servers = {
+            address: listener(interceptors) for address in dict.fromkeys((service.listen, self._admin_listen))
+        }
 
     async def start(self) -> int:
         """Listens, looks at the database once and starts the workers. Raises CannotListen."""
-        self._service.register(self._server)
-        self._health.register(self._server)
-        reflection.register(self._server, (*self._service.grpc_services, "grpc.health.v1.Health"))
-        try:
-            port = self._server.add_insecure_port(self._service.listen)
-        except RuntimeError as error:
-            raise CannotListen(f"cannot listen on {self._service.listen}") from error
+        ports = {address: self._bind(server, address) for address, server in self._servers.items()}
         if self._service.metrics_listen:
             try:
                 self._endpoint = MetricsEndpoint(self._service.metrics, self._service.metrics_listen)
             except OSError as error:
                 raise CannotListen(f"cannot listen on {self._service.metrics_listen}") from error
         await self._health.set(False)
-        await self._server.start()
+        for server in self._servers.values():
+            await server.start()
         await self._readiness.look()
         self._polling = [
             *(asyncio.create_task(poller.run()) for poller in self._looking),
             # A database that this build was not written for, or that is being adopted, is nobody's to work on.
             *(asyncio.create_task(poller.run(self._readiness.fit)) for poller in self._service.pollers),
         ]
-        return port
+        self.admin_port = ports[self._admin_listen]
+        return ports[self._service.listen]
+
+    def _bind(self, server: grpc.aio.Server, address: str) -> int:
+        service = self._service
+        service.register(server)
+        self._health.register(server)
+        if address == self._admin_listen:
+            service.register_admin(server)
+            channelz.register(server)
+            names = (*service.grpc_services, *service.admin_services, HEALTH, channelz.SERVICE_NAME)
+            reflection.register(server, names)
+        return bind(server, address, service.security)
+
+    def _admit(self, call: Call) -> None:
+        if self._service.security:
+            self._service.security.admit(call)
+        self._readiness.admit(call.method)
 
     async def stop(self) -> bool:
         """Health first, then calls under way, then work that outlives calls, then workers, then the engine."""
@@ -137,7 +154,7 @@ class Server:
             poller.stop()
         self._service.wake_waiters()
         self._health.end_watches()
-        await self._server.stop(self._service.grace_seconds)
+        await asyncio.gather(*(server.stop(self._service.grace_seconds) for server in self._servers.values()))
         clean = await self._service.tasks.drain(self._service.grace_seconds)
         _, late = await asyncio.wait(self._polling, timeout=self._service.grace_seconds)
         for task in late:
@@ -171,7 +188,16 @@ async def serve(service: Service) -> int:
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop)
     port = await server.start()
-    log.info("listening", service=service.name, address=service.listen, port=port, security="plaintext")
+    log.info(
+        "listening",
+        service=service.name,
+        address=service.listen,
+        port=port,
+        admin_port=server.admin_port,
+        security="mTLS" if service.security else "plaintext",
+    )
+    if service.admin_listen and not (service.security or for_this_machine_only(service.admin_listen)):
+        log.warning("operators are served in plaintext to other machines", address=service.admin_listen)
     await stopping.wait()
     log.info("draining", service=service.name)
     clean = await server.stop()

@@ -1,6 +1,7 @@
 """Settings from the environment into a frozen dataclass; every missing or bad variable is named at once."""
 
 import dataclasses
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -30,6 +31,70 @@ def database_url(driver: str) -> Any:
     return field(metadata={"help": f"{driver}://user:password@host/database", "driver": driver})
 
 
+def for_this_machine_only(address: str) -> bool:
+    """Whether only this machine itself gets to a host:port."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def existing(text: str) -> str:
+    """The path of a file or folder that is there. Raises ValueError."""
+    if not Path(text).exists():
+        raise ValueError("does not exist")
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlsSettings:
+    """What turns mTLS on, for servers and for callers: both or neither."""
+
+    tls_folder: str = field(
+        default="",
+        metadata={
+            "help": "folder with tls.crt and tls.key; with it and the CA all speak mTLS, without plaintext",
+            "parse": existing,
+            "needs": "tls_ca",
+        },
+    )
+    tls_ca: str = field(
+        default="",
+        metadata={
+            "help": "PEM file of who signs the certificates of callers and services",
+            "parse": existing,
+            "needs": "tls_folder",
+        },
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings(TlsSettings):
+    """What both services read beside their addresses to know whom they let do what."""
+
+    callers: str = field(
+        default="",
+        metadata={
+            "help": "TOML file of who may call what with mTLS; the one in the package unless set",
+            "parse": existing,
+            "needs": "tls_folder",
+        },
+    )
+    admin_listen: Address = field(
+        default="",
+        metadata={"help": "host:port for operators: OpsService, reflection, channelz; see below unless set"},
+    )
+
+
+def admin_address(listen: str, admin_listen: str, otherwise: str) -> str:
+    """Where operators are served: where they are said to be, else beside the others, else at `otherwise`.
+
+    Beside the others only where nobody but this machine gets: there an address of their own would guard nothing.
+    """
+    return admin_listen or (listen if for_this_machine_only(listen) else otherwise)
+
+
 class SettingsInvalid(Exception):
     """Some variables are missing or bad; `problems` has a sentence for each."""
 
@@ -54,6 +119,9 @@ def read(kind: type[S], prefix: str, environment: Mapping[str, str]) -> S:
             values[setting.name] = _parsed(types[setting.name], setting, text)
         except ValueError as error:
             problems.append(f"{name}: {error}")
+        needed = f"{prefix}_{setting.metadata.get('needs', '').upper()}"
+        if "needs" in setting.metadata and not environment.get(needed):
+            problems.append(f"{needed} is not set: {name} needs it")
     if problems:
         raise SettingsInvalid(problems)
     return kind(**values)
@@ -125,4 +193,7 @@ def _url(text: str, driver: str) -> str:
         raise ValueError(f"must be a URL, {driver}://user:password@host/database") from None
     if url.drivername != driver:
         raise ValueError(f"must begin with {driver}://")
+    # The rest of a password would be taken for the host, and be told wherever that is.
+    if text.partition("?")[0].count("@") > 1:
+        raise ValueError("must write an @ within the password as %40")
     return text

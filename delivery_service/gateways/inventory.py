@@ -21,8 +21,10 @@ from delivery_service.application.stock_ports import (
     TryLater,
 )
 from delivery_service.gateways.inventory_refusals import refusal, said
-from servicekit import traces
+from servicekit import certificates, traces
+from servicekit.certificates import Certificates, Pems
 from servicekit.crash_points import crash_point
+from servicekit.polling import Poller
 
 Request = TypeVar(
     "Request", pb.ReserveStockRequest, pb.CommitReservationRequest, pb.ReleaseReservationRequest
@@ -31,6 +33,7 @@ Reply = TypeVar("Reply", pb.ReserveStockResponse, pb.CommitReservationResponse, 
 
 HOLDER = "delivery"
 CALL_SECONDS = 3.0
+RENEWAL_SECONDS = 10.0
 PAGE_SIZE = 500
 
 _CHANNEL_OPTIONS: list[Option] = [
@@ -61,16 +64,30 @@ _STATES = {
 }
 
 
-def open_channel(address: str) -> grpc.aio.Channel:
+def open_channel(address: str, pems: Pems | None = None) -> grpc.aio.Channel:
     """A channel to every address of the inventory service; it notices dead peers and comes back quickly."""
-    return grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+    return certificates.open_channel(address, pems, _CHANNEL_OPTIONS)
 
 
 class InventoryGateway:
     """Inventory over one channel, as the actor `system:delivery`."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._use(channel)
+
+    def _use(self, channel: grpc.aio.Channel) -> None:
+        self.channel = channel
         self._stub = inventory_pb2_grpc.InventoryServiceStub(channel)
+
+    async def move_to(self, channel: grpc.aio.Channel) -> None:
+        """Calls over this channel from now on; those under way on the last one end first."""
+        last = self.channel
+        self._use(channel)
+        await last.close(CALL_SECONDS)
+
+    async def close(self) -> None:
+        """Ends the channel."""
+        await self.channel.close()
 
     async def reserve(self, reservation_id: str, lines: Mapping[str, int], trace: str) -> Answer:
         """Holds every line or none, without an end: the outbox sees to that."""
@@ -125,6 +142,19 @@ class InventoryGateway:
                 return None
             raise InventoryUnreachable(said(error)) from error
         return _hold(reply.reservation)
+
+
+def channel_renewal(gateway: InventoryGateway, address: str, own: Certificates, shown: Pems) -> Poller:
+    """Moves the gateway to a channel with our newest certificate: one keeps what it was opened with, here `shown`."""
+
+    async def renew() -> bool:
+        nonlocal shown
+        before, shown = shown, own.current()
+        if shown is not before:
+            await gateway.move_to(open_channel(address, shown))
+        return False
+
+    return Poller("channel renewal", renew, idle_seconds=RENEWAL_SECONDS)
 
 
 async def _answer(

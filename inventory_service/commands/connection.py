@@ -9,6 +9,8 @@ from holdfast.inventory.v1 import inventory_pb2_grpc
 
 from inventory_service.settings import Client
 from servicekit.calls import ROLES
+from servicekit.certificates import CertificatesInvalid, open_channel
+from servicekit.security import certificates
 
 MOST_SECONDS = 3600.0
 FAILED = 2
@@ -46,7 +48,12 @@ async def call(
     `repeat` tells the operator what to do then.
     """
     address = arguments.address or settings.address
-    async with grpc.aio.insecure_channel(address) as channel:
+    try:
+        own = certificates(settings)
+    except CertificatesInvalid as invalid:
+        print(f"{arguments.command} failed: {invalid}", file=sys.stderr)
+        return FAILED
+    async with open_channel(address, own.current() if own else None) as channel:
         try:
             return await work(Connection(channel, address, arguments.actor))
         except grpc.aio.AioRpcError as error:

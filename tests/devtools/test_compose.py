@@ -157,9 +157,13 @@ def test_commands_are_scripts_of_the_distribution_and_ports_are_those_listened_o
     for name, part in ours(compose).items():
         assert part["command"][0] in scripts
         service = name.split("-")[0]
-        port = part["environment"][f"{service.upper()}_LISTEN"].rpartition(":")[2]
+        port, admin = (
+            part["environment"][f"{service.upper()}_{setting}"].rpartition(":")[2]
+            for setting in ("LISTEN", "ADMIN_LISTEN")
+        )
         if part["command"][1] == "serve":
-            assert [published.rpartition(":")[2] for published in part["ports"]] == [port]
+            wanted = [port] if name.endswith("-2") else [port, admin]
+            assert [published.rpartition(":")[2] for published in part["ports"]] == wanted
             assert part["healthcheck"]["test"][-1] == f"127.0.0.1:{port}"
 
 

@@ -11,8 +11,9 @@ from holdfast.ops.v1 import ops_pb2 as pb
 from holdfast.ops.v1 import ops_pb2_grpc
 
 from servicekit.engines import create_engine
+from servicekit.listeners import CannotListen
 from servicekit.polling import Poller
-from servicekit.server import CannotListen, Server
+from servicekit.server import Server
 from servicekit.transactions import Transactions
 from tests.servicekit.accounts import Accounts, open_accounts
 from tests.servicekit.scripts import write_history

@@ -12,8 +12,9 @@ from sqlalchemy.pool import QueuePool
 
 from servicekit import health
 from servicekit.engines import create_engine
+from servicekit.listeners import CannotListen
 from servicekit.polling import Poller
-from servicekit.server import CannotListen, Server
+from servicekit.server import Server
 from tests.servicekit.accounts import balances, open_accounts
 from tests.servicekit.scripts import write_history
 from tests.servicekit.sessions import wire_to

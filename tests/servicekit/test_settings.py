@@ -3,7 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from servicekit.settings import Address, DatabaseSettings, SettingsInvalid, database_url, read, shown
+from servicekit.settings import (
+    Address,
+    DatabaseSettings,
+    ServerSettings,
+    SettingsInvalid,
+    database_url,
+    read,
+    shown,
+)
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,11 @@ class Stall(DatabaseSettings):
     pool_size: int = field(default=10, metadata={"least": 1})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Till(DatabaseSettings):
+    database_url: str = database_url("postgresql+asyncpg")
+
+
 def test_what_a_service_cannot_run_with_is_refused_before_it_starts(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     environment = {
@@ -112,8 +125,38 @@ def test_what_a_service_cannot_run_with_is_refused_before_it_starts(tmp_path: Pa
     ]
 
 
+def test_a_password_whose_rest_would_be_the_host_is_refused_and_not_quoted() -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        read(Till, "SHOP", {"SHOP_DATABASE_URL": "postgresql+asyncpg://u:can@ary@h/d"})
+
+    assert refused.value.problems == ["SHOP_DATABASE_URL: must write an @ within the password as %40"]
+
+
 @pytest.mark.parametrize("address", ["", "nowhere", ":7000", "127.0.0.1:", "127.0.0.1:-5", "127.0.0.1:7e3"])
 def test_an_address_has_a_host_and_a_port(address: str) -> None:
     with pytest.raises(SettingsInvalid) as refused:
         read(Stall, "SHOP", COMPLETE | {"SHOP_LISTEN": address or " "})
     assert len(refused.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "problems"),
+    [
+        ({}, []),
+        ({"SHOP_TLS_FOLDER": "/", "SHOP_TLS_CA": "/"}, []),
+        ({"SHOP_TLS_FOLDER": "/"}, ["SHOP_TLS_CA is not set: SHOP_TLS_FOLDER needs it"]),
+        ({"SHOP_TLS_CA": "/"}, ["SHOP_TLS_FOLDER is not set: SHOP_TLS_CA needs it"]),
+        ({"SHOP_CALLERS": "/"}, ["SHOP_TLS_FOLDER is not set: SHOP_CALLERS needs it"]),
+        (
+            {"SHOP_TLS_FOLDER": "/nowhere", "SHOP_TLS_CA": "/nowhere"},
+            ["SHOP_TLS_FOLDER: does not exist", "SHOP_TLS_CA: does not exist"],
+        ),
+    ],
+)
+def test_certificates_are_set_whole_or_not_at_all(given: dict[str, str], problems: list[str]) -> None:
+    try:
+        read(ServerSettings, "SHOP", given)
+    except SettingsInvalid as refused:
+        assert refused.problems == problems
+    else:
+        assert problems == []

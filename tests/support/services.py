@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grpc
 
+from servicekit.certificates import Pems
 from servicekit.health import check
 from tests.support.databases import fresh_database
 from tests.support.forks import ForkedCommand, run_command
@@ -45,6 +46,8 @@ class ServiceProcess:
         self.log = log
         self._environment = {**environment, f"{service.upper()}_LISTEN": f"127.0.0.1:{self.port}"}
         self._process: ForkedCommand | None = None
+        self.pems: Pems | None = None
+        """What its callers show, where it speaks mTLS."""
 
     @property
     def address(self) -> str:
@@ -65,7 +68,7 @@ class ServiceProcess:
     async def serving(self) -> None:
         """Waits until it says SERVING."""
         deadline = time.monotonic() + START_SECONDS
-        while not await check(self.address):
+        while not await check(self.address, self.pems):
             if not self.running or time.monotonic() > deadline:
                 raise AssertionError(f"{self.service} is not serving:\n{self.log.read_text()[-4000:]}")
             await asyncio.sleep(0.05)

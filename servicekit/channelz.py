@@ -1,0 +1,11 @@
+"""channelz: which connections there are, and how calls over them went (grpc.io, "A short introduction to Channelz")."""
+
+import grpc
+from grpc_channelz.v1 import channelz, channelz_pb2
+
+SERVICE_NAME: str = channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name
+
+
+def register(server: grpc.aio.Server) -> None:
+    """Adds grpc.channelz.v1.Channelz to the server; it tells of all servers and channels of the process."""
+    channelz.add_channelz_servicer(server)

@@ -1,0 +1,68 @@
+"""mTLS and what follows from it: the caller is who its certificate names, and does what the file of callers lets it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from servicekit import calls
+from servicekit.callers import Callers, Rights, read_callers
+from servicekit.calls import Call, Caller
+from servicekit.certificates import Certificates
+from servicekit.context import Context
+from servicekit.errors import ActorNotAllowed, CallerUnknown, MethodNotAllowed
+from servicekit.identities import identity
+from servicekit.settings import ServerSettings, TlsSettings
+
+NO_RIGHTS = Rights()
+
+
+class Security:
+    """Admits the calls that come with a certificate."""
+
+    def __init__(self, certificates: Certificates, callers: Callers) -> None:
+        self.certificates = certificates
+        self._callers = callers
+
+    def caller(self, context: Context, metadata: Mapping[Any, Any]) -> Caller:
+        """Who calls, by the certificate; the metadata says for whom. Raises CallerUnknown, ActorUnknown.
+
+        gRPC gives the SPIFFE ID of a certificate that has exactly one URI.
+        """
+        uris = [uri.decode() for uri in context.auth_context().get("peer_spiffe_id", ())]
+        found, trusted = identity(uris), self.certificates.trust_domain
+        if found is None or found.trust_domain != trusted:
+            raise CallerUnknown(", ".join(uris), trusted)
+        actor = calls.caller(metadata)
+        name = found.name if actor.role is None or actor.actor_id is None else actor.name
+        return replace(actor, name=name, identity=found.name)
+
+    def admit(self, call: Call) -> None:
+        """Refuses what the file of callers does not allow. Raises MethodNotAllowed, ActorNotAllowed."""
+        caller = call.caller
+        rights = self._callers.get(caller.identity, NO_RIGHTS)
+        if call.method not in rights.methods:
+            service = call.method.rpartition("/")[0] + "/"
+            allowed = (name.removeprefix(service) for name in rights.methods if name.startswith(service))
+            raise MethodNotAllowed(caller.identity, call.method, tuple(sorted(allowed)))
+        if (caller.role or caller.actor_id) and caller.role not in rights.roles:
+            raise ActorNotAllowed(caller.identity, caller.role, tuple(sorted(rights.roles)))
+
+
+def certificates(settings: TlsSettings) -> Certificates | None:
+    """Those that the settings name; None is plaintext. Raises CertificatesInvalid."""
+    if not settings.tls_folder:
+        return None
+    return Certificates(Path(settings.tls_folder), Path(settings.tls_ca))
+
+
+def security(settings: ServerSettings, shipped: Traversable, services: tuple[str, ...]) -> Security | None:
+    """What the settings say, with the callers that are shipped unless they name others; None is plaintext.
+
+    Raises CertificatesInvalid, CallersInvalid.
+    """
+    found = certificates(settings)
+    if found is None:
+        return None
+    return Security(found, read_callers(Path(settings.callers) if settings.callers else shipped, services))

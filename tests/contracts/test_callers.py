@@ -1,0 +1,51 @@
+"""The files of callers that are shipped: no method is without a rule, and no rule without a method."""
+
+from importlib import resources
+
+import pytest
+
+from servicekit import channelz
+from servicekit.callers import Callers, read_callers
+from tests.contracts.stubs import SERVICES
+
+SERVED = {
+    name: (SERVICES[name].full_name, SERVICES["ops"].full_name, channelz.SERVICE_NAME)
+    for name in ("inventory", "delivery")
+}
+
+
+def shipped(service: str) -> Callers:
+    return read_callers(resources.files(f"{service}_service") / "callers.toml", SERVED[service])
+
+
+@pytest.mark.parametrize("service", SERVED)
+def test_every_method_has_a_caller(service: str) -> None:
+    named = {method for rights in shipped(service).values() for method in rights.methods}
+
+    methods = {
+        f"/{contract.full_name}/{method.name}"
+        for contract in (SERVICES[service], SERVICES["ops"])
+        for method in contract.methods
+    }
+    assert methods - named == set()
+
+
+@pytest.mark.parametrize("service", SERVED)
+def test_only_operators_call_what_is_for_operators(service: str) -> None:
+    of_operators = tuple(f"/{name}/" for name in SERVED[service][1:])
+
+    others = {name: rights for name, rights in shipped(service).items() if name != "operator"}
+    assert not [m for rights in others.values() for m in rights.methods if m.startswith(of_operators)]
+    assert {name for name, rights in others.items() if "dispatcher" in rights.roles} == set()
+
+
+def test_delivery_may_do_in_inventory_what_its_gateway_does() -> None:
+    allowed = {name.rpartition("/")[2] for name in shipped("inventory")["delivery"].methods}
+
+    assert allowed == {
+        "ReserveStock",
+        "CommitReservation",
+        "ReleaseReservation",
+        "GetReservation",
+        "ListReservations",
+    }

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+from holdfast.ops.v1 import ops_pb2
+
+from servicekit.callers import CallersInvalid, Rights, read_callers
+
+OPS = ops_pb2.DESCRIPTOR.services_by_name["OpsService"].full_name
+
+
+def read(folder: Path, text: str) -> dict[str, Rights]:
+    file = folder / "callers.toml"
+    file.write_text(text)
+    return dict(read_callers(file, (OPS,)))
+
+
+def test_a_caller_has_the_rights_that_the_file_names(tmp_path: Path) -> None:
+    rights = read(
+        tmp_path,
+        f"""
+        [watcher]
+        "{OPS}" = ["GetDiagnostics"]
+        ["shop/checkout"]
+        roles = ["merchant"]
+        """,
+    )
+
+    assert rights == {
+        "watcher": Rights(frozenset({f"/{OPS}/GetDiagnostics"})),
+        "shop/checkout": Rights(roles=frozenset({"merchant"})),
+    }
+
+
+def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(CallersInvalid) as refused:
+        read(
+            tmp_path,
+            f"""
+            shop = "all"
+            [watcher]
+            roles = ["pirate"]
+            "{OPS}" = ["GetDiagnostics", "GetRich"]
+            "holdfast.test.Probe" = ["Ask"]
+            [operator]
+            roles = "system"
+            """,
+        )
+
+    told = [line.partition(": ")[2] for line in str(refused.value).splitlines()]
+    assert told == [
+        "shop must be a table, [shop]",
+        "watcher: roles has no pirate",
+        f"watcher: {OPS} has no GetRich",
+        f"watcher: there is no holdfast.test.Probe here, only roles, {OPS}",
+        "operator: roles must be a list",
+    ]
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CallersInvalid, match="is no TOML"):
+        read(tmp_path, "[shop")
+    with pytest.raises(CallersInvalid, match="cannot be read"):
+        read_callers(tmp_path / "nothing.toml", ())

@@ -1,0 +1,172 @@
+"""Both services as processes that speak mTLS only, with the files of callers that are shipped."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+from holdfast.delivery.v1 import delivery_pb2_grpc, order_pb2, package_pb2
+from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
+
+from servicekit.certificates import open_channel
+from tests.support.databases import fresh_database
+from tests.support.forks import run_command
+from tests.support.services import Pair, migrate
+from tests.support.wallet import Wallet
+
+MERCHANT = (("actor-role", "merchant"), ("actor-id", "7"))
+SYSTEM = (("actor-role", "system"), ("actor-id", "tests"))
+
+
+@pytest.fixture(scope="module")
+def wallet(tmp_path_factory: pytest.TempPathFactory) -> Wallet:
+    return Wallet(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+async def pair(wallet: Wallet, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
+    """Both services, each with a certificate of its own."""
+    async with fresh_database("postgres") as inventory_url, fresh_database("mysql") as delivery_url:
+        await asyncio.gather(migrate("inventory", inventory_url), migrate("delivery", delivery_url))
+        pair = Pair(inventory_url, delivery_url, tmp_path_factory.mktemp("pair"))
+        pair.inventory.pems = pair.delivery.pems = wallet.pems("operator")
+        try:
+            await pair.inventory.start(**wallet.settings("inventory", "INVENTORY"))
+            await pair.delivery.start(**wallet.settings("delivery", "DELIVERY"))
+            yield pair
+        finally:
+            await pair.kill()
+
+
+async def grpcurl(*words: str) -> tuple[int, str]:
+    """Its exit code and what it says."""
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).parent / "grpcurl"),
+        *words,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 20)
+    return process.returncode or 0, output.decode()
+
+
+def options(wallet: Wallet, name: str) -> list[str]:
+    """What grpcurl needs to call as somebody."""
+    folder = wallet.issue(name)
+    return ["-cacert", str(wallet.ca), "-cert", str(folder / "tls.crt"), "-key", str(folder / "tls.key")]
+
+
+async def test_a_package_gets_its_stock_when_everybody_shows_a_certificate(
+    pair: Pair, wallet: Wallet
+) -> None:
+    async with open_channel(pair.inventory.address, wallet.pems("shop")) as channel:
+        inventory = inventory_pb2_grpc.InventoryServiceStub(channel)
+        stock = stock_pb2.CreateStockRequest(sku="TEA-500", quantity=5)
+        await inventory.CreateStock(stock, metadata=MERCHANT, timeout=10)
+    async with open_channel(pair.delivery.address, wallet.pems("orders")) as channel:
+        order = order_pb2.RegisterOrderRequest(
+            order_id="4711",
+            order_sn="ON4711",
+            user_id="1",
+            shop_id="7",
+            status=order_pb2.ORDER_STATUS_PENDING_SHIPMENT,
+            items=[order_pb2.OrderItem(order_item_id="1", sku="TEA-500", quantity=2)],
+        )
+        delivery = delivery_pb2_grpc.DeliveryServiceStub(channel)
+        await delivery.RegisterOrder(order, metadata=SYSTEM, timeout=10)
+    async with open_channel(pair.delivery.address, wallet.pems("shop")) as channel:
+        create = package_pb2.CreatePackageRequest(
+            package_sn="PG4711",
+            workflow=package_pb2.WORKFLOW_MERCHANT_TO_USER,
+            shop_id="7",
+            order_ids=["4711"],
+        )
+        delivery = delivery_pb2_grpc.DeliveryServiceStub(channel)
+        package = (await delivery.CreatePackage(create, metadata=MERCHANT, timeout=10)).package
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await delivery.RegisterOrder(order, metadata=SYSTEM, timeout=10)
+
+    assert package.stock_state == package_pb2.STOCK_STATE_HELD
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    lines = [json.loads(line) for line in pair.inventory.log.read_text().splitlines()]
+    assert {
+        (line["identity"], line["caller"]) for line in lines if "ReserveStock" in line.get("method", "")
+    } == {("delivery", "system:delivery")}
+    (listening,) = [line for line in lines if line["event"] == "listening"]
+    assert listening["security"] == "mTLS"
+
+
+async def test_an_operator_and_a_probe_ask_with_a_certificate(pair: Pair, wallet: Wallet) -> None:
+    operator = options(wallet, "operator")
+    code, services = await grpcurl(*operator, pair.delivery.address, "list")
+    assert code == 0, services
+    assert "holdfast.ops.v1.OpsService" in services.split()
+
+    method = "holdfast.ops.v1.OpsService/GetServerInfo"
+    code, answer = await grpcurl(*operator, pair.delivery.address, method)
+    assert code == 0, answer
+    assert json.loads(answer)["settings"]["tls_folder"] == str(wallet.folder / "delivery")
+
+    code, answer = await grpcurl(*options(wallet, "shop"), pair.delivery.address, method)
+    assert code != 0
+    assert "METHOD_NOT_ALLOWED" in answer and "PermissionDenied" in answer
+
+    folder = wallet.folder / "operator"
+    probe = [sys.executable, "-m", "servicekit.health", pair.delivery.address]
+    assert await asyncio.to_thread(subprocess.call, [*probe, "--tls", str(folder), str(wallet.ca)]) == 0
+    assert await asyncio.to_thread(subprocess.call, probe) == 1
+
+    code, answer = await grpcurl("-plaintext", "-connect-timeout", "2", pair.delivery.address, "list")
+    assert code != 0
+
+
+async def test_a_stock_file_is_imported_over_mtls(pair: Pair, wallet: Wallet, tmp_path: Path) -> None:
+    file = tmp_path / "stocks.csv"
+    file.write_text("sku,quantity\nCUP-1,3\n")
+    address = {"INVENTORY_ADDRESS": pair.inventory.address}
+
+    done = await run_command(
+        "inventory", "import", str(file), **address, **wallet.settings("operator", "INVENTORY")
+    )
+    assert done.code == 0, done.errors
+
+    (wallet.folder / "operator" / "tls.key").write_text("nothing")
+    done = await run_command(
+        "inventory",
+        "export",
+        **address,
+        INVENTORY_TLS_FOLDER=str(wallet.folder / "operator"),
+        INVENTORY_TLS_CA=str(wallet.ca),
+    )
+    assert done.code == 2
+    assert "tls.key holds no private key" in done.errors
+
+
+@pytest.mark.parametrize("service", ["inventory", "delivery"])
+async def test_files_that_cannot_be_used_keep_a_service_from_starting(
+    service: str, wallet: Wallet, tmp_path: Path
+) -> None:
+    prefix = service.upper()
+    folder = wallet.issue("broken")
+    (folder / "tls.key").write_text("nothing")
+    own = {"DELIVERY_INVENTORY_ADDRESS": "127.0.0.1:9", "DELIVERY_EVIDENCE_URL": str(tmp_path / "photos")}
+    driver = {"inventory": "postgresql+asyncpg", "delivery": "mysql+asyncmy"}[service]
+    given = {
+        f"{prefix}_DATABASE_URL": f"{driver}://nobody@127.0.0.1:9/nothing",
+        f"{prefix}_TLS_FOLDER": str(folder),
+        f"{prefix}_TLS_CA": str(wallet.ca),
+    }
+
+    done = await run_command(service, "serve", **own, **given)
+    assert (done.code, done.errors.count("\n")) == (2, 1)
+    assert "tls.key holds no private key" in done.errors
+
+    callers = tmp_path / "callers.toml"
+    callers.write_text('[shop]\nroles = ["pirate"]\n')
+    wallet.issue("broken")
+    done = await run_command(service, "serve", **own, **given, **{f"{prefix}_CALLERS": str(callers)})
+    assert (done.code, done.errors) == (2, f"{callers}: shop: roles has no pirate\n")
