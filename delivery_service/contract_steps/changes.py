@@ -28,14 +28,15 @@ from servicekit.progress import progress
 _online: Any = load_python_file(Schema("delivery").location, "online.py")
 
 _PENDING = text(
-    "UPDATE tigu_prepare_goods SET prepare_status = -1, legacy_write_time = legacy_write_time"
-    " WHERE prepare_status IS NULL LIMIT 1000"
+    "UPDATE tigu_prepare_goods SET prepare_status = -1, legacy_write_time = legacy_write_time,"
+    " update_time = update_time WHERE prepare_status IS NULL LIMIT 1000"
 )
 _MARKED = text("SELECT COUNT(*) FROM tigu_prepare_goods WHERE legacy_write_time IS NOT NULL")
 _PAGE = text("SELECT id FROM tigu_prepare_goods WHERE id > :after ORDER BY id LIMIT 1000")
 # Rows that a new build of the list has not reached bear an empty one.
 _LISTED = text(
-    "UPDATE tigu_prepare_goods package SET legacy_write_time = legacy_write_time, order_ids = COALESCE(("
+    "UPDATE tigu_prepare_goods package SET legacy_write_time = legacy_write_time, update_time = update_time,"
+    " order_ids = COALESCE(("
     "SELECT GROUP_CONCAT(order_id ORDER BY order_id SEPARATOR ',') FROM tigu_prepare_goods_order"
     " WHERE prepare_goods_id = package.id), '')"
     " WHERE id > :after AND id <= :last AND order_ids = ''"

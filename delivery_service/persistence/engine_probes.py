@@ -1,5 +1,7 @@
 """What MySQL or MariaDB itself says of how safe and how free the service's data is."""
 
+from collections import Counter
+
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,32 +23,24 @@ _SESSION = text(
 )
 # The engine writes when a transaction began by the clock of the machine, whatever the session's zone. Who waits himself
 # is not to blame: of those that want one row, each keeps the later ones waiting, and waits for the one that has it.
-_LONG = """
-    SELECT trx.trx_mysql_thread_id AS session, trx.trx_rows_locked AS locked_rows,
+_HOLDERS = text("""
+    SELECT trx.trx_id AS holder, trx.trx_mysql_thread_id AS session, trx.trx_rows_locked AS locked_rows,
         trx.trx_rows_modified AS changed_rows,
-        TIMESTAMPDIFF(SECOND, CONVERT_TZ(trx.trx_started, 'SYSTEM', '+00:00'), UTC_TIMESTAMP()) AS seconds,
-        COALESCE(waits.blocked, 0) AS blocked
+        TIMESTAMPDIFF(SECOND, CONVERT_TZ(trx.trx_started, 'SYSTEM', '+00:00'), UTC_TIMESTAMP()) AS seconds
     FROM information_schema.INNODB_TRX trx
     JOIN information_schema.PROCESSLIST process ON process.ID = trx.trx_mysql_thread_id
-    LEFT JOIN ({waits}) waits ON waits.holder = trx.trx_id
     WHERE process.DB = DATABASE() AND process.ID <> CONNECTION_ID() AND trx.trx_state <> 'LOCK WAIT'
         AND trx.trx_rows_locked + trx.trx_rows_modified > 0
     HAVING seconds >= 1
-    ORDER BY blocked DESC, trx.trx_started LIMIT 1
-"""
-_OF_MYSQL = text(
-    _LONG.format(
-        waits="SELECT BLOCKING_ENGINE_TRANSACTION_ID AS holder,"
-        " COUNT(DISTINCT REQUESTING_ENGINE_TRANSACTION_ID) AS blocked"
-        " FROM performance_schema.data_lock_waits GROUP BY BLOCKING_ENGINE_TRANSACTION_ID"
-    )
-)
-_OF_MARIADB = text(
-    _LONG.format(
-        waits="SELECT blocking_trx_id AS holder, COUNT(DISTINCT requesting_trx_id) AS blocked"
-        " FROM information_schema.INNODB_LOCK_WAITS GROUP BY blocking_trx_id"
-    )
-)
+""")
+_BLOCKED_OF_MYSQL = text("""
+    SELECT BLOCKING_ENGINE_TRANSACTION_ID AS holder, COUNT(DISTINCT REQUESTING_ENGINE_TRANSACTION_ID) AS blocked
+    FROM performance_schema.data_lock_waits GROUP BY BLOCKING_ENGINE_TRANSACTION_ID
+""")
+_BLOCKED_OF_MARIADB = text("""
+    SELECT blocking_trx_id AS holder, COUNT(DISTINCT requesting_trx_id) AS blocked
+    FROM information_schema.INNODB_LOCK_WAITS GROUP BY blocking_trx_id
+""")
 
 
 async def durability(connection: AsyncConnection) -> Diagnosis:
@@ -93,7 +87,8 @@ async def locks(connection: AsyncConnection) -> Diagnosis:
     """Whether somebody holds locks for long, or keeps others waiting."""
     mariadb = connection.dialect.is_mariadb  # type: ignore[attr-defined]
     try:
-        row = (await connection.execute(_OF_MARIADB if mariadb else _OF_MYSQL)).one_or_none()
+        holders = (await connection.execute(_HOLDERS)).all()
+        found = await connection.execute(_BLOCKED_OF_MARIADB if mariadb else _BLOCKED_OF_MYSQL)
     except DBAPIError as error:
         if not access_denied(error):
             raise
@@ -103,11 +98,13 @@ async def locks(connection: AsyncConnection) -> Diagnosis:
         granted = "; ".join(f"GRANT {right} TO <its account>" for right in rights)
         told = "not known: the service's account may not see others' transactions, and who waits for them"
         return Diagnosis(Severity.WARN, told, f'mysql -e "{granted}"')
-    if row is None or not (row.blocked or row.seconds > LONG_SECONDS):
+    waiting = Counter({row.holder: row.blocked for row in found})
+    row = max(holders, key=lambda row: (waiting[row.holder], row.seconds), default=None)
+    if row is None or not (waiting[row.holder] or row.seconds > LONG_SECONDS):
         return fine("no transaction holds locks for long")
     told = (
         f"the transaction of session {row.session} has held locks for {row.seconds} s ({row.locked_rows} rows locked,"
-        f" {row.changed_rows} changed), {row.blocked} others wait for it"
+        f" {row.changed_rows} changed), {waiting[row.holder]} others wait for it"
     )
-    severity = Severity.FAIL if row.blocked else Severity.WARN
+    severity = Severity.FAIL if waiting[row.holder] else Severity.WARN
     return Diagnosis(severity, told, f'mysql -e "KILL {row.session}"')

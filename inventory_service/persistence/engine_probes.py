@@ -15,27 +15,30 @@ _SESSION = text("""
         current_setting('transaction_read_only') = 'on' AS read_only
 """)
 # Every transaction locks its own id; what others wait for are locks of tables and rows. Who waits himself is not to
-# blame: of those that want one row, the first keeps the rest waiting, and waits for the one that has it.
+# blame: of those that want one row, the first keeps the rest waiting, and waits for the one that has it. Of the
+# sessions of other accounts an account may see no more, without a further right, than their locks.
 _LONG = text("""
     WITH RECURSIVE waits AS MATERIALIZED (
-        SELECT pid, unnest(pg_blocking_pids(pid)) AS holder FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+        SELECT DISTINCT pid, unnest(pg_blocking_pids(pid)) AS holder FROM pg_locks WHERE NOT granted
     ), behind AS (
         SELECT holder, pid FROM waits WHERE holder NOT IN (SELECT pid FROM waits)
         UNION
         SELECT behind.holder, waits.pid FROM behind JOIN waits ON waits.holder = behind.pid
+    ), kept AS (
+        SELECT holder, count(*) AS blocked FROM behind GROUP BY holder
     )
-    SELECT pid, application_name, state,
-        extract(epoch FROM clock_timestamp() - xact_start)::float AS seconds,
-        (SELECT count(*) FROM behind WHERE behind.holder = activity.pid) AS blocked
-    FROM pg_stat_activity activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-        AND xact_start < clock_timestamp() - interval '1 second'
+    SELECT pid, usename, application_name, state, coalesce(blocked, 0) AS blocked,
+        extract(epoch FROM clock_timestamp() - xact_start)::float AS seconds
+    FROM pg_stat_activity activity LEFT JOIN kept ON kept.holder = activity.pid
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND coalesce(backend_type, 'client backend') = 'client backend'
+        AND (xact_start < clock_timestamp() - interval '1 second' OR xact_start IS NULL AND blocked > 0)
         AND pid NOT IN (SELECT pid FROM waits)
         AND EXISTS (
             SELECT FROM pg_locks WHERE pg_locks.pid = activity.pid AND granted AND locktype = 'relation'
                 AND mode <> 'AccessShareLock'
         )
-    ORDER BY blocked DESC, xact_start LIMIT 1
+    ORDER BY kept.blocked DESC NULLS LAST, xact_start LIMIT 1
 """)
 
 
@@ -72,6 +75,12 @@ async def sessions(connection: AsyncConnection) -> Diagnosis:
 async def locks(connection: AsyncConnection) -> Diagnosis:
     """Whether somebody holds locks for long, or keeps others waiting."""
     row = (await connection.execute(_LONG)).one_or_none()
+    if row is not None and row.seconds is None:
+        told = (
+            f"{row.blocked} others wait for session {row.pid} of {row.usename}: since when, the service's account may"
+            " not see"
+        )
+        return Diagnosis(Severity.WARN, told, 'psql -c "GRANT pg_read_all_stats TO <its account>"')
     if row is None or not (row.blocked or row.seconds > LONG_SECONDS):
         return fine("no transaction holds locks for long")
     told = (

@@ -35,7 +35,10 @@ _PENDING = sa.text(
     "SELECT id FROM tigu_prepare_goods WHERE legacy_write_time IS NOT NULL AND id NOT IN :passed"
     " ORDER BY legacy_write_time, id LIMIT :size"
 ).bindparams(sa.bindparam("passed", expanding=True))
-_FOLLOWED = "UPDATE tigu_prepare_goods SET legacy_write_time = NULL WHERE id IN :ids"
+# Where the engine keeps update_time by itself, it would say that the package was changed.
+_FOLLOWED = (
+    "UPDATE tigu_prepare_goods SET legacy_write_time = NULL, update_time = update_time WHERE id IN :ids"
+)
 _MAPPED = "SELECT prepare_goods_id, order_id FROM tigu_prepare_goods_order WHERE prepare_goods_id IN :ids"
 _OF_ORDERS = (
     "SELECT m.prepare_goods_id, m.order_id, m.active_leg, p.type, p.prepare_status FROM tigu_prepare_goods_order m"

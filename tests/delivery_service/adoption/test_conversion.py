@@ -13,6 +13,7 @@ from delivery_service.adoption.run import Dialect, Request, Run
 from delivery_service.adoption.steps import Step, run_step
 from servicekit.findings import Findings
 from servicekit.progress import progress
+from tests.delivery_service.adoption.command import Command
 from tests.delivery_service.adoption.conftest import SCHEMA
 from tests.delivery_service.adoption.legacy_database import Legacy, lay_out
 from tests.migrations.delivery.legacy import execute, rows
@@ -81,6 +82,25 @@ async def test_rows_are_converted_once_wherever_it_is_cut(
 
     assert await rows(engine, PACKAGES) == packages
     assert await rows(engine, ACTIONS.format("")) == actions
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai"])
+async def test_a_time_that_the_engine_keeps_by_itself_says_what_it_said(
+    engine: AsyncEngine, command: Command, folder: Path, zone: str
+) -> None:
+    await lay_out(engine, Legacy(packages=12, odd=False))
+    await execute(
+        engine,
+        "ALTER TABLE tigu_prepare_goods"
+        " MODIFY update_time DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP",
+    )
+    times = "SELECT id, update_time{} FROM tigu_prepare_goods ORDER BY id"
+    before = await rows(engine, times.format(" - INTERVAL 8 HOUR" if zone != "UTC" else ""))
+
+    done = await command("adopt", "--dialect", "phase6", "--time-zone", zone, "--backup", str(folder))
+
+    assert done.code == 0, done.errors + done.output
+    assert await rows(engine, times.format("")) == before
 
 
 async def test_what_is_converted_is_said_before(engine: AsyncEngine) -> None:

@@ -8,11 +8,11 @@ import pytest
 from holdfast.inventory.v1 import reports_pb2
 from holdfast.ops.v1 import ops_pb2 as pb
 from holdfast.ops.v1 import ops_pb2_grpc
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from inventory_service.persistence import engine_probes
-from inventory_service.persistence.engine_probes import durability, sessions
+from inventory_service.persistence.engine_probes import durability, locks, sessions
 from inventory_service.persistence.probes import due_holds
 from servicekit.diagnostics import Severity
 from servicekit.engines import create_engine
@@ -198,6 +198,48 @@ async def test_of_many_that_wait_for_a_row_neither_the_first_nor_an_older_innoce
 
     assert found.next_command == f'psql -c "SELECT pg_terminate_backend({session})"'
     assert found.description.endswith("3 others wait for it")
+
+
+@pytest.fixture
+async def limited(inventory: Inventory, inventory_url: str) -> AsyncIterator[AsyncEngine]:
+    """A way into the database by an account that has no right beyond it."""
+    own = make_url(inventory_url)
+    async with inventory.engine.begin() as connection:
+        await connection.exec_driver_sql(f"CREATE ROLE limited_{own.database} LOGIN")
+    url = own.set(username=f"limited_{own.database}")
+    engine = create_engine(url.render_as_string(hide_password=False), pool_size=1)
+    yield engine
+    await engine.dispose()
+    async with inventory.engine.begin() as connection:
+        await connection.exec_driver_sql(f"DROP ROLE limited_{own.database}")
+
+
+async def test_an_account_that_may_not_see_the_transactions_of_others_names_those_that_keep_others_waiting(
+    inventory: Inventory, limited: AsyncEngine
+) -> None:
+    await inventory.create("A", 5)
+    lock = text("SELECT id FROM inventory.stock FOR UPDATE")
+
+    async def wait() -> None:
+        async with inventory.engine.connect() as waiter:
+            await waiter.execute(text("SET lock_timeout = '10s'"))
+            await waiter.execute(lock)
+
+    async with inventory.engine.connect() as holder, limited.connect() as connection:
+        session = await session_id(holder)
+        await holder.execute(lock)
+        alone = await locks(connection)
+        waiter = asyncio.create_task(wait())
+        await asyncio.sleep(0.5)
+        found = await locks(connection)
+        await holder.rollback()
+        await waiter
+
+    assert alone.severity is Severity.OK
+    assert found.severity is Severity.WARN
+    assert found.description.startswith(f"1 others wait for session {session} of ")
+    assert found.description.endswith(": since when, the service's account may not see")
+    assert found.next_command == 'psql -c "GRANT pg_read_all_stats TO <its account>"'
 
 
 async def test_a_table_that_is_locked_silences_its_own_probe_only(inventory: Inventory) -> None:
