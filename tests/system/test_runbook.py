@@ -25,6 +25,7 @@ SCENES: dict[str, tuple[SceneOf, list[str]]] = {
             "Low stock is not told",
             "The ledger's months",
             "An import was cut off, or refused rows",
+            "Who is connected?",
         ],
     ),
     "a parked command": (serving(scenes.a_parked_command), ["What is wrong?", "A command is parked"]),
