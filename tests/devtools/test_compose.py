@@ -117,8 +117,9 @@ def test_a_replica_is_what_the_first_one_is_under_the_same_name(
     assert second.pop("profiles") == ["replicas"]
     assert second == first
     assert first["networks"]["default"]["aliases"] == [name]
-    assert len({port for (port,) in ports}) == 2
-    (inside,) = {port.rpartition(":")[2] for (port,) in ports}
+    (inside,) = {published[0].rpartition(":")[2] for published in ports}
+    outside = [port.rpartition(":")[0] for published in ports for port in published]
+    assert len(set(outside)) == len(outside)
     assert first["healthcheck"]["test"][-1] == f"127.0.0.1:{inside}"
 
 
