@@ -151,7 +151,9 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         with Violations() as violations:
             if request.query not in self._queries.queries:
                 # A violation is cut off where it is long.
-                for names in wrap(", ".join(sorted(self._queries.queries)), 150, break_on_hyphens=False):
+                for names in wrap(
+                    ", ".join(sorted(self._queries.queries)) or "none", 150, break_on_hyphens=False
+                ):
                     violations.add("query", f"must be one of {names}")
         with _database():
             async with self._engine.connect() as connection:

@@ -157,17 +157,17 @@ async def test_calls_are_spans_with_their_codes_and_probes_are_none(
         await operators.GetServerInfo(pb.GetServerInfoRequest(), metadata=(("traceparent", "x"),), timeout=5)
     await traces.end()
 
-    info, unimplemented, checked, alone = collector.spans
+    info, refused, checked, alone = collector.spans
     assert len(found) == 2
     names = [span.name for span in collector.spans]
     assert (
         names
         == [f"{OPS}/{name}" for name in ("GetServerInfo", "ExplainQuery", "CheckConsistency")] + names[:1]
     )
-    assert {(span.trace, span.parent) for span in (info, unimplemented, checked)} == {(TRACE, PARENT)}
+    assert {(span.trace, span.parent) for span in (info, refused, checked)} == {(TRACE, PARENT)}
     assert alone.trace != TRACE and alone.parent == ""
-    assert [span.attributes["rpc.grpc.status_code"] for span in collector.spans] == [0, 12, 0, 0]
-    assert [span.error for span in collector.spans] == [None, "UNIMPLEMENTED", None, None]
+    assert [span.attributes["rpc.grpc.status_code"] for span in collector.spans] == [0, 3, 0, 0]
+    assert [span.error for span in collector.spans] == [None, "INVALID_ARGUMENT", None, None]
     assert info.attributes["holdfast.call_id"] == "mine"
 
 

@@ -192,7 +192,14 @@ class Town:
         ]
 
     async def findings(self) -> list[str]:
-        """What the consistency checks of both services find."""
+        """What the consistency checks of both services find, once delivery can ask an inventory that came back."""
+        for _ in range(100):
+            if not any("could not be asked" in finding for finding in (found := await self._findings())):
+                break
+            await asyncio.sleep(0.1)
+        return found
+
+    async def _findings(self) -> list[str]:
         found = []
         for channel in (self.inventory_channel, self.delivery_channel):
             stub = ops_pb2_grpc.OpsServiceStub(channel)
