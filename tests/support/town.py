@@ -194,7 +194,8 @@ class Town:
     async def findings(self) -> list[str]:
         """What the consistency checks of both services find, once delivery can ask an inventory that came back."""
         for _ in range(100):
-            if not any("could not be asked" in finding for finding in (found := await self._findings())):
+            found = await self._findings()
+            if not any("could not be asked" in finding for finding in found):
                 break
             await asyncio.sleep(0.1)
         return found
