@@ -96,6 +96,7 @@ async def test_a_time_that_the_engine_keeps_by_itself_says_what_it_said(
     )
     times = "SELECT id, update_time{} FROM tigu_prepare_goods ORDER BY id"
     before = await rows(engine, times.format(" - INTERVAL 8 HOUR" if zone != "UTC" else ""))
+    await engine.dispose()
 
     done = await command("adopt", "--dialect", "phase6", "--time-zone", zone, "--backup", str(folder))
 
