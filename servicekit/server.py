@@ -94,21 +94,23 @@ class Server:
             service.metrics.gauge(
                 "holdfast_serving", "1 while health says SERVING, else 0.", lambda: self._health.serving
             )
-        security = service.security
-        interceptors = [
-            *traces.interceptors(),
-            CallInterceptor(
-                service.statuses,
-                self._admit,
-                service.long_calls,
-                service.metrics.call_ended,
-                security.caller if security else plain_caller,
-            ),
-        ]
         self._admin_listen = service.admin_listen or service.listen
         self._servers = {
-            address: listener(interceptors) for address in dict.fromkeys((service.listen, self._admin_listen))
+            address: listener(self._interceptors())
+            for address in dict.fromkeys((service.listen, self._admin_listen))
         }
+
+    def _interceptors(self) -> list[grpc.aio.ServerInterceptor]:
+        """Of one address: they remember its methods, and would answer at one address for another."""
+        service, security = self._service, self._service.security
+        calls = CallInterceptor(
+            service.statuses,
+            self._admit,
+            service.long_calls,
+            service.metrics.call_ended,
+            security.caller if security else plain_caller,
+        )
+        return [*traces.interceptors(), calls]
 
     async def start(self) -> int:
         """Listens, looks at the database once and starts the workers. Raises CannotListen."""

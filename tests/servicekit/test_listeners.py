@@ -67,6 +67,14 @@ async def test_what_is_for_operators_is_at_their_address_alone(addresses: tuple[
         assert (await stub.GetServerInfo(pb.GetServerInfoRequest(), timeout=5)).service == "shop"
         assert {OPS, CHANNELZ, "grpc.health.v1.Health"} <= await reflected(channel)
         assert (await ask(channel)).plan == "anonymous"
+        assert await code_of(servers(channel)) is grpc.StatusCode.OK
+
+    # What operators have asked before is no way in.
+    async with grpc.aio.insecure_channel(everybody) as channel:
+        stub = ops_pb2_grpc.OpsServiceStub(channel)
+        again = await code_of(stub.GetServerInfo(pb.GetServerInfoRequest(), timeout=5))
+        assert again is grpc.StatusCode.UNIMPLEMENTED
+        assert await code_of(servers(channel)) is grpc.StatusCode.UNIMPLEMENTED
 
 
 async def test_health_is_at_both(addresses: tuple[str, str]) -> None:
