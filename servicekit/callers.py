@@ -1,5 +1,6 @@
 """Who may call what: the file of callers, in which every method is named that somebody may call."""
 
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,9 +23,14 @@ class Rights:
     methods: frozenset[str] = frozenset()
     """Full names: /package.Service/Method."""
     roles: frozenset[str] = frozenset()
+    calls_per_second: float | None = None
+    """At each process of the service; None is as many as it can take."""
 
 
 Callers = Mapping[str, Rights]
+
+_WORDS = ("roles", "calls_per_second")
+"""What a caller's table has beside the services."""
 
 
 def read_callers(file: Traversable, services: tuple[str, ...]) -> Callers:
@@ -43,11 +49,14 @@ def read_callers(file: Traversable, services: tuple[str, ...]) -> Callers:
     return {name: _rights(table) for name, table in tables.items()}
 
 
-def _rights(table: Mapping[str, list[str]]) -> Rights:
+def _rights(table: Mapping[str, Any]) -> Rights:
     methods = {
-        f"/{service}/{method}" for service, names in table.items() if service != "roles" for method in names
+        f"/{service}/{method}"
+        for service, names in table.items()
+        if service not in _WORDS
+        for method in names
     }
-    return Rights(frozenset(methods), frozenset(table.get("roles", ())))
+    return Rights(frozenset(methods), frozenset(table.get("roles", ())), table.get("calls_per_second"))
 
 
 def _problems(tables: Mapping[str, Any], services: tuple[str, ...]) -> Iterator[str]:
@@ -57,8 +66,11 @@ def _problems(tables: Mapping[str, Any], services: tuple[str, ...]) -> Iterator[
             yield f"{caller} must be a table, [{caller}]"
             continue
         for key, names in table.items():
-            if key not in known:
-                yield f"{caller}: there is no {key} here, only {', '.join(known)}"
+            if key == "calls_per_second":
+                if isinstance(names, bool) or not isinstance(names, int | float) or not 0 < names < math.inf:
+                    yield f"{caller}: calls_per_second must be a number above 0"
+            elif key not in known:
+                yield f"{caller}: there is no {key} here, only calls_per_second, {', '.join(known)}"
             elif not isinstance(names, list):
                 yield f"{caller}: {key} must be a list"
             else:

@@ -106,6 +106,18 @@ class ActorNotAllowed(KitRefusal):
 
 
 @dataclass(eq=False)
+class TooManyCalls(KitRefusal):
+    """The caller calls more often than the file of callers lets it; nothing was done."""
+
+    caller: str
+    calls_per_second: float
+    retry_after_seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.caller} may make {self.calls_per_second:g} calls a second; nothing was done"
+
+
+@dataclass(eq=False)
 class OutboxEntryNotFound(KitRefusal):
     """No parked entry of the outbox bears the id: it is pending, answered, or was never there."""
 
@@ -178,6 +190,7 @@ STATUSES: dict[type[Exception], grpc.StatusCode] = {
     CallerUnknown: grpc.StatusCode.UNAUTHENTICATED,
     MethodNotAllowed: grpc.StatusCode.PERMISSION_DENIED,
     ActorNotAllowed: grpc.StatusCode.PERMISSION_DENIED,
+    TooManyCalls: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DeadlineTooShort: grpc.StatusCode.DEADLINE_EXCEEDED,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     ConcurrentUpdate: grpc.StatusCode.ABORTED,

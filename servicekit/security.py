@@ -11,8 +11,9 @@ from servicekit.callers import Callers, Rights, read_callers
 from servicekit.calls import Call, Caller
 from servicekit.certificates import Certificates
 from servicekit.context import Context
-from servicekit.errors import ActorNotAllowed, CallerUnknown, MethodNotAllowed
+from servicekit.errors import ActorNotAllowed, CallerUnknown, MethodNotAllowed, TooManyCalls
 from servicekit.identities import identity
+from servicekit.rates import Rate
 from servicekit.settings import ServerSettings, TlsSettings
 
 NO_RIGHTS = Rights()
@@ -24,6 +25,11 @@ class Security:
     def __init__(self, certificates: Certificates, callers: Callers) -> None:
         self.certificates = certificates
         self._callers = callers
+        self._rates = {
+            name: (rights.calls_per_second, Rate(rights.calls_per_second))
+            for name, rights in callers.items()
+            if rights.calls_per_second is not None
+        }
 
     def caller(self, context: Context, metadata: Mapping[Any, Any]) -> Caller:
         """Who calls, by the certificate; the metadata says for whom. Raises CallerUnknown, ActorUnknown.
@@ -39,8 +45,13 @@ class Security:
         return replace(actor, name=name, identity=found.name)
 
     def admit(self, call: Call) -> None:
-        """Refuses what the file of callers does not allow. Raises MethodNotAllowed, ActorNotAllowed."""
+        """Refuses what the file of callers does not allow. Raises TooManyCalls, MethodNotAllowed, ActorNotAllowed."""
         caller = call.caller
+        # Refused calls count: who keeps knocking is not let in more often.
+        if limited := self._rates.get(caller.identity):
+            calls_per_second, rate = limited
+            if wait := rate.take():
+                raise TooManyCalls(caller.identity, calls_per_second, wait)
         rights = self._callers.get(caller.identity, NO_RIGHTS)
         if call.method not in rights.methods:
             service = call.method.rpartition("/")[0] + "/"

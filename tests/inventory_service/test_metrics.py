@@ -101,9 +101,13 @@ async def test_connections_in_use_and_work_that_waits_for_one_are_told(
     await inventory.create("A", 100)
     async with observing(inventory, inventory_url, pool_size=1) as observed:
         async with locked(inventory, "A"):
-            work = [asyncio.create_task(observed.inventory.adjust("A", 1, f"a{n}")) for n in range(2)]
-            used = await scraped(observed.listen, lambda found: found["holdfast_pool_waiting"])
-        await asyncio.gather(*work)
+            # Each gives up in time, and the next one takes its place.
+            work = [asyncio.create_task(observed.inventory.adjust("A", 1, f"a{n}")) for n in range(5)]
+            used = await scraped(
+                observed.listen,
+                lambda found: found["holdfast_pool_waiting"] and found["holdfast_pool_connections_in_use"],
+            )
+        await asyncio.gather(*work, return_exceptions=True)
 
     assert (used["holdfast_pool_connections_max"], used["holdfast_pool_connections_in_use"]) == (1, 1)
 

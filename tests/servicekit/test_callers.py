@@ -22,12 +22,13 @@ def test_a_caller_has_the_rights_that_the_file_names(tmp_path: Path) -> None:
         "{OPS}" = ["GetDiagnostics"]
         ["shop/checkout"]
         roles = ["merchant"]
+        calls_per_second = 0.5
         """,
     )
 
     assert rights == {
         "watcher": Rights(frozenset({f"/{OPS}/GetDiagnostics"})),
-        "shop/checkout": Rights(roles=frozenset({"merchant"})),
+        "shop/checkout": Rights(roles=frozenset({"merchant"}), calls_per_second=0.5),
     }
 
 
@@ -43,6 +44,7 @@ def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
             "holdfast.test.Probe" = ["Ask"]
             [operator]
             roles = "system"
+            calls_per_second = 0
             """,
         )
 
@@ -51,8 +53,9 @@ def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
         "shop must be a table, [shop]",
         "watcher: roles has no pirate",
         f"watcher: {OPS} has no GetRich",
-        f"watcher: there is no holdfast.test.Probe here, only roles, {OPS}",
+        f"watcher: there is no holdfast.test.Probe here, only calls_per_second, roles, {OPS}",
         "operator: roles must be a list",
+        "operator: calls_per_second must be a number above 0",
     ]
 
 

@@ -23,6 +23,7 @@ from tests.support.wallet import Wallet
 CALLERS = {
     "shop": Rights(frozenset({ASK}), frozenset({"merchant"})),
     "robot": Rights(frozenset({ASK})),
+    "crawler": Rights(frozenset({ASK}), calls_per_second=0.01),
     "operator": Rights(frozenset({"/holdfast.ops.v1.OpsService/GetServerInfo"})),
 }
 MERCHANT = (("actor-role", "merchant"), ("actor-id", "7"))
@@ -92,6 +93,17 @@ async def test_what_the_file_of_callers_does_not_name_is_refused(
     assert dict(refused.details["ErrorInfo"].metadata) == {"caller": name, "method": ASK, "allowed": ""}
     (line,) = [entry for entry in logs if entry["event"] == "call"]
     assert (line["identity"], line["reason"]) == (name, "MethodNotAllowed")
+
+
+async def test_who_calls_more_often_than_it_may_is_refused_on_every_connection_and_others_are_not(
+    address: str, wallet: Wallet
+) -> None:
+    await asked(address, wallet, "crawler")
+    refused = await refusal(address, wallet, "crawler")
+    await asked(address, wallet, "robot")
+
+    assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS")
+    assert 90 < refused.details["RetryInfo"].retry_delay.seconds <= 100
 
 
 async def test_a_certificate_of_another_trust_domain_names_nobody(address: str, wallet: Wallet) -> None:
