@@ -47,7 +47,7 @@ async def adopt(run: Run) -> None:
         run.tell(f"this database {shape.kind.value}")
         _refuse_other_kinds(shape)
         tell_differences(run, shape)
-        refuse_differences(shape, "these columns")
+        refuse_differences(shape, "these")
         programs = await programs_for(run, connection, find_programs)
         lines, revision = await _check(run, connection, shape)
         tell_found(run, lines)

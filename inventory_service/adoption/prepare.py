@@ -53,7 +53,7 @@ async def _mend(connection: AsyncConnection, shape: Shape) -> None:
     for mend in shape.mends:
         actions[mend.table].append(f'ALTER COLUMN "{mend.subject}" {mend.action}')
     view = (await connection.execute(_VIEW, {"name": f"inventory.{VIEW}"})).scalar()
-    if view is None or not any(" TYPE " in action for action in actions["stock"]):
+    if not any(mend.table == "stock" and mend.changes_type for mend in shape.mends):
         view = None
     indexes = (await connection.execute(_INDEXES, {"name": f"inventory.{VIEW}"})).scalars().all()
     if view:

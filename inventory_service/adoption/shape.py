@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.adoption.catalogue import Column, Mend, Tables, compare, tables_of
+from inventory_service.adoption.dependents import in_the_way
 from inventory_service.adoption.expectations import (
     INDEXES,
     PHASE_2_COLUMNS,
@@ -108,6 +109,7 @@ async def recognise(connection: AsyncConnection, zone: str | None) -> Shape:
             further=_STAYS if name in SPLIT_TABLES else "",
         )
     ]
+    differences += await in_the_way(connection, [found for found in differences if isinstance(found, Mend)])
     if not (await connection.execute(_KEY)).scalar():
         differences.append(Difference("stock", "id", Verdict.STOPS, "is no key: it has no unique index"))
     facts = [name for name in TAKEN_FACTS if await has(f"analytics.{name}")]
