@@ -10,7 +10,9 @@ from inventory_service.adoption.expectations import VIEW
 from servicekit.adoption.shape import Difference, Verdict
 
 # The engine keeps what a view is built upon with the rule that makes it one.
-_IDENTITY = "CASE type WHEN 'rule' THEN format('view %I.%I', names[1], names[2]) ELSE type || ' ' || identity END"
+_IDENTITY = (
+    "CASE type WHEN 'rule' THEN format('view %I.%I', names[1], names[2]) ELSE type || ' ' || identity END"
+)
 
 # Upon a column whose type changes: all that the engine does not make again by itself. An index or a check that
 # compares an enum with a word of it can be made again for no other type. Upon the view, which is replaced: everything.
@@ -44,7 +46,7 @@ SELECT DISTINCT relname, "column", {_IDENTITY} AS object FROM dependent
 CROSS JOIN LATERAL pg_identify_object(classid, objid, objsubid) AS i (type, schema, name, identity)
 CROSS JOIN LATERAL pg_identify_object_as_address(classid, objid, objsubid) AS a (kind, names, arguments)
 WHERE NOT (type = 'rule' AND names[1:2] = ARRAY['inventory', :view]) ORDER BY 1, 2, 3
-""")  # noqa: S608
+""")
 
 _OUTSIDE = text(f"""
 SELECT DISTINCT {_IDENTITY} FROM pg_depend d
@@ -57,7 +59,7 @@ AND (split_part(names[1], '.', 1) <> 'inventory' OR d.classid = 'pg_publication_
 AND NOT EXISTS (SELECT FROM pg_constraint WHERE d.classid = 'pg_constraint'::regclass AND oid = d.objid
     AND contype = 'f')
 ORDER BY 1
-""")  # noqa: S608
+""")
 
 
 async def in_the_way(connection: AsyncConnection, mends: Sequence[Mend]) -> list[Difference]:
