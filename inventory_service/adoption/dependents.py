@@ -9,14 +9,10 @@ from inventory_service.adoption.catalogue import Mend
 from inventory_service.adoption.expectations import VIEW
 from servicekit.adoption.shape import Difference, Verdict
 
-# The engine keeps what a view is built upon with the rule that makes it one.
-_IDENTITY = (
-    "CASE type WHEN 'rule' THEN format('view %I.%I', names[1], names[2]) ELSE type || ' ' || identity END"
-)
-
 # Upon a column whose type changes: all that the engine does not make again by itself. An index or a check that
 # compares an enum with a word of it can be made again for no other type. Upon the view, which is replaced: everything.
-_IN_THE_WAY = text(f"""
+# The engine keeps what a view is built upon with the rule that makes it one.
+_IN_THE_WAY = text("""
 WITH ours AS (
     SELECT a.attrelid AS relation, a.attnum AS part, r.relname, a.attname::text AS column, a.atttypid AS type
     FROM unnest(CAST(:tables AS text[]), CAST(:columns AS text[])) AS c (name, attribute)
@@ -42,14 +38,17 @@ WITH ours AS (
     ON d.deptype = 'n' AND part = 0 AND ((d.refclassid = 'pg_class'::regclass AND d.refobjid = ours.relation)
         OR (d.refclassid = 'pg_type'::regclass AND d.refobjid = ours.type))
 )
-SELECT DISTINCT relname, "column", {_IDENTITY} AS object FROM dependent
+SELECT DISTINCT relname, "column",
+    CASE type WHEN 'rule' THEN format('view %I.%I', names[1], names[2]) ELSE type || ' ' || identity END AS object
+FROM dependent
 CROSS JOIN LATERAL pg_identify_object(classid, objid, objsubid) AS i (type, schema, name, identity)
 CROSS JOIN LATERAL pg_identify_object_as_address(classid, objid, objsubid) AS a (kind, names, arguments)
 WHERE NOT (type = 'rule' AND names[1:2] = ARRAY['inventory', :view]) ORDER BY 1, 2, 3
 """)
 
-_OUTSIDE = text(f"""
-SELECT DISTINCT {_IDENTITY} FROM pg_depend d
+_OUTSIDE = text("""
+SELECT DISTINCT CASE type WHEN 'rule' THEN format('view %I.%I', names[1], names[2]) ELSE type || ' ' || identity END
+FROM pg_depend d
 CROSS JOIN LATERAL pg_identify_object_as_address(d.refclassid, d.refobjid, d.refobjsubid) AS r (kind, there, arguments)
 CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) AS i (type, schema, name, identity)
 CROSS JOIN LATERAL pg_identify_object_as_address(d.classid, d.objid, d.objsubid) AS a (kind, names, arguments)
@@ -63,7 +62,7 @@ ORDER BY 1
 
 
 async def in_the_way(connection: AsyncConnection, mends: Sequence[Mend]) -> list[Difference]:
-    """Everything that keeps an adoption from changing columns' types and the view, each by its kind, schema and name."""
+    """Everything that keeps an adoption from changing columns' types or the view, each by kind, schema and name."""
     retyped = [mend for mend in mends if mend.changes_type]
     values = {
         "tables": [mend.table for mend in retyped],

@@ -98,7 +98,7 @@ async def test_all_that_a_restore_would_drop_with_the_schema_is_named_and_nothin
 ) -> None:
     await lay_out(engine, Legacy(stocks=3, split=0))
     await adopt()
-    (backup,) = folder.glob("*.dump")
+    backup = the_backup(folder)
     built_upon = {
         "default value for public.sale.stock_count": "CREATE TABLE public.sale (stock_id uuid REFERENCES"
         " inventory.stock, stock_count integer DEFAULT inventory.stock_count(), whole inventory.stock)",
@@ -129,3 +129,9 @@ async def test_all_that_a_restore_would_drop_with_the_schema_is_named_and_nothin
         await execute(engine, f"DROP {drop}")
     done = await command("restore", str(backup), "--discard-data")
     assert done.code == 0, done.errors
+
+
+def the_backup(folder: Path) -> Path:
+    """The only one in a folder."""
+    (backup,) = folder.glob("*.dump")
+    return backup
