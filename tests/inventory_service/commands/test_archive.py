@@ -96,6 +96,8 @@ async def test_a_dry_run_changes_nothing(
 async def test_what_is_archived_is_listed_without_the_folder_and_a_dry_run_says_that_nothing_is_left(
     ledger: Ledger, archive: ArchiveCommand, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert await archive("list") == 0
+    assert capsys.readouterr().out == "no month is archived\n"
     await archive()
     capsys.readouterr()
 
