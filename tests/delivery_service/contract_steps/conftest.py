@@ -66,7 +66,8 @@ async def engine(migrated: tuple[str, AsyncEngine]) -> AsyncIterator[AsyncEngine
         for arguments.step in ("relax-status", "restore-order-ids"):
             with capture_logs():
                 assert await ACTION.run(arguments, SCHEMA, engine) == 0
-    await execute(engine, f"DELETE FROM {HISTORY_TABLE} WHERE kind LIKE 'contract%'")  # noqa: S608
+    steps = "kind LIKE 'contract%' OR kind = 'serves since'"
+    await execute(engine, f"DELETE FROM {HISTORY_TABLE} WHERE {steps}")  # noqa: S608
     await execute(engine, f"UPDATE {HISTORY_TABLE} SET record_time = UTC_TIMESTAMP(6)")  # noqa: S608
 
 

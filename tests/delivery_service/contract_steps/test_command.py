@@ -163,6 +163,8 @@ async def test_each_step_that_is_killed_is_run_again(
         engine, "SELECT name FROM holdfast_schema_history WHERE kind = 'contract' ORDER BY entry_id"
     )
     assert taken == [("enforce-status",), ("drop-order-ids",), ("restore-order-ids",)]
+    older_builds = "SELECT name FROM holdfast_schema_history WHERE kind = 'serves since'"
+    assert await rows(engine, older_builds) == [(SCHEMA.expected,)]
 
 
 async def killed_at(place: str, url: str, *words: str) -> int:
