@@ -66,6 +66,11 @@ KINDS = (
     Planted("commit booked nowhere", "DeliverPackage"),
     Planted("hold not released", "CANCEL"),
     Planted("command lost", "", "UPDATE tigu_prepare_goods SET stock_state = 1 WHERE {these}"),
+    Planted(
+        "rejected by hand",
+        "PreparePackage",
+        "UPDATE tigu_prepare_goods SET stock_state = 3, rejection_reason = 'x' WHERE {these}",
+    ),
     Planted("timeline lost", "PreparePackage", "DELETE FROM package_event WHERE package_id IN {ids}"),
     Planted(
         "last event lost",
