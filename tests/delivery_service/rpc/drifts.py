@@ -58,6 +58,7 @@ KINDS = (
         "PreparePackage",
         "UPDATE evidence SET used_sha256 = NULL, used_sequence = NULL WHERE package_id IN {ids}",
     ),
+    Planted("record lost", "PreparePackage", "DELETE FROM evidence WHERE package_id IN {ids}"),
     Planted("reserve parked", "", "UPDATE outbox SET state = 3 WHERE package_id IN {ids}"),
     Planted("commit refused", "DeliverPackage"),
     Planted("hold gone", ""),
