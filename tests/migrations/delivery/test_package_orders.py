@@ -87,37 +87,38 @@ async def test_the_backfill_ends_while_the_old_application_writes_as_fast_as_it_
 ) -> None:
     done: list[int] = []
     totals: list[int | None] = []
-
-    @contextmanager
-    def progress(_title: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        totals.append(total)
-        yield done.append
-
+    writing: list[asyncio.Task[None]] = []
     async with migrating(delivery_url) as (schema, engine):
         await schema.upgrade(engine, "0011")
         await write_order(engine, 1)
         past = {"order_ids": "1", "status": 6, "leg": 0}
         ids = itertools.count(1)
 
-        async def write() -> None:
+        async def write(size: int = 300) -> None:
             async with engine.begin() as connection:
-                numbers = list(itertools.islice(ids, 300))
+                numbers = list(itertools.islice(ids, size))
                 await connection.execute(PACKAGE, [{"id": n, "sn": f"PG{n}", **past} for n in numbers])
 
         async def write_on() -> None:
             while True:
                 await write()
 
-        await write()
-        writing = asyncio.create_task(write_on())
+        @contextmanager
+        def progress(_title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+            totals.append(total)
+            writing.append(asyncio.create_task(write_on()))
+            yield done.append
+
+        await write(1500)
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await schema.upgrade(engine, "0012", progress)
         finally:
-            writing.cancel()
-            await asyncio.wait([writing])
+            for task in writing:
+                task.cancel()
+            await asyncio.wait(writing)
 
-        (total,) = totals
-        assert total is not None and sum(done) == total < next(ids) - 300
-        left = await rows(engine, "SELECT COUNT(*) FROM tigu_prepare_goods WHERE legacy_write_time IS NULL")
-        assert left == [(total,)]
+        assert next(ids) > 1801
+        assert (totals, sum(done)) == ([1500], 1500)
+        followed = "SELECT COUNT(*), MAX(id) FROM tigu_prepare_goods WHERE legacy_write_time IS NULL"
+        assert await rows(engine, followed) == [(1500, 1500)]
