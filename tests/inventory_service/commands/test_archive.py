@@ -253,6 +253,7 @@ async def test_a_folder_that_is_not_there_is_told_before_anything_is_done(
 
 async def test_a_database_at_another_schema_is_left_alone(postgres_url: str, tmp_path: Path) -> None:
     with pytest.raises(
-        CommandFailed, match=r"the schema is at nothing, this build expects \d+: migrate first"
+        CommandFailed,
+        match=r"the schema is at nothing, this build expects \d+; first: inventory-service migrate upgrade",
     ):
         await ArchiveCommand(postgres_url, tmp_path)()
