@@ -48,9 +48,14 @@ class SqlConsistency:
         mapped: dict[int, list[tuple[int, int | None]]] = {}
         for row in rows:
             mapped.setdefault(row.prepare_goods_id, []).append((row.order_id, row.active_leg))
-        held = await self._held_legs(
-            {order_id for taken in mapped.values() for order_id, leg in taken if leg is None}
-        )
+        waiting = {
+            order_id
+            for package in page
+            if STATES[package.prepare_status].active
+            for order_id, active_leg in mapped.get(package.id, [])
+            if active_leg is None
+        }
+        held = await self._held_legs(waiting) if waiting else set()
         for package in page:
             taken = mapped.get(package.id, [])
             listed = ",".join(str(order_id) for order_id, _ in taken)
