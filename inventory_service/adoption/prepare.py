@@ -17,6 +17,12 @@ _VIEW = text("SELECT pg_get_viewdef(to_regclass(:name))")
 _INDEXES = text(
     "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = to_regclass(:name) ORDER BY indexrelid"
 )
+_GRANTS = text("""
+SELECT format('GRANT %s ON inventory.stock_metrics_view TO %s%s', privilege_type,
+    CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END,
+    CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = to_regclass(:name) AND grantee <> relowner
+""")
 
 
 async def begin(
@@ -56,6 +62,7 @@ async def _mend(connection: AsyncConnection, shape: Shape) -> None:
     if not any(mend.table == "stock" and mend.changes_type for mend in shape.mends):
         view = None
     indexes = (await connection.execute(_INDEXES, {"name": f"inventory.{VIEW}"})).scalars().all()
+    grants = (await connection.execute(_GRANTS, {"name": f"inventory.{VIEW}"})).scalars().all()
     if view:
         # It reads from columns whose type changes.
         await connection.execute(_DROP_VIEW)
@@ -67,5 +74,5 @@ async def _mend(connection: AsyncConnection, shape: Shape) -> None:
     if view:
         create = f"CREATE MATERIALIZED VIEW inventory.{VIEW} AS {view}"
         await connection.exec_driver_sql(create)
-        for index in indexes:
-            await connection.exec_driver_sql(index)
+        for again in (*indexes, *grants):
+            await connection.exec_driver_sql(again)

@@ -57,20 +57,28 @@ class MetricsRefresher:
 
     async def _refresh(self, due: Due | None) -> datetime:
         began = time.monotonic()
-        due = due or await self._not_since_now()
+        judge = due or await self._not_since_now()
+        was_due = False
+
+        async def judged(uow: UnitOfWork) -> bool:
+            nonlocal was_due
+            was_due = await judge(uow)
+            return was_due
+
         while True:
             refreshed = await self._transactions.run(
-                partial(refresh_stock_metrics, due), name="refresh", repeatable=True
+                partial(refresh_stock_metrics, judged), name="refresh", repeatable=True
             )
             if refreshed is not None:
                 break
             # Another replica is at it; a wait inside a transaction would make its time older than its snapshot.
             await asyncio.sleep(TURN_SECONDS)
-        log.info(
-            "metrics are fresh",
-            refresh_time=refreshed.isoformat(),
-            seconds=round(time.monotonic() - began, 3),
-        )
+        if was_due:
+            log.info(
+                "metrics are fresh",
+                refresh_time=refreshed.isoformat(),
+                seconds=round(time.monotonic() - began, 3),
+            )
         return refreshed
 
     async def _not_since_now(self) -> Due:

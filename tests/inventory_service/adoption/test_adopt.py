@@ -65,6 +65,7 @@ async def test_times_without_a_zone_are_read_in_the_one_that_is_named(
         'UPDATE inventory.stock SET listed_on_platforms = \'[{"platform": "ebay", "listing_id":'
         ' "E", "listed_at": "2025-07-01T12:00:00"}]\'',
     )
+    await execute(engine, "GRANT SELECT ON inventory.stock_metrics_view TO PUBLIC")
     untouched = await state(engine)
 
     with pytest.raises(
@@ -82,6 +83,8 @@ async def test_times_without_a_zone_are_read_in_the_one_that_is_named(
     assert await rows(engine, instants) == [(True, True, "2025-07-01T10:00:00+00:00")]
     view = "SELECT count(*) FROM inventory.stock_metrics_view WHERE created_at IS NOT NULL"
     assert await rows(engine, view) == [(40,)]
+    readable = "SELECT has_table_privilege('pg_monitor', 'inventory.stock_metrics_view', 'SELECT')"
+    assert await rows(engine, readable) == [(True,)]
 
 
 async def test_a_dry_run_tells_the_same_and_changes_nothing_and_nothing_is_adopted_twice(

@@ -25,20 +25,21 @@ HOLDS_AGE = (
 
 
 @asynccontextmanager
-async def reading(url: str, seconds: float) -> AsyncIterator[None]:
-    """Somebody reads the table stock in one transaction for so long."""
+async def reading(url: str, seconds: float | None = None) -> AsyncIterator[None]:
+    """Somebody reads the table stock in one transaction for so long, or to the end."""
     engine = create_engine(url, pool_size=1, for_migrations=True)
-    has_read = asyncio.Event()
+    has_read, over = asyncio.Event(), asyncio.Event()
 
     async def read() -> None:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT count(*) FROM inventory.stock"))
             has_read.set()
-            await asyncio.sleep(seconds)
+            await (over.wait() if seconds is None else asyncio.sleep(seconds))
 
     reader = asyncio.create_task(read())
     await has_read.wait()
     yield
+    over.set()
     await reader
     await engine.dispose()
 
@@ -99,7 +100,7 @@ async def test_a_reader_that_never_ends_leaves_everything_as_it_is(
     await execute(engine, KEY.format("stock_financial"))
     before = await picture(engine)
 
-    async with reading(postgres_url, seconds=2.5):
+    async with reading(postgres_url):
         code, _, why = await contract("drop-split-tables")
 
     assert (code, await picture(engine)) == (1, before)

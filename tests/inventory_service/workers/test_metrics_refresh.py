@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
+from structlog.testing import capture_logs
 
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.workers.metrics_refresh import MetricsRefresher, metrics_refresh
@@ -121,12 +122,14 @@ async def test_a_view_that_another_replica_refreshed_since_it_was_seen_to_be_due
     overtaken = Overtaken(engine, SqlUnitOfWork)
     overtaken.other = MetricsRefresher(transactions)
 
-    running = asyncio.create_task(polled(overtaken, 3600))
-    await until_shown_after(inventory.engine, due)
-    by_the_other = await shown_time(inventory.engine)
-    await running
+    with capture_logs() as logs:
+        running = asyncio.create_task(polled(overtaken, 3600))
+        await until_shown_after(inventory.engine, due)
+        by_the_other = await shown_time(inventory.engine)
+        await running
 
     assert overtaken.other is None
+    assert [entry["event"] for entry in logs].count("metrics are fresh") == 1
     assert await shown_time(inventory.engine) == by_the_other
     await engine.dispose()
 
