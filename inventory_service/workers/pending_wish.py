@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from inventory_service.application.answer_wishes import Answer, Wish
@@ -18,8 +17,6 @@ class PendingWish:
     answer: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     since: float = field(default_factory=time.monotonic)
     traceparent: str = field(default_factory=traces.here)
-    left_out: int = 0
-    """How often a batch went on without it."""
 
     @property
     def lines(self) -> int:
@@ -42,9 +39,3 @@ class PendingWish:
             self.answer.set_exception(answer)
         else:
             self.answer.set_result(answer)
-
-
-def refuse_all(wishes: Sequence[PendingWish], error: type[Exception]) -> None:
-    """Tells every caller the same, with an error of its own: whoever raises it adds a traceback."""
-    for pending in wishes:
-        pending.settle(error())

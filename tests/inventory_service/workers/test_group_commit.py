@@ -27,7 +27,7 @@ from inventory_service.domain.errors import EtagMismatch, InsufficientStock, Res
 from inventory_service.domain.reservation import Reservation, ReservationState
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.workers.group_commit import MOST_SECONDS, MOST_WISHES, GroupCommit
-from inventory_service.workers.left_overs import LeftOvers
+from inventory_service.workers.left_overs import LOCK_SECONDS, LeftOvers
 from servicekit import transactions
 from servicekit.engines import create_engine
 from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable, Overloaded, RequestIdReused
@@ -51,7 +51,9 @@ class Till:
         self.tasks = Tasks()
         self.group_commit = GroupCommit(
             Transactions(engine, self._counted, at_once=1, time=own_time, most_seconds=most_seconds),
-            LeftOvers(Transactions(pool, SqlUnitOfWork, most_seconds=most_seconds), self.tasks),
+            LeftOvers(
+                Transactions(pool, SqlUnitOfWork, time=own_time, most_seconds=most_seconds), self.tasks
+            ),
             self.tasks,
             **bounds,
         )
@@ -94,7 +96,7 @@ async def tilling(
     for sku in ("A", "B"):
         await inventory.create(sku, 1000)
     engine = create_engine(url, pool_size=1, lock_seconds=lock_seconds, by_index=True, pre_ping=False)
-    pool = create_engine(url, pool_size=5)
+    pool = create_engine(url, pool_size=5, lock_seconds=LOCK_SECONDS, by_index=True, pre_ping=False)
     till = Till(engine, pool, most_seconds, **bounds)
     try:
         yield till
