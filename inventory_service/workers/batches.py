@@ -48,17 +48,16 @@ class Batches:
         except Exception as error:
             if len(wishes) > 1:
                 log.warning("batch is taken apart", wishes=len(wishes), error=type(error).__name__)
+                if isinstance(error, ConcurrentUpdate):
+                    for pending in filter(_is_impatient, wishes):
+                        pending.settle(ConcurrentUpdate())
             return await self._in_halves(wishes, after, error)
 
     async def _in_halves(
         self, failed: Sequence[PendingWish], after: Lockable | None, error: Exception
     ) -> list[LeftOut]:
         if len(failed) == 1:
-            failed[0].settle(error)
-            return []
-        if isinstance(error, ConcurrentUpdate):
-            for pending in filter(_is_impatient, failed):
-                pending.settle(ConcurrentUpdate())
+            return _tell_alone(failed[0], error)
         left_out: list[LeftOut] = []
         middle = len(failed) // 2
         for half in (failed[:middle], failed[middle:]):
@@ -111,6 +110,14 @@ def _tell(
         else:
             left_out.append((pending, answer.what))
     return left_out
+
+
+def _tell_alone(pending: PendingWish, error: Exception) -> list[LeftOut]:
+    """What others are in the way of, with nothing of its own locked, is tried again until its patience ends."""
+    if isinstance(error, ConcurrentUpdate) and not _is_impatient(pending):
+        return [(pending, pending.reservation)]
+    pending.settle(error)
+    return []
 
 
 def _is_impatient(pending: PendingWish) -> bool:

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from inventory_service.application.answer_wishes import Answer, Wish
+from inventory_service.application.locks import Kind, Lockable
 from inventory_service.domain.commands import ExtendReservation, ReserveStock
 from servicekit import traces
 
@@ -23,6 +24,11 @@ class PendingWish:
         """How many stocks it is about, as far as can be told before anything is read."""
         command = self.wish.command
         return len(command.quantities) if isinstance(command, ReserveStock) else 1
+
+    @property
+    def reservation(self) -> Lockable:
+        """The name that it locks in any case."""
+        return Lockable(Kind.RESERVATION, self.wish.command.reservation_id)
 
     @property
     def knows_its_effect(self) -> bool:
