@@ -70,7 +70,7 @@ class Batches:
     async def _in_one(
         self, wishes: Sequence[PendingWish], skip_locked: bool, after: Lockable | None, tries: int
     ) -> list[LeftOut]:
-        waited_for = [pending for pending in wishes if not pending.answer.done()]
+        waited_for = _waited_for(wishes)
         if not waited_for:
             return []
         runs = count()
@@ -78,6 +78,7 @@ class Batches:
         async def work(uow: UnitOfWork) -> Sequence[Answer | Exception]:
             if after is not None:
                 await uow.locks.wait_for(after)
+                waited_for[:] = _waited_for(waited_for)
             first = next(runs) == 0
             return await answer_wishes(
                 [pending.wish for pending in waited_for], uow, skip_locked=skip_locked or not first
@@ -94,6 +95,11 @@ class Batches:
         except Locked as locked:
             answers = [locked] * len(waited_for)
         return _tell(waited_for, answers, impatient=after is not None)
+
+
+def _waited_for(wishes: Sequence[PendingWish]) -> list[PendingWish]:
+    """Without those whose callers have left."""
+    return [pending for pending in wishes if not pending.answer.done()]
 
 
 def _tell(

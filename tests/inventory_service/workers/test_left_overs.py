@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from inventory_service.application.answer_wishes import Recorded, Wish
 from inventory_service.domain.commands import CommitReservation, ReleaseReservation, ReserveStock
 from inventory_service.domain.reservation import Reservation, ReservationState
+from inventory_service.workers import batches
 from inventory_service.workers.group_commit import MOST_WISHES
 from servicekit.errors import ConcurrentUpdate
 from tests.inventory_service.client import Inventory
@@ -92,8 +93,9 @@ async def test_a_due_hold_that_others_keep_locked_refuses_nobody(
 
 
 async def test_who_waits_for_a_stock_that_others_never_let_go_of_is_told_so(
-    inventory: Inventory, inventory_url: str
+    inventory: Inventory, inventory_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(batches, "MOST_PATIENCE_SECONDS", 0.5)
     async with tilling(inventory, inventory_url, lock_seconds=0.1) as till, locked(inventory, "A"):
         stuck, neighbour = await till.answers(reserve("r1", "A"), reserve("r2", "B"))
 
