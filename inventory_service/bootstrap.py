@@ -67,7 +67,7 @@ def build(settings: Settings) -> Service:
     metrics.pool(engine, lambda: transactions.waiting)
     # And a few for those left out: theirs are long, and take no connection from the calls.
     waiting = create_engine(
-        settings.database_url, pool_size=AT_ONCE, lock_seconds=LOCK_SECONDS, by_index=True, pre_ping=False
+        settings.database_url, pool_size=AT_ONCE, lock_seconds=LOCK_SECONDS, by_index=True
     )
     left_overs = LeftOvers(
         Transactions(waiting, SqlUnitOfWork, at_once=AT_ONCE + KEPT_FOR_READS, time=own_time), tasks

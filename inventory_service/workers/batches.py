@@ -5,16 +5,17 @@ Halves come one after the other, in the order of their wishes: side by side they
 """
 
 import time
-from collections.abc import Sequence
-from itertools import count
+from collections.abc import Iterable, Sequence
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from inventory_service.application.answer_wishes import Answer, answer_wishes
 from inventory_service.application.locks import Lockable, Locked
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.workers.pending_wish import PendingWish
 from servicekit import traces
+from servicekit.conflicts import lock_wait_ended, waited_in_vain
 from servicekit.crash_points import crash_point
 from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable
 from servicekit.transactions import TRIES, Transactions
@@ -35,54 +36,51 @@ class Batches:
     def __init__(self, transactions: Transactions[UnitOfWork]) -> None:
         self._transactions = transactions
 
-    async def answer(
-        self, wishes: Sequence[PendingWish], *, skip_locked: bool, after: Lockable | None = None
-    ) -> list[LeftOut]:
+    async def answer(self, wishes: Sequence[PendingWish], *, skip_locked: bool = False) -> list[LeftOut]:
         """Tells every caller what became of its wish, but for those left out.
 
-        It waits for `after` first, with nothing else locked. Without `skip_locked` it waits for a moment, once, for
-        stocks that others have locked. A wish that is left out `after` some seconds is told ConcurrentUpdate instead.
+        Without `skip_locked` it waits, once and for as long as a session does, for stocks that others have locked.
         """
         try:
-            return await self._in_one(wishes, skip_locked, after, TRIES)
+            return await self._in_one(wishes, skip_locked, TRIES)
         except Exception as error:
             if len(wishes) > 1:
                 log.warning("batch is taken apart", wishes=len(wishes), error=type(error).__name__)
-                if isinstance(error, ConcurrentUpdate):
-                    for pending in filter(_is_impatient, wishes):
-                        pending.settle(ConcurrentUpdate())
-            return await self._in_halves(wishes, after, error)
+                if waited_in_vain(error):
+                    refuse_impatient(wishes)
+            return await self._in_halves(wishes, error)
 
-    async def _in_halves(
-        self, failed: Sequence[PendingWish], after: Lockable | None, error: Exception
-    ) -> list[LeftOut]:
+    async def _in_halves(self, failed: Sequence[PendingWish], error: Exception) -> list[LeftOut]:
+        if len(failed) == 1 and waited_in_vain(error):
+            # Others are in its way, with nothing locked that it names: it is tried again as if it were that.
+            return [(failed[0], failed[0].reservation)]
         if len(failed) == 1:
-            return _tell_alone(failed[0], error)
+            failed[0].settle(error)
+            return []
         left_out: list[LeftOut] = []
         middle = len(failed) // 2
         for half in (failed[:middle], failed[middle:]):
             try:
-                left_out += await self._in_one(half, True, after, TRIES_OF_HALVES)
+                left_out += await self._in_one(half, False, TRIES_OF_HALVES)
             except Exception as failure:
-                left_out += await self._in_halves(half, after, failure)
+                left_out += await self._in_halves(half, failure)
         return left_out
 
-    async def _in_one(
-        self, wishes: Sequence[PendingWish], skip_locked: bool, after: Lockable | None, tries: int
-    ) -> list[LeftOut]:
-        waited_for = _waited_for(wishes)
+    async def _in_one(self, wishes: Sequence[PendingWish], skip_locked: bool, tries: int) -> list[LeftOut]:
+        waited_for = [pending for pending in wishes if not pending.answer.done()]
         if not waited_for:
             return []
-        runs = count()
+        skipping = skip_locked
 
         async def work(uow: UnitOfWork) -> Sequence[Answer | Exception]:
-            if after is not None:
-                await uow.locks.wait_for(after)
-                waited_for[:] = _waited_for(waited_for)
-            first = next(runs) == 0
-            return await answer_wishes(
-                [pending.wish for pending in waited_for], uow, skip_locked=skip_locked or not first
-            )
+            nonlocal skipping
+            try:
+                return await answer_wishes(
+                    [pending.wish for pending in waited_for], uow, skip_locked=skipping
+                )
+            except DBAPIError as error:
+                skipping = skipping or lock_wait_ended(error)
+                raise
 
         answers: Sequence[Answer | Exception]
         repeatable = all(pending.knows_its_effect for pending in waited_for)
@@ -92,39 +90,23 @@ class Batches:
         except DatabaseUnavailable:
             # Of each its own: whoever raises it adds a traceback.
             answers = [DatabaseUnavailable() for _ in waited_for]
-        except Locked as locked:
-            answers = [locked] * len(waited_for)
-        return _tell(waited_for, answers, impatient=after is not None)
+        return _tell(waited_for, answers)
 
 
-def _waited_for(wishes: Sequence[PendingWish]) -> list[PendingWish]:
-    """Without those whose callers have left."""
-    return [pending for pending in wishes if not pending.answer.done()]
-
-
-def _tell(
-    wishes: Sequence[PendingWish], answers: Sequence[Answer | Exception], *, impatient: bool
-) -> list[LeftOut]:
+def _tell(wishes: Sequence[PendingWish], answers: Sequence[Answer | Exception]) -> list[LeftOut]:
     left_out: list[LeftOut] = []
     for number, (pending, answer) in enumerate(zip(wishes, answers, strict=True)):
         if number == 1:
             crash_point("batch.some_replies")
-        if not isinstance(answer, Locked):
-            pending.settle(answer)
-        elif impatient and _is_impatient(pending):
-            pending.settle(ConcurrentUpdate())
-        else:
+        if isinstance(answer, Locked):
             left_out.append((pending, answer.what))
+        else:
+            pending.settle(answer)
     return left_out
 
 
-def _tell_alone(pending: PendingWish, error: Exception) -> list[LeftOut]:
-    """What others are in the way of, with nothing of its own locked, is tried again until its patience ends."""
-    if isinstance(error, ConcurrentUpdate) and not _is_impatient(pending):
-        return [(pending, pending.reservation)]
-    pending.settle(error)
-    return []
-
-
-def _is_impatient(pending: PendingWish) -> bool:
-    return time.monotonic() - pending.since > MOST_PATIENCE_SECONDS
+def refuse_impatient(wishes: Iterable[PendingWish]) -> None:
+    """Tells ConcurrentUpdate to those that have waited for long."""
+    for pending in wishes:
+        if time.monotonic() - pending.since > MOST_PATIENCE_SECONDS:
+            pending.settle(ConcurrentUpdate())

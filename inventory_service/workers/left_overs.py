@@ -1,16 +1,17 @@
 """What batches go on without: wishes that need what somebody else has locked.
 
-They queue for that lock beside the batches. Whoever is first in the queue waits in a transaction that has nothing else
-locked, so that nobody waits for it in turn, and takes along all that queue behind the same lock.
+They queue for that lock beside the batches. A transaction that locks nothing else waits until it is free, so that
+nobody waits for that one in turn; then a batch takes up all that queue there.
 """
 
 from collections.abc import Sequence
 
-from inventory_service.application.locks import Lockable
+from inventory_service.application.locks import Lockable, Locked
 from inventory_service.application.ports import UnitOfWork
-from inventory_service.workers.batches import Batches, LeftOut
+from inventory_service.workers.batches import Batches, LeftOut, refuse_impatient
 from inventory_service.workers.pending_wish import PendingWish
 from servicekit.crash_points import crash_point
+from servicekit.errors import KitRefusal
 from servicekit.tasks import Tasks
 from servicekit.transactions import Transactions
 
@@ -25,6 +26,7 @@ class LeftOvers:
     """Answers them, a few transactions at a time."""
 
     def __init__(self, transactions: Transactions[UnitOfWork], tasks: Tasks) -> None:
+        self._transactions = transactions
         self._batches = Batches(transactions)
         self._tasks = tasks
         self._queues: dict[Lockable, list[PendingWish]] = {}
@@ -35,15 +37,13 @@ class LeftOvers:
 
     def take(self, pending: PendingWish) -> bool:
         """Whether the wish needs something that others wait for here already; then it queues behind them."""
-        what = (
-            next((what for what in pending.wish.named() if what in self._queues), None)
-            if self._queues
-            else None
-        )
-        if what is None:
+        if not self._queues:
             return False
-        self._queues[what].append(pending)
-        return True
+        for what in pending.wish.named():
+            if what in self._queues:
+                self._queues[what].append(pending)
+                return True
+        return False
 
     def wait(self, left_out: Sequence[LeftOut]) -> None:
         """Has wishes wait for what others have locked; after some seconds they end with ConcurrentUpdate."""
@@ -59,12 +59,29 @@ class LeftOvers:
 
     async def _wait(self, what: Lockable) -> None:
         try:
-            while queue := self._queues[what]:
-                batch, self._queues[what] = queue[:MOST_WISHES], queue[MOST_WISHES:]
-                self.wait(await self._batches.answer(batch, skip_locked=True, after=what))
+            while self._queues[what]:
+                free = await self._is_free(what)
+                if not free:
+                    refuse_impatient(self._queues[what])
+                queue = [pending for pending in self._queues[what] if not pending.answer.done()]
+                batch = queue[:MOST_WISHES] if free else []
+                self._queues[what] = queue[len(batch) :]
+                left_out = await self._batches.answer(batch)
+                refuse_impatient(pending for pending, _ in left_out)
+                self.wait(left_out)
                 crash_point("batch.between_isolated")
         finally:
             del self._queues[what]
+
+    async def _is_free(self, what: Lockable) -> bool:
+        """Whether others let go of it in time; so it is said where that cannot be told: the batch will see."""
+        try:
+            await self._transactions.run(lambda uow: uow.locks.wait_for(what))
+        except Locked:
+            return False
+        except KitRefusal:
+            return True
+        return True
 
     async def _answer_alone(self, pending: PendingWish) -> None:
         self.wait(await self._batches.answer([pending], skip_locked=True))

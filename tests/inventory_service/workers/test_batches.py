@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from inventory_service.domain.reservation import ReservationState
-from inventory_service.workers import batches
 from inventory_service.workers.group_commit import MOST_WISHES
 from servicekit.errors import ConcurrentUpdate
 from tests.inventory_service.client import Inventory
@@ -35,11 +34,6 @@ async def refusing(inventory: Inventory) -> AsyncIterator[None]:
     yield
     async with inventory.engine.begin() as connection:
         await connection.exec_driver_sql("DROP FUNCTION inventory.refuse CASCADE")
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "MOST_PATIENCE_SECONDS", 0.5)
 
 
 @pytest.mark.usefixtures("refusing")

@@ -146,3 +146,16 @@ async def test_a_stock_that_is_waited_for_is_left_to_those_who_wait(
             assert till.batches == [1, 1, *[1] * 5]
 
         assert states(await asyncio.gather(*stuck)) == [ReservationState.HELD] * 6
+
+
+async def test_nobody_is_refused_for_a_table_that_others_lock_for_a_while(
+    inventory: Inventory, inventory_url: str
+) -> None:
+    async with tilling(inventory, inventory_url, lock_seconds=0.1) as till:
+        async with inventory.engine.begin() as connection:
+            await connection.exec_driver_sql("LOCK TABLE inventory.reservation IN ACCESS EXCLUSIVE MODE")
+            waiting = till.begin(*(reserve(f"r{number}") for number in range(4)))
+            # As often as it takes to come down to single wishes, each try with two waits.
+            await asyncio.sleep(1.5)
+
+        assert states(await asyncio.gather(*waiting)) == [ReservationState.HELD] * 4
