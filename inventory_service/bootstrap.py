@@ -21,7 +21,7 @@ from inventory_service.workers.fact_counting import fact_counting
 from inventory_service.workers.group_commit import MOST_SECONDS, GroupCommit
 from inventory_service.workers.import_expiry import import_expiry
 from inventory_service.workers.ledger_preparation import ledger_preparation
-from inventory_service.workers.left_overs import LeftOvers
+from inventory_service.workers.left_overs import AT_ONCE, LOCK_SECONDS, LeftOvers
 from inventory_service.workers.low_stock import low_stock
 from inventory_service.workers.metrics_refresh import MetricsRefresher, metrics_refresh
 from inventory_service.workers.reservation_expiry import reservation_expiry
@@ -38,7 +38,7 @@ from servicekit.security import security
 from servicekit.server import Service
 from servicekit.settings import admin_address, shown
 from servicekit.tasks import Tasks
-from servicekit.transactions import Transactions, own_time
+from servicekit.transactions import KEPT_FOR_READS, Transactions, own_time
 
 ADMIN_LISTEN = "127.0.0.1:7421"
 """Where operators are served if the service listens to other machines and no address is set."""
@@ -65,9 +65,14 @@ def build(settings: Settings) -> Service:
     batches = Transactions(batching, SqlUnitOfWork, at_once=1, time=own_time, most_seconds=MOST_SECONDS)
     metrics = Metrics()
     metrics.pool(engine, lambda: transactions.waiting)
-    group_commit = GroupCommit(
-        batches, LeftOvers(transactions, tasks), tasks, batch_ended=BatchMetrics(metrics).batch_ended
+    # And a few for those left out: theirs are long, and take no connection from the calls.
+    waiting = create_engine(
+        settings.database_url, pool_size=AT_ONCE, lock_seconds=LOCK_SECONDS, by_index=True
     )
+    left_overs = LeftOvers(
+        Transactions(waiting, SqlUnitOfWork, at_once=AT_ONCE + KEPT_FOR_READS, time=own_time), tasks
+    )
+    group_commit = GroupCommit(batches, left_overs, tasks, batch_ended=BatchMetrics(metrics).batch_ended)
     metrics.gauge(
         "holdfast_group_commit_queue_length",
         "Wishes that wait for the next batch.",
@@ -134,6 +139,6 @@ def build(settings: Settings) -> Service:
         ],
         long_calls=servicer.LONG_CALLS | ops.LONG_CALLS,
         wake_waiters=wake_waiters,
-        close=[batching.dispose, refreshing.dispose, traces.end],
+        close=[batching.dispose, waiting.dispose, refreshing.dispose, traces.end],
         drain_pause_seconds=settings.drain_pause_seconds,
     )

@@ -60,6 +60,11 @@ def lock_wait_ended(error: DBAPIError) -> bool:
     return code(error) in _LOCK_WAITS
 
 
+def waited_in_vain(error: Exception) -> bool:
+    """Whether a refusal came of a wait for a lock that others did not let go of."""
+    return isinstance(error.__cause__, DBAPIError) and lock_wait_ended(error.__cause__)
+
+
 def statement_timed_out(error: DBAPIError) -> bool:
     """Whether the engine ended the statement because it took too long."""
     return code(error) in _STATEMENT_TIMEOUTS

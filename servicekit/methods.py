@@ -34,8 +34,12 @@ class Methods(Generic[U]):
         *,
         name: str = "",
         repeatable: bool | None = None,
+        about: str | None = None,
     ) -> Reply:
-        """Runs the use case as a mutation; `repeatable` ones know their own earlier effect."""
+        """Runs the use case as a mutation; `repeatable` ones know their own earlier effect.
+
+        `about` names the one row that it changes, if it is one: it queues for that with others about the same.
+        """
 
         async def work(uow: U) -> Reply:
             return render(await use_case(uow))
@@ -47,4 +51,5 @@ class Methods(Generic[U]):
             context=context,
             name=name,
             repeatable=self.know_their_effect if repeatable is None else repeatable,
+            about=about,
         )

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
@@ -13,6 +14,7 @@ from servicekit.errors import DeadlineTooShort
 from servicekit.requests import RequestKey, RequestLog
 from servicekit.tasks import Tasks
 from servicekit.transactions import Transactions
+from servicekit.turns import Turns
 
 LEAST_SECONDS = 0.05
 REPLAYED = ("idempotent-replayed", "true")
@@ -35,6 +37,7 @@ class Mutations(Generic[U]):
     def __init__(self, transactions: Transactions[U], tasks: Tasks) -> None:
         self._transactions = transactions
         self._tasks = tasks
+        self._turns = Turns()
 
     async def run(
         self,
@@ -45,9 +48,12 @@ class Mutations(Generic[U]):
         context: Context,
         name: str = "",
         repeatable: bool = False,
+        about: str | None = None,
     ) -> Reply:
         """The reply of `outcome`; a stored one is announced by the metadata `idempotent-replayed: true`."""
-        answer, replayed = await self.outcome(request, work, reply, name=name, repeatable=repeatable)
+        answer, replayed = await self.outcome(
+            request, work, reply, name=name, repeatable=repeatable, about=about
+        )
         if replayed:
             await context.send_initial_metadata((REPLAYED,))
         return answer
@@ -60,11 +66,13 @@ class Mutations(Generic[U]):
         *,
         name: str = "",
         repeatable: bool = False,
+        about: str | None = None,
     ) -> tuple[Reply, bool]:
         """Runs `work` in a transaction with its request record; answers its reply, and whether it is a stored one.
 
         An equal request answers the stored reply. The work goes on when the caller leaves, within the time that
-        the call had. `repeatable` says that the work knows its own earlier effect even without a request_id.
+        the call had. `repeatable` says that the work knows its own earlier effect even without a request_id; `about`
+        names the row that it changes: work about one that others have locked keeps no other work waiting.
         Raises DeadlineTooShort, RequestIdReused, and what Transactions.run raises; TimeoutError when the time
         runs out, with the outcome unknown.
         """
@@ -81,7 +89,8 @@ class Mutations(Generic[U]):
             return answer, False
 
         async def bounded() -> tuple[Reply, bool]:
-            async with asyncio.timeout(current_call().remaining()):
+            turn = nullcontext() if about is None else self._turns.of(about)
+            async with asyncio.timeout(current_call().remaining()), turn:
                 return await self._transactions.run(unit, name=name, repeatable=repeatable or key is not None)
 
         return await self._tasks.run(bounded())

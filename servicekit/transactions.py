@@ -110,9 +110,15 @@ class Transactions(Generic[U_co]):
         return max(self._all.waited_seconds, self._work.waited_seconds)
 
     async def run(
-        self, work: Callable[[U_co], Awaitable[T]], *, name: str = "", repeatable: bool = False
+        self,
+        work: Callable[[U_co], Awaitable[T]],
+        *,
+        name: str = "",
+        repeatable: bool = False,
+        tries: int = TRIES,
     ) -> T:
-        """Runs `work` and commits; runs it again, whole, when the engine says that other work was in the way.
+        """Runs `work` and commits; runs it again, whole, when the engine says that other work was in the way, `tries`
+        times in all.
 
         A connection lost while committing leaves the outcome unknown: the work is run again only if it is
         `repeatable`, that is, if it recognises its own earlier effect. One that falls silent leaves it unknown too;
@@ -121,7 +127,7 @@ class Transactions(Generic[U_co]):
         rolls back and goes through.
         """
         lock_waits = 0
-        for attempt in range(TRIES):
+        for attempt in range(tries):
             if attempt:
                 await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))
             committing = False

@@ -90,6 +90,7 @@ class MoveMethods(Methods):
             reply,
             context,
             name=_TRANSACTION_NAMES.get(verb, verb.lower()),
+            about=command.package_sn,
         )
         self._nudge_relay()
         return answer

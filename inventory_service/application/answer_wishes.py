@@ -1,8 +1,10 @@
 """The verbs of reservations, many at a time: load what all of them need, decide purely, save once."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from inventory_service.application import locks
+from inventory_service.application.locks import Kind, Lockable, Locked
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.reservation_ports import Answers, RequestKey
 from inventory_service.domain.commands import ReservationCommand, ReserveStock
@@ -28,6 +30,15 @@ class Wish:
     command: ReservationCommand
     request: Recorded | None = None
 
+    def named(self) -> Iterator[Lockable]:
+        """What must be locked for it, as far as it can be told before anything is read."""
+        yield Lockable(Kind.RESERVATION, self.command.reservation_id)
+        if isinstance(self.command, ReserveStock):
+            for sku in self.command.quantities:
+                yield Lockable(Kind.STOCK, sku)
+        if self.request:
+            yield locks.request(self.request.key)
+
 
 @dataclass(frozen=True)
 class Replay:
@@ -39,22 +50,26 @@ class Replay:
 Answer = Reservation | Replay
 
 
-class StockLocked(Exception):
-    """Somebody else has a stock of this wish in hand; the wish was left out."""
-
-
 async def answer_wishes(
     wishes: Sequence[Wish], uow: UnitOfWork, *, skip_locked: bool = False
 ) -> list[Answer | Exception]:
     """What became of each wish, in the order given. A refused one leaves the others alone.
 
-    With `skip_locked` wishes whose stocks others have in hand are answered StockLocked, instead of waiting.
+    A wish of whose reservation or request somebody else has the name is answered Locked. With `skip_locked` so is one
+    whose stocks, or whose reservation's row, others have locked; else they are waited for.
     """
     book = await uow.books.open([wish.command for wish in wishes], skip_locked=skip_locked)
+    in_the_way = [_in_the_way(wish.command, book) for wish in wishes]
+    keys = [
+        wish.request.key for wish, what in zip(wishes, in_the_way, strict=True) if wish.request and not what
+    ]
     # Only now: whoever had one of these requests in hand had its stocks locked too, and has committed.
-    await uow.answers.open([wish.request.key for wish in wishes if wish.request])
+    await uow.answers.open(keys)
     crash_point("batch.after_lock")
-    answers = [_answer(wish, book, uow.answers) for wish in wishes]
+    answers = [
+        Locked(what) if what else _answer(wish, book, uow.answers)
+        for wish, what in zip(wishes, in_the_way, strict=True)
+    ]
     crash_point("batch.after_decide")
     await uow.books.save(book)
     await uow.answers.save()
@@ -64,11 +79,30 @@ async def answer_wishes(
     return answers
 
 
+def _in_the_way(command: ReservationCommand, book: StockBook) -> Lockable | None:
+    """What others have locked of what the command needs: its stocks, its reservation, holds that it may expire."""
+    if not (book.locked_skus or book.locked_reservations):
+        return None
+    reservation = book.reservation(command.reservation_id)
+    skus: Collection[str] = reservation.quantities if reservation else ()
+    if isinstance(command, ReserveStock):
+        skus = command.quantities
+    hold = book.locked_due_hold(skus)
+    return _locked(command.reservation_id, skus, book) or (
+        _locked(hold.reservation_id, hold.quantities, book) if hold else None
+    )
+
+
+def _locked(reservation_id: str, skus: Collection[str], book: StockBook) -> Lockable | None:
+    for sku in skus:
+        if sku in book.locked_skus:
+            return Lockable(Kind.STOCK, sku)
+    if reservation_id in book.locked_reservations:
+        return Lockable(Kind.RESERVATION, reservation_id)
+    return None
+
+
 def _answer(wish: Wish, book: StockBook, earlier: Answers) -> Answer | Exception:
-    if book.locked_elsewhere:
-        skus = _skus(wish.command, book)
-        if not book.locked_elsewhere.isdisjoint(skus) or book.has_locked_due_holds(skus):
-            return StockLocked()
     if wish.request is None:
         return decide(book, wish.command)
     known = earlier.find(wish.request.key)
@@ -78,10 +112,3 @@ def _answer(wish: Wish, book: StockBook, earlier: Answers) -> Answer | Exception
     if not isinstance(decided, Refusal):
         earlier.put(wish.request.key, wish.request.render(decided))
     return decided
-
-
-def _skus(command: ReservationCommand, book: StockBook) -> Collection[str]:
-    if isinstance(command, ReserveStock):
-        return command.quantities
-    reservation = book.reservation(command.reservation_id)
-    return reservation.quantities if reservation else ()

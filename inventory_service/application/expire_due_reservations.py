@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from inventory_service.application.answer_wishes import Wish, answer_wishes
+from inventory_service.application.locks import Locked
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.domain.commands import ExpireReservation
 
@@ -25,5 +26,10 @@ async def expire_due_reservations(most: int, uow: UnitOfWork, passed: Collection
         return Swept(0, {})
     due = await uow.reservations.list_due(most, passed)
     answers = await answer_wishes([Wish(ExpireReservation(reservation_id)) for reservation_id in due], uow)
-    kept = {key: answer for key, answer in zip(due, answers, strict=True) if isinstance(answer, Exception)}
+    kept = {
+        key: answer
+        for key, answer in zip(due, answers, strict=True)
+        # One that somebody else has in hand is looked at again by the next sweep.
+        if isinstance(answer, Exception) and not isinstance(answer, Locked)
+    }
     return Swept(len(due), kept)

@@ -9,6 +9,7 @@ from uuid import UUID
 from inventory_service.application.fact_ports import DailyFacts
 from inventory_service.application.import_ports import Imports
 from inventory_service.application.ledger_ports import LedgerArchive, LedgerPartitions
+from inventory_service.application.locks import Locks
 from inventory_service.application.repair_ports import Repairs
 from inventory_service.application.report_ports import LowStocks, Metrics
 from inventory_service.application.reservation_ports import Answers, Reservations, StockBooks
@@ -87,6 +88,8 @@ class UnitOfWork(Protocol):
 
     @property
     def now(self) -> datetime: ...
+    @property
+    def locks(self) -> Locks: ...
     @property
     def books(self) -> StockBooks: ...
     @property

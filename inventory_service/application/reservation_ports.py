@@ -27,7 +27,7 @@ class StockBooks(Protocol):
     """The books that a transaction holds locked.
 
     Locks are always taken in one order: stock rows by id, then reservation ids, then reservation rows by id, then
-    the keys of requests.
+    the keys of requests. Only for stock rows and reservation rows does anybody wait with locks in hand.
     """
 
     async def open(
@@ -36,7 +36,8 @@ class StockBooks(Protocol):
         """Locks and loads every stock and reservation that the commands can touch.
 
         Where a stock may be short, up to 1,000 holds upon it that are past their time belong to these, the longest
-        due first. With `skip_locked` nobody is waited for who has a stock in hand: the book names these stocks.
+        due first. Nobody is waited for who has the name of a reservation, and with `skip_locked` nobody who has a
+        stock or a reservation's row: the book says what was left out.
         """
         ...
 
@@ -66,11 +67,11 @@ class Answers(Protocol):
     """What requests were answered, so that one that is repeated gets the same again."""
 
     async def open(self, keys: Sequence[RequestKey]) -> None:
-        """Locks the keys, in one order, and loads what is on record of them."""
+        """Locks the keys that nobody else has locked, and loads what is on record of these."""
         ...
 
     def find(self, key: RequestKey) -> bytes | Exception | None:
-        """The answer on record, or why the key cannot be used; None for a new one."""
+        """The answer on record, or why the key cannot be used, be it that it is Locked; None for a new one."""
         ...
 
     def put(self, key: RequestKey, response: bytes) -> None:

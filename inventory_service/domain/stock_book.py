@@ -26,14 +26,21 @@ class StockBook:
         now: datetime,
         levels: Iterable[StockLevel],
         reservations: Iterable[Reservation],
-        locked_elsewhere: Iterable[str] = (),
+        *,
+        locked_skus: Iterable[str] = (),
+        locked_reservations: Iterable[str] = (),
     ) -> None:
-        """`locked_elsewhere` are skus that were left out, because somebody else has them in hand."""
+        """Somebody else has the stocks `locked_skus` in hand, which were left out, and `locked_reservations`, of which
+        there may be one to read, and none to change."""
         self.now = now
-        self.locked_elsewhere = frozenset(locked_elsewhere)
+        self.locked_skus = frozenset(locked_skus)
+        self.locked_reservations = frozenset(locked_reservations)
         self._levels = {level.sku: level for level in levels}
         self._reservations = {reservation.reservation_id: reservation for reservation in reservations}
         self._loaded = frozenset(self._reservations)
+        self._locked_due_holds = [
+            hold for hold in self._reservations.values() if self._is_locked_due_hold(hold)
+        ]
         self._changed_skus: set[str] = set()
         self._changed_ids: set[str] = set()
         self.movements: list[Movement] = []
@@ -130,14 +137,10 @@ class StockBook:
         """Expires a hold whose time has come; leaves any other reservation as it is. Raises StockInconsistent."""
         return self.give_back(reservation.expired()) if reservation.is_due(self.now) else reservation
 
-    def has_locked_due_holds(self, skus: Collection[str]) -> bool:
-        """Whether a hold upon these stocks is past its time and cannot be freed, as it has stocks left out, too."""
-        return any(
-            reservation.is_due(self.now)
-            and not reservation.quantities.keys().isdisjoint(skus)
-            and not reservation.quantities.keys().isdisjoint(self.locked_elsewhere)
-            for reservation in self._reservations.values()
-        )
+    def locked_due_hold(self, skus: Collection[str]) -> Reservation | None:
+        """A hold upon these stocks that is past its time and cannot be freed, as others have a part of it in hand."""
+        upon = (hold for hold in self._locked_due_holds if not hold.quantities.keys().isdisjoint(skus))
+        return next(upon, None)
 
     def expire_due_holds(self, skus: Iterable[str]) -> None:
         """Frees the units of these stocks that are only held because nobody has expired the hold yet.
@@ -147,6 +150,11 @@ class StockBook:
         wanted = set(skus)
         for reservation in list(self._reservations.values()):
             lines = {line.sku for line in reservation.lines}
-            if lines & wanted and lines <= self._levels.keys():
+            ours = lines <= self._levels.keys() and reservation.reservation_id not in self.locked_reservations
+            if lines & wanted and ours:
                 with suppress(StockInconsistent):
                     self.expire_if_due(reservation)
+
+    def _is_locked_due_hold(self, hold: Reservation) -> bool:
+        free = hold.quantities.keys().isdisjoint(self.locked_skus)
+        return hold.is_due(self.now) and not (free and hold.reservation_id not in self.locked_reservations)

@@ -1,22 +1,23 @@
 """The answers of a batch in the log of requests: locked, then loaded, and saved by one statement each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from inventory_service.application import locks
+from inventory_service.application.locks import Locked
 from inventory_service.application.reservation_ports import RequestKey
 from inventory_service.persistence.fixed import Fixed
 from servicekit.errors import RequestIdReused
 
 # A key that no row bears yet can only be locked by name. Apart from the look, which must begin once all are locked: a
 # statement sees what was committed before it began.
-_LOCK = Fixed("""
-    SELECT pg_advisory_xact_lock(key) FROM (
-        SELECT DISTINCT hashtextextended(concat_ws(' ', caller, method, request_id), 1) AS key
-        FROM unnest(CAST(:callers AS text[]), CAST(:methods AS text[]), CAST(:request_ids AS text[]))
-            AS wanted (caller, method, request_id)
-        ORDER BY key
-    ) AS keys
+_LOCK_FREE = Fixed("""
+    SELECT caller, method, request_id
+    FROM unnest(CAST(:callers AS text[]), CAST(:methods AS text[]), CAST(:request_ids AS text[]))
+        AS wanted (caller, method, request_id)
+    WHERE NOT pg_try_advisory_xact_lock(hashtextextended(concat_ws(' ', caller, method, request_id), 1))
 """)
 
 _LOAD = Fixed("""
@@ -41,6 +42,7 @@ class SqlAnswers:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self._locked: set[_Name] = set()
         self._known: dict[_Name, tuple[str, bytes]] = {}
         self._new: dict[_Name, tuple[str, bytes]] = {}
 
@@ -48,12 +50,13 @@ class SqlAnswers:
         if not keys:
             return
         names = _columns([_name(key) for key in keys])
-        await _LOCK(self._connection, names)
+        self._locked = {_row_name(row) for row in await _LOCK_FREE(self._connection, names)}
         for row in await _LOAD(self._connection, names):
-            name = row["caller"], row["method"], row["request_id"]
-            self._known[name] = row["digest"], row["response"]
+            self._known[_row_name(row)] = row["digest"], row["response"]
 
     def find(self, key: RequestKey) -> bytes | Exception | None:
+        if _name(key) in self._locked:
+            return Locked(locks.request(key))
         found = self._known.get(_name(key))
         if found is None:
             return None
@@ -75,6 +78,10 @@ class SqlAnswers:
 
 def _name(key: RequestKey) -> _Name:
     return key.caller, key.method, key.request_id
+
+
+def _row_name(row: Mapping[str, Any]) -> _Name:
+    return row["caller"], row["method"], row["request_id"]
 
 
 def _columns(names: Sequence[_Name]) -> dict[str, object]:

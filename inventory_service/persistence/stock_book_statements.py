@@ -30,30 +30,40 @@ _LEVELS = f"""
     WHERE id IN ({_TOUCHED})
 """  # noqa: S608
 
-STOCKS = Fixed(_LEVELS)
 
+# These lock the stocks, then the names: an id that no row bears yet can only be locked by name. A name that somebody
+# else has is left out. The clock is read once all are locked: the transaction's own time is its start, and starts do
+# not follow the order of locks.
+LOCK = Fixed(f"""
+    WITH level AS MATERIALIZED ({_LEVELS} ORDER BY id FOR UPDATE), named AS MATERIALIZED (
+        SELECT array_agg(name) FILTER (
+            WHERE NOT pg_try_advisory_xact_lock(hashtextextended(name, 0))
+        ) AS locked_names
+        FROM unnest(CAST(:names AS text[])) AS name
+        WHERE (SELECT count(*) FROM level) >= 0
+    )
+    SELECT clock_timestamp() AS now, named.locked_names, CAST(NULL AS text[]) AS locked_skus, level.*
+    FROM named LEFT JOIN level ON true
+""")  # noqa: S608
 
-def _locks(how: str) -> Fixed:
-    """Locks the stocks, then the names.
-
-    An id that no row bears yet can only be locked by name; whoever waited here sees what the other one made of it.
-    The clock is read once all are locked: the transaction's own time is its start, and starts do not follow the order
-    of locks.
-    """
-    return Fixed(f"""
-        WITH level AS MATERIALIZED ({_LEVELS} ORDER BY id {how}), named AS MATERIALIZED (
-            SELECT count(pg_advisory_xact_lock(key)) FROM (
-                SELECT DISTINCT hashtextextended(name, 0) AS key FROM unnest(CAST(:names AS text[])) AS name
-                ORDER BY key
-            ) AS keys
-            WHERE (SELECT count(*) FROM level) >= 0
-        )
-        SELECT clock_timestamp() AS now, level.* FROM named LEFT JOIN level ON true
-    """)  # noqa: S608
-
-
-LOCK = _locks("FOR UPDATE")
-LOCK_FREE = _locks("FOR UPDATE SKIP LOCKED")
+# Names whose stocks are not to be had are let alone: whoever has these stocks will want them.
+LOCK_FREE = Fixed(f"""
+    WITH level AS MATERIALIZED ({_LEVELS} ORDER BY id FOR UPDATE SKIP LOCKED), locked AS MATERIALIZED (
+        SELECT sku FROM inventory.stock WHERE id IN ({_TOUCHED}) AND id NOT IN (SELECT id FROM level)
+    ), named AS MATERIALIZED (
+        SELECT array_agg(name) FILTER (WHERE CASE
+            WHEN name IN (
+                SELECT line.name
+                FROM unnest(CAST(:line_names AS text[]), CAST(:line_skus AS text[])) AS line (name, sku)
+                JOIN locked USING (sku)
+            ) THEN true
+            ELSE NOT pg_try_advisory_xact_lock(hashtextextended(name, 0)) END
+        ) AS locked_names
+        FROM unnest(CAST(:names AS text[])) AS name
+    )
+    SELECT clock_timestamp() AS now, named.locked_names, ARRAY(SELECT sku FROM locked) AS locked_skus, level.*
+    FROM named LEFT JOIN level ON true
+""")  # noqa: S608
 
 # Bounded: what one batch does not free of a great many, the next one does.
 DUE_HOLDS = Fixed("""
@@ -70,8 +80,19 @@ DUE_HOLDS = Fixed("""
 """)
 
 LOCK_RESERVATIONS = Fixed("""
-    SELECT * FROM inventory.reservation WHERE reservation_id = ANY(CAST(:ids AS text[]))
+    SELECT *, false AS locked FROM inventory.reservation WHERE reservation_id = ANY(CAST(:ids AS text[]))
     ORDER BY reservation_id FOR UPDATE
+""")
+
+LOCK_FREE_RESERVATIONS = Fixed("""
+    WITH free AS MATERIALIZED (
+        SELECT * FROM inventory.reservation WHERE reservation_id = ANY(CAST(:ids AS text[]))
+        ORDER BY reservation_id FOR UPDATE SKIP LOCKED
+    )
+    SELECT *, false AS locked FROM free
+    UNION ALL
+    SELECT *, true FROM inventory.reservation WHERE reservation_id = ANY(CAST(:ids AS text[]))
+        AND reservation_id NOT IN (SELECT reservation_id FROM free)
 """)
 
 # One statement for what a batch of reserves writes: each one costs a way to the database and back.

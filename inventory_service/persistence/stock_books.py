@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -33,6 +34,9 @@ class SqlStockBooks:
         self, commands: Sequence[verbs.ReservationCommand | verbs.StockCommand], *, skip_locked: bool = False
     ) -> StockBook:
         units, named, resolved = _units(commands), _reservation_ids(commands), _resolved_ids(commands)
+        line_names = _line_names(commands) if skip_locked else {}
+        lock_stocks = statements.LOCK_FREE if skip_locked else statements.LOCK
+        lock_reservations = statements.LOCK_FREE_RESERVATIONS if skip_locked else statements.LOCK_RESERVATIONS
         due: set[str] = set()
         without_row: set[UUID] = set()
         while True:
@@ -41,22 +45,30 @@ class SqlStockBooks:
                 "units": list(units.values()),
                 "ids": sorted(named | due),
                 "names": sorted(named),
+                **line_names,
             }
-            now, levels = await self._lock(wanted, skip_locked)
+            rows = await lock_stocks(self._connection, wanted)
+            now: datetime = rows[0]["now"]
+            locked_skus, locked_ids = set(rows[0]["locked_skus"] or ()), set(rows[0]["locked_names"] or ())
+            levels = [_level(row) for row in rows if row["id"] is not None]
             short = [level.sku for level in levels if units.get(level.sku, 0) > level.available_quantity]
             due |= await self._due_holds(short, now)
-            reservations = await self._lock_reservations(sorted(named | due))
+            found = await lock_reservations(self._connection, {"ids": sorted(named - locked_ids | due)})
+            locked_ids |= {row["reservation_id"] for row in found if row["locked"]}
+            reservations = await with_lines(self._connection, found)
             lines = {
                 line.stock_id
                 for reservation in reservations
                 # One that is only reserved again is read and not resolved: its rows need no lock.
                 if reservation.reservation_id in resolved | due
                 for line in reservation.lines
+                if line.sku not in locked_skus
             }
             missing = lines - {level.stock_id for level in levels}
             if missing <= without_row:
-                elsewhere = await self._locked_elsewhere(wanted, levels) if skip_locked else ()
-                return StockBook(now, levels, reservations, elsewhere)
+                return StockBook(
+                    now, levels, reservations, locked_skus=locked_skus, locked_reservations=locked_ids
+                )
             # While this one waited, a reservation was made or its time came: its rows are locked in a second
             # pass. That is out of order, so it may end in a deadlock, which the engine breaks and the kit runs
             # again. What a second pass does not find either is a stock that was removed since.
@@ -75,38 +87,11 @@ class SqlStockBooks:
     async def begin_sweep(self) -> bool:
         return await try_lock(self._connection, Lock.SWEEP)
 
-    async def _lock(
-        self, wanted: Mapping[str, object], skip_locked: bool
-    ) -> tuple[datetime, list[StockLevel]]:
-        lock = statements.LOCK_FREE if skip_locked else statements.LOCK
-        rows = await lock(self._connection, wanted)
-        now: datetime = rows[0]["now"]
-        return now, [
-            StockLevel(
-                row["id"],
-                row["sku"],
-                StockStatus(row["status"]),
-                row["quantity"],
-                row["reserved_quantity"],
-                row["version"],
-            )
-            for row in rows
-            if row["id"] is not None
-        ]
-
-    async def _locked_elsewhere(self, wanted: Mapping[str, object], levels: Sequence[StockLevel]) -> set[str]:
-        rows = await statements.STOCKS(self._connection, wanted)
-        return {row["sku"] for row in rows} - {level.sku for level in levels}
-
     async def _due_holds(self, skus: Sequence[str], now: datetime) -> set[str]:
         if not skus:
             return set()
         rows = await statements.DUE_HOLDS(self._connection, {"skus": skus, "now": now})
         return {row["reservation_id"] for row in rows}
-
-    async def _lock_reservations(self, ids: Sequence[str]) -> list[Reservation]:
-        rows = await statements.LOCK_RESERVATIONS(self._connection, {"ids": ids})
-        return await with_lines(self._connection, rows)
 
     async def _save_new(
         self, levels: Sequence[StockLevel], reservations: Sequence[Reservation], now: datetime
@@ -130,6 +115,17 @@ class SqlStockBooks:
     async def _save_changed(self, reservations: Sequence[Reservation]) -> None:
         if reservations:
             await statements.SAVE_RESERVATIONS(self._connection, _changing(reservations))
+
+
+def _level(row: Mapping[str, Any]) -> StockLevel:
+    return StockLevel(
+        row["id"],
+        row["sku"],
+        StockStatus(row["status"]),
+        row["quantity"],
+        row["reserved_quantity"],
+        row["version"],
+    )
 
 
 def _changing(reservations: Sequence[Reservation]) -> dict[str, object]:
@@ -165,3 +161,11 @@ def _reservation_ids(commands: Sequence[verbs.ReservationCommand | verbs.StockCo
 def _resolved_ids(commands: Sequence[verbs.ReservationCommand | verbs.StockCommand]) -> set[str]:
     """The reservations that may be resolved, not only reserved."""
     return _reservation_ids([command for command in commands if not isinstance(command, verbs.ReserveStock)])
+
+
+def _line_names(commands: Sequence[verbs.ReservationCommand | verbs.StockCommand]) -> Mapping[str, object]:
+    """The name of each reservation to be made, beside each of its skus."""
+    lines = [
+        (c.reservation_id, sku) for c in commands if isinstance(c, verbs.ReserveStock) for sku in c.quantities
+    ]
+    return {"line_names": [name for name, _ in lines], "line_skus": [sku for _, sku in lines]}

@@ -9,6 +9,7 @@ from inventory_service.persistence.daily_facts import SqlDailyFacts
 from inventory_service.persistence.imports import SqlImports
 from inventory_service.persistence.ledger_archive import SqlLedgerArchive
 from inventory_service.persistence.ledger_partitions import SqlLedgerPartitions
+from inventory_service.persistence.lock_waits import SqlLocks
 from inventory_service.persistence.low_stocks import SqlLowStocks
 from inventory_service.persistence.movements import SqlMovements
 from inventory_service.persistence.repairs import SqlRepairs
@@ -26,6 +27,7 @@ class SqlUnitOfWork:
 
     def __init__(self, connection: AsyncConnection, now: datetime) -> None:
         self.now = now
+        self.locks = SqlLocks(connection)
         self.movements = SqlMovements(connection)
         self.books = SqlStockBooks(connection, self.movements)
         self.answers = SqlAnswers(connection)

@@ -20,6 +20,7 @@ class ListingMethods(Methods):
             lambda changed: pb.AddListingResponse(stock=stock_message(changed)),
             pb.AddListingResponse,
             context,
+            about=command.sku,
         )
 
     async def UpdateListing(
@@ -32,6 +33,7 @@ class ListingMethods(Methods):
             lambda changed: pb.UpdateListingResponse(stock=stock_message(changed)),
             pb.UpdateListingResponse,
             context,
+            about=command.sku,
         )
 
     async def EndListing(self, request: pb.EndListingRequest, context: Context) -> pb.EndListingResponse:
@@ -42,4 +44,5 @@ class ListingMethods(Methods):
             lambda changed: pb.EndListingResponse(stock=stock_message(changed)),
             pb.EndListingResponse,
             context,
+            about=command.sku,
         )

@@ -28,6 +28,7 @@ class QuantityMethods(Methods):
             ),
             pb.AdjustStockResponse,
             context,
+            about=command.sku,
             name="adjust",
         )
 
@@ -59,6 +60,7 @@ class QuantityMethods(Methods):
             ),
             pb.SetStockQuantityResponse,
             context,
+            about=command.sku,
             name="adjust",
         )
 

@@ -53,6 +53,7 @@ class StockMethods(Methods):
             lambda changed: pb.UpdateStockResponse(stock=stock.stock_message(changed)),
             pb.UpdateStockResponse,
             context,
+            about=command.sku,
         )
 
     async def ChangeStockStatus(
@@ -65,6 +66,7 @@ class StockMethods(Methods):
             lambda changed: pb.ChangeStockStatusResponse(stock=stock.stock_message(changed)),
             pb.ChangeStockStatusResponse,
             context,
+            about=command.sku,
         )
 
     async def DeleteStock(self, request: pb.DeleteStockRequest, context: Context) -> pb.DeleteStockResponse:
@@ -75,6 +77,7 @@ class StockMethods(Methods):
             lambda _: pb.DeleteStockResponse(),
             pb.DeleteStockResponse,
             context,
+            about=command.sku,
         )
 
     async def ListStocks(self, request: pb.ListStocksRequest, context: Context) -> pb.ListStocksResponse:

@@ -19,7 +19,7 @@ class BatchMetrics:
         )
         self._waited = metrics.histogram(
             "holdfast_group_commit_wait_seconds",
-            "How long a wish had waited when a batch took it up; again where one batch went on without it.",
+            "How long a wish had waited when a batch took it up.",
         )
 
     def batch_ended(self, waits: Sequence[float], seconds: float) -> None:

@@ -1,24 +1,20 @@
 """Group commit: a transaction takes up all that arrived while the one before it ran.
 
 Nobody waits for a timer: a lone wish begins at once, and batches grow with the load. What somebody else keeps locked
-is left out of a batch, and one that fails is taken apart, so that only the wish that made it fail is refused.
+is left out of a batch and waits for that beside the batches.
 """
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import count
 
-import structlog
-
-from inventory_service.application.answer_wishes import Answer, StockLocked, Wish, answer_wishes
+from inventory_service.application.answer_wishes import Answer, Wish
 from inventory_service.application.ports import UnitOfWork
+from inventory_service.workers.batches import Batches
 from inventory_service.workers.left_overs import LeftOvers
-from inventory_service.workers.pending_wish import PendingWish, refuse_all
-from servicekit import traces
-from servicekit.crash_points import crash_point
-from servicekit.errors import DatabaseUnavailable, Overloaded
+from inventory_service.workers.pending_wish import PendingWish
+from servicekit.errors import Overloaded
 from servicekit.tasks import Tasks
 from servicekit.transactions import Transactions
 
@@ -29,10 +25,6 @@ QUIET_TURNS = 16
 """A call takes several turns of the loop from its first byte to its wish; an idle turn takes microseconds."""
 MOST_SECONDS = 8.0
 """How long a batch may take: less than any call, so that its callers hear of a database that has fallen silent."""
-MOST_LEFT_OUT = 3
-"""How many batches go on without a wish, because others have its stock in hand, before it is tried beside them."""
-
-log = structlog.get_logger("group_commit")
 
 
 class GroupCommit:
@@ -51,7 +43,7 @@ class GroupCommit:
 
         `batch_ended` is told of each batch how long its wishes had waited, and how many seconds it took.
         """
-        self._transactions = transactions
+        self._batches = Batches(transactions)
         self._left_overs = left_overs
         self._tasks = tasks
         self._most_callers = most_callers
@@ -88,7 +80,7 @@ class GroupCommit:
 
     def _begin(self, pending: PendingWish) -> None:
         if not pending.knows_its_effect:
-            self._left_overs.answer([pending])
+            self._left_overs.answer_alone(pending)
             return
         self._waiting.append(pending)
         if not self._working:
@@ -102,8 +94,9 @@ class GroupCommit:
                 if batch := self._next_batch():
                     began = time.monotonic()
                     waits = [began - pending.since for pending in batch]
-                    with traces.span("batch", of=(pending.traceparent for pending in batch)):
-                        await self._answer(batch)
+                    # While some wait for what others have locked, none is waited for here: it may be that again.
+                    left_out = await self._batches.answer(batch, skip_locked=len(self._left_overs) > 0)
+                    self._left_overs.wait(left_out)
                     self._batch_ended(waits, time.monotonic() - began)
         finally:
             self._working = False
@@ -124,39 +117,8 @@ class GroupCommit:
         batch: list[PendingWish] = []
         lines = 0
         while self._waiting and len(batch) < MOST_WISHES and lines < MOST_LINES:
-            batch.append(self._waiting.popleft())
-            lines += batch[-1].lines
+            pending = self._waiting.popleft()
+            if not self._left_overs.take(pending):
+                batch.append(pending)
+                lines += pending.lines
         return batch
-
-    async def _answer(self, batch: Sequence[PendingWish]) -> None:
-        tries = count()
-
-        async def work(uow: UnitOfWork) -> list[Answer | Exception]:
-            # At first it waits a moment for what others have in hand; then it goes on without.
-            return await answer_wishes([each.wish for each in batch], uow, skip_locked=next(tries) > 0)
-
-        try:
-            answers = await self._transactions.run(work, name="batch", repeatable=True)
-        except DatabaseUnavailable:
-            refuse_all(batch, DatabaseUnavailable)
-        except Exception as error:
-            log.warning("batch is taken apart", wishes=len(batch), error=type(error).__name__)
-            self._left_overs.take_apart(batch, error)
-        else:
-            self._deliver(batch, answers)
-
-    def _deliver(self, batch: Sequence[PendingWish], answers: Sequence[Answer | Exception]) -> None:
-        left_out: list[PendingWish] = []
-        for number, (pending, answer) in enumerate(zip(batch, answers, strict=True)):
-            if number == 1:
-                crash_point("batch.some_replies")
-            if isinstance(answer, StockLocked):
-                left_out.append(pending)
-            else:
-                pending.settle(answer)
-        for pending in reversed(left_out):
-            pending.left_out += 1
-            if pending.left_out == MOST_LEFT_OUT:
-                self._left_overs.await_unlocked(pending)
-            elif not pending.answer.done():
-                self._waiting.appendleft(pending)

@@ -1,28 +1,25 @@
-"""What batches go on without: wishes for stocks that others keep locked, and what a batch failed with.
+"""What batches go on without: wishes that need what somebody else has locked.
 
-Both are answered beside the batches, in transactions that never wait for a stock: whoever waits with locks in hand
-makes others wait for stocks that are free.
+They queue for that lock beside the batches. A transaction that locks nothing else waits until it is free, so that
+nobody waits for that one in turn; then a batch takes up all that queue there.
 """
 
-import asyncio
-import time
 from collections.abc import Sequence
 
-from inventory_service.application.answer_wishes import Answer, StockLocked, answer_wishes
+from inventory_service.application.locks import Lockable, Locked
 from inventory_service.application.ports import UnitOfWork
-from inventory_service.workers.pending_wish import PendingWish, refuse_all
-from servicekit import traces
+from inventory_service.workers.batches import Batches, LeftOut, refuse_impatient
+from inventory_service.workers.pending_wish import PendingWish
 from servicekit.crash_points import crash_point
-from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable
+from servicekit.errors import KitRefusal
 from servicekit.tasks import Tasks
 from servicekit.transactions import Transactions
 
-PAUSE_SECONDS = 0.1
-MOST_PATIENCE_SECONDS = 4.0
-"""How long a wish is tried while others have its stock in hand; then its caller may decide to call again."""
-MOST_LOCKED = 256
 AT_ONCE = 3
-"""Transactions at a time: they come from the pool that all other calls share."""
+"""Locks that are waited for at a time, each over a connection of its own."""
+LOCK_SECONDS = 1.0
+"""How long one is waited for before others have their turn."""
+MOST_WISHES = 256
 
 
 class LeftOvers:
@@ -30,68 +27,61 @@ class LeftOvers:
 
     def __init__(self, transactions: Transactions[UnitOfWork], tasks: Tasks) -> None:
         self._transactions = transactions
+        self._batches = Batches(transactions)
         self._tasks = tasks
-        self._turns = asyncio.Semaphore(AT_ONCE)
-        self._locked: list[PendingWish] = []
-        self._trying = False
+        self._queues: dict[Lockable, list[PendingWish]] = {}
 
-    def await_unlocked(self, pending: PendingWish) -> None:
-        """Tries it again and again; after some seconds, and where too many wait so, it ends with ConcurrentUpdate."""
-        impatient = time.monotonic() - pending.since > MOST_PATIENCE_SECONDS
-        if impatient or len(self._locked) >= MOST_LOCKED:
-            pending.settle(ConcurrentUpdate())
-            return
-        self._locked.append(pending)
-        if not self._trying:
-            self._trying = True
-            self._tasks.start(self._try_locked())
+    def __len__(self) -> int:
+        """How many locks are waited for."""
+        return len(self._queues)
 
-    def take_apart(self, failed: Sequence[PendingWish], error: Exception) -> None:
-        """Answers the wishes of a transaction that failed in parts, down to the one that is guilty.
+    def take(self, pending: PendingWish) -> bool:
+        """Whether the wish needs something that others wait for here already; then it queues behind them."""
+        if not self._queues:
+            return False
+        for what in pending.wish.named():
+            if what in self._queues:
+                self._queues[what].append(pending)
+                return True
+        return False
 
-        Parts keep no order among each other.
-        """
-        size = 1 if isinstance(error, ConcurrentUpdate) else max(1, len(failed) // 2)
-        for start in range(0, len(failed), size):
-            self.answer(failed[start : start + size])
+    def wait(self, left_out: Sequence[LeftOut]) -> None:
+        """Has wishes wait for what others have locked; after some seconds they end with ConcurrentUpdate."""
+        for pending, what in left_out:
+            if what not in self._queues:
+                self._queues[what] = []
+                self._tasks.start(self._wait(what))
+            self._queues[what].append(pending)
 
-    def answer(self, wishes: Sequence[PendingWish]) -> None:
-        """Begins to answer them in one transaction."""
-        self._tasks.start(self._answer(wishes))
+    def answer_alone(self, pending: PendingWish) -> None:
+        """Begins to answer a wish in a transaction of its own."""
+        self._tasks.start(self._answer_alone(pending))
 
-    async def _try_locked(self) -> None:
+    async def _wait(self, what: Lockable) -> None:
         try:
-            while self._locked:
-                await asyncio.sleep(PAUSE_SECONDS)
-                wishes, self._locked = self._locked, []
-                await self._answer(wishes)
+            while self._queues[what]:
+                free = await self._is_free(what)
+                if not free:
+                    refuse_impatient(self._queues[what])
+                queue = [pending for pending in self._queues[what] if not pending.answer.done()]
+                batch = queue[:MOST_WISHES] if free else []
+                self._queues[what] = queue[len(batch) :]
+                left_out = await self._batches.answer(batch)
+                refuse_impatient(pending for pending, _ in left_out)
+                self.wait(left_out)
+                crash_point("batch.between_isolated")
         finally:
-            self._trying = False
+            del self._queues[what]
 
-    async def _answer(self, wishes: Sequence[PendingWish]) -> None:
-        waited_for = [pending for pending in wishes if not pending.answer.done()]
-        if not waited_for:
-            return
-
-        async def work(uow: UnitOfWork) -> list[Answer | Exception]:
-            return await answer_wishes([pending.wish for pending in waited_for], uow, skip_locked=True)
-
-        repeatable = all(pending.knows_its_effect for pending in waited_for)
+    async def _is_free(self, what: Lockable) -> bool:
+        """Whether others let go of it in time; so it is said where that cannot be told: the batch will see."""
         try:
-            async with self._turns:
-                with traces.span("batch", of=(pending.traceparent for pending in waited_for)):
-                    answers = await self._transactions.run(work, name="batch", repeatable=repeatable)
-        except DatabaseUnavailable:
-            refuse_all(waited_for, DatabaseUnavailable)
-        except Exception as error:
-            if len(waited_for) > 1:
-                self.take_apart(waited_for, error)
-            else:
-                waited_for[0].settle(error)
-        else:
-            for pending, answer in zip(waited_for, answers, strict=True):
-                if isinstance(answer, StockLocked):
-                    self.await_unlocked(pending)
-                else:
-                    pending.settle(answer)
-        crash_point("batch.between_isolated")
+            await self._transactions.run(lambda uow: uow.locks.wait_for(what))
+        except Locked:
+            return False
+        except KitRefusal:
+            return True
+        return True
+
+    async def _answer_alone(self, pending: PendingWish) -> None:
+        self.wait(await self._batches.answer([pending], skip_locked=True))

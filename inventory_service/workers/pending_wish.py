@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from inventory_service.application.answer_wishes import Answer, Wish
+from inventory_service.application.locks import Kind, Lockable
 from inventory_service.domain.commands import ExtendReservation, ReserveStock
 from servicekit import traces
 
@@ -18,14 +18,17 @@ class PendingWish:
     answer: asyncio.Future[Answer] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     since: float = field(default_factory=time.monotonic)
     traceparent: str = field(default_factory=traces.here)
-    left_out: int = 0
-    """How often a batch went on without it."""
 
     @property
     def lines(self) -> int:
         """How many stocks it is about, as far as can be told before anything is read."""
         command = self.wish.command
         return len(command.quantities) if isinstance(command, ReserveStock) else 1
+
+    @property
+    def reservation(self) -> Lockable:
+        """The name that it locks in any case."""
+        return Lockable(Kind.RESERVATION, self.wish.command.reservation_id)
 
     @property
     def knows_its_effect(self) -> bool:
@@ -42,9 +45,3 @@ class PendingWish:
             self.answer.set_exception(answer)
         else:
             self.answer.set_result(answer)
-
-
-def refuse_all(wishes: Sequence[PendingWish], error: type[Exception]) -> None:
-    """Tells every caller the same, with an error of its own: whoever raises it adds a traceback."""
-    for pending in wishes:
-        pending.settle(error())

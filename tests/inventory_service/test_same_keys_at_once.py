@@ -43,6 +43,24 @@ async def servers(
         ]
 
 
+@pytest.fixture(params=["at once", "slowly"])
+async def committing(request: pytest.FixtureRequest, inventory: Inventory) -> AsyncIterator[None]:
+    """The database, as it is or with a disk that keeps each batch for 50 ms more."""
+    seconds = 0.05 if request.param == "slowly" else 0
+    async with inventory.engine.begin() as connection:
+        await connection.exec_driver_sql(
+            "CREATE FUNCTION inventory.stall() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$"
+        )
+        await connection.exec_driver_sql(
+            "CREATE TRIGGER stall AFTER INSERT ON inventory.reservation EXECUTE FUNCTION inventory.stall()"
+        )
+    yield
+    async with inventory.engine.begin() as connection:
+        await connection.exec_driver_sql("DROP FUNCTION inventory.stall CASCADE")
+
+
+@pytest.mark.usefixtures("committing")
 async def test_a_key_in_hand_elsewhere_fails_nobody(
     inventory: Inventory, servers: list[tuple[ServiceProcess, Inventory]]
 ) -> None:

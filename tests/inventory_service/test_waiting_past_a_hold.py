@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import text
 
+from servicekit.turns import AT_ONCE
 from tests.inventory_service.client import Inventory, refused
 
 
@@ -43,3 +44,30 @@ async def test_units_of_a_hold_that_ends_meanwhile_can_be_had(inventory: Invento
     assert (await waiting).lines[0].quantity == 5
     assert await inventory.levels("A") == (5, 5, 0)
     assert await inventory.levels("B") == (5, 0, 5)
+
+
+async def test_changes_of_a_stock_that_others_have_locked_keep_no_other_change_waiting(
+    inventory: Inventory,
+) -> None:
+    for sku in ("A", "B"):
+        await inventory.create(sku, 5)
+    async with kept_waiting(inventory, "A"):
+        stuck = [asyncio.create_task(inventory.adjust("A", 1, f"a{number}")) for number in range(12)]
+        while await sessions_waiting(inventory) < AT_ONCE:  # noqa: ASYNC110 - the engine calls nobody
+            await asyncio.sleep(0.005)
+
+        assert (await inventory.adjust("B", 1, "b")).quantity == 6
+
+        assert await sessions_waiting(inventory) <= AT_ONCE
+
+    await asyncio.gather(*stuck)
+    assert await inventory.levels("A") == (17, 0, 17)
+
+
+async def sessions_waiting(inventory: Inventory) -> int:
+    """How many sessions wait for a lock."""
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    async with inventory.engine.connect() as connection:
+        return int((await connection.execute(query)).scalar_one())

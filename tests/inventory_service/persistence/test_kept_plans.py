@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from inventory_service.persistence import lock_waits
 from inventory_service.persistence import stock_book_statements as statements
 from inventory_service.persistence.fixed import Fixed
 from servicekit.engines import create_engine
@@ -12,6 +13,9 @@ STATEMENTS = {
     "stocks": statements.LOCK,
     "free stocks": statements.LOCK_FREE,
     "reservations": statements.LOCK_RESERVATIONS,
+    "free reservations": statements.LOCK_FREE_RESERVATIONS,
+    "a stock": lock_waits.STOCK,
+    "a reservation": lock_waits.RESERVATION,
     "changes": statements.SAVE_RESERVATIONS,
 }
 

@@ -7,7 +7,7 @@ import pytest
 from inventory_service.application.answer_wishes import Answer
 from servicekit import traces
 from tests.inventory_service.client import Inventory
-from tests.inventory_service.workers.test_group_commit import Till, locked, reserve, tilling
+from tests.inventory_service.workers.tills import Till, locked, reserve, tilling
 from tests.servicekit.waiting import until
 from tests.support.collector import collecting
 

@@ -1,137 +1,28 @@
 """Batches over a real Postgres: how they grow, who is answered what, and what becomes of one that fails."""
 
 import asyncio
-import statistics
-import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from structlog.testing import capture_logs
 
-from inventory_service.application.answer_wishes import Answer, Recorded, Replay, Wish
+from inventory_service.application.answer_wishes import Replay, Wish
 from inventory_service.domain.commands import (
-    Actor,
     CommitReservation,
     ExtendReservation,
     ReleaseReservation,
-    ReservationCommand,
-    ReserveStock,
 )
 from inventory_service.domain.errors import EtagMismatch, InsufficientStock, ReservationExists
 from inventory_service.domain.reservation import Reservation, ReservationState
-from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from inventory_service.workers.group_commit import MOST_SECONDS, MOST_WISHES, GroupCommit
-from inventory_service.workers.left_overs import LeftOvers
+from inventory_service.workers.group_commit import MOST_WISHES
 from servicekit import transactions
 from servicekit.engines import create_engine
-from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable, Overloaded, RequestIdReused
-from servicekit.requests import RequestKey
-from servicekit.tasks import Tasks
-from servicekit.transactions import Transactions, own_time
+from servicekit.errors import DatabaseUnavailable, Overloaded, RequestIdReused
 from tests.inventory_service.client import Inventory
+from tests.inventory_service.workers.tills import SHOP, Till, key, locked, reserve, states, tilling
 from tests.servicekit.sessions import wire_to
 from tests.servicekit.waiting import until
-
-SHOP = Actor("merchant:7")
-
-
-class Till:
-    """A group commit, and how many wishes each of its batches had."""
-
-    def __init__(
-        self, engine: AsyncEngine, pool: AsyncEngine, most_seconds: float = MOST_SECONDS, **bounds: Any
-    ) -> None:
-        self.batches: list[int] = []
-        self.tasks = Tasks()
-        self.group_commit = GroupCommit(
-            Transactions(engine, self._counted, at_once=1, time=own_time, most_seconds=most_seconds),
-            LeftOvers(Transactions(pool, SqlUnitOfWork, most_seconds=most_seconds), self.tasks),
-            self.tasks,
-            **bounds,
-        )
-
-    def _counted(self, connection: AsyncConnection, now: datetime) -> SqlUnitOfWork:
-        uow = SqlUnitOfWork(connection, now)
-        opened = uow.books.open
-
-        async def counted(commands: Sequence[ReservationCommand], *, skip_locked: bool = False) -> Any:
-            self.batches.append(len(commands))
-            return await opened(commands, skip_locked=skip_locked)
-
-        uow.books.open = counted  # type: ignore[method-assign, assignment]
-        return uow
-
-    def begin(self, *wishes: Wish) -> list[asyncio.Task[Answer]]:
-        """Callers that wait."""
-        return [asyncio.create_task(self.group_commit.submit(wish)) for wish in wishes]
-
-    async def answers(self, *wishes: Wish) -> list[Answer | BaseException]:
-        """What each caller gets."""
-        return await asyncio.gather(*self.begin(*wishes), return_exceptions=True)
-
-
-@pytest.fixture
-async def till(inventory: Inventory, inventory_url: str) -> AsyncIterator[Till]:
-    """A group commit on the books of `inventory`, which has 1,000 units of A and of B."""
-    async with tilling(inventory, inventory_url) as till:
-        yield till
-
-
-@asynccontextmanager
-async def tilling(
-    inventory: Inventory,
-    url: str,
-    lock_seconds: float = 0.5,
-    most_seconds: float = MOST_SECONDS,
-    **bounds: Any,
-) -> AsyncIterator[Till]:
-    for sku in ("A", "B"):
-        await inventory.create(sku, 1000)
-    engine = create_engine(url, pool_size=1, lock_seconds=lock_seconds, by_index=True, pre_ping=False)
-    pool = create_engine(url, pool_size=5)
-    till = Till(engine, pool, most_seconds, **bounds)
-    try:
-        yield till
-    finally:
-        await till.tasks.drain(10)
-        await engine.dispose()
-        await pool.dispose()
-
-
-@asynccontextmanager
-async def locked(inventory: Inventory, sku: str) -> AsyncIterator[None]:
-    """Somebody else has the row of a stock in hand."""
-    async with inventory.engine.begin() as connection:
-        await connection.execute(
-            text("SELECT FROM inventory.stock WHERE sku = :sku FOR UPDATE"), {"sku": sku}
-        )
-        yield
-
-
-async def in_order_of_locks(inventory: Inventory) -> Sequence[str]:
-    async with inventory.engine.connect() as connection:
-        return (await connection.execute(text("SELECT sku FROM inventory.stock ORDER BY id"))).scalars().all()
-
-
-def reserve(reservation_id: str, sku: str = "A", units: int = 1, request: RequestKey | None = None) -> Wish:
-    command = ReserveStock(reservation_id, "order:1", {sku: units}, None, SHOP)
-    recorded = Recorded(request, lambda held: held.reservation_id.encode()) if request else None
-    return Wish(command, recorded)
-
-
-def key(request_id: str, digest: str = "d") -> RequestKey:
-    return RequestKey("merchant:7", "/ReserveStock", request_id, digest * 64)
-
-
-def states(answers: Sequence[object]) -> list[ReservationState]:
-    assert all(isinstance(answer, Reservation) for answer in answers), answers
-    return [answer.state for answer in answers if isinstance(answer, Reservation)]
 
 
 async def test_a_batch_is_what_arrived_while_the_one_before_ran(till: Till, inventory: Inventory) -> None:
@@ -258,99 +149,6 @@ async def test_who_comes_when_too_many_wait_is_refused_at_once(
         assert isinstance(surplus, Overloaded)
         assert states(await asyncio.gather(*first, *waiting)) == [ReservationState.HELD] * 4
     assert await inventory.levels("A") == (1000, 4, 996)
-
-
-@pytest.fixture
-async def poisonous(inventory: Inventory) -> AsyncIterator[None]:
-    """The database fails at one reservation, whoever else is in its transaction."""
-    async with inventory.engine.begin() as connection:
-        await connection.exec_driver_sql(
-            "CREATE FUNCTION inventory.refuse_poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            " RAISE EXCEPTION 'poison' USING ERRCODE = 'XX001'; END $$"
-        )
-        await connection.exec_driver_sql(
-            "CREATE TRIGGER poison BEFORE INSERT ON inventory.reservation FOR EACH ROW"
-            " WHEN (NEW.reservation_id = 'poison') EXECUTE FUNCTION inventory.refuse_poison()"
-        )
-    yield
-    async with inventory.engine.begin() as connection:
-        await connection.exec_driver_sql("DROP FUNCTION inventory.refuse_poison CASCADE")
-
-
-@pytest.mark.usefixtures("poisonous")
-async def test_a_batch_that_fails_is_taken_apart_and_only_the_guilty_fails(
-    till: Till, inventory: Inventory
-) -> None:
-    wishes = [reserve(f"r{number}") for number in range(20)]
-
-    answers = await till.answers(*wishes[:9], reserve("poison"), *wishes[9:])
-
-    assert "poison" in str(answers.pop(9))
-    assert states(answers) == [ReservationState.HELD] * 20
-    assert await inventory.levels("A") == (1000, 20, 980)
-
-
-async def test_a_stock_that_others_keep_locked_holds_up_its_own_wishes_only(
-    inventory: Inventory, inventory_url: str
-) -> None:
-    async with tilling(inventory, inventory_url, lock_seconds=0.1) as till:
-        async with locked(inventory, "A"):
-            stuck = till.begin(*(reserve(f"a{number}", "A") for number in range(30)))
-            waits: list[float] = []
-            for number in range(10):
-                began = time.monotonic()
-                stuck += till.begin(reserve(f"a{number + 30}", "A"))
-                assert states(await till.answers(reserve(f"b{number}", "B"))) == [ReservationState.HELD]
-                waits.append(time.monotonic() - began)
-            assert statistics.median(waits) < 0.6
-
-        assert states(await asyncio.gather(*stuck)) == [ReservationState.HELD] * 40
-        assert await inventory.levels("A") == (1000, 40, 960)
-
-
-async def test_who_waits_for_a_locked_stock_keeps_no_other_stock_from_anybody(
-    inventory: Inventory, inventory_url: str
-) -> None:
-    async with tilling(inventory, inventory_url, lock_seconds=0.1) as till:
-        # In the order in which rows are locked: one that waits for the last has the first in hand.
-        first, last = await in_order_of_locks(inventory)
-        async with locked(inventory, last):
-            both = ReserveStock("both", "order:1", {first: 1, last: 1}, None, SHOP)
-            [stuck] = till.begin(Wish(both))
-            waits: list[float] = []
-            for number in range(10):
-                began = time.monotonic()
-                assert states(await till.answers(reserve(f"b{number}", first))) == [ReservationState.HELD]
-                waits.append(time.monotonic() - began)
-                await asyncio.sleep(0.1)
-            assert statistics.median(waits) < 0.3
-
-        assert states([await stuck]) == [ReservationState.HELD]
-
-
-async def test_a_due_hold_that_others_keep_locked_refuses_nobody(
-    inventory: Inventory, inventory_url: str
-) -> None:
-    async with tilling(inventory, inventory_url, lock_seconds=0.1) as till:
-        await inventory.reserve("old", {"A": 1000, "B": 1000}, ttl=60)
-        await inventory.let_expire("old")
-        async with locked(inventory, "A"):
-            [waiting] = till.begin(reserve("new", "B", 1000))
-            await asyncio.sleep(0.5)
-            assert not waiting.done()
-
-        assert states([await waiting]) == [ReservationState.HELD]
-
-
-async def test_who_waits_for_a_stock_that_others_never_let_go_of_is_told_so(
-    inventory: Inventory, inventory_url: str
-) -> None:
-    async with tilling(inventory, inventory_url, lock_seconds=0.1) as till, locked(inventory, "A"):
-        stuck, neighbour = await till.answers(reserve("r1", "A"), reserve("r2", "B"))
-
-    assert isinstance(stuck, ConcurrentUpdate)
-    assert states([neighbour]) == [ReservationState.HELD]
-    assert await inventory.levels("A") == (1000, 0, 1000)
 
 
 @pytest.mark.parametrize("etag", [None, 1], ids=["in a batch", "beside the batches"])
