@@ -8,7 +8,6 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer as AioHealthServicer
 
 from servicekit.certificates import Certificates, Pems, open_channel
 from servicekit.context import Context
@@ -18,78 +17,79 @@ _messages: Any = health_pb2
 
 SERVICE_NAME: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
-LAST_WORD_SECONDS = 0.1
 
+class Health(health_pb2_grpc.HealthServicer):
+    """The health of a server and of its services, all the same at any time; NOT_SERVING until told otherwise.
 
-class HealthServicer(AioHealthServicer):
-    """The library's servicer, with the List method that it lacks, and with watches that can be ended."""
-
-    _server_status: dict[str, int]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._ending = asyncio.Event()
-
-    async def Watch(self, request: Any, context: Context) -> None:
-        """Streams every change until `end_watches`."""
-        watching = asyncio.ensure_future(super().Watch(request, context))
-        ending = asyncio.ensure_future(self._ending.wait())
-        try:
-            await asyncio.wait((watching, ending), return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait((watching,), timeout=LAST_WORD_SECONDS)
-        finally:
-            watching.cancel()
-            ending.cancel()
-            await asyncio.gather(watching, ending, return_exceptions=True)
-
-    def end_watches(self) -> None:
-        """Ends every watch, once its watcher was told the last status."""
-        self._ending.set()
-
-    async def List(self, request: Any, context: Context) -> Any:
-        """Answers the status of every service known."""
-        answer = _messages.HealthListResponse()
-        for name, status in self._server_status.items():
-            answer.statuses[name].status = status
-        return answer
-
-
-class Health:
-    """The health of a server and of its services, all the same at any time."""
+    Not the library's servicer, whose watchers write under the lock that every change waits for: one that does not
+    read stops all news.
+    """
 
     def __init__(self, services: tuple[str, ...]) -> None:
         self._names = ("", *services)
-        self._servicer = HealthServicer()
-        self._serving: bool | None = None
+        self._serving = False
+        self._draining = False
+        self._ending = False
+        self._news = asyncio.Event()
+        """Set, and replaced, at each change."""
 
     @property
     def serving(self) -> bool:
-        """What watchers were told last."""
-        return bool(self._serving)
+        """What whoever asks is told."""
+        return self._serving
 
     def register(self, server: grpc.aio.Server) -> None:
         """Adds grpc.health.v1.Health to the server."""
-        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self, server)
 
-    async def set(self, serving: bool) -> None:
+    def set(self, serving: bool) -> None:
         """Tells every watcher, if it is news."""
-        if serving == self._serving:
-            return
-        self._serving = serving
-        status = (
-            health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        )
-        for name in self._names:
-            await self._servicer.set(name, status)
+        if not self._draining and serving != self._serving:
+            self._serving = serving
+            self._tell()
 
-    async def drain(self) -> None:
+    def drain(self) -> None:
         """NOT_SERVING for good: later calls of `set` are ignored."""
-        self._serving = False
-        await self._servicer.enter_graceful_shutdown()
+        self.set(False)
+        self._draining = True
 
     def end_watches(self) -> None:
-        """Ends the streams of all watchers, which would otherwise last as long as the server."""
-        self._servicer.end_watches()
+        """Ends the streams of all watchers, once each has taken the last status: they would last as long as the
+        server."""
+        self._ending = True
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def Check(self, request: Any, context: Context) -> Any:
+        if request.service not in self._names:
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"there is no service {request.service} here")
+        return self._answer(request.service)
+
+    async def Watch(self, request: Any, context: Context) -> None:
+        """A watcher that reads slowly is told the newest status once it reads, and not what was before."""
+        told = None
+        while True:
+            news = self._news
+            answer = self._answer(request.service)
+            if answer != told:
+                await context.write(answer)
+                told = answer
+            elif self._ending:
+                return
+            else:
+                await news.wait()
+
+    async def List(self, request: Any, context: Context) -> Any:
+        return _messages.HealthListResponse(statuses={name: self._answer(name) for name in self._names})
+
+    def _answer(self, name: str) -> Any:
+        if name not in self._names:
+            return _messages.HealthCheckResponse(status=_messages.HealthCheckResponse.SERVICE_UNKNOWN)
+        status = "SERVING" if self._serving else "NOT_SERVING"
+        return _messages.HealthCheckResponse(status=status)
 
 
 async def check(address: str, pems: Pems | None = None, seconds: float = 2.0) -> bool:

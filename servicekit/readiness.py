@@ -34,7 +34,7 @@ class Readiness:
         if reason != self._reason:
             log.warning("not serving", reason=reason) if reason else log.info("serving")
             self._reason = reason
-        await self._health.set(not reason)
+        self._health.set(not reason)
         return False
 
     def fit(self) -> bool:
@@ -49,10 +49,10 @@ class Readiness:
         if self._unfit and not method.startswith(FOR_OPERATORS):
             raise DatabaseUnavailable(self._unfit)
 
-    async def drain(self) -> None:
+    def drain(self) -> None:
         """NOT_SERVING from now on."""
         self._draining = True
-        await self._health.drain()
+        self._health.drain()
 
     async def _why_not(self) -> str:
         try:

@@ -120,7 +120,6 @@ class Server:
                 self._endpoint = MetricsEndpoint(self._service.metrics, self._service.metrics_listen)
             except OSError as error:
                 raise CannotListen(f"cannot listen on {self._service.metrics_listen}") from error
-        await self._health.set(False)
         for server in self._servers.values():
             await server.start()
         await self._readiness.look()
@@ -150,7 +149,7 @@ class Server:
 
     async def stop(self) -> bool:
         """Health first, then calls under way, then work that outlives calls, then workers, then the engine."""
-        await self._readiness.drain()
+        self._readiness.drain()
         await asyncio.sleep(self._service.drain_pause_seconds)
         for poller in (*self._looking, *self._service.pollers):
             poller.stop()

@@ -10,6 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from servicekit.health import Health, check
+from tests.servicekit.raw_peer import HEADERS, NO_WINDOW, raw_peer
 
 ROOT = Path(__file__).parents[2]
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -41,7 +42,7 @@ async def status(stub: Any, service: str) -> int:
 async def test_the_server_and_each_of_its_services_have_the_same_health() -> None:
     async with open_health() as (health, stub, _):
         for serving, expected in ((False, NOT_SERVING), (True, SERVING), (False, NOT_SERVING)):
-            await health.set(serving)
+            health.set(serving)
             for name in ("", "holdfast.a.v1.A", "holdfast.b.v1.B"):
                 assert await status(stub, name) == expected
 
@@ -56,7 +57,7 @@ async def test_an_unknown_service_has_no_health() -> None:
 
 async def test_a_list_names_the_health_of_all() -> None:
     async with open_health() as (health, _, address):
-        await health.set(True)
+        health.set(True)
         async with grpc.aio.insecure_channel(address) as channel:
             ask: Any = channel.unary_unary(
                 "/grpc.health.v1.Health/List",
@@ -74,22 +75,37 @@ async def test_a_list_names_the_health_of_all() -> None:
 
 async def test_a_watcher_is_told_every_change_and_the_end() -> None:
     async with open_health() as (health, stub, _):
-        await health.set(False)
+        health.set(False)
         watch = stub.Watch(health_pb2.HealthCheckRequest(service="holdfast.a.v1.A"), timeout=5)
         assert (await watch.read()).status == NOT_SERVING
-        await health.set(True)
+        health.set(True)
         assert (await watch.read()).status == SERVING
-        await health.drain()
+        health.drain()
         assert (await watch.read()).status == NOT_SERVING
         health.end_watches()
         assert await watch.read() == grpc.aio.EOF
 
 
+async def test_a_watcher_that_takes_nothing_holds_up_neither_the_others_nor_the_end() -> None:
+    async with open_health() as (health, stub, address), raw_peer(address, NO_WINDOW) as silent:
+        health.set(False)
+        silent.call(1, "/grpc.health.v1.Health/Watch", b"")
+        await silent.read_until(HEADERS)
+        watch = stub.Watch(health_pb2.HealthCheckRequest(), timeout=5)
+        assert (await watch.read()).status == NOT_SERVING
+
+        async with asyncio.timeout(2):
+            health.set(True)
+            assert (await watch.read()).status == SERVING
+            health.drain()
+            assert (await watch.read()).status == NOT_SERVING
+
+
 async def test_after_the_drain_began_nothing_serves_again() -> None:
     async with open_health() as (health, stub, _):
-        await health.set(True)
-        await health.drain()
-        await health.set(True)
+        health.set(True)
+        health.drain()
+        health.set(True)
 
         assert await status(stub, "") == NOT_SERVING
         assert await status(stub, "holdfast.b.v1.B") == NOT_SERVING
@@ -98,7 +114,7 @@ async def test_after_the_drain_began_nothing_serves_again() -> None:
 async def test_a_probe_asks_from_code_and_from_the_command_line() -> None:
     async with open_health() as (health, _, address):
         for serving in (True, False):
-            await health.set(serving)
+            health.set(serving)
             assert await check(address) is serving
             probe = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "servicekit.health", address, cwd=ROOT

@@ -16,6 +16,7 @@ from holdfast.ops.v1 import ops_pb2_grpc
 from servicekit import listeners
 from servicekit.settings import admin_address
 from tests.servicekit.probing import ASK, ask, probed
+from tests.servicekit.raw_peer import REFUSED_STREAM, RESET, raw_peer
 
 OPS = "holdfast.ops.v1.OpsService"
 CHANNELZ = "grpc.channelz.v1.Channelz"
@@ -171,48 +172,15 @@ async def test_an_old_connection_takes_no_new_calls_and_none_is_lost(
         assert (await slow).query == first
 
 
-def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """A frame of HTTP/2 (RFC 9113, 4.1)."""
-    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
-
-
-def headers(**fields: str) -> bytes:
-    """Headers as literals that no table knows (RFC 7541, 6.2.2)."""
-    pairs = {":method": "POST", ":scheme": "http", ":authority": "x", "te": "trailers"} | fields
-    return b"".join(
-        b"\x00" + bytes((len(text),)) + text.encode() if index == 0 else bytes((len(text),)) + text.encode()
-        for pair in pairs.items()
-        for index, text in enumerate(pair)
-    )
-
-
-async def read_frame(reader: asyncio.StreamReader) -> tuple[int, int, bytes]:
-    """The next frame's kind, stream and payload."""
-    head = await reader.readexactly(9)
-    payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
-    return head[3], int.from_bytes(head[5:], "big"), payload
-
-
 async def test_a_stream_beyond_the_most_of_a_connection_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listeners, "MOST_STREAMS", 4)
-    settings, reset, acknowledged, end_of_headers, refused_stream = 4, 3, 1, 4, 7
-    call = headers(**{":path": ASK, "content-type": "application/grpc"})
-    async with probed(tmp_path) as (_, address):
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
-        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(settings, 0, 0))
-        while (await read_frame(reader))[0] != settings:
-            pass
-        writer.write(frame(settings, acknowledged, 0))
+    async with probed(tmp_path) as (_, address), raw_peer(address) as peer:
         for stream in (1, 3, 5, 7, 9):
-            writer.write(frame(1, end_of_headers, stream, call))
-        async with asyncio.timeout(10):
-            while (read := await read_frame(reader))[0] != reset:
-                pass
-        writer.close()
+            peer.call(stream, ASK)
 
-    assert read == (reset, 9, refused_stream.to_bytes(4, "big"))
+        assert await peer.read_until(RESET) == (RESET, 9, REFUSED_STREAM)
 
 
 def test_the_limits_are_those_of_the_design() -> None:
