@@ -23,7 +23,7 @@ class Readiness:
         self._schema = schema
         self._health = health
         self._reason = ""
-        self._unfit: str | None = None
+        self._unfit = "the database has not been looked at yet"
         self._draining = False
 
     async def look(self) -> bool:
@@ -39,12 +39,12 @@ class Readiness:
 
     def fit(self) -> bool:
         """Whether the database, when last it could be looked at, was one that this build may work on."""
-        return self._unfit == ""
+        return not self._unfit
 
     def admit(self, method: str) -> None:
         """Refuses a call that would meet a database that it was not written for; operators may always ask.
 
-        Raises DatabaseUnavailable. While the database is away the calls find out by themselves.
+        Raises DatabaseUnavailable. While one that was fit is away the calls find out by themselves.
         """
         if self._unfit and not method.startswith(FOR_OPERATORS):
             raise DatabaseUnavailable(self._unfit)

@@ -113,16 +113,17 @@ class Server:
         return [*traces.interceptors(), calls]
 
     async def start(self) -> int:
-        """Listens, looks at the database once and starts the workers. Raises CannotListen."""
+        """Looks at the database once, listens and starts the workers. Raises CannotListen."""
         ports = {address: self._bind(server, address) for address, server in self._servers.items()}
         if self._service.metrics_listen:
             try:
                 self._endpoint = MetricsEndpoint(self._service.metrics, self._service.metrics_listen)
             except OSError as error:
                 raise CannotListen(f"cannot listen on {self._service.metrics_listen}") from error
+        # Who calls in the first moment is not refused for want of a look.
+        await self._readiness.look()
         for server in self._servers.values():
             await server.start()
-        await self._readiness.look()
         self._polling = [
             *(asyncio.create_task(poller.run()) for poller in self._looking),
             # A database that this build was not written for, or that is being adopted, is nobody's to work on.

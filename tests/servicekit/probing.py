@@ -13,9 +13,11 @@ from servicekit.calls import current_call
 from servicekit.context import Context
 from servicekit.server import Server
 from tests.servicekit.scripts import write_history
-from tests.servicekit.serving import SERVICE, Answered, Asked
+from tests.servicekit.serving import Answered, Asked
 from tests.servicekit.shop import build
 
+SERVICE = "holdfast.ops.test.Probe"
+"""One of operators, as they are answered without a database too."""
 ASK = f"/{SERVICE}/Ask"
 NOWHERE = "postgresql+asyncpg://127.0.0.1:9/none"
 

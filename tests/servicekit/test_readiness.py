@@ -29,6 +29,10 @@ async def test_calls_are_refused_while_the_schema_is_another_and_operators_are_n
     await schema.upgrade(engine, "0001")
     looking = Readiness(engine, schema, Health(()))
 
+    with pytest.raises(DatabaseUnavailable, match="has not been looked at yet"):
+        looking.admit(METHOD)
+    looking.admit(OPERATORS)
+
     await looking.look()
 
     with pytest.raises(DatabaseUnavailable, match="the schema is at 0001, this build expects 0002"):
@@ -81,7 +85,9 @@ async def test_a_database_that_hangs_is_a_database_that_is_away(
 
     with capture_logs() as logs:
         async with asyncio.timeout(2):
-            await Readiness(engine, schema, Health(())).look()
+            await (looking := Readiness(engine, schema, Health(()))).look()
 
     assert [entry["reason"] for entry in logs] == ["the database cannot be reached (TimeoutError)"]
+    with pytest.raises(DatabaseUnavailable):
+        looking.admit(METHOD)
     await engine.dispose()
