@@ -18,6 +18,7 @@ from servicekit.calls import ANONYMOUS, Call, Caller, begin_call
 from servicekit.context import Context
 from servicekit.error_status import ErrorStatuses
 from servicekit.errors import DeadlineExceeded, field_invalid
+from servicekit.tasks import being_cancelled
 
 NONE_LONG: Mapping[str, float] = {}
 
@@ -200,9 +201,8 @@ class _Guard:
         if isinstance(error, GeneratorExit | grpc.aio.AbortError):
             self.end("ABORTED_BY_HANDLER")
         elif isinstance(error, asyncio.CancelledError):
-            task = asyncio.current_task()
             # When the caller leaves or its time is over, grpc cancels the task that works for it.
-            if task is not None and task.cancelling():
+            if being_cancelled():
                 self.end("CANCELLED")
             else:
                 # A CancelledError of our own making would leave the caller without any answer.

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from servicekit.tasks import being_cancelled
+
 log = structlog.get_logger("polling")
 
 FIRST_PAUSE_SECONDS = 0.05
@@ -44,7 +46,10 @@ class Poller:
             try:
                 more = may_work() and await self._step()
                 failures = 0
-            except Exception as error:
+            # A driver may make a CancelledError of its own, which is a failure like any other.
+            except (Exception, asyncio.CancelledError) as error:
+                if being_cancelled():
+                    raise
                 failures += 1
                 self.failed += 1
                 more = False

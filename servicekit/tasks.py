@@ -11,6 +11,12 @@ T = TypeVar("T")
 log = structlog.get_logger("tasks")
 
 
+def being_cancelled() -> bool:
+    """Whether somebody has told this task to end; a CancelledError alone does not say so."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Tasks:
     """The registry of work that must not be cut short by a caller that leaves."""
 

@@ -134,6 +134,46 @@ async def test_a_poller_outlives_any_number_of_failures() -> None:
     assert failures == 2000
 
 
+async def test_a_cancellation_that_nobody_asked_for_is_a_failure_like_any_other() -> None:
+    steps = 0
+
+    async def step() -> bool:
+        nonlocal steps
+        steps += 1
+        if steps == 1:
+            raise asyncio.CancelledError("of a driver's own making")
+        return False
+
+    poller = Poller("relay", step, idle_seconds=60)
+    with capture_logs() as logs:
+        task = await running(poller)
+        await until(lambda: steps == 2)
+        poller.stop()
+        await asyncio.wait_for(task, 1)
+
+    assert poller.failed == 1
+    assert [entry["event"] for entry in logs] == ["step failed"]
+
+
+async def test_a_poller_that_is_cancelled_in_the_middle_of_a_step_ends_whatever_the_step_makes_of_it() -> None:
+    began = asyncio.Event()
+
+    async def step() -> bool:
+        began.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise ConnectionError("cut") from None
+        return False
+
+    task = await running(Poller("relay", step, idle_seconds=60))
+    await began.wait()
+    task.cancel()
+
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(task, 1)
+
+
 async def test_a_cancelled_poller_ends() -> None:
     async def step() -> bool:
         return False
