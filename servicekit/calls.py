@@ -3,9 +3,9 @@
 import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from servicekit.context import Context
@@ -45,6 +45,10 @@ class Call:
     call_id: str
     deadline: float
     request_id: str = ""
+    admit: "Callable[[Call], None]" = field(default=lambda call: None, repr=False, compare=False)
+    """Raises what refuses it; asked before it begins, and before each message of a long stream."""
+    is_message: bool = False
+    """Of a long stream, which was counted as a call when it began."""
 
     def remaining(self) -> float:
         """Seconds left until the deadline, negative once it has passed."""
@@ -73,13 +77,15 @@ def begin_call(call: Call) -> None:
 
 
 def begin_message(context: Context) -> None:
-    """Gives this task, which answers one message of a long stream, the time of a call of its own.
+    """Gives this task, which answers one message of a long stream, the time of a call of its own, and has it admitted.
 
-    The stream's own deadline stays the last.
+    The stream's own deadline stays the last. Raises what a call would be refused with at its beginning.
     """
     left = context.time_remaining()
     seconds = CALL_CAP_SECONDS if left is None else min(left, CALL_CAP_SECONDS)
-    begin_call(replace(current_call(), deadline=time.monotonic() + seconds))
+    call = replace(current_call(), deadline=time.monotonic() + seconds, is_message=True)
+    begin_call(call)
+    call.admit(call)
 
 
 def call_id(metadata: dict[str, Any]) -> str:

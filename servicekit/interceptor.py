@@ -51,7 +51,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         ended: Callable[[str, str, float], None] = lambda method, code, seconds: None,
         caller: FindCaller = plain_caller,
     ) -> None:
-        """`admit` is asked before each call and raises what refuses it; `ended` is told how each one ended.
+        """`admit` is asked before each call, and before each message of a long stream, and raises what refuses it;
+        `ended` is told how each one ended.
 
         `long_calls` are methods, by full name, that may last longer than others: so many seconds, with a deadline
         or without; `math.inf` is as long as the caller stays. They themselves must not wait long for a silent
@@ -82,7 +83,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         cap = partial(
             _cap, self._long_calls.get(method), handler.request_streaming or handler.response_streaming
         )
-        guarded = partial(_Guard, self._statuses, self._ended, self._caller, method, cap)
+        guarded = partial(_Guard, self._statuses, self._ended, self._caller, self._admit, method, cap)
         if handler.response_streaming:
             behaviour = self._streaming(guarded, handler.stream_stream or handler.unary_stream)
             make = (
@@ -104,7 +105,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             guard = guarded(context, request)
             try:
                 under_way = guard.begin()
-                self._admit(under_way)
+                under_way.admit(under_way)
                 async with asyncio.timeout(under_way.remaining()):
                     reply = behaviour(_well_formed(request), context)
                     if inspect.isawaitable(reply):
@@ -122,7 +123,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             guard = guarded(context, request)
             try:
                 under_way = guard.begin()
-                self._admit(under_way)
+                under_way.admit(under_way)
                 async for reply in _in_time(behaviour(_well_formed(request), context), under_way):
                     yield reply
             except BaseException as error:
@@ -166,6 +167,7 @@ class _Guard:
         statuses: ErrorStatuses,
         ended: Callable[[str, str, float], None],
         caller: FindCaller,
+        admit: Callable[[Call], None],
         method: str,
         cap: Callable[[float | None], float],
         context: Context,
@@ -175,6 +177,7 @@ class _Guard:
         self._statuses = statuses
         self._ended = ended
         self._caller = caller
+        self._admit = admit
         self._context = context
         self._request = request
         self._began = time.monotonic()
@@ -190,7 +193,7 @@ class _Guard:
         finally:
             # Where nobody can be made out, the call has its id and its line all the same.
             request_id = getattr(self._request, "request_id", "")[:MOST_LOGGED_CHARACTERS]
-            call = Call(self.method, caller, self._call_id, self._deadline, request_id)
+            call = Call(self.method, caller, self._call_id, self._deadline, request_id, self._admit)
             begin_call(call)
         return call
 

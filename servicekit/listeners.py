@@ -17,7 +17,12 @@ MOST_CALLS = 8_000
 """At once over all connections of an address; gRPC refuses further ones with RESOURCE_EXHAUSTED."""
 CONNECTION_AGE_SECONDS = 300.0
 """After so long, a tenth more or less, a connection takes no new calls and its caller opens another one: it finds the
-replicas that are there by then, and shows its certificate again. Calls under way are left to end."""
+replicas that are there by then, and shows its certificate again. Calls under way are left to end, within the grace."""
+CONNECTION_GRACE_SECONDS = 3600.0
+"""As long as the longest call that has an end; then what is left of the connection is cut. The certificate that it
+began with may not be good any more."""
+KEEPALIVE_SECONDS = 60.0
+"""After such a silence a peer is asked whether it is there; without an answer its calls end 20 s later."""
 
 
 class CannotListen(Exception):
@@ -35,6 +40,8 @@ def listener(interceptors: Sequence[grpc.aio.ServerInterceptor]) -> grpc.aio.Ser
         ("grpc.absolute_max_metadata_size", MOST_METADATA_BYTES),
         ("grpc.max_concurrent_streams", MOST_STREAMS),
         ("grpc.max_connection_age_ms", int(CONNECTION_AGE_SECONDS * 1000)),
+        ("grpc.max_connection_age_grace_ms", int(CONNECTION_GRACE_SECONDS * 1000)),
+        ("grpc.keepalive_time_ms", int(KEEPALIVE_SECONDS * 1000)),
         # By default gRPC cancels calls without a word once a thousand and more wait for us to take them up.
         ("grpc.server.max_pending_requests", 8_000),
         ("grpc.server.max_pending_requests_hard_limit", 16_000),

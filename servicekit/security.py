@@ -55,14 +55,15 @@ class Security:
     def admit(self, call: Call) -> None:
         """Refuses what the file of callers does not allow, and whose certificate is over.
 
-        Raises CertificateExpired, TooManyCalls, MethodNotAllowed, ActorNotAllowed.
+        Raises CertificateExpired, TooManyCalls, MethodNotAllowed, ActorNotAllowed. The messages of a stream are one
+        call, counted when it began.
         """
         caller = call.caller
         # TLS looks at a certificate where a session begins: neither later, nor where one is taken up again.
         if time.time() > caller.until:
             raise CertificateExpired(caller.identity)
         # Refused calls count: who keeps knocking is not let in more often.
-        if limited := self._rates.get(caller.identity):
+        if (limited := self._rates.get(caller.identity)) and not call.is_message:
             calls_per_second, rate = limited
             if wait := rate.take():
                 raise TooManyCalls(caller.identity, calls_per_second, wait)

@@ -43,8 +43,8 @@ class ReserveStreamMethods(ReservationMethods):
     ) -> pb.ReserveStockStreamResponse:
         """The answer to one message; whatever it is refused for is an answer too."""
         answer = pb.ReserveStockStreamResponse(correlation_id=message.correlation_id)
-        begin_message(context)
         try:
+            begin_message(context)
             messages.require_correlation_id(message)
             held, answer.replayed = await self._reserve(message.reserve)
             answer.reservation.CopyFrom(held.reservation)

@@ -172,6 +172,15 @@ async def test_an_old_connection_takes_no_new_calls_and_none_is_lost(
         assert (await slow).query == first
 
 
+async def test_a_call_that_outlasts_the_grace_of_an_old_connection_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listeners, "CONNECTION_AGE_SECONDS", 0.3)
+    monkeypatch.setattr(listeners, "CONNECTION_GRACE_SECONDS", 0.3)
+    async with probed(tmp_path) as (_, address), grpc.aio.insecure_channel(address) as channel:
+        assert await code_of(ask(channel, seconds=8)) is grpc.StatusCode.UNAVAILABLE
+
+
 async def test_a_stream_beyond_the_most_of_a_connection_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,4 +194,4 @@ async def test_a_stream_beyond_the_most_of_a_connection_is_refused(
 
 def test_the_limits_are_those_of_the_design() -> None:
     assert (listeners.MOST_MESSAGE_BYTES, listeners.MOST_METADATA_BYTES) == (1 << 20, 8 << 10)
-    assert listeners.CONNECTION_AGE_SECONDS == 300
+    assert (listeners.CONNECTION_AGE_SECONDS, listeners.CONNECTION_GRACE_SECONDS) == (300, 3600)

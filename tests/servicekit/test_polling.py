@@ -155,7 +155,9 @@ async def test_a_cancellation_that_nobody_asked_for_is_a_failure_like_any_other(
     assert [entry["event"] for entry in logs] == ["step failed"]
 
 
-async def test_a_poller_that_is_cancelled_in_the_middle_of_a_step_ends_whatever_the_step_makes_of_it() -> None:
+async def test_a_poller_that_is_cancelled_in_the_middle_of_a_step_ends_whatever_the_step_makes_of_it() -> (
+    None
+):
     began = asyncio.Event()
 
     async def step() -> bool:

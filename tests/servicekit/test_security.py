@@ -1,8 +1,10 @@
 """mTLS over real sockets: who gets in, as whom, and to what; certificates that change under load."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from structlog.testing import capture_logs
 
 from servicekit import health
 from servicekit.callers import Rights
+from servicekit.calls import Call, Caller
 from servicekit.certificates import Certificates, expiry, open_channel
+from servicekit.errors import TooManyCalls
 from servicekit.logs import with_call
 from servicekit.security import Security
 from tests.servicekit.probing import ASK, ask, probed
@@ -121,6 +125,17 @@ async def test_a_certificate_whose_time_is_over_gets_no_further_on_an_open_conne
 
     found = seen(refused.value)
     assert (found.code, found.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")
+
+
+async def test_the_messages_of_a_stream_are_one_call(wallet: Wallet) -> None:
+    security = Security(wallet.certificates("inventory"), CALLERS)
+    stream = Call(ASK, Caller("crawler", identity="crawler"), "c-1", deadline=math.inf)
+    security.admit(stream)
+
+    for _ in range(3):
+        security.admit(replace(stream, is_message=True))
+    with pytest.raises(TooManyCalls):
+        security.admit(stream)
 
 
 async def test_a_certificate_of_another_trust_domain_names_nobody(address: str, wallet: Wallet) -> None:

@@ -9,6 +9,9 @@ import pytest
 from holdfast.inventory.v1 import reservation_pb2 as pb
 from sqlalchemy import text
 
+from servicekit.errors import DatabaseUnavailable
+from servicekit.readiness import Readiness
+from servicekit.server import Server
 from tests.inventory_service.client import SHOP, Inventory, lines, refused
 
 
@@ -169,6 +172,30 @@ async def test_each_message_of_a_long_stream_has_the_time_of_a_call(
     call = inventory.stub.ReserveStockStream(wishes(), metadata=SHOP, timeout=seconds)
 
     assert [answer.WhichOneof("outcome") async for answer in call] == ["reservation"] * 4
+
+
+async def test_each_message_is_admitted_anew(
+    second: tuple[Server, Inventory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, inventory = second
+    await inventory.create("A", 5)
+    stream = inventory.stub.ReserveStockStream(metadata=SHOP, timeout=20)
+    await stream.write(wish(1))
+    assert (await stream.read()).WhichOneof("outcome") == "reservation"
+
+    def unfit(readiness: Readiness, method: str) -> None:
+        raise DatabaseUnavailable("the schema is at 0001")
+
+    monkeypatch.setattr(Readiness, "admit", unfit)
+    await stream.write(wish(2))
+    answer = await stream.read()
+
+    assert (answer.refusal.reason, answer.refusal.message) == (
+        "DATABASE_UNAVAILABLE",
+        "the schema is at 0001",
+    )
+    monkeypatch.undo()
+    assert await inventory.levels("A") == (5, 1, 4)
 
 
 async def test_a_caller_that_leaves_ends_the_stream_and_keeps_what_is_held(inventory: Inventory) -> None:
