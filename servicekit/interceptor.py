@@ -5,7 +5,7 @@ import inspect
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any
 
@@ -119,13 +119,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return call
 
     def _streaming(self, guarded: Callable[[Context, Any], "_Guard"], behaviour: Any) -> Any:
-        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+        async def call(request: Any, context: Context) -> None:
             guard = guarded(context, request)
             try:
                 under_way = guard.begin()
                 under_way.admit(under_way)
-                async for reply in _in_time(behaviour(_well_formed(request), context), under_way):
-                    yield reply
+                async with aclosing(behaviour(_well_formed(request), context)) as replies:
+                    await _send(replies, context, under_way)
             except BaseException as error:
                 await guard.refuse(error)
                 raise
@@ -134,20 +134,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return call
 
 
-async def _in_time(replies: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
-    """The replies until the call's deadline. Raises TimeoutError.
-
-    Only the wait for a reply is bounded: a timeout that fires while the caller takes its time to read would cancel
-    grpc's own work, and no status would be sent. The look at the clock ends a stream that never waits.
-    """
-    while (left := call.remaining()) > 0:
-        async with asyncio.timeout(left if left < math.inf else None):
-            try:
-                reply = await anext(replies)
-            except StopAsyncIteration:
-                return
-        yield reply
-    raise TimeoutError
+async def _send(replies: AsyncIterator[Any], context: Context, call: Call) -> None:
+    """Sends the replies until the call's deadline, also to a caller that does not read. Raises TimeoutError."""
+    left = call.remaining()
+    async with asyncio.timeout(left if left < math.inf else None):
+        async for reply in replies:
+            # Neither may wait at all, and a timeout ends only what waits.
+            if call.remaining() <= 0:
+                raise TimeoutError
+            await context.write(reply)
 
 
 def _cap(long: float | None, streams: bool, left: float | None) -> float:
@@ -201,8 +196,11 @@ class _Guard:
         """Logs and counts what ended the call, and aborts it where the caller is to be told."""
         if isinstance(error, Exception):
             await _hear_out(self._request)
-        if isinstance(error, GeneratorExit | grpc.aio.AbortError):
+        if isinstance(error, grpc.aio.AbortError):
             self.end("ABORTED_BY_HANDLER")
+        elif isinstance(error, grpc.aio.InternalError):
+            # What was sent found nobody any more.
+            self.end("CANCELLED")
         elif isinstance(error, asyncio.CancelledError):
             # When the caller leaves or its time is over, grpc cancels the task that works for it.
             if being_cancelled():
@@ -227,7 +225,13 @@ class _Guard:
         if status.code is grpc.StatusCode.INTERNAL:
             log.error("call failed", exc_info=error)
         self.end(status.code.name, reason=type(error).__name__)
-        await self._context.abort(status.code, status.details, tuple(status.trailing_metadata or ()))
+        try:
+            async with asyncio.timeout(MOST_LISTENING_SECONDS):
+                await self._context.abort(status.code, status.details, tuple(status.trailing_metadata or ()))
+        except (TimeoutError, grpc.aio.InternalError):
+            # A caller that does not read finds its status behind what it has not read, and none where it has not
+            # read a thing. Nobody waits for it.
+            raise asyncio.CancelledError from None
 
 
 class _Malformed:

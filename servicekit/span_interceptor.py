@@ -1,7 +1,7 @@
 """A span for each call of ours that a server answers, in the trace that its caller names."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -48,28 +48,17 @@ class SpanInterceptor(grpc.aio.ServerInterceptor):
         return traced
 
     def _trace(self, method: str, handler: Any) -> Any:
-        if handler.response_streaming:
-            behaviour = self._streaming(method, handler.stream_stream or handler.unary_stream)
-        else:
-            behaviour = self._single(method, handler.stream_unary or handler.unary_unary)
         asked = "stream" if handler.request_streaming else "unary"
         answered = "stream" if handler.response_streaming else "unary"
-        return handler._replace(**{f"{asked}_{answered}": behaviour})
+        kind = f"{asked}_{answered}"
+        behaviour = getattr(handler, kind)
 
-    def _single(self, method: str, behaviour: Any) -> Any:
         async def call(request: Any, context: Context) -> Any:
             with self._span(method, _metadata(context)) as span, _told(span, context):
+                # Those of our own interceptor send their replies themselves, where there are many.
                 return await behaviour(request, context)
 
-        return call
-
-    def _streaming(self, method: str, behaviour: Any) -> Any:
-        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-            with self._span(method, _metadata(context)) as span, _told(span, context):
-                async for reply in behaviour(request, context):
-                    yield reply
-
-        return call
+        return handler._replace(**{kind: call})
 
 
 def _metadata(context: Context) -> Mapping[str, Any]:

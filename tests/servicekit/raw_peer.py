@@ -8,8 +8,11 @@ DATA, HEADERS, RESET, SETTINGS = 0, 1, 3, 4
 ACKNOWLEDGED = END_OF_STREAM = 1
 END_OF_HEADERS = 4
 REFUSED_STREAM = (7).to_bytes(4, "big")
-NO_WINDOW = (4).to_bytes(2, "big") + bytes(4)
-"""The setting INITIAL_WINDOW_SIZE at 0 (RFC 9113, 6.5.2): whoever sends it takes headers and no byte of an answer."""
+
+
+def window(size: int) -> bytes:
+    """The setting INITIAL_WINDOW_SIZE (RFC 9113, 6.5.2): so many bytes of an answer its sender takes beside headers."""
+    return (4).to_bytes(2, "big") + size.to_bytes(4, "big")
 
 
 class RawPeer:

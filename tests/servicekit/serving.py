@@ -37,14 +37,27 @@ async def serving(
     long_calls: Mapping[str, float] = NONE_LONG,
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a server that has the kit's interceptor and whatever `register` adds."""
+    async with (
+        serving_at(register, statuses, long_calls) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        yield channel
+
+
+@asynccontextmanager
+async def serving_at(
+    register: Callable[[grpc.aio.Server], None],
+    statuses: ErrorStatuses = STATUSES,
+    long_calls: Mapping[str, float] = NONE_LONG,
+) -> AsyncIterator[str]:
+    """The address of such a server."""
     interceptor = CallInterceptor(statuses, long_calls=long_calls)
     server = grpc.aio.server(interceptors=[interceptor], options=[("grpc.so_reuseport", 0)])
     register(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield channel
+        yield f"127.0.0.1:{port}"
     finally:
         await server.stop(None)
 

@@ -9,10 +9,13 @@ from typing import Any
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from servicekit.calls import current_call
 from servicekit.context import Context
-from tests.servicekit.serving import SERVICE, Answered, Asked, UnknownThing, seen, serving
+from tests.servicekit.raw_peer import HEADERS, SETTINGS, raw_peer, window
+from tests.servicekit.serving import SERVICE, Answered, Asked, UnknownThing, seen, serving, serving_at
+from tests.servicekit.waiting import until
 
 
 async def one_to_one(request: Any, context: Context) -> Any:
@@ -191,6 +194,40 @@ async def test_a_stream_of_answers_ends_when_its_time_is_over(
     assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert seen(late.value).reason == "DEADLINE_EXCEEDED"
     assert answers[0] == query.split()[0] and "wait" not in answers
+
+
+@pytest.mark.parametrize("taken", [0, 64])
+async def test_a_caller_that_does_not_read_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    monkeypatch.setattr("servicekit.calls.CALL_CAP_SECONDS", 0.2)
+    closed = asyncio.Event()
+
+    async def reply(request: Any, context: Context) -> AsyncIterator[Any]:
+        try:
+            yield Answered(query="first")
+            yield Answered(query="x" * 64)
+        finally:
+            closed.set()
+
+    coding = (Asked.FromString, lambda answer: bytes(answer.SerializeToString()))
+    handlers = {"OneToMany": grpc.unary_stream_rpc_method_handler(reply, *coding)}
+    handler = grpc.method_handlers_generic_handler(SERVICE, handlers)
+    with capture_logs() as logs:
+        async with (
+            serving_at(lambda server: server.add_generic_rpc_handlers((handler,))) as address,
+            raw_peer(address, window(taken)) as slow,
+        ):
+            slow.call(1, f"/{SERVICE}/OneToMany", b"")
+            await slow.read_until(HEADERS)
+            await asyncio.wait_for(closed.wait(), 5)
+            await until(lambda: logs)
+            if taken:
+                slow.send(SETTINGS, 0, window(1000))
+                _, _, trailers = await slow.read_until(HEADERS)
+                assert b"grpc-status\x014" in trailers, "DEADLINE_EXCEEDED, once it reads"
+
+    assert [entry["code"] for entry in logs if entry["event"] == "call"] == ["DEADLINE_EXCEEDED"]
 
 
 @pytest.mark.parametrize("most", [8.0, math.inf])

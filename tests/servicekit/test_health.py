@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from servicekit.health import Health, check
-from tests.servicekit.raw_peer import HEADERS, NO_WINDOW, raw_peer
+from tests.servicekit.raw_peer import HEADERS, raw_peer, window
 
 ROOT = Path(__file__).parents[2]
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -87,7 +87,7 @@ async def test_a_watcher_is_told_every_change_and_the_end() -> None:
 
 
 async def test_a_watcher_that_takes_nothing_holds_up_neither_the_others_nor_the_end() -> None:
-    async with open_health() as (health, stub, address), raw_peer(address, NO_WINDOW) as silent:
+    async with open_health() as (health, stub, address), raw_peer(address, window(0)) as silent:
         health.set(False)
         silent.call(1, "/grpc.health.v1.Health/Watch", b"")
         await silent.read_until(HEADERS)

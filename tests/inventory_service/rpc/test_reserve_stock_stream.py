@@ -179,7 +179,7 @@ async def test_each_message_is_admitted_anew(
 ) -> None:
     _, inventory = second
     await inventory.create("A", 5)
-    stream = inventory.stub.ReserveStockStream(metadata=SHOP, timeout=20)
+    stream: Any = inventory.stub.ReserveStockStream(metadata=SHOP, timeout=20)
     await stream.write(wish(1))
     assert (await stream.read()).WhichOneof("outcome") == "reservation"
 
