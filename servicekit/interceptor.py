@@ -195,7 +195,11 @@ class _Guard:
     async def refuse(self, error: BaseException) -> None:
         """Logs and counts what ended the call, and aborts it where the caller is to be told."""
         if isinstance(error, Exception):
-            await _hear_out(self._request)
+            try:
+                await _hear_out(self._request)
+            except asyncio.CancelledError:
+                self.end("CANCELLED")
+                raise
         if isinstance(error, grpc.aio.AbortError):
             self.end("ABORTED_BY_HANDLER")
         elif isinstance(error, grpc.aio.InternalError):

@@ -11,6 +11,7 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
+from servicekit import interceptor
 from servicekit.calls import current_call
 from servicekit.context import Context
 from tests.servicekit.raw_peer import HEADERS, SETTINGS, raw_peer, window
@@ -147,6 +148,41 @@ async def test_a_caller_that_never_ends_is_refused_all_the_same() -> None:
             await ask(send(), timeout=8)
 
     assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("method", ["ManyToOne", "ManyToMany"])
+async def test_a_refused_caller_that_leaves_while_it_is_heard_out_leaves_a_line(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    hearing = asyncio.Event()
+
+    async def hear_on(request: Any) -> None:
+        hearing.set()
+        await asyncio.sleep(5)
+
+    monkeypatch.setattr(interceptor, "_hear_out", hear_on)
+    with capture_logs() as logs:
+        async with serving(_register) as channel:
+            refused = asyncio.create_task(anext(exchange(channel, method, "bad")))
+            await hearing.wait()
+            refused.cancel()
+            await until(lambda: logs)
+
+    assert [entry["code"] for entry in logs] == ["CANCELLED"]
+
+
+async def test_a_caller_that_leaves_in_the_middle_of_the_answers_is_cancelled() -> None:
+    with capture_logs() as logs:
+        async with serving(_register) as channel:
+            make: Any = channel.unary_stream
+            call = make(f"/{SERVICE}/OneToMany", Asked.SerializeToString, Answered.FromString)(
+                Asked(query="endless"), timeout=5
+            )
+            await call.read()
+            call.cancel()
+            await until(lambda: logs)
+
+    assert [(entry["event"], entry["code"]) for entry in logs] == [("call", "CANCELLED")]
 
 
 @pytest.mark.parametrize("seconds", [None, 30])
