@@ -27,12 +27,18 @@ MOST_LOGGED_CHARACTERS = 64
 
 log = structlog.get_logger("calls")
 
-# Probes ask all the time, and neither has an actor or a refusal of ours.
-_QUIET = ("/grpc.health.", "/grpc.reflection.")
+_HEALTH = "/grpc.health."
+"""Left alone: probes ask all the time, and watch as long as they like."""
+_REFLECTION = "/grpc.reflection."
+"""Bounded in time as all others, and open to everybody who gets here, without a line or a count."""
 
 
 FindCaller = Callable[[Context, Mapping[Any, Any]], Caller]
 """Says who calls, from the connection and the metadata."""
+
+
+Note = Callable[["_Guard", str, Mapping[str, str]], None]
+"""Writes down how a call ended: its code, and what there is to say beside it."""
 
 
 def plain_caller(context: Context, metadata: Mapping[Any, Any]) -> Caller:
@@ -74,7 +80,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if guarded := self._guarded.get(method):
             return guarded
         handler = await continuation(handler_call_details)
-        if handler is None or method.startswith(_QUIET):
+        if handler is None or method.startswith(_HEALTH):
             return handler
         self._guarded[method] = guarded = self._guard(method, handler)
         return guarded
@@ -83,7 +89,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         cap = partial(
             _cap, self._long_calls.get(method), handler.request_streaming or handler.response_streaming
         )
-        guarded = partial(_Guard, self._statuses, self._ended, self._caller, self._admit, method, cap)
+        told: tuple[Note, FindCaller, Callable[[Call], None]] = (self._note, self._caller, self._admit)
+        if method.startswith(_REFLECTION):
+            told = (_note_nothing, _nobody, _admit_all)
+        guarded = partial(_Guard, self._statuses, *told, method, cap)
         if handler.response_streaming:
             behaviour = self._streaming(guarded, handler.stream_stream or handler.unary_stream)
             make = (
@@ -99,6 +108,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 else grpc.unary_unary_rpc_method_handler
             )
         return make(behaviour, _tolerant(handler.request_deserializer), handler.response_serializer)
+
+    def _note(self, call: "_Guard", code: str, facts: Mapping[str, str]) -> None:
+        seconds = time.monotonic() - call.began
+        self._ended(call.method, code, seconds)
+        log.info("call", code=code, milliseconds=round(seconds * 1000, 1), **facts)
 
     def _single(self, guarded: Callable[[Context, Any], "_Guard"], behaviour: Any) -> Any:
         async def call(request: Any, context: Context) -> Any:
@@ -134,6 +148,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return call
 
 
+def _note_nothing(call: "_Guard", code: str, facts: Mapping[str, str]) -> None: ...
+
+
+def _nobody(context: Context, metadata: Mapping[Any, Any]) -> Caller:
+    return ANONYMOUS
+
+
+def _admit_all(call: Call) -> None: ...
+
+
 async def _send(replies: AsyncIterator[Any], context: Context, call: Call) -> None:
     """Sends the replies until the call's deadline, also to a caller that does not read. Raises TimeoutError."""
     left = call.remaining()
@@ -160,7 +184,7 @@ class _Guard:
     def __init__(
         self,
         statuses: ErrorStatuses,
-        ended: Callable[[str, str, float], None],
+        note: Note,
         caller: FindCaller,
         admit: Callable[[Call], None],
         method: str,
@@ -170,15 +194,15 @@ class _Guard:
     ) -> None:
         self.method = method
         self._statuses = statuses
-        self._ended = ended
+        self._note = note
         self._caller = caller
         self._admit = admit
         self._context = context
         self._request = request
-        self._began = time.monotonic()
+        self.began = time.monotonic()
         self._metadata: dict[Any, Any] = dict(context.invocation_metadata() or ())
         self._call_id = calls.call_id(self._metadata)
-        self._deadline = self._began + cap(context.time_remaining())
+        self._deadline = self.began + cap(context.time_remaining())
 
     def begin(self) -> Call:
         """From here on this task works for the call. Raises ActorUnknown, CallerUnknown."""
@@ -220,9 +244,7 @@ class _Guard:
 
     def end(self, code: str, **facts: str) -> None:
         """The one line of this call, and its place in the counts."""
-        seconds = time.monotonic() - self._began
-        self._ended(self.method, code, seconds)
-        log.info("call", code=code, milliseconds=round(seconds * 1000, 1), **facts)
+        self._note(self, code, facts)
 
     async def _abort(self, error: Exception) -> None:
         status = self._statuses.status(error, self._call_id)

@@ -1,6 +1,7 @@
 """Server reflection, v1 and v1alpha: the library has v1alpha only, and grpcurl and buf differ in what they ask."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from importlib import resources
 from typing import Any
 
@@ -9,26 +10,33 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import FileDescriptor
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha._async import ReflectionServicer
-from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
+
+from servicekit.context import Context
+from servicekit.draining import until_drained
 
 _V1 = "grpc.reflection.v1.ServerReflection"
 _V1ALPHA = "grpc.reflection.v1alpha.ServerReflection"
 
 
-def register(server: grpc.aio.Server, services: tuple[str, ...]) -> None:
-    """Adds both versions of reflection over the named services."""
+def register(server: grpc.aio.Server, services: tuple[str, ...], draining: asyncio.Event) -> None:
+    """Adds both versions of reflection over the named services; once `draining` is set nobody is waited for."""
     _add_v1_descriptor()
     pool: Any = _ReflectedPool()
-    servicer = ReflectionServicer((*services, _V1, _V1ALPHA), pool=pool)
-    add_ServerReflectionServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
-    handler = grpc.stream_stream_rpc_method_handler(
-        servicer.ServerReflectionInfo,
+    # Its types say that it must be awaited for what it streams.
+    answered: Any = ReflectionServicer((*services, _V1, _V1ALPHA), pool=pool).ServerReflectionInfo
+
+    async def answers(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
+        async for answer in answered(until_drained(requests, draining), context):
+            yield answer
+
+    handler: Any = grpc.stream_stream_rpc_method_handler(
+        answers,
         reflection_pb2.ServerReflectionRequest.FromString,
         reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(_V1, {"ServerReflectionInfo": handler}),)
-    )
+    for service in (_V1, _V1ALPHA):
+        methods = grpc.method_handlers_generic_handler(service, {"ServerReflectionInfo": handler})
+        server.add_generic_rpc_handlers((methods,))
 
 
 class _ReflectedPool:

@@ -86,6 +86,7 @@ class Server:
         self._health = Health((*service.grpc_services, *service.admin_services))
         self._readiness = Readiness(service.engine, service.schema, self._health)
         self._looking = [Poller("readiness", self._readiness.look, idle_seconds=1.0)]
+        self._draining = asyncio.Event()
         self._polling: list[asyncio.Task[None]] = []
         self._endpoint: MetricsEndpoint | None = None
         if service.metrics_listen:
@@ -140,7 +141,7 @@ class Server:
             service.register_admin(server)
             channelz.register(server)
             names = (*service.grpc_services, *service.admin_services, HEALTH, channelz.SERVICE_NAME)
-            reflection.register(server, names)
+            reflection.register(server, names, self._draining)
         return bind(server, address, service.security)
 
     def _admit(self, call: Call) -> None:
@@ -155,6 +156,7 @@ class Server:
         for poller in (*self._looking, *self._service.pollers):
             poller.stop()
         self._service.wake_waiters()
+        self._draining.set()
         self._health.end_watches()
         await asyncio.gather(*(server.stop(self._service.grace_seconds) for server in self._servers.values()))
         clean = await self._service.tasks.drain(self._service.grace_seconds)

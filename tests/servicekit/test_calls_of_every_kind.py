@@ -163,7 +163,7 @@ async def test_a_refused_caller_that_leaves_while_it_is_heard_out_leaves_a_line(
     monkeypatch.setattr(interceptor, "_hear_out", hear_on)
     with capture_logs() as logs:
         async with serving(_register) as channel:
-            refused = asyncio.create_task(anext(exchange(channel, method, "bad")))
+            refused: asyncio.Future[Any] = asyncio.ensure_future(anext(exchange(channel, method, "bad")))
             await hearing.wait()
             refused.cancel()
             await until(lambda: logs)

@@ -1,5 +1,6 @@
 """Reflection, asked by the two tools that people use."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,7 +25,7 @@ async def address(tmp_path: Path) -> AsyncIterator[str]:
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     service.register(server)
     Health((OPS,)).register(server)
-    reflection.register(server, (OPS, HEALTH))
+    reflection.register(server, (OPS, HEALTH), asyncio.Event())
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     yield f"127.0.0.1:{port}"

@@ -6,9 +6,11 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from holdfast.ops.v1 import ops_pb2 as pb
 from holdfast.ops.v1 import ops_pb2_grpc
 from sqlalchemy.pool import QueuePool
+from structlog.testing import capture_logs
 
 from servicekit import health
 from servicekit.engines import create_engine
@@ -196,6 +198,37 @@ async def test_a_watcher_of_health_does_not_hold_up_the_stop(url: str, scripts: 
 
         assert time.monotonic() - began < 1.5
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def reflection_over(channel: grpc.aio.Channel) -> Any:
+    """A stream of questions to reflection, none of them asked yet."""
+    untyped: Any = reflection_pb2_grpc
+    return untyped.ServerReflectionStub(channel).ServerReflectionInfo()
+
+
+async def test_an_idle_stream_of_reflection_does_not_hold_up_the_stop(url: str, scripts: Path) -> None:
+    service, _ = build(url, scripts, grace_seconds=3)
+    async with open_shop(service) as (server, _, channel):
+        stream = reflection_over(channel)
+        await stream.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+        assert (await stream.read()).HasField("list_services_response")
+
+        began = time.monotonic()
+        assert await server.stop()
+
+        assert time.monotonic() - began < 1.5
+        assert await stream.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_reflection_ends_with_its_time_and_says_no_word_of_it(
+    url: str, scripts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("servicekit.calls.CALL_CAP_SECONDS", 0.2)
+    service, _ = build(url, scripts)
+    async with open_shop(service) as (_, _, channel):
+        with capture_logs() as logs:
+            assert await reflection_over(channel).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert logs == []
 
 
 async def test_stopping_ends_the_workers_and_wakes_those_that_wait(url: str, scripts: Path) -> None:
