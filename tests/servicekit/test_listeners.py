@@ -13,10 +13,11 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from holdfast.ops.v1 import ops_pb2 as pb
 from holdfast.ops.v1 import ops_pb2_grpc
 
-from servicekit import listeners
+from servicekit import listeners, traces
 from servicekit.settings import admin_address
 from tests.servicekit.probing import ASK, ask, probed
 from tests.servicekit.raw_peer import REFUSED_STREAM, RESET, raw_peer
+from tests.support.collector import collecting
 
 OPS = "holdfast.ops.v1.OpsService"
 CHANNELZ = "grpc.channelz.v1.Channelz"
@@ -27,6 +28,18 @@ async def addresses(tmp_path: Path) -> AsyncIterator[tuple[str, str]]:
     """A server's address for everybody and that for operators."""
     async with probed(tmp_path, grpc_services=(), admin_listen="localhost:0") as (server, address):
         yield address, f"127.0.0.1:{server.admin_port}"
+
+
+@pytest.fixture(params=[False, True], ids=["untraced", "traced"])
+async def traced(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Without a collector and with one: then there is one interceptor more."""
+    if not request.param:
+        yield
+        return
+    async with collecting() as collector:
+        traces.begin("shop", collector.endpoint)
+        yield
+        await traces.end()
 
 
 async def reflected(channel: grpc.aio.Channel) -> set[str]:
@@ -52,7 +65,9 @@ async def code_of(call: Any) -> grpc.StatusCode:
     return grpc.StatusCode.OK
 
 
-async def test_what_is_for_operators_is_at_their_address_alone(addresses: tuple[str, str]) -> None:
+async def test_what_is_for_operators_is_at_their_address_alone(
+    traced: None, addresses: tuple[str, str]
+) -> None:
     everybody, operators = addresses
     async with grpc.aio.insecure_channel(everybody) as channel:
         stub: Any = ops_pb2_grpc.OpsServiceStub(channel)

@@ -227,7 +227,8 @@ async def test_reflection_ends_with_its_time_and_says_no_word_of_it(
     service, _ = build(url, scripts)
     async with open_shop(service) as (_, _, channel):
         with capture_logs() as logs:
-            assert await reflection_over(channel).code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            ended = reflection_over(channel).code()
+            assert await asyncio.wait_for(ended, 5) is grpc.StatusCode.DEADLINE_EXCEEDED
     assert logs == []
 
 

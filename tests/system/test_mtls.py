@@ -5,17 +5,21 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
+from grpc_reflection.v1alpha import reflection_pb2
 from holdfast.delivery.v1 import delivery_pb2_grpc, order_pb2, package_pb2
 from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
+from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 
 from servicekit.certificates import open_channel
 from tests.support.databases import fresh_database
 from tests.support.forks import run_command
-from tests.support.services import Pair, migrate
+from tests.support.services import Pair, free_port, migrate
 from tests.support.tools import Certificate, Tool
 from tests.support.wallet import Wallet
 
@@ -105,6 +109,34 @@ async def test_each_tool_asks_with_a_certificate_and_gets_nowhere_without_one(
     assert forbidden.code != 0
     assert "METHOD_NOT_ALLOWED" in forbidden.readable and "shop may not call" in forbidden.readable
     assert in_plaintext.code != 0 and "tls_folder" not in in_plaintext.text
+
+
+async def test_operators_have_everything_at_an_address_of_their_own_and_nobody_has_it_elsewhere(
+    pair: Pair, wallet: Wallet
+) -> None:
+    operators = f"127.0.0.1:{free_port()}"
+    service = pair.another_inventory()
+    service.pems = wallet.pems("operator")
+    await service.start(**wallet.settings("inventory", "INVENTORY"), INVENTORY_ADMIN_LISTEN=operators)
+
+    async def codes(address: str) -> set[grpc.StatusCode]:
+        async with open_channel(address, service.pems) as channel:
+            raw: Any = channel
+            info: Any = ops_pb2_grpc.OpsServiceStub(channel).GetServerInfo(
+                ops_pb2.GetServerInfoRequest(), timeout=10
+            )
+            servers = raw.unary_unary("/grpc.channelz.v1.Channelz/GetServers")(b"", timeout=10)
+            asked = iter([reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()])
+            reflection = raw.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
+            told = reflection(asked, timeout=10)
+            with suppress(grpc.aio.AioRpcError):
+                await told.read()
+            return {await call.code() for call in (info, servers, told)}
+
+    assert await codes(service.address) == {grpc.StatusCode.UNIMPLEMENTED}
+    assert await codes(operators) == {grpc.StatusCode.OK}
+    assert await codes(service.address) == {grpc.StatusCode.UNIMPLEMENTED}, "what operators ask is no way in"
+    assert await service.terminate() == 0
 
 
 async def test_a_probe_asks_with_a_certificate(pair: Pair, wallet: Wallet) -> None:
