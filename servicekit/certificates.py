@@ -19,6 +19,17 @@ from servicekit.identities import Identity, identity
 CERTIFICATE, KEY = "tls.crt", "tls.key"
 """Names in the folder of a certificate: those of a Kubernetes secret of type kubernetes.io/tls."""
 
+_NOT_UNDERSTOOD = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library says of files that it cannot use."""
+
 log = structlog.get_logger("certificates")
 
 
@@ -34,6 +45,13 @@ class Pems:
     key: bytes
     authorities: bytes
     owner: Identity
+    until: datetime
+    """When the certificate's time is over."""
+
+    def are(self, contents: Sequence[bytes]) -> bool:
+        """Whether files with these contents say nothing new, and are still fit: to parse a key takes a while."""
+        same = tuple(contents) == (self.certificate, self.key, self.authorities)
+        return same and datetime.now(UTC) <= self.until
 
     def for_servers(self) -> grpc.ServerCertificateConfiguration:
         """To be served with."""
@@ -50,7 +68,7 @@ class Certificates:
     def __init__(self, folder: Path, authorities: Path) -> None:
         """`folder` holds tls.crt and tls.key, `authorities` is one file. Raises CertificatesInvalid."""
         self._files = (folder / CERTIFICATE, folder / KEY, authorities)
-        self._pems = _read(*self._files)
+        self._pems = _understood(self._files, _contents(*self._files))
         self._complaint = ""
         self._reading = threading.Lock()
 
@@ -62,14 +80,15 @@ class Certificates:
         """
         with self._reading:
             try:
-                found = _read(*self._files)
+                contents = _contents(*self._files)
+                found = self._pems if self._pems.are(contents) else _understood(self._files, contents)
             except CertificatesInvalid as invalid:
                 if str(invalid) != self._complaint:
                     log.warning("certificates cannot be renewed; the old ones stay", reason=str(invalid))
                 self._complaint = str(invalid)
                 return self._pems
             self._complaint = ""
-            if found != self._pems:
+            if found is not self._pems:
                 self._pems = found
                 log.info("certificates renewed", owner=str(found.owner))
             return self._pems
@@ -108,8 +127,8 @@ def open_channel(
     return grpc.aio.secure_channel(address, pems.for_channels(), options=options)
 
 
-def _read(*files: Path) -> Pems:
-    """Reads certificate, key and authorities. Raises CertificatesInvalid."""
+def _contents(*files: Path) -> list[bytes]:
+    """What is in the files. Raises CertificatesInvalid."""
     contents: list[bytes] = []
     unread: list[str] = []
     for file in files:
@@ -119,13 +138,19 @@ def _read(*files: Path) -> Pems:
             unread.append(f"{file} cannot be read: {error.strerror}")
     if unread:
         raise CertificatesInvalid("; ".join(unread))
+    return contents
+
+
+def _understood(files: Sequence[Path], contents: Sequence[bytes]) -> Pems:
+    """Certificate, key and authorities. Raises CertificatesInvalid."""
     if problems := list(_problems(*zip(files, contents, strict=True))):
         raise CertificatesInvalid("; ".join(problems))
     certificate, key, authorities = contents
-    owner = _owner(x509.load_pem_x509_certificate(certificate))
+    own = x509.load_pem_x509_certificate(certificate)
+    owner = _owner(own)
     if owner is None:
         raise CertificatesInvalid(f"{files[0]} needs one URI, spiffe://TRUST-DOMAIN/NAME")
-    return Pems(certificate, key, authorities, owner)
+    return Pems(certificate, key, authorities, owner, own.not_valid_after_utc)
 
 
 def _problems(
@@ -135,15 +160,15 @@ def _problems(
     own = private = None
     try:
         own = x509.load_pem_x509_certificate(certificate[1])
-    except ValueError:
+    except _NOT_UNDERSTOOD:
         yield f"{certificate[0]} holds no certificate in PEM"
     try:
         private = load_pem_private_key(key[1], password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except _NOT_UNDERSTOOD:
         yield f"{key[0]} holds no private key in PEM without a password"
     try:
         x509.load_pem_x509_certificates(authorities[1])
-    except ValueError:
+    except _NOT_UNDERSTOOD:
         yield f"{authorities[0]} holds no certificates in PEM"
     if own and private and own.public_key() != private.public_key():
         yield f"{key[0]} is not the key of {certificate[0]}"
@@ -155,6 +180,6 @@ def _problems(
 def _owner(certificate: x509.Certificate) -> Identity | None:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
+    except _NOT_UNDERSTOOD:
         return None
     return identity(names.get_values_for_type(x509.UniformResourceIdentifier))

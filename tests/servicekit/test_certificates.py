@@ -1,6 +1,13 @@
+from datetime import timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509.oid import ExtensionOID
 from structlog.testing import capture_logs
 
 from servicekit.certificates import Certificates, CertificatesInvalid
@@ -44,6 +51,56 @@ def test_a_key_of_another_certificate_is_refused(wallet: Wallet) -> None:
     (wallet.issue("driver") / "tls.key").replace(wallet.issue("shop") / "tls.key")
 
     assert "tls.key is not the key of" in problem(wallet.folder / "shop", wallet.ca)
+
+
+@pytest.mark.parametrize(
+    "names", [b"nonsense", b"\x30\x04\xa3\x02\x30\x00"], ids=["nonsense", "an X.400 address"]
+)
+def test_names_that_the_library_does_not_understand_are_no_identity(wallet: Wallet, names: bytes) -> None:
+    folder = wallet.issue("shop")
+    private = load_pem_private_key((folder / "tls.key").read_bytes(), password=None)
+    assert isinstance(private, EllipticCurvePrivateKey)
+    issued = x509.load_pem_x509_certificate((folder / "tls.crt").read_bytes())
+    odd = (
+        x509.CertificateBuilder()
+        .issuer_name(issued.issuer)
+        .subject_name(issued.subject)
+        .public_key(issued.public_key())
+        .serial_number(1)
+        .not_valid_before(issued.not_valid_before_utc)
+        .not_valid_after(issued.not_valid_after_utc)
+        .add_extension(
+            x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, names), critical=True
+        )
+        .sign(private, SHA256())
+    )
+    (folder / "tls.crt").write_bytes(odd.public_bytes(Encoding.PEM))
+
+    assert "needs one URI" in problem(folder, wallet.ca)
+
+
+def test_a_key_is_parsed_again_only_when_files_changed(
+    wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificates = wallet.certificates("shop")
+    monkeypatch.delattr("servicekit.certificates.load_pem_private_key")
+
+    certificates.current()
+    wallet.issue("shop")
+    with pytest.raises(NameError):
+        certificates.current()
+
+
+def test_a_certificate_whose_time_ends_in_use_is_warned_of(
+    wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificates = wallet.certificates("shop")
+    later = certificates.current().until + timedelta(seconds=1)
+    monkeypatch.setattr("servicekit.certificates.datetime", Mock(now=lambda zone: later))
+
+    with capture_logs() as logs:
+        certificates.current()
+    assert "is valid from" in logs[0]["reason"]
 
 
 def test_a_certificate_whose_time_is_over_is_refused(wallet: Wallet) -> None:

@@ -245,7 +245,7 @@ async def test_an_authority_that_is_replaced_decides_who_gets_in_from_then_on(
     newcomer = after.certificates("robot").current()
     after.ca.write_bytes(both)
 
-    believing = type(newcomer)(newcomer.certificate, newcomer.key, both, newcomer.owner)
+    believing = replace(newcomer, authorities=both)
     async with open_channel(address, believing) as channel:
         with pytest.raises(grpc.aio.AioRpcError):
             await ask(channel, timeout=20)
