@@ -39,7 +39,7 @@ from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
 from servicekit.probes import common_probes
 from servicekit.query_plans import NamedQueries
-from servicekit.security import certificates, security
+from servicekit.security import Security, security
 from servicekit.server import Service
 from servicekit.settings import admin_address, shown
 from servicekit.tasks import Tasks
@@ -54,19 +54,21 @@ SERVICES = (servicer.SERVICE_NAME, ops.SERVICE_NAME, channelz.SERVICE_NAME)
 def build(settings: Settings) -> Service:
     """The service, ready to be served. Call it inside the event loop: channels belong to theirs."""
     engine = create_engine(settings.database_url, pool_size=settings.pool_size)
-    own = certificates(settings)
-    shown = own.current() if own else None
-    gateway = InventoryGateway(open_channel(settings.inventory_address, shown))
-    service = assemble(settings, engine, gateway)
-    if own and shown:
-        renewal = channel_renewal(gateway, settings.inventory_address, own, shown)
+    guard = security(settings, CALLERS, SERVICES)
+    pems = guard.certificates.current() if guard else None
+    gateway = InventoryGateway(open_channel(settings.inventory_address, pems))
+    service = assemble(settings, engine, gateway, guard)
+    if guard and pems:
+        renewal = channel_renewal(gateway, settings.inventory_address, guard.certificates, pems)
         service.pollers = [*service.pollers, renewal]
     service.close = [gateway.close, *service.close]
     return service
 
 
-def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> Service:
-    """The service over an engine and an inventory that are there already."""
+def assemble(
+    settings: Settings, engine: AsyncEngine, inventory: Inventory, guard: Security | None = None
+) -> Service:
+    """The service over an engine and an inventory that are there already; in plaintext without a guard."""
     traces.begin("delivery", settings.otlp_endpoint)
     transactions: Transactions[RequestUnitOfWork] = Transactions(
         engine, SqlUnitOfWork, at_once=settings.pool_size
@@ -139,7 +141,6 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         admin_listen=admin_address(settings.listen, settings.admin_listen, ADMIN_LISTEN),
         admin_services=(ops.SERVICE_NAME,),
         register_admin=lambda server: ops.register(server, operators),
-        security=security(settings, CALLERS, SERVICES),
         metrics=metrics,
         metrics_listen=settings.metrics_listen,
         probes=probes,
@@ -149,6 +150,7 @@ def assemble(settings: Settings, engine: AsyncEngine, inventory: Inventory) -> S
         statuses=STATUSES,
         register=lambda server: servicer.register(server, delivery),
         tasks=tasks,
+        security=guard,
         pollers=[
             relay,
             sweep,

@@ -5,7 +5,7 @@ import inspect
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -18,11 +18,11 @@ from servicekit.calls import ANONYMOUS, Call, Caller, begin_call
 from servicekit.context import Context
 from servicekit.error_status import ErrorStatuses
 from servicekit.errors import DeadlineExceeded, field_invalid
+from servicekit.hearing import MOST_LISTENING_SECONDS, hear_out
 from servicekit.tasks import being_cancelled
 
 NONE_LONG: Mapping[str, float] = {}
 
-MOST_LISTENING_SECONDS = 1.0
 MOST_LOGGED_CHARACTERS = 64
 
 log = structlog.get_logger("calls")
@@ -220,7 +220,7 @@ class _Guard:
         """Logs and counts what ended the call, and aborts it where the caller is to be told."""
         if isinstance(error, Exception):
             try:
-                await _hear_out(self._request)
+                await hear_out(_all_of(self._request))
             except asyncio.CancelledError:
                 self.end("CANCELLED")
                 raise
@@ -290,14 +290,7 @@ async def _each_well_formed(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         yield _well_formed(request)
 
 
-async def _hear_out(request: Any) -> None:
-    """Lets a caller that is still sending finish, within a second, before it is refused.
-
-    The status that meets a message on its way is lost on some clients: Python's then sees INTERNAL.
-    """
-    if not isinstance(request, AsyncIterator):
-        return
-    with suppress(Exception):
-        async with asyncio.timeout(MOST_LISTENING_SECONDS):
-            async for _ in request:
-                pass
+async def _all_of(request: Any) -> None:
+    if isinstance(request, AsyncIterator):
+        async for _ in request:
+            pass

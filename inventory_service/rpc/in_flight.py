@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from typing import TypeVar
 
-MOST_LISTENING_SECONDS = 1.0
+from servicekit.hearing import hear_out
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -19,8 +18,7 @@ async def answers(
 ) -> AsyncGenerator[Answer]:
     """Each answer as soon as it is there; no request is read while `most` are at work or wait to be taken.
 
-    From `end` on requests are given to nobody. Those that a caller sends on are heard out for a second: a status
-    that meets a message on its way is lost on some clients.
+    From `end` on requests are given to nobody; those that a caller sends on are heard out.
     """
     slots = asyncio.Semaphore(most)
     ready: asyncio.Queue[asyncio.Task[Answer] | None] = asyncio.Queue()
@@ -50,15 +48,9 @@ async def answers(
                 yield task.result()
                 slots.release()
         if end.is_set():
-            await _heard_out(reading)
+            await hear_out(reading)
         else:
             await reading
     finally:
         for left in (reading, ending, *working):
             left.cancel()
-
-
-async def _heard_out(reading: asyncio.Task[None]) -> None:
-    with suppress(Exception):
-        async with asyncio.timeout(MOST_LISTENING_SECONDS):
-            await reading

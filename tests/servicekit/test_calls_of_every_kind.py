@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import grpc
@@ -156,11 +156,12 @@ async def test_a_refused_caller_that_leaves_while_it_is_heard_out_leaves_a_line(
 ) -> None:
     hearing = asyncio.Event()
 
-    async def hear_on(request: Any) -> None:
+    async def hear_on(sending: Awaitable[object]) -> None:
         hearing.set()
+        await sending
         await asyncio.sleep(5)
 
-    monkeypatch.setattr(interceptor, "_hear_out", hear_on)
+    monkeypatch.setattr(interceptor, "hear_out", hear_on)
     with capture_logs() as logs:
         async with serving(_register) as channel:
             refused: asyncio.Future[Any] = asyncio.ensure_future(anext(exchange(channel, method, "bad")))
