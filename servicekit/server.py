@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,6 +28,10 @@ from servicekit.tasks import Tasks
 from servicekit.watching import watchers
 
 log = structlog.get_logger("server")
+
+MOST_ENDING_SECONDS, MOST_CLOSING_SECONDS = 20.0, 5.0
+"""For all that is under way, and then for what is to be closed: with the pause before, a stop is over before the 30 s
+that Kubernetes gives it."""
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -71,8 +76,8 @@ class Service:
     drain_pause_seconds: float = 1.0
     """How long balancers get to notice NOT_SERVING before new calls are refused."""
     grace_seconds: float = 12.0
-    """How long calls under way may still take: longer than any may last but those that `wake_waiters` ends, and a
-    photo on its way to a caller who reads slowly."""
+    """How long calls under way may still take, and after them the work that they left, and the workers: longer than any
+    call may last but those that `wake_waiters` ends, and a photo on its way to a caller who reads slowly."""
 
 
 class Server:
@@ -150,7 +155,10 @@ class Server:
         self._readiness.admit(call.method)
 
     async def stop(self) -> bool:
-        """Health first, then calls under way, then work that outlives calls, then workers, then the engine."""
+        """Health first, then calls under way, then work that outlives calls, then workers, then the engine.
+
+        Ends in about 25 s after the pause, whatever hangs.
+        """
         self._readiness.drain()
         await asyncio.sleep(self._service.drain_pause_seconds)
         for poller in (*self._looking, *self._service.pollers):
@@ -158,12 +166,26 @@ class Server:
         self._service.wake_waiters()
         self._draining.set()
         self._health.end_watches()
-        await asyncio.gather(*(server.stop(self._service.grace_seconds) for server in self._servers.values()))
-        clean = await self._service.tasks.drain(self._service.grace_seconds)
-        _, late = await asyncio.wait(self._polling, timeout=self._service.grace_seconds)
+        ends = time.monotonic() + MOST_ENDING_SECONDS
+
+        def left() -> float:
+            return max(0.0, min(self._service.grace_seconds, ends - time.monotonic()))
+
+        await asyncio.gather(*(server.stop(left()) for server in self._servers.values()))
+        clean = await self._service.tasks.drain(left())
+        _, late = await asyncio.wait(self._polling, timeout=left())
         for task in late:
             task.cancel()
         await asyncio.gather(*self._polling, return_exceptions=True)
+        try:
+            async with asyncio.timeout(MOST_CLOSING_SECONDS):
+                await self._close()
+        except TimeoutError:
+            log.warning("something would not be closed")
+            clean = False
+        return clean and not late
+
+    async def _close(self) -> None:
         for close in self._service.close:
             result = close()
             if asyncio.iscoroutine(result):
@@ -171,7 +193,6 @@ class Server:
         await self._service.engine.dispose()
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
-        return clean and not late
 
 
 async def serve(service: Service) -> int:

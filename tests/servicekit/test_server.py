@@ -13,6 +13,7 @@ from sqlalchemy.pool import QueuePool
 from structlog.testing import capture_logs
 
 from servicekit import health
+from servicekit import server as server_module
 from servicekit.engines import create_engine
 from servicekit.listeners import CannotListen
 from servicekit.polling import Poller
@@ -184,6 +185,31 @@ async def test_work_that_outlasts_the_grace_is_cut_short_and_said_so(url: str, s
             await call
         assert cut.value.code() is grpc.StatusCode.UNAVAILABLE
     assert await balances(url) == [100, 100]
+
+
+async def test_all_that_hangs_is_waited_for_together(
+    url: str, scripts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "MOST_ENDING_SECONDS", 0.5)
+    monkeypatch.setattr(server_module, "MOST_CLOSING_SECONDS", 0.5)
+
+    async def hang() -> bool:
+        await asyncio.sleep(60)
+        return False
+
+    service, shop = build(url, scripts, grace_seconds=4, pollers=[Poller("stuck", hang, idle_seconds=1)])
+    service.close = [hang]
+    async with open_shop(service) as (server, _, channel):
+        stub: Any = ops_pb2_grpc.OpsServiceStub(channel)
+        call = asyncio.ensure_future(stub.RequeueOutbox(pb.RequeueOutboxRequest(note="30"), timeout=30))
+        await shop.began.wait()
+
+        began = time.monotonic()
+        assert not await server.stop()
+
+        assert time.monotonic() - began < 3.5, "one wait of four seconds would be longer"
+        await asyncio.gather(call, return_exceptions=True)
+        service.close = []
 
 
 async def test_a_watcher_of_health_does_not_hold_up_the_stop(url: str, scripts: Path) -> None:
