@@ -17,7 +17,7 @@ from servicekit import health
 from servicekit.callers import Rights
 from servicekit.calls import Call, Caller
 from servicekit.certificates import Certificates, expiry, open_channel
-from servicekit.errors import TooManyCalls
+from servicekit.errors import CertificateExpired, TooManyCalls
 from servicekit.logs import with_call
 from servicekit.security import Security
 from tests.servicekit.probing import ASK, ask, probed
@@ -127,7 +127,7 @@ async def test_a_certificate_whose_time_is_over_gets_no_further_on_an_open_conne
     assert (found.code, found.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")
 
 
-async def test_the_messages_of_a_stream_are_one_call(wallet: Wallet) -> None:
+async def test_the_messages_of_a_stream_are_one_call_and_each_needs_a_certificate_that_is_good(wallet: Wallet) -> None:
     security = Security(wallet.certificates("inventory"), CALLERS)
     stream = Call(ASK, Caller("crawler", identity="crawler"), "c-1", deadline=math.inf)
     security.admit(stream)
@@ -136,6 +136,8 @@ async def test_the_messages_of_a_stream_are_one_call(wallet: Wallet) -> None:
         security.admit(replace(stream, is_message=True))
     with pytest.raises(TooManyCalls):
         security.admit(stream)
+    with pytest.raises(CertificateExpired):
+        security.admit(replace(stream, is_message=True, caller=replace(stream.caller, until=0)))
 
 
 async def test_a_certificate_of_another_trust_domain_names_nobody(address: str, wallet: Wallet) -> None:
