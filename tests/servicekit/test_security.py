@@ -127,7 +127,9 @@ async def test_a_certificate_whose_time_is_over_gets_no_further_on_an_open_conne
     assert (found.code, found.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")
 
 
-async def test_the_messages_of_a_stream_are_one_call_and_each_needs_a_certificate_that_is_good(wallet: Wallet) -> None:
+async def test_the_messages_of_a_stream_are_one_call_and_each_needs_a_certificate_that_is_good(
+    wallet: Wallet,
+) -> None:
     security = Security(wallet.certificates("inventory"), CALLERS)
     stream = Call(ASK, Caller("crawler", identity="crawler"), "c-1", deadline=math.inf)
     security.admit(stream)
