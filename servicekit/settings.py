@@ -3,18 +3,22 @@
 import dataclasses
 import ipaddress
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 S = TypeVar("S")
 MOST_NUMBER = 86_400
 Address = Annotated[str, "host:port"]
+_NO_SECRET = ("host", "port", "user", "unix_socket", "ssl", "charset")
+"""The parameters of a database's URL that are shown as they are; whatever another one says may be secret."""
+_OF_SQLALCHEMY = ("prepared_statement_cache_size",)
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -128,14 +132,26 @@ def read(kind: type[S], prefix: str, environment: Mapping[str, str]) -> S:
 
 
 def shown(settings: object) -> dict[str, str]:
-    """The settings as an operator may see them: passwords in URLs are masked."""
+    """The settings as an operator may see them: without what a URL may keep secret."""
     fields = dataclasses.fields(settings)  # type: ignore[arg-type]
-    return {field.name: _masked(str(getattr(settings, field.name))) for field in fields}
+    return {field.name: _masked(field, str(getattr(settings, field.name))) for field in fields}
 
 
-def _masked(text: str) -> str:
-    text = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", text)
-    return re.sub(r"(?i)((?:password|secret|token)=)[^&\s]*", r"\1***", text)
+def _masked(setting: dataclasses.Field[Any], text: str) -> str:
+    if "driver" in setting.metadata:
+        return _masked_url(make_url(text))
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    place, question, _ = rest.partition("?")
+    _, at, place = place.rpartition("@")
+    return f"{scheme}://{'***@' if at else ''}{place}{'?***' if question else ''}"
+
+
+def _masked_url(url: URL) -> str:
+    shown = url.set(query={}).render_as_string(hide_password=True)
+    parameters = [f"{name}={value if name in _NO_SECRET else '***'}" for name, value in url.query.items()]
+    return "?".join([shown, *(["&".join(parameters)] if parameters else [])])
 
 
 def _parsed(kind: Any, setting: dataclasses.Field[Any], text: str) -> Any:
@@ -193,7 +209,15 @@ def _url(text: str, driver: str) -> str:
         raise ValueError(f"must be a URL, {driver}://user:password@host/database") from None
     if url.drivername != driver:
         raise ValueError(f"must begin with {driver}://")
-    # The rest of a password would be taken for the host, and be told wherever that is.
-    if text.partition("?")[0].count("@") > 1:
-        raise ValueError("must write an @ within the password as %40")
+    # The rest of a name or a password would be taken for the host or the database, and be told wherever those are.
+    if "@" in f"{url.host}{url.database}":
+        raise ValueError("must write @, : and / within the user's name and password as %40, %3A and %2F")
+    try:
+        _, given = url.get_dialect()().create_connect_args(url)
+    except ValueError:
+        raise ValueError("has text where a parameter is a number") from None
+    known = (*signature(import_module(url.get_driver_name()).connect).parameters, *_OF_SQLALCHEMY)
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise ValueError(f"has parameters that {url.get_driver_name()} does not know: {', '.join(unknown)}")
     return text

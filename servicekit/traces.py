@@ -25,6 +25,9 @@ def collector(text: str) -> str:
     url = urlsplit(text)
     if url.scheme not in ("http", "https") or not url.hostname:
         raise ValueError("must be a URL such as http://collector.example:4317, with https for TLS")
+    # The exporter heeds neither, and logs both.
+    if "@" in url.netloc or url.query:
+        raise ValueError("must name no user and no key: those are OTEL_EXPORTER_OTLP_HEADERS' to say")
     try:
         import servicekit.spans  # noqa: F401
     except ImportError as error:

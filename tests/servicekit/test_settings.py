@@ -61,26 +61,49 @@ def test_every_problem_is_named_at_once() -> None:
     [
         "mysql+asyncmy://user:canary@host:3306/db",
         "mysql+asyncmy://user:canary@/db?unix_socket=/run/sql.sock",
-        "mysql+asyncmy://user:ca:na@canary@host/db",
+        "mysql+asyncmy://user:ca:canary@host/db",
+        "mysql+asyncmy://a user:\tcanary x@host/db",
+        "postgresql+asyncpg://a\tuser:a canary@host/db",
         "postgresql+asyncpg://:canary@host/db",
         "postgresql+asyncpg://host/db?user=u&password=canary&ssl=disable",
         "postgresql+asyncpg://host/db?PASSWORD=canary",
-        "host=h password=canary dbname=d",
+        "postgresql+asyncpg://host/db?passfile=a canary",
     ],
 )
-def test_no_password_is_shown(url: str) -> None:
-    seen = shown(Shop(url, Path("/srv/photos")))
+def test_no_password_of_a_database_is_shown(url: str) -> None:
+    seen = shown(Till(database_url=url))["database_url"]
 
-    assert "canary" not in str(seen)
-    assert "***" in seen["database_url"]
-    assert "db" in seen["database_url"]
+    assert "canary" not in seen
+    assert "***" in seen
+    assert "db" in seen
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://user:canary@photos/db",
+        "s3://canary@photos/db",
+        "s3://a user:can/canary x@photos/db",
+        "simplecache::s3://photos/db?api-key=canary",
+        "s3://photos/db?a@b&key=canary",
+    ],
+)
+def test_no_secret_of_another_url_is_shown(url: str) -> None:
+    seen = shown(Shop(url, Path("/srv/photos")))["database_url"]
+
+    assert "canary" not in seen
+    assert "***" in seen
+    assert "photos/db" in seen
 
 
 def test_what_is_no_secret_is_shown_as_it_is() -> None:
-    seen = shown(Shop("postgresql+asyncpg://u@h:5432/d", Path("/srv/photos")))
+    url = "mysql+asyncmy://u@/d?unix_socket=/run/sql.sock&charset=utf8mb4"
+    assert shown(Till(database_url=url))["database_url"] == url
+
+    seen = shown(Shop("s3://photos/db", Path("/srv/photos")))
 
     assert seen == {
-        "database_url": "postgresql+asyncpg://u@h:5432/d",
+        "database_url": "s3://photos/db",
         "photos": "/srv/photos",
         "port": "7000",
         "pause_seconds": "1.0",
@@ -94,6 +117,11 @@ class Stall(DatabaseSettings):
     supplier: Address = field(default="127.0.0.1:7001", metadata={"least_port": 1})
     photos: Path
     pool_size: int = field(default=10, metadata={"least": 1})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boat(DatabaseSettings):
+    database_url: str = database_url("mysql+asyncmy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,11 +153,33 @@ def test_what_a_service_cannot_run_with_is_refused_before_it_starts(tmp_path: Pa
     ]
 
 
-def test_a_password_whose_rest_would_be_the_host_is_refused_and_not_quoted() -> None:
+@pytest.mark.parametrize("url", ["u:can@ary@h/d", "u/n:canary@h/d", "u:can?ary@x@h/d"])
+def test_a_password_whose_rest_would_be_the_host_or_the_database_is_refused_and_not_quoted(url: str) -> None:
     with pytest.raises(SettingsInvalid) as refused:
-        read(Till, "SHOP", {"SHOP_DATABASE_URL": "postgresql+asyncpg://u:can@ary@h/d"})
+        read(Till, "SHOP", {"SHOP_DATABASE_URL": f"postgresql+asyncpg://{url}"})
 
-    assert refused.value.problems == ["SHOP_DATABASE_URL: must write an @ within the password as %40"]
+    assert refused.value.problems == [
+        "SHOP_DATABASE_URL: must write @, : and / within the user's name and password as %40, %3A and %2F"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "problem"),
+    [
+        (
+            Till,
+            "postgresql+asyncpg://h/d?ssl=disable&sslmode=off&nope=1",
+            "asyncpg does not know: sslmode, nope",
+        ),
+        (Boat, "mysql+asyncmy://h/d?charset=utf8mb4&nope=1", "asyncmy does not know: nope"),
+        (Boat, "mysql+asyncmy://h/d?connect_timeout=soon", "has text where a parameter is a number"),
+    ],
+)
+def test_a_parameter_that_the_driver_does_not_know_is_refused(kind: type, url: str, problem: str) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        read(kind, "SHOP", {"SHOP_DATABASE_URL": url})
+
+    assert str(refused.value).endswith(problem)
 
 
 @pytest.mark.parametrize("address", ["", "nowhere", ":7000", "127.0.0.1:", "127.0.0.1:-5", "127.0.0.1:7e3"])

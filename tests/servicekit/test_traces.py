@@ -77,6 +77,17 @@ def test_a_collector_is_named_by_its_url(url: str) -> None:
         traces.collector(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["http://canary@collector:4317", "http://u:a canary@collector:4317", "https://collector?api-key=canary"],
+)
+def test_a_collector_is_named_without_its_keys(url: str) -> None:
+    with pytest.raises(ValueError, match="no user and no key") as refused:
+        traces.collector(url)
+
+    assert "canary" not in str(refused.value)
+
+
 def test_without_opentelemetry_a_collector_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "servicekit.spans", None)
 
