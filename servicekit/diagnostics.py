@@ -10,10 +10,10 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from servicekit.client_commands import ask
+
 PROBE_SECONDS = 2.0
 """How long a probe may take; what it did not say by then is a finding."""
-
-_FIRST = "what the probe database names; then GetDiagnostics again"
 
 log = structlog.get_logger("diagnostics")
 
@@ -48,7 +48,18 @@ class Diagnosis:
     """What was seen, in numbers; one that could not be had is not among them."""
 
 
-Probe = Callable[[], Awaitable[Diagnosis]]
+@dataclass(frozen=True)
+class Probe:
+    """What is asked, and answers with a diagnosis."""
+
+    ask: Callable[[], Awaitable[Diagnosis]]
+    unanswered: str
+    """The command to try next where it does not answer, or what it asks cannot be reached."""
+
+    async def __call__(self) -> Diagnosis:
+        return await self.ask()
+
+
 Look = Callable[[AsyncConnection], Awaitable[Diagnosis]]
 """A probe that needs a connection."""
 
@@ -61,11 +72,11 @@ def fine(description: str, figures: Figures = MappingProxyType({})) -> Diagnosis
 def over(engine: AsyncEngine, look: Look) -> Probe:
     """The probe over a connection of its own, so that one that hangs keeps no other waiting."""
 
-    async def probe() -> Diagnosis:
+    async def ask_database() -> Diagnosis:
         async with engine.connect() as connection:
             return await look(connection)
 
-    return probe
+    return Probe(ask_database, ask(engine.url))
 
 
 async def diagnose(probes: Mapping[str, Probe], seconds: float = PROBE_SECONDS) -> dict[str, Diagnosis]:
@@ -81,7 +92,9 @@ async def diagnose(probes: Mapping[str, Probe], seconds: float = PROBE_SECONDS) 
         name: task.result()
         if task.done()
         else Diagnosis(
-            Severity.FAIL, f"no answer within {seconds:g} s: what it asks hangs, or is locked", _FIRST
+            Severity.FAIL,
+            f"no answer within {seconds:g} s: what it asks hangs, or is locked",
+            probes[name].unanswered,
         )
         for name, task in tasks.items()
     }
@@ -92,7 +105,9 @@ async def _answer(name: str, probe: Probe) -> Diagnosis:
         return await probe()
     except (OSError, SQLAlchemyError) as error:
         log.warning("probe failed", probe=name, error=type(error).__name__)
-        return Diagnosis(Severity.FAIL, f"the database could not be asked ({type(error).__name__})", _FIRST)
+        told = f"the database could not be asked ({type(error).__name__})"
+        return Diagnosis(Severity.FAIL, told, probe.unanswered)
     except Exception:
         log.exception("probe failed", probe=name)
-        return Diagnosis(Severity.FAIL, "the probe itself failed", "grep 'probe failed' in this server's log")
+        told = "the probe itself failed: 'probe failed' in this server's log says how"
+        return Diagnosis(Severity.FAIL, told, probe.unanswered)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from servicekit.client_commands import ask, run
 from servicekit.diagnostics import Diagnosis, Figure, Probe, Severity, fine, over
 from servicekit.migrations import Schema
 from servicekit.transactions import Transactions, database_time
@@ -18,6 +18,15 @@ SKEW_SECONDS = 2.0
 MOST_SKEW_SECONDS = 60.0
 STUCK_SECONDS = 1.0
 """How long the first piece of work may wait for a connection: those that come and go are had much sooner."""
+
+_OF_MYSQL = "SHOW FULL PROCESSLIST"
+_SESSIONS = {
+    "postgresql": "SELECT pid, state, wait_event_type, clock_timestamp() - xact_start AS age, query"
+    " FROM pg_stat_activity WHERE datname = current_database() ORDER BY xact_start",
+    "mysql": _OF_MYSQL,
+    "mariadb": _OF_MYSQL,
+}
+"""What the connections of a pool are doing."""
 
 _ANSWER = Figure(
     "holdfast_database_answer_seconds", "How long the database took to be connected to and to answer."
@@ -47,13 +56,14 @@ def common_probes(
         return _skew((theirs - before - (clock() - before) / 2).total_seconds())
 
     async def pool() -> Diagnosis:
-        return _pool(schema.service, engine.pool, transactions)
+        return _pool(schema.service, engine, transactions)
 
+    asking = ask(watching.url)
     return {
-        "database": lambda: _database(watching),
+        "database": Probe(lambda: _database(watching), asking),
         "clock": over(watching, clocks),
-        "schema": lambda: _schema(watching, schema),
-        "pool": pool,
+        "schema": Probe(lambda: _schema(watching, schema), asking),
+        "pool": Probe(pool, asking),
     }
 
 
@@ -64,23 +74,13 @@ async def _database(engine: AsyncEngine) -> Diagnosis:
             await connection.execute(text("SELECT 1"))
     except Exception as error:
         what = f"the database cannot be reached ({type(error).__name__})"
-        return Diagnosis(Severity.FAIL, what, _ask_the_server(engine.url))
+        return Diagnosis(Severity.FAIL, what, ask(engine.url))
     seconds = time.monotonic() - began
     told = f"connected and answered in {seconds * 1000:.0f} ms"
     figures = {_ANSWER: seconds}
     if seconds < SLOW_SECONDS:
         return fine(told, figures)
-    return Diagnosis(Severity.WARN, f"{told}; usual are a few", _ask_the_server(engine.url), figures)
-
-
-def _ask_the_server(url: URL) -> str:
-    """A command that asks whether the server is there; it names the place and no account."""
-    if url.get_backend_name() == "postgresql":
-        host = url.host or url.query.get("host", "localhost")
-        return f"pg_isready -h {host} -p {url.port or 5432}"
-    if socket := url.query.get("unix_socket"):
-        return f"mysqladmin --socket={socket} ping"
-    return f"mysqladmin -h {url.host} -P {url.port or 3306} ping"
+    return Diagnosis(Severity.WARN, f"{told}; usual are a few", ask(engine.url), figures)
 
 
 def _skew(seconds: float) -> Diagnosis:
@@ -89,8 +89,8 @@ def _skew(seconds: float) -> Diagnosis:
     if abs(seconds) < SKEW_SECONDS:
         return fine(told, figures)
     severity = Severity.WARN if abs(seconds) < MOST_SKEW_SECONDS else Severity.FAIL
-    why = "holds end by the database's clock, deadlines and logs go by this one's"
-    return Diagnosis(severity, f"{told}; {why}", "timedatectl timesync-status, on both machines", figures)
+    why = "holds end by the database's clock, deadlines and logs go by this one's: look on both machines"
+    return Diagnosis(severity, f"{told}; {why}", "timedatectl timesync-status || chronyc tracking", figures)
 
 
 async def _schema(engine: AsyncEngine, schema: Schema) -> Diagnosis:
@@ -106,7 +106,8 @@ async def _schema(engine: AsyncEngine, schema: Schema) -> Diagnosis:
     return Diagnosis(Severity.FAIL, f"{serving.told}: calls are refused", serving.next_command, figures)
 
 
-def _pool(service: str, pool: Any, transactions: Transactions[Any]) -> Diagnosis:
+def _pool(service: str, engine: AsyncEngine, transactions: Transactions[Any]) -> Diagnosis:
+    pool: Any = engine.pool
     in_use, size, waiting = pool.checkedout(), pool.size(), transactions.waiting
     told = f"{in_use} of {size} connections are in use, {waiting} pieces of work wait for one"
     if not waiting and in_use < size:
@@ -115,5 +116,6 @@ def _pool(service: str, pool: Any, transactions: Transactions[Any]) -> Diagnosis
     seconds = transactions.waited_seconds
     if waiting:
         told += f", the first for {seconds:.1f} s"
+    told += f"; where locks do not keep them, {service.upper()}_POOL_SIZE is too small"
     severity = Severity.FAIL if seconds > STUCK_SECONDS else Severity.WARN
-    return Diagnosis(severity, told, f"what the probe locks names; then a larger {service.upper()}_POOL_SIZE")
+    return Diagnosis(severity, told, run(engine.url, _SESSIONS[engine.dialect.name]))

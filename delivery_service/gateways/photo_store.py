@@ -60,6 +60,10 @@ class FsspecPhotoStore:
         """How much room is left; None where the store does not tell."""
         return await self._run(self._free)
 
+    def local_folder(self) -> Path | None:
+        """Where the photos lie; None where that is on no disk of this machine."""
+        return Path(self._root) if isinstance(self._files, LocalFileSystem) else None
+
     async def _run(self, work: Callable[..., T], *given: Any) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
@@ -94,7 +98,8 @@ class FsspecPhotoStore:
             return
 
     def _free(self) -> int | None:
-        return shutil.disk_usage(self._root).free if isinstance(self._files, LocalFileSystem) else None
+        folder = self.local_folder()
+        return shutil.disk_usage(folder).free if folder else None
 
     def _list(self, folder: str) -> list[KeptPhoto]:
         try:

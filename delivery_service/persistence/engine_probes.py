@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from servicekit.client_commands import run
 from servicekit.conflicts import access_denied
 from servicekit.diagnostics import Diagnosis, Severity, fine
 
@@ -42,6 +43,8 @@ _BLOCKED_OF_MARIADB = text("""
     FROM information_schema.INNODB_LOCK_WAITS GROUP BY blocking_trx_id
 """)
 
+_ACCOUNT = text("SELECT CURRENT_USER()")
+
 
 async def durability(connection: AsyncConnection) -> Diagnosis:
     """Whether what was acknowledged outlives the machine's power."""
@@ -57,11 +60,11 @@ async def durability(connection: AsyncConnection) -> Diagnosis:
     if not wrong:
         return fine(", ".join(f"{name}={value}" for name, value in sorted(found.items())))
     told = ", ".join(f"{name} is {found[name]} and should be {right}" for name, right in wrong.items())
-    statements = "; ".join(f"SET GLOBAL {name} = {right}" for name, right in wrong.items())
+    statements = [f"SET GLOBAL {name} = {right}" for name, right in wrong.items()]
     return Diagnosis(
         Severity.FAIL,
-        f"{told}: what callers were told is done may be lost with the machine's power",
-        f'mysql -e "{statements}", and the same in its configuration',
+        f"{told}, also in its configuration: what callers were told is done may be lost with the machine's power",
+        run(connection.engine.url, *statements),
     )
 
 
@@ -70,7 +73,7 @@ async def sessions(connection: AsyncConnection) -> Diagnosis:
     found = {row.Variable_name: row.Value for row in await connection.execute(_SESSION)}
     if "ON" in (found.get("read_only"), found.get("super_read_only")):
         told = "the database takes no writes: read_only is on, as on a replica"
-        return Diagnosis(Severity.FAIL, told, "mysql -e \"SHOW VARIABLES LIKE '%read_only'\"")
+        return Diagnosis(Severity.FAIL, told, run(connection.engine.url, "SHOW VARIABLES LIKE '%read_only'"))
     isolation = found.get("transaction_isolation", found.get("tx_isolation"))
     told = f"isolation {isolation}, time zone {found['time_zone']}"
     if (isolation, found["time_zone"]) == ("READ-COMMITTED", "+00:00"):
@@ -78,9 +81,7 @@ async def sessions(connection: AsyncConnection) -> Diagnosis:
     told += (
         "; READ-COMMITTED and +00:00 were asked for: something between here and the database resets sessions"
     )
-    return Diagnosis(
-        Severity.FAIL, told, 'mysql -e "SHOW VARIABLES" on the way that DELIVERY_DATABASE_URL takes'
-    )
+    return Diagnosis(Severity.FAIL, told, run(connection.engine.url, "SHOW VARIABLES"))
 
 
 async def locks(connection: AsyncConnection) -> Diagnosis:
@@ -95,9 +96,10 @@ async def locks(connection: AsyncConnection) -> Diagnosis:
         rights = ["PROCESS ON *.*"]
         if not mariadb:
             rights.append("SELECT ON performance_schema.data_lock_waits")
-        granted = "; ".join(f"GRANT {right} TO <its account>" for right in rights)
+        user, host = (await connection.execute(_ACCOUNT)).scalar_one().rsplit("@", 1)
+        granted = [f"GRANT {right} TO '{user}'@'{host}'" for right in rights]
         told = "not known: the service's account may not see others' transactions, and who waits for them"
-        return Diagnosis(Severity.WARN, told, f'mysql -e "{granted}"')
+        return Diagnosis(Severity.WARN, told, run(connection.engine.url, *granted, user="root"))
     waiting = Counter({row.holder: row.blocked for row in found})
     row = max(holders, key=lambda row: (waiting[row.holder], row.seconds), default=None)
     if row is None or not (waiting[row.holder] or row.seconds > LONG_SECONDS):
@@ -107,4 +109,4 @@ async def locks(connection: AsyncConnection) -> Diagnosis:
         f" {row.changed_rows} changed), {waiting[row.holder]} others wait for it"
     )
     severity = Severity.FAIL if waiting[row.holder] else Severity.WARN
-    return Diagnosis(severity, told, f'mysql -e "KILL {row.session}"')
+    return Diagnosis(severity, told, run(connection.engine.url, f"KILL {row.session}"))

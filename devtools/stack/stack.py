@@ -53,7 +53,8 @@ class Stack:
         self._inventory.wait(inventory)
         self._delivery.wait(delivery)
         addresses = {"INVENTORY_ADDRESS": inventory, "DELIVERY_ADDRESS": delivery}
-        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in (urls | addresses).items()]
+        logs = {"INVENTORY_LOG": str(self._inventory.log), "DELIVERY_LOG": str(self._delivery.log)}
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in (urls | addresses | logs).items()]
         (self._local / "env").write_text("".join(lines))
         return Addresses(inventory, delivery)
 

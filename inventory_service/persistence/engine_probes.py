@@ -3,6 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from servicekit.client_commands import run
 from servicekit.diagnostics import Diagnosis, Severity, fine
 
 LONG_SECONDS = 10.0
@@ -27,7 +28,7 @@ _LONG = text("""
     ), kept AS (
         SELECT holder, count(*) AS blocked FROM behind GROUP BY holder
     )
-    SELECT pid, usename, application_name, state, coalesce(blocked, 0) AS blocked,
+    SELECT pid, usename, application_name, state, coalesce(blocked, 0) AS blocked, quote_ident(current_user) AS account,
         extract(epoch FROM clock_timestamp() - xact_start)::float AS seconds
     FROM pg_stat_activity activity LEFT JOIN kept ON kept.holder = activity.pid
     WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -53,8 +54,10 @@ async def durability(connection: AsyncConnection) -> Diagnosis:
     return Diagnosis(
         Severity.FAIL,
         f"{told}: what callers were told is done may be lost with the machine's power",
-        " ".join(
-            ["psql", *(f'-c "ALTER SYSTEM SET {name} = on"' for name in off), '-c "SELECT pg_reload_conf()"']
+        run(
+            connection.engine.url,
+            *(f"ALTER SYSTEM SET {name} = on" for name in off),
+            "SELECT pg_reload_conf()",
         ),
     )
 
@@ -64,12 +67,16 @@ async def sessions(connection: AsyncConnection) -> Diagnosis:
     row = (await connection.execute(_SESSION)).one()
     if row.read_only:
         told = "the database takes no writes: it is a standby, or default_transaction_read_only is on"
-        return Diagnosis(Severity.FAIL, told, 'psql -c "SELECT pg_is_in_recovery()"')
+        return Diagnosis(
+            Severity.FAIL,
+            told,
+            run(connection.engine.url, "SELECT pg_is_in_recovery()", "SHOW default_transaction_read_only"),
+        )
     told = f"isolation {row.isolation}, time zone {row.zone}"
     if (row.isolation, row.zone) == ("read committed", "UTC"):
         return fine(told)
     told += "; read committed and UTC were asked for: something between here and the database resets sessions"
-    return Diagnosis(Severity.FAIL, told, 'psql -c "SHOW ALL" on the way that INVENTORY_DATABASE_URL takes')
+    return Diagnosis(Severity.FAIL, told, run(connection.engine.url, "SHOW ALL"))
 
 
 async def locks(connection: AsyncConnection) -> Diagnosis:
@@ -80,7 +87,8 @@ async def locks(connection: AsyncConnection) -> Diagnosis:
             f"{row.blocked} others wait for session {row.pid} of {row.usename}: since when, the service's account may"
             " not see"
         )
-        return Diagnosis(Severity.WARN, told, 'psql -c "GRANT pg_read_all_stats TO <its account>"')
+        granted = f"GRANT pg_read_all_stats TO {row.account}"
+        return Diagnosis(Severity.WARN, told, run(connection.engine.url, granted, user="postgres"))
     if row is None or not (row.blocked or row.seconds > LONG_SECONDS):
         return fine("no transaction holds locks for long")
     told = (
@@ -88,4 +96,4 @@ async def locks(connection: AsyncConnection) -> Diagnosis:
         f" {row.seconds:.0f} s, {row.blocked} others wait for it"
     )
     severity = Severity.FAIL if row.blocked else Severity.WARN
-    return Diagnosis(severity, told, f'psql -c "SELECT pg_terminate_backend({row.pid})"')
+    return Diagnosis(severity, told, run(connection.engine.url, f"SELECT pg_terminate_backend({row.pid})"))

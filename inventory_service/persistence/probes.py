@@ -63,7 +63,7 @@ async def due_holds(connection: AsyncConnection) -> Diagnosis:
     if row.seconds < LATE_SWEEP_SECONDS:
         return fine(told, figures)
     told += ": nobody sweeps; its units can be sold all the same, reports and alerts count them as held"
-    return Diagnosis(Severity.WARN, told, "grep reservation_expiry in the log of every replica", figures)
+    return Diagnosis(Severity.WARN, told, "grep reservation_expiry $INVENTORY_LOG", figures)
 
 
 async def metrics_view(connection: AsyncConnection, most: timedelta) -> Diagnosis:
@@ -89,9 +89,7 @@ async def ledger_partitions(connection: AsyncConnection) -> Diagnosis:
     if not missing:
         return fine("this month and the next have their partitions", figures)
     told = (
-        f"the ledger has no partition for {', '.join(map(str, missing))}; movements go into the default one"
+        f"the ledger has no partition for {', '.join(map(str, missing))}; movements go into the default one; a server"
+        " makes partitions when it starts and once a day, and logs what is in the way"
     )
-    next_command = (
-        "restart a server, which makes them, or grep ledger_preparation in the log for what is in the way"
-    )
-    return Diagnosis(Severity.WARN, told, next_command, figures)
+    return Diagnosis(Severity.WARN, told, "grep ledger_preparation $INVENTORY_LOG", figures)

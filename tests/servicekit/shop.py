@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from servicekit import logs, ops
 from servicekit.consistency import ConsistencyCheck, Finding, Repair
 from servicekit.context import Context
-from servicekit.diagnostics import Diagnosis, fine
+from servicekit.diagnostics import Diagnosis, Probe, fine
 from servicekit.engines import create_engine
 from servicekit.index_usage import IndexUsage
 from servicekit.migrations import Schema
@@ -84,7 +84,7 @@ class Shop(ops.OpsServicer):
             outbox=NoOutbox(),
             index_usage=_no_index,
             queries=NamedQueries({}, Accounts, _no_sample),
-            probes={"shop": _open},
+            probes={"shop": Probe(_open, "look at the door")},
         )
         self._mutations = Mutations(Transactions(service.engine, Accounts), service.tasks)
         self.began = asyncio.Event()

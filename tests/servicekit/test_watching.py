@@ -118,7 +118,7 @@ async def test_a_figure_that_a_probe_does_not_see_any_more_is_gone() -> None:
     async def sound() -> Diagnosis:
         return answers.pop(0)
 
-    findings = Findings({"lead": sound}, 60)
+    findings = Findings({"lead": Probe(sound, "heave the lead")}, 60)
     told = []
     for _ in range(3):
         await findings.look()
@@ -135,7 +135,7 @@ async def test_what_nobody_looked_at_for_long_is_not_told(monkeypatch: pytest.Mo
     async def sound() -> Diagnosis:
         return fine("deep", {DEPTH: 3})
 
-    probes: Mapping[str, Probe] = {"lead": sound}
+    probes: Mapping[str, Probe] = {"lead": Probe(sound, "heave the lead")}
     monkeypatch.setattr(watching, "PROBE_SECONDS", 0.0)
     lasting, passing = Findings(probes, 60), Findings(probes, 0.01)
     await lasting.look()
