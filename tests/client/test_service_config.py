@@ -2,6 +2,9 @@
 
 import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,3 +87,14 @@ def test_the_config_names_nothing_that_is_not_there() -> None:
     named = [(name["service"], name.get("method", "")) for entry in CONFIG for name in entry["name"]]
     assert len(named) == len(set(named))
     assert set(named) <= there
+
+
+def test_beside_a_folder_of_our_name_the_files_are_found_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "holdfast").mkdir()
+    program = "from holdfast import client; client.channel('127.0.0.1:1').close()"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr

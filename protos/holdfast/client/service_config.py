@@ -8,11 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-_FILES = (
-    "inventory/v1/inventory_service_config.json",
-    "delivery/v1/delivery_service_config.json",
-    "ops/v1/ops_service_config.json",
-)
+_SERVICES = ("inventory", "delivery", "ops")
 IN_TURN: list[dict[str, dict[str, str]]] = [{"round_robin": {}}]
 """Balances calls over every address of a target."""
 
@@ -20,10 +16,11 @@ IN_TURN: list[dict[str, dict[str, str]]] = [{"round_robin": {}}]
 @cache
 def method_configs() -> list[dict[str, Any]]:
     """The entries of all files."""
-    contracts = resources.files("holdfast")
-    return [
-        entry for file in _FILES for entry in json.loads(contracts.joinpath(file).read_text())["methodConfig"]
+    # Beside their contracts, and not from `holdfast` on: that may be any folder of this name, too.
+    files = [
+        resources.files(f"holdfast.{service}.v1") / f"{service}_service_config.json" for service in _SERVICES
     ]
+    return [entry for file in files for entry in json.loads(file.read_text())["methodConfig"]]
 
 
 @cache
