@@ -21,6 +21,7 @@ class Shaky(inventory_pb2_grpc.InventoryServiceServicer):
     asked: list[Message] = field(default_factory=list)
     left: list[float] = field(default_factory=list)
     """Seconds that each call had left when it came."""
+    traceparents: list[str | None] = field(default_factory=list)
 
     async def CreateStock(
         self, request: stock_pb2.CreateStockRequest, context: Any
@@ -40,9 +41,24 @@ class Shaky(inventory_pb2_grpc.InventoryServiceServicer):
         await self._meet(request, context)
         yield transfer_pb2.ExportStocksResponse()
 
+    async def ImportStocks(
+        self, request_iterator: AsyncIterator[transfer_pb2.ImportStocksRequest], context: Any
+    ) -> transfer_pb2.ImportStocksResponse:
+        async for request in request_iterator:
+            await self._meet(request, context)
+        return transfer_pb2.ImportStocksResponse()
+
+    async def ReserveStockStream(
+        self, request_iterator: AsyncIterator[reservation_pb2.ReserveStockStreamRequest], context: Any
+    ) -> AsyncIterator[reservation_pb2.ReserveStockStreamResponse]:
+        async for request in request_iterator:
+            await self._meet(request, context)
+            yield reservation_pb2.ReserveStockStreamResponse()
+
     async def _meet(self, request: Message, context: Any) -> None:
         self.asked.append(request)
         self.left.append(context.time_remaining())
+        self.traceparents.append(dict(context.invocation_metadata()).get("traceparent"))
         if self.hangs:
             await asyncio.Event().wait()
         if len(self.asked) <= self.refusals:

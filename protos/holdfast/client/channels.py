@@ -6,6 +6,7 @@ import grpc
 from holdfast.client.interceptors import AioComplete, Complete
 from holdfast.client.service_config import service_config
 from holdfast.client.tls import Tls
+from holdfast.client.traces import AioTracedAnswers, AioTracedBoth, AioTracedRequests, Traced
 
 Option = tuple[str, int | str]
 
@@ -37,12 +38,17 @@ def channel(target: str, tls: Tls | None = None, options: Sequence[Option] = ())
         if tls is None
         else grpc.secure_channel(target, tls.credentials(), [*options, *_OPTIONS])
     )
-    return grpc.intercept_channel(plain, Complete())
+    return grpc.intercept_channel(plain, Complete(), Traced())
 
 
 def aio_channel(target: str, tls: Tls | None = None, options: Sequence[Option] = ()) -> grpc.aio.Channel:
     """The same for asyncio: a channel belongs to the loop in which it is made. Raises TlsUnreadable."""
-    interceptors = [AioComplete()]
+    interceptors: list[grpc.aio.ClientInterceptor] = [
+        AioComplete(),
+        AioTracedAnswers(),
+        AioTracedRequests(),
+        AioTracedBoth(),
+    ]
     if tls is None:
         return grpc.aio.insecure_channel(target, [*options, *_OPTIONS], interceptors=interceptors)
     return grpc.aio.secure_channel(

@@ -1,6 +1,6 @@
 """What a call with one request and one answer is given before gRPC sees it: a deadline and a request_id.
 
-All its tries then have the same ones, and the server is told both.
+All its tries then have the same ones, and the server is told both, and of the trace under way.
 """
 
 import uuid
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import grpc
 from google.protobuf.message import Message
 from holdfast.client.service_config import deadline_seconds
+from holdfast.client.traces import traced
 
 Request = TypeVar("Request")
 
@@ -20,7 +21,7 @@ class Complete(grpc.UnaryUnaryClientInterceptor):
     def intercept_unary_unary(
         self, continuation: Callable[[Any, Any], Any], client_call_details: Any, request: Any
     ) -> Any:
-        return continuation(bounded(client_call_details), identified(request))
+        return continuation(traced(bounded(client_call_details)), identified(request))
 
 
 class AioComplete(grpc.aio.UnaryUnaryClientInterceptor):
@@ -29,7 +30,7 @@ class AioComplete(grpc.aio.UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(
         self, continuation: Callable[[Any, Any], Awaitable[Any]], client_call_details: Any, request: Any
     ) -> Any:
-        return await continuation(bounded(client_call_details), identified(request))
+        return await continuation(traced(bounded(client_call_details)), identified(request))
 
 
 def bounded(details: Any) -> Any:
