@@ -163,8 +163,7 @@ def test_commands_are_scripts_of_the_distribution_and_ports_are_those_listened_o
             for setting in ("LISTEN", "ADMIN_LISTEN")
         )
         if part["command"][1] == "serve":
-            wanted = [port] if name.endswith("-2") else [port, admin]
-            assert [published.rpartition(":")[2] for published in part["ports"]] == wanted
+            assert [published.rpartition(":")[2] for published in part["ports"]] == [port, admin]
             assert part["healthcheck"]["test"][-1] == f"127.0.0.1:{port}"
 
 
