@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import Any
 
+import structlog
 from google.protobuf import descriptor_pool
 
 from servicekit.calls import ROLES
+from servicekit.identities import can_be_named
+
+log = structlog.get_logger("callers")
 
 
 class CallersInvalid(Exception):
@@ -46,6 +50,8 @@ def read_callers(file: Traversable, services: tuple[str, ...]) -> Callers:
         raise CallersInvalid(f"{file} is no TOML: {error}") from None
     if problems := list(_problems(tables, services)):
         raise CallersInvalid("\n".join(f"{file}: {problem}" for problem in problems))
+    if not tables:
+        log.warning("the file of callers names nobody: every call is refused", file=str(file))
     return {name: _rights(table) for name, table in tables.items()}
 
 
@@ -62,6 +68,8 @@ def _rights(table: Mapping[str, Any]) -> Rights:
 def _problems(tables: Mapping[str, Any], services: tuple[str, ...]) -> Iterator[str]:
     known = {"roles": list(ROLES)} | {service: _methods(service) for service in services}
     for caller, table in tables.items():
+        if not can_be_named(caller):
+            yield f"{caller}: no certificate names anybody so; a name follows the trust domain, as in shop/checkout"
         if not isinstance(table, dict):
             yield f"{caller} must be a table, [{caller}]"
             continue

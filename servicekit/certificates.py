@@ -118,6 +118,11 @@ def expiry(certificate: bytes) -> float:
     return x509.load_pem_x509_certificate(certificate).not_valid_after_utc.timestamp()
 
 
+def told_uris(certificate: bytes) -> str:
+    """What a certificate in PEM has for URIs, for whoever is refused for them."""
+    return ", ".join(uris(x509.load_pem_x509_certificate(certificate)))
+
+
 def open_channel(
     address: str, pems: Pems | None, options: Sequence[tuple[str, Any]] = ()
 ) -> grpc.aio.Channel:
@@ -147,7 +152,7 @@ def _understood(files: Sequence[Path], contents: Sequence[bytes]) -> Pems:
         raise CertificatesInvalid("; ".join(problems))
     certificate, key, authorities = contents
     own = x509.load_pem_x509_certificate(certificate)
-    owner = _owner(own)
+    owner = identity(uris(own))
     if owner is None:
         raise CertificatesInvalid(f"{files[0]} needs one URI, spiffe://TRUST-DOMAIN/NAME")
     return Pems(certificate, key, authorities, owner, own.not_valid_after_utc)
@@ -177,9 +182,10 @@ def _problems(
         yield f"{certificate[0]} is valid from {since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC only"
 
 
-def _owner(certificate: x509.Certificate) -> Identity | None:
+def uris(certificate: x509.Certificate) -> list[str]:
+    """The URIs among a certificate's names; none where these cannot be understood."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except _NOT_UNDERSTOOD:
-        return None
-    return identity(names.get_values_for_type(x509.UniformResourceIdentifier))
+        return []
+    return names.get_values_for_type(x509.UniformResourceIdentifier)

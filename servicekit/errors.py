@@ -76,7 +76,7 @@ class CallerUnknown(KitRefusal):
     def __str__(self) -> str:
         return (
             f"the certificate must have one URI, spiffe://{self.trust_domain}/NAME;"
-            f" it has {self.certificate_uri or 'none or several'}"
+            f" it has {self.certificate_uri or 'none'}"
         )
 
 

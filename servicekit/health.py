@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from servicekit.certificates import Certificates, Pems, open_channel
+from servicekit.certificates import Certificates, CertificatesInvalid, Pems, open_channel
 from servicekit.context import Context
 
 # The published types of this module are behind the library: they lack List.
@@ -104,14 +104,17 @@ async def check(address: str, pems: Pems | None = None, seconds: float = 2.0) ->
 
 
 def main() -> int:
-    """Answers the exit code: 0 where the server says SERVING."""
+    """Answers the exit code: 0 where the server says SERVING, 2 where the certificates cannot be used."""
     parser = argparse.ArgumentParser("python -m servicekit.health")
     parser.add_argument("address", help="host:port")
     parser.add_argument(
         "--tls", nargs=2, type=Path, metavar=("FOLDER", "CA"), help="ask over mTLS with these"
     )
     arguments = parser.parse_args()
-    pems = Certificates(*arguments.tls).current() if arguments.tls else None
+    try:
+        pems = Certificates(*arguments.tls).current() if arguments.tls else None
+    except CertificatesInvalid as invalid:
+        parser.error(str(invalid))
     return 0 if asyncio.run(check(arguments.address, pems)) else 1
 
 

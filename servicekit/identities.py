@@ -27,3 +27,8 @@ def identity(uris: Sequence[str]) -> Identity | None:
     if found is None or len(found[2]) > MOST_NAME_CHARACTERS or {".", ".."} & set(found[2].split("/")):
         return None
     return Identity(found[1], found[2])
+
+
+def can_be_named(name: str) -> bool:
+    """Whether a certificate can name somebody so."""
+    return identity([f"spiffe://any/{name}"]) is not None

@@ -17,7 +17,7 @@ from servicekit import calls
 from servicekit.calls import ANONYMOUS, Call, Caller, begin_call
 from servicekit.context import Context
 from servicekit.error_status import ErrorStatuses
-from servicekit.errors import DeadlineExceeded, field_invalid
+from servicekit.errors import CallerUnknown, DeadlineExceeded, field_invalid
 from servicekit.hearing import MOST_LISTENING_SECONDS, hear_out
 from servicekit.tasks import being_cancelled
 
@@ -250,7 +250,9 @@ class _Guard:
         status = self._statuses.status(error, self._call_id)
         if status.code is grpc.StatusCode.INTERNAL:
             log.error("call failed", exc_info=error)
-        self.end(status.code.name, reason=type(error).__name__)
+        # Of a caller without a name the line would say nothing else.
+        shown = {"certificate_uri": error.certificate_uri} if isinstance(error, CallerUnknown) else {}
+        self.end(status.code.name, reason=type(error).__name__, **shown)
         try:
             async with asyncio.timeout(MOST_LISTENING_SECONDS):
                 await self._context.abort(status.code, status.details, tuple(status.trailing_metadata or ()))

@@ -10,7 +10,7 @@ from typing import Any
 from servicekit import calls
 from servicekit.callers import Callers, Rights, read_callers
 from servicekit.calls import Call, Caller
-from servicekit.certificates import Certificates, expiry
+from servicekit.certificates import Certificates, expiry, told_uris
 from servicekit.context import Context
 from servicekit.errors import (
     ActorNotAllowed,
@@ -46,7 +46,8 @@ class Security:
         uris = [uri.decode() for uri in context.auth_context().get("peer_spiffe_id", ())]
         found, trusted = identity(uris), self.certificates.trust_domain
         if found is None or found.trust_domain != trusted:
-            raise CallerUnknown(", ".join(uris), trusted)
+            shown = context.auth_context().get("x509_pem_cert", ())
+            raise CallerUnknown(", ".join(map(told_uris, shown)), trusted)
         actor = calls.caller(metadata)
         name = found.name if actor.role is None or actor.actor_id is None else actor.name
         until = max(map(expiry, context.auth_context().get("x509_pem_cert", ())), default=0.0)

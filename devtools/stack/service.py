@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -98,10 +99,13 @@ class ServiceProcess:
         process.remember(self._process_file)
 
     def _listening_address(self) -> str | None:
-        """Waits until its process listens; None when that ends before or takes too long."""
+        """Waits until its process listens for callers; None when that ends before or takes too long."""
+        prefix = self.name.upper()
+        for_others = (os.environ.get(f"{prefix}_{whose}_LISTEN", "") for whose in ("ADMIN", "METRICS"))
+        others = {int(port) for address in for_others if (port := address.rpartition(":")[2]).isdecimal()}
         deadline = time.monotonic() + START_SECONDS
         while (process := processes.recall(self._process_file)) and time.monotonic() < deadline:
-            if ports := process.listening_ports:
+            if ports := process.listening_ports - (others - {self._preferred_port}):
                 return f"{HOST}:{min(ports)}"
             time.sleep(processes.POLL_SECONDS)
         return None

@@ -37,8 +37,11 @@ def test_services_that_prefer_one_port_all_get_one_of_their_own(
     assert services[1].start(environment) == second
 
 
-def test_the_preferred_port_is_used_where_nobody_has_it(tmp_path: Path, postgres_url: str) -> None:
-    port = free_port()
+def test_the_preferred_port_is_used_where_nobody_has_it_and_is_not_taken_for_another_of_its_own(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lower, port = sorted((free_port(), free_port()))
+    monkeypatch.setenv("INVENTORY_METRICS_LISTEN", f"127.0.0.1:{lower}")
     service = ServiceProcess("inventory", port, tmp_path)
     try:
         assert service.start({"INVENTORY_DATABASE_URL": postgres_url}) == f"127.0.0.1:{port}"

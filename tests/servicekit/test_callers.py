@@ -2,10 +2,13 @@ from pathlib import Path
 
 import pytest
 from holdfast.ops.v1 import ops_pb2
+from structlog.testing import capture_logs
 
 from servicekit.callers import CallersInvalid, Rights, read_callers
 
 OPS = ops_pb2.DESCRIPTOR.services_by_name["OpsService"].full_name
+
+NOBODY = "no certificate names anybody so; a name follows the trust domain, as in shop/checkout"
 
 
 def read(folder: Path, text: str) -> dict[str, Rights]:
@@ -32,6 +35,14 @@ def test_a_caller_has_the_rights_that_the_file_names(tmp_path: Path) -> None:
     }
 
 
+def test_a_file_that_names_nobody_is_warned_of(tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        assert read(tmp_path, "# to be written\n") == {}
+
+    (line,) = logs
+    assert line["event"] == "the file of callers names nobody: every call is refused"
+
+
 def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(CallersInvalid) as refused:
         read(
@@ -45,6 +56,8 @@ def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
             [operator]
             roles = "system"
             calls_per_second = 0
+            ["*"]
+            ["spiffe://holdfast.test/shop"]
             """,
         )
 
@@ -56,6 +69,8 @@ def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
         f"watcher: there is no holdfast.test.Probe here, only calls_per_second, roles, {OPS}",
         "operator: roles must be a list",
         "operator: calls_per_second must be a number above 0",
+        f"*: {NOBODY}",
+        f"spiffe://holdfast.test/shop: {NOBODY}",
     ]
 
 

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from servicekit.health import Health, check
+from servicekit.health import Health, check, main
 from tests.servicekit.raw_peer import HEADERS, raw_peer, window
 
 ROOT = Path(__file__).parents[2]
@@ -122,3 +122,15 @@ async def test_a_probe_asks_from_code_and_from_the_command_line() -> None:
             assert await probe.wait() == (0 if serving else 1)
 
     assert not await check(address, seconds=0.5)
+
+
+def test_a_probe_without_the_files_of_its_certificate_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["health", "127.0.0.1:1", "--tls", "/nowhere", "/nowhere/ca.crt"])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 2
+    assert "/nowhere/tls.crt cannot be read" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
+from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
@@ -153,6 +154,25 @@ async def test_a_certificate_of_another_trust_domain_names_nobody(address: str, 
     told = seen(refused.value)
     assert (told.code, told.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CALLER_UNKNOWN")
     assert told.details["ErrorInfo"].metadata["certificate_uri"] == "spiffe://elsewhere.test/robot"
+
+
+async def test_who_has_a_uri_of_another_kind_is_told_so_and_the_log_names_it(
+    address: str, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = x509.UniformResourceIdentifier
+    with monkeypatch.context() as other:
+        other.setattr(x509, "UniformResourceIdentifier", lambda _: kind("https://shop.example"))
+        folder = wallet.issue("shop")
+    files = (wallet.ca, folder / "tls.key", folder / "tls.crt")
+    credentials = grpc.ssl_channel_credentials(*(file.read_bytes() for file in files))
+    with capture_logs() as logs:
+        async with grpc.aio.secure_channel(address, credentials) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await ask(channel)
+
+    assert str(refused.value.details()).endswith("; it has https://shop.example")
+    (line,) = [entry for entry in logs if entry["event"] == "call"]
+    assert (line["reason"], line["certificate_uri"]) == ("CallerUnknown", "https://shop.example")
 
 
 async def test_nobody_gets_in_without_a_certificate_of_the_authority(
