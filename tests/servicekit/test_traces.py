@@ -78,12 +78,12 @@ def test_a_collector_is_named_by_its_url(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["http://canary@collector:4317", "http://u:a canary@collector:4317", "https://collector?api-key=canary"],
+    "place",
+    ["canary@collector.example:4317", "u:a canary@collector.example:4317", "collector.example?key=canary"],
 )
-def test_a_collector_is_named_without_its_keys(url: str) -> None:
+def test_a_collector_is_named_without_its_keys(place: str) -> None:
     with pytest.raises(ValueError, match="no user and no key") as refused:
-        traces.collector(url)
+        traces.collector(f"http://{place}")
 
     assert "canary" not in str(refused.value)
 

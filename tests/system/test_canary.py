@@ -91,12 +91,8 @@ def unusable(service: str) -> Iterator[Mapping[str, str]]:
         f"password={CANARY}",
     ):
         yield {f"{prefix}_DATABASE_URL": url}
-    for url in (
-        f"http://{ENCODED}@h:4317",
-        f"http://u:{CANARY} x@h:4317",
-        f"http://h:4317?api-key={ENCODED}",
-    ):
-        yield {f"{prefix}_OTLP_ENDPOINT": url}
+    for place in (f"{ENCODED}@h:4317", f"u:{CANARY} x@h:4317", f"h:4317?api-key={ENCODED}"):
+        yield {f"{prefix}_OTLP_ENDPOINT": f"http://{place}"}
     if service == "delivery":
         yield {"DELIVERY_EVIDENCE_URL": f"nosuchstore://u:{ENCODED}@h/photos"}
         yield {"DELIVERY_EVIDENCE_URL": f"relative/{CANARY}"}
