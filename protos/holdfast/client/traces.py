@@ -1,28 +1,25 @@
-"""The trace of the span that is open around a call goes along with it, where OpenTelemetry is installed.
+"""The trace of the span that is open around a call goes along with it, where the caller uses OpenTelemetry.
 
 The services' spans are then in it. Whoever names a `traceparent` in a call's metadata keeps that one.
 """
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 
-try:
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-except ImportError:
 
-    def traceparent() -> str:
-        """Without OpenTelemetry there is no trace."""
+def traceparent() -> str:
+    """W3C's words for the current span; empty where there is none."""
+    # Whoever has a span open has imported it; nobody else pays for it, or needs it.
+    if "opentelemetry.trace" not in sys.modules:
         return ""
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-else:
-
-    def traceparent() -> str:
-        """W3C's words for the current span; empty where there is none."""
-        carrier: dict[str, str] = {}
-        TraceContextTextMapPropagator().inject(carrier)
-        return carrier.get("traceparent", "")
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return carrier.get("traceparent", "")
 
 
 def traced(details: Any) -> Any:
