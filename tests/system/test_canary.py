@@ -37,7 +37,7 @@ OPS_METHODS = {
     "ListOutbox": ops_pb2.ListOutboxRequest(),
     "RequeueOutbox": ops_pb2.RequeueOutboxRequest(entry_id="1", note="x"),
 }
-OPERATOR = (("actor-role", "system"), ("actor-id", "canary"))
+OPERATOR = (("actor-role", "dispatcher"), ("actor-id", "canary"))
 BUCKET = {
     "DELIVERY_EVIDENCE_URL": "s3://photos/canary",
     "AWS_ACCESS_KEY_ID": "nobody",

@@ -138,9 +138,9 @@ class OpsServiceServicer:
 
     def Reconcile(self, request, context):
         """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
-        its locks. Changes nothing unless asked to. For the roles system and dispatcher.
-        Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING
-        when the server is told to stop meanwhile.
+        its locks. Changes nothing unless asked to. For the role dispatcher.
+        Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE,
+        DATABASE_UNAVAILABLE; DRAINING when the server is told to stop meanwhile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,7 +156,7 @@ class OpsServiceServicer:
 
     def RequeueOutbox(self, request, context):
         """Puts one parked command back to be sent again. The table of repairs and the package's timeline say who had it
-        done, when and why. For the roles system and dispatcher.
+        done, when and why. For the role dispatcher.
         Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, OUTBOX_ENTRY_NOT_FOUND (there is none, or it is not
         parked), PACKAGE_UNREADABLE, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE.
         """

@@ -60,9 +60,9 @@ class OpsServiceStub:
     """
     Reconcile: _grpc.UnaryStreamMultiCallable[_ops_pb2.ReconcileRequest, _ops_pb2.ReconcileResponse]
     """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
-    its locks. Changes nothing unless asked to. For the roles system and dispatcher.
-    Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING
-    when the server is told to stop meanwhile.
+    its locks. Changes nothing unless asked to. For the role dispatcher.
+    Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE,
+    DATABASE_UNAVAILABLE; DRAINING when the server is told to stop meanwhile.
     """
     ListOutbox: _grpc.UnaryUnaryMultiCallable[_ops_pb2.ListOutboxRequest, _ops_pb2.ListOutboxResponse]
     """Lists the commands that still have to reach the other service, oldest first.
@@ -70,7 +70,7 @@ class OpsServiceStub:
     """
     RequeueOutbox: _grpc.UnaryUnaryMultiCallable[_ops_pb2.RequeueOutboxRequest, _ops_pb2.RequeueOutboxResponse]
     """Puts one parked command back to be sent again. The table of repairs and the package's timeline say who had it
-    done, when and why. For the roles system and dispatcher.
+    done, when and why. For the role dispatcher.
     Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, OUTBOX_ENTRY_NOT_FOUND (there is none, or it is not
     parked), PACKAGE_UNREADABLE, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE.
     """
@@ -107,9 +107,9 @@ class OpsServiceAsyncStub(OpsServiceStub):
     """
     Reconcile: _aio.UnaryStreamMultiCallable[_ops_pb2.ReconcileRequest, _ops_pb2.ReconcileResponse]  # type: ignore[assignment]
     """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
-    its locks. Changes nothing unless asked to. For the roles system and dispatcher.
-    Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING
-    when the server is told to stop meanwhile.
+    its locks. Changes nothing unless asked to. For the role dispatcher.
+    Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE,
+    DATABASE_UNAVAILABLE; DRAINING when the server is told to stop meanwhile.
     """
     ListOutbox: _aio.UnaryUnaryMultiCallable[_ops_pb2.ListOutboxRequest, _ops_pb2.ListOutboxResponse]  # type: ignore[assignment]
     """Lists the commands that still have to reach the other service, oldest first.
@@ -117,7 +117,7 @@ class OpsServiceAsyncStub(OpsServiceStub):
     """
     RequeueOutbox: _aio.UnaryUnaryMultiCallable[_ops_pb2.RequeueOutboxRequest, _ops_pb2.RequeueOutboxResponse]  # type: ignore[assignment]
     """Puts one parked command back to be sent again. The table of repairs and the package's timeline say who had it
-    done, when and why. For the roles system and dispatcher.
+    done, when and why. For the role dispatcher.
     Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, OUTBOX_ENTRY_NOT_FOUND (there is none, or it is not
     parked), PACKAGE_UNREADABLE, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE.
     """
@@ -186,9 +186,9 @@ class OpsServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ops_pb2.ReconcileResponse], _abc.AsyncIterator[_ops_pb2.ReconcileResponse]]:
         """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
-        its locks. Changes nothing unless asked to. For the roles system and dispatcher.
-        Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING
-        when the server is told to stop meanwhile.
+        its locks. Changes nothing unless asked to. For the role dispatcher.
+        Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE,
+        DATABASE_UNAVAILABLE; DRAINING when the server is told to stop meanwhile.
         """
 
     def ListOutbox(
@@ -206,7 +206,7 @@ class OpsServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_ops_pb2.RequeueOutboxResponse, _abc.Awaitable[_ops_pb2.RequeueOutboxResponse]]:
         """Puts one parked command back to be sent again. The table of repairs and the package's timeline say who had it
-        done, when and why. For the roles system and dispatcher.
+        done, when and why. For the role dispatcher.
         Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, OUTBOX_ENTRY_NOT_FOUND (there is none, or it is not
         parked), PACKAGE_UNREADABLE, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE.
         """
