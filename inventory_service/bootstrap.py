@@ -118,7 +118,7 @@ def build(settings: Settings) -> Service:
         admin_listen=admin_address(settings.listen, settings.admin_listen, ADMIN_LISTEN),
         admin_services=(ops.SERVICE_NAME,),
         register_admin=lambda server: ops.register(server, operators),
-        security=security(settings, CALLERS, SERVICES),
+        security=security(settings, CALLERS, SERVICES, own_ids=True),
         metrics=metrics,
         metrics_listen=settings.metrics_listen,
         probes=probes,

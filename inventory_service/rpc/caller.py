@@ -12,7 +12,7 @@ OPERATORS = ("dispatcher",)
 def current_actor() -> Actor:
     """Who makes the call under way."""
     caller = current_call().caller
-    return Actor(caller.name, operator=caller.role in OPERATORS)
+    return Actor(caller.name, operator=caller.role in OPERATORS, others_ids=caller.others_ids)
 
 
 def current_operator(request_id: str) -> Operator:

@@ -4,6 +4,7 @@ from importlib import resources
 
 import pytest
 
+from delivery_service.domain.reservation import reservation_id
 from delivery_service.rpc import caller as delivery
 from inventory_service.rpc import caller as inventory
 from servicekit import channelz
@@ -18,7 +19,8 @@ SERVED = {
 
 
 def shipped(service: str) -> Callers:
-    return read_callers(resources.files(f"{service}_service") / "callers.toml", SERVED[service])
+    file = resources.files(f"{service}_service") / "callers.toml"
+    return read_callers(file, SERVED[service], own_ids=service == "inventory")
 
 
 @pytest.mark.parametrize("service", SERVED)
@@ -40,6 +42,15 @@ def test_only_operators_call_what_is_for_operators(service: str) -> None:
     others = {name: rights for name, rights in shipped(service).items() if name != "operator"}
     assert not [m for rights in others.values() for m in rights.methods if m.startswith(of_operators)]
     assert {name for name, rights in others.items() if rights.roles & OPERATORS[service]} == set()
+
+
+def test_ids_of_the_reservations_of_packages_are_deliverys_own() -> None:
+    own_ids = shipped("inventory")["delivery"].own_ids
+
+    assert own_ids is not None
+    for package_sn in ("PG4711", "P" * 64):
+        assert own_ids.fullmatch(reservation_id(package_sn, 12))
+    assert not own_ids.fullmatch("cart-4711")
 
 
 def test_delivery_may_do_in_inventory_what_its_gateway_does() -> None:

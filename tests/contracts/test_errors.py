@@ -86,6 +86,7 @@ PROMISED: dict[StatusCode, dict[str, tuple[str, ...]]] = {
     StatusCode.ABORTED: {"ETAG_MISMATCH": BOTH, "CONCURRENT_UPDATE": BOTH},
     StatusCode.RESOURCE_EXHAUSTED: {
         "OVERLOADED": BOTH,
+        "TOO_MANY_CALLS": BOTH,
         "TOO_MANY_STREAMS": DELIVERY,
         "STORAGE_FULL": DELIVERY,
     },
