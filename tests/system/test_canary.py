@@ -42,6 +42,7 @@ BUCKET = {
     "DELIVERY_EVIDENCE_URL": "s3://photos/canary",
     "AWS_ACCESS_KEY_ID": "nobody",
     "AWS_SECRET_ACCESS_KEY": CANARY,
+    "AWS_SESSION_TOKEN": CANARY,
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
     "AWS_DEFAULT_REGION": "eu-south-1",
 }
