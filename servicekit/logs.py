@@ -10,7 +10,6 @@ import structlog
 from servicekit import traces
 from servicekit.calls import call_under_way
 
-
 _TALKATIVE = ("botocore", "aiobotocore", "s3fs")
 """At the level debug these write down each request as it is signed, with the session's token."""
 
