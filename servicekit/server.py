@@ -198,10 +198,16 @@ async def serve(service: Service) -> int:
         admin_port=server.admin_port,
         security="mTLS" if service.security else "plaintext",
     )
-    if service.admin_listen and not (service.security or for_this_machine_only(service.admin_listen)):
-        log.warning("operators are served in plaintext to other machines", address=service.admin_listen)
+    warn_of_plaintext(service)
     await stopping.wait()
     log.info("draining", service=service.name)
     clean = await server.stop()
     log.info("stopped", service=service.name, clean=clean)
     return 0 if clean else 1
+
+
+def warn_of_plaintext(service: Service) -> None:
+    """Where other machines are served without mTLS, whoever reaches the address is believed whatever it says it is."""
+    for address in {service.listen, service.admin_listen} - {""}:
+        if not (service.security or for_this_machine_only(address)):
+            log.warning("other machines are served in plaintext, and believed", address=address)
