@@ -16,7 +16,7 @@ from servicekit.error_status import ErrorStatuses
 from servicekit.health import SERVICE_NAME as HEALTH
 from servicekit.health import Health
 from servicekit.interceptor import CallInterceptor, plain_caller
-from servicekit.listeners import CannotListen, bind, listener
+from servicekit.listeners import MOST_CALLS, CannotListen, bind, listener
 from servicekit.metrics import Metrics, MetricsEndpoint
 from servicekit.migrations import Schema
 from servicekit.polling import Poller
@@ -94,6 +94,12 @@ class Server:
             service.metrics.gauge(
                 "holdfast_serving", "1 while health says SERVING, else 0.", lambda: self._health.serving
             )
+            service.metrics.gauge("holdfast_calls_open", "Calls under way.", channelz.open_calls)
+            service.metrics.gauge(
+                "holdfast_calls_open_max", "How many gRPC lets in at an address.", lambda: MOST_CALLS
+            )
+            for name in (*service.grpc_services, *service.admin_services):
+                service.metrics.serves(name)
         self._admin_listen = service.admin_listen or service.listen
         self._servers = {
             address: listener(self._interceptors())
