@@ -137,4 +137,4 @@ def pause_seconds(attempts: int, wait_seconds: float = 0.0) -> float:
     """
     pause = min(FIRST_PAUSE_SECONDS * 2 ** min(attempts, 20), MOST_PAUSE_SECONDS)
     least = min(wait_seconds, MOST_PAUSE_SECONDS)
-    return max(pause * random.uniform(0.75, 1.25), least * random.uniform(1.0, 1.25))
+    return float(max(pause * random.uniform(0.75, 1.25), least * random.uniform(1.0, 1.25)))

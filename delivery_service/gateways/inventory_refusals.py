@@ -20,7 +20,8 @@ def wait_seconds(error: grpc.aio.AioRpcError) -> float:
     retry = error_details_pb2.RetryInfo()
     for detail in _status(error).details:
         detail.Unpack(retry)
-    return retry.retry_delay.ToTimedelta().total_seconds()
+    seconds: float = retry.retry_delay.ToTimedelta().total_seconds()
+    return seconds
 
 
 def refusal(error: grpc.aio.AioRpcError, lines: Mapping[str, int]) -> Refused:
