@@ -174,8 +174,10 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         with Violations() as violations:
             self._check_names(violations, request.checks)
         with _database():
-            for name in request.checks or self._checks:
-                async for finding in until_drained(self._checks[name](), self._draining):
+            for name, look in self._checks.items():
+                if request.checks and name not in request.checks:
+                    continue
+                async for finding in until_drained(look(), self._draining):
                     yield pb.CheckConsistencyResponse(finding=finding_message(finding))
 
     async def Reconcile(

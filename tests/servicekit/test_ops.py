@@ -66,6 +66,7 @@ async def test_every_finding_of_the_checks_asked_for_is_streamed(stub: Any) -> N
     assert everything[0].description == "quantity is 5, its movements add up to 4"
     assert dict(everything[0].facts) == {"quantity": "5", "movements": "4"}
     assert await findings(stub, "ledger") == everything
+    assert await findings(stub, "holds", "ledger", "ledger") == everything
     assert await findings(stub, "holds") == []
 
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OpsServiceStub:
-    """Diagnosis and repair with nothing but grpcurl.
+    """Diagnosis and repair with nothing but grpcurl. What asks the database may answer OVERLOADED where many ask at once.
     """
 
     def __init__(self, channel):
@@ -83,7 +83,7 @@ class OpsServiceStub:
 
 
 class OpsServiceServicer:
-    """Diagnosis and repair with nothing but grpcurl.
+    """Diagnosis and repair with nothing but grpcurl. What asks the database may answer OVERLOADED where many ask at once.
     """
 
     def GetServerInfo(self, request, context):
@@ -119,7 +119,7 @@ class OpsServiceServicer:
 
     def ExplainQuery(self, request, context):
         """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
-        asked with arguments of what is in the database; its reads are made, nothing is locked or written.
+        asked with arguments of what is in the database; its reads are made, no row is locked or written.
         Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -221,7 +221,7 @@ def add_OpsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OpsService:
-    """Diagnosis and repair with nothing but grpcurl.
+    """Diagnosis and repair with nothing but grpcurl. What asks the database may answer OVERLOADED where many ask at once.
     """
 
     @staticmethod

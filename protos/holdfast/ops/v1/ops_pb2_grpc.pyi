@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OpsServiceStub:
-    """Diagnosis and repair with nothing but grpcurl."""
+    """Diagnosis and repair with nothing but grpcurl. What asks the database may answer OVERLOADED where many ask at once."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -49,7 +49,7 @@ class OpsServiceStub:
     """
     ExplainQuery: _grpc.UnaryUnaryMultiCallable[_ops_pb2.ExplainQueryRequest, _ops_pb2.ExplainQueryResponse]
     """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
-    asked with arguments of what is in the database; its reads are made, nothing is locked or written.
+    asked with arguments of what is in the database; its reads are made, no row is locked or written.
     Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
     """
     CheckConsistency: _grpc.UnaryStreamMultiCallable[_ops_pb2.CheckConsistencyRequest, _ops_pb2.CheckConsistencyResponse]
@@ -77,7 +77,7 @@ class OpsServiceStub:
 
 @_typing.type_check_only
 class OpsServiceAsyncStub(OpsServiceStub):
-    """Diagnosis and repair with nothing but grpcurl."""
+    """Diagnosis and repair with nothing but grpcurl. What asks the database may answer OVERLOADED where many ask at once."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetServerInfoRequest, _ops_pb2.GetServerInfoResponse]  # type: ignore[assignment]
@@ -96,7 +96,7 @@ class OpsServiceAsyncStub(OpsServiceStub):
     """
     ExplainQuery: _aio.UnaryUnaryMultiCallable[_ops_pb2.ExplainQueryRequest, _ops_pb2.ExplainQueryResponse]  # type: ignore[assignment]
     """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
-    asked with arguments of what is in the database; its reads are made, nothing is locked or written.
+    asked with arguments of what is in the database; its reads are made, no row is locked or written.
     Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
     """
     CheckConsistency: _aio.UnaryStreamMultiCallable[_ops_pb2.CheckConsistencyRequest, _ops_pb2.CheckConsistencyResponse]  # type: ignore[assignment]
@@ -123,7 +123,7 @@ class OpsServiceAsyncStub(OpsServiceStub):
     """
 
 class OpsServiceServicer:
-    """Diagnosis and repair with nothing but grpcurl."""
+    """Diagnosis and repair with nothing but grpcurl. What asks the database may answer OVERLOADED where many ask at once."""
 
     def GetServerInfo(
         self,
@@ -165,7 +165,7 @@ class OpsServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_ops_pb2.ExplainQueryResponse, _abc.Awaitable[_ops_pb2.ExplainQueryResponse]]:
         """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
-        asked with arguments of what is in the database; its reads are made, nothing is locked or written.
+        asked with arguments of what is in the database; its reads are made, no row is locked or written.
         Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
         """
 
