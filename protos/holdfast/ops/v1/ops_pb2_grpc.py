@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class OpsServiceStub:
-    """Diagnosis and repair with nothing but grpcurl. What asks the database may answer OVERLOADED where many ask at once.
+    """Diagnosis and repair with nothing but grpcurl.
+    What asks the database may answer OVERLOADED where many ask at once.
     """
 
     def __init__(self, channel):
@@ -83,7 +84,8 @@ class OpsServiceStub:
 
 
 class OpsServiceServicer:
-    """Diagnosis and repair with nothing but grpcurl. What asks the database may answer OVERLOADED where many ask at once.
+    """Diagnosis and repair with nothing but grpcurl.
+    What asks the database may answer OVERLOADED where many ask at once.
     """
 
     def GetServerInfo(self, request, context):
@@ -221,7 +223,8 @@ def add_OpsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OpsService:
-    """Diagnosis and repair with nothing but grpcurl. What asks the database may answer OVERLOADED where many ask at once.
+    """Diagnosis and repair with nothing but grpcurl.
+    What asks the database may answer OVERLOADED where many ask at once.
     """
 
     @staticmethod

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OpsServiceStub:
-    """Diagnosis and repair with nothing but grpcurl. What asks the database may answer OVERLOADED where many ask at once."""
+    """Diagnosis and repair with nothing but grpcurl.
+    What asks the database may answer OVERLOADED where many ask at once.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -77,7 +79,9 @@ class OpsServiceStub:
 
 @_typing.type_check_only
 class OpsServiceAsyncStub(OpsServiceStub):
-    """Diagnosis and repair with nothing but grpcurl. What asks the database may answer OVERLOADED where many ask at once."""
+    """Diagnosis and repair with nothing but grpcurl.
+    What asks the database may answer OVERLOADED where many ask at once.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetServerInfoRequest, _ops_pb2.GetServerInfoResponse]  # type: ignore[assignment]
@@ -123,7 +127,9 @@ class OpsServiceAsyncStub(OpsServiceStub):
     """
 
 class OpsServiceServicer:
-    """Diagnosis and repair with nothing but grpcurl. What asks the database may answer OVERLOADED where many ask at once."""
+    """Diagnosis and repair with nothing but grpcurl.
+    What asks the database may answer OVERLOADED where many ask at once.
+    """
 
     def GetServerInfo(
         self,
