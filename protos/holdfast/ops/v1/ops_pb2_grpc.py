@@ -27,7 +27,6 @@ if _version_not_supported:
 
 class OpsServiceStub:
     """Diagnosis and repair with nothing but grpcurl.
-    What asks the database may answer OVERLOADED where many ask at once.
     """
 
     def __init__(self, channel):
@@ -85,11 +84,11 @@ class OpsServiceStub:
 
 class OpsServiceServicer:
     """Diagnosis and repair with nothing but grpcurl.
-    What asks the database may answer OVERLOADED where many ask at once.
     """
 
     def GetServerInfo(self, request, context):
         """Says which build answers, on which engine, with which settings. Secrets are never part of it.
+        Errors: OVERLOADED (many operators ask at once).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,7 +96,7 @@ class OpsServiceServicer:
 
     def GetMigrationStatus(self, request, context):
         """Compares the schema of the database with the one this build expects.
-        Errors: DATABASE_UNAVAILABLE.
+        Errors: OVERLOADED, DATABASE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,7 +112,7 @@ class OpsServiceServicer:
 
     def GetIndexUsage(self, request, context):
         """Tells for each index how often it served a query, how large it is and whether it was ever used.
-        Errors: DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+        Errors: OVERLOADED, DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,7 +121,8 @@ class OpsServiceServicer:
     def ExplainQuery(self, request, context):
         """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
         asked with arguments of what is in the database; its reads are made, no row is locked or written.
-        Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+        Errors: FIELD_INVALID (an unknown name; all known ones are named), OVERLOADED, DATABASE_UNAVAILABLE,
+        DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -224,7 +224,6 @@ def add_OpsServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class OpsService:
     """Diagnosis and repair with nothing but grpcurl.
-    What asks the database may answer OVERLOADED where many ask at once.
     """
 
     @staticmethod

@@ -27,19 +27,19 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OpsServiceStub:
-    """Diagnosis and repair with nothing but grpcurl.
-    What asks the database may answer OVERLOADED where many ask at once.
-    """
+    """Diagnosis and repair with nothing but grpcurl."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OpsServiceAsyncStub: ...
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_ops_pb2.GetServerInfoRequest, _ops_pb2.GetServerInfoResponse]
-    """Says which build answers, on which engine, with which settings. Secrets are never part of it."""
+    """Says which build answers, on which engine, with which settings. Secrets are never part of it.
+    Errors: OVERLOADED (many operators ask at once).
+    """
     GetMigrationStatus: _grpc.UnaryUnaryMultiCallable[_ops_pb2.GetMigrationStatusRequest, _ops_pb2.GetMigrationStatusResponse]
     """Compares the schema of the database with the one this build expects.
-    Errors: DATABASE_UNAVAILABLE.
+    Errors: OVERLOADED, DATABASE_UNAVAILABLE.
     """
     GetDiagnostics: _grpc.UnaryUnaryMultiCallable[_ops_pb2.GetDiagnosticsRequest, _ops_pb2.GetDiagnosticsResponse]
     """Says in one call what is wrong and which command to try next. The probes run beside each other and have two
@@ -47,12 +47,13 @@ class OpsServiceStub:
     """
     GetIndexUsage: _grpc.UnaryUnaryMultiCallable[_ops_pb2.GetIndexUsageRequest, _ops_pb2.GetIndexUsageResponse]
     """Tells for each index how often it served a query, how large it is and whether it was ever used.
-    Errors: DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+    Errors: OVERLOADED, DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
     """
     ExplainQuery: _grpc.UnaryUnaryMultiCallable[_ops_pb2.ExplainQueryRequest, _ops_pb2.ExplainQueryResponse]
     """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
     asked with arguments of what is in the database; its reads are made, no row is locked or written.
-    Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+    Errors: FIELD_INVALID (an unknown name; all known ones are named), OVERLOADED, DATABASE_UNAVAILABLE,
+    DEADLINE_EXCEEDED.
     """
     CheckConsistency: _grpc.UnaryStreamMultiCallable[_ops_pb2.CheckConsistencyRequest, _ops_pb2.CheckConsistencyResponse]
     """Streams every inconsistency it finds, in bounded memory. An empty stream that ends with OK means healthy.
@@ -79,16 +80,16 @@ class OpsServiceStub:
 
 @_typing.type_check_only
 class OpsServiceAsyncStub(OpsServiceStub):
-    """Diagnosis and repair with nothing but grpcurl.
-    What asks the database may answer OVERLOADED where many ask at once.
-    """
+    """Diagnosis and repair with nothing but grpcurl."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetServerInfoRequest, _ops_pb2.GetServerInfoResponse]  # type: ignore[assignment]
-    """Says which build answers, on which engine, with which settings. Secrets are never part of it."""
+    """Says which build answers, on which engine, with which settings. Secrets are never part of it.
+    Errors: OVERLOADED (many operators ask at once).
+    """
     GetMigrationStatus: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetMigrationStatusRequest, _ops_pb2.GetMigrationStatusResponse]  # type: ignore[assignment]
     """Compares the schema of the database with the one this build expects.
-    Errors: DATABASE_UNAVAILABLE.
+    Errors: OVERLOADED, DATABASE_UNAVAILABLE.
     """
     GetDiagnostics: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetDiagnosticsRequest, _ops_pb2.GetDiagnosticsResponse]  # type: ignore[assignment]
     """Says in one call what is wrong and which command to try next. The probes run beside each other and have two
@@ -96,12 +97,13 @@ class OpsServiceAsyncStub(OpsServiceStub):
     """
     GetIndexUsage: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetIndexUsageRequest, _ops_pb2.GetIndexUsageResponse]  # type: ignore[assignment]
     """Tells for each index how often it served a query, how large it is and whether it was ever used.
-    Errors: DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+    Errors: OVERLOADED, DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
     """
     ExplainQuery: _aio.UnaryUnaryMultiCallable[_ops_pb2.ExplainQueryRequest, _ops_pb2.ExplainQueryResponse]  # type: ignore[assignment]
     """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
     asked with arguments of what is in the database; its reads are made, no row is locked or written.
-    Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+    Errors: FIELD_INVALID (an unknown name; all known ones are named), OVERLOADED, DATABASE_UNAVAILABLE,
+    DEADLINE_EXCEEDED.
     """
     CheckConsistency: _aio.UnaryStreamMultiCallable[_ops_pb2.CheckConsistencyRequest, _ops_pb2.CheckConsistencyResponse]  # type: ignore[assignment]
     """Streams every inconsistency it finds, in bounded memory. An empty stream that ends with OK means healthy.
@@ -127,16 +129,16 @@ class OpsServiceAsyncStub(OpsServiceStub):
     """
 
 class OpsServiceServicer:
-    """Diagnosis and repair with nothing but grpcurl.
-    What asks the database may answer OVERLOADED where many ask at once.
-    """
+    """Diagnosis and repair with nothing but grpcurl."""
 
     def GetServerInfo(
         self,
         request: _ops_pb2.GetServerInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ops_pb2.GetServerInfoResponse, _abc.Awaitable[_ops_pb2.GetServerInfoResponse]]:
-        """Says which build answers, on which engine, with which settings. Secrets are never part of it."""
+        """Says which build answers, on which engine, with which settings. Secrets are never part of it.
+        Errors: OVERLOADED (many operators ask at once).
+        """
 
     def GetMigrationStatus(
         self,
@@ -144,7 +146,7 @@ class OpsServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_ops_pb2.GetMigrationStatusResponse, _abc.Awaitable[_ops_pb2.GetMigrationStatusResponse]]:
         """Compares the schema of the database with the one this build expects.
-        Errors: DATABASE_UNAVAILABLE.
+        Errors: OVERLOADED, DATABASE_UNAVAILABLE.
         """
 
     def GetDiagnostics(
@@ -162,7 +164,7 @@ class OpsServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_ops_pb2.GetIndexUsageResponse, _abc.Awaitable[_ops_pb2.GetIndexUsageResponse]]:
         """Tells for each index how often it served a query, how large it is and whether it was ever used.
-        Errors: DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+        Errors: OVERLOADED, DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
         """
 
     def ExplainQuery(
@@ -172,7 +174,8 @@ class OpsServiceServicer:
     ) -> _typing.Union[_ops_pb2.ExplainQueryResponse, _abc.Awaitable[_ops_pb2.ExplainQueryResponse]]:
         """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
         asked with arguments of what is in the database; its reads are made, no row is locked or written.
-        Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+        Errors: FIELD_INVALID (an unknown name; all known ones are named), OVERLOADED, DATABASE_UNAVAILABLE,
+        DEADLINE_EXCEEDED.
         """
 
     def CheckConsistency(
