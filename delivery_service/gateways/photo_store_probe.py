@@ -18,10 +18,10 @@ _LOOK = "df -h on the place that DELIVERY_EVIDENCE_URL names, and its rights"
 
 
 def photo_store_probe(store: FsspecPhotoStore) -> Probe:
-    """The file is not named as photos are, so that one that is left behind is nobody's."""
+    """The file is not named as photos are, and always the same: the next probe takes away what one left behind."""
+    name = f"{FOLDER}/{uuid.uuid4().hex}"
 
     async def probe() -> Diagnosis:
-        name = f"{FOLDER}/{uuid.uuid4().hex}"
         try:
             await store.put(name, b"probe")
             await store.remove(name)
