@@ -1,0 +1,17 @@
+"""Every campaign, by its number."""
+
+from collections.abc import Mapping
+
+from chaos.campaign import Campaign
+from chaos.campaigns import kill_services, linear_history, oversell, rolling_stop, same_key
+
+CAMPAIGNS: Mapping[int, Campaign] = {
+    campaign.number: campaign
+    for campaign in (
+        oversell.CAMPAIGN,
+        kill_services.CAMPAIGN,
+        same_key.CAMPAIGN,
+        rolling_stop.CAMPAIGN,
+        linear_history.CAMPAIGN,
+    )
+}
