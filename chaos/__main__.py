@@ -12,7 +12,8 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,22 +73,23 @@ def _tried(campaign: Campaign, engine: str, seed: int, *, short: bool) -> bool:
     with progress(title, size) as advance, tempfile.TemporaryDirectory(prefix="hf-chaos-") as folder:
         began = time.monotonic()
         trial = Trial(size, seed, Path(folder), engine, began + minutes * 60, advance)
-        asyncio.run(campaign.judge(trial))
+        try:
+            asyncio.run(campaign.judge(trial))
+        except Exception as error:
+            # The other campaigns go on, and this run is on record with what ended it.
+            traceback.print_exc()
+            trial.violations.append(f"ended by {error!r}"[:500])
     found = result(
         campaign, trial, day=datetime.now(UTC).date().isoformat(), seconds=time.monotonic() - began
     )
     remember(found)
-    _tell(campaign, trial.violations)
+    for violation in trial.violations[:20]:
+        print(f"campaign {campaign.number}: {violation}", file=sys.stderr)
     say(
         f"{campaign.number}: {found.attempts:,} {campaign.attempt}{' PARTIAL' if found.partial else ''},"
         f" {len(trial.violations)} violations; {found.faults or 'no faults'}; {found.contention}"
     )
     return not trial.violations
-
-
-def _tell(campaign: Campaign, violations: Sequence[str]) -> None:
-    for violation in violations[:20]:
-        print(f"campaign {campaign.number}: {violation}", file=sys.stderr)
 
 
 if __name__ == "__main__":

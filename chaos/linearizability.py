@@ -48,19 +48,19 @@ def linearizable(history: Sequence[Operation[State]], state: State) -> bool:
 
 
 def _next(operations: Sequence[Operation[State]], done: int) -> list[int]:
-    """Which may come next: those that began before any other that is still to come had ended; the likeliest last."""
-    certain: list[int] = []
-    unknown: dict[Callable[[State], State | None], int] = {}
+    """Which may come next: those that began before any other that is still to come had ended; the likeliest last.
+
+    Of several with one effect the one that ended first stands for all: wherever another of them can come first, the
+    two can change places.
+    """
+    first: dict[Callable[[State], State | None], int] = {}
     earliest_end = math.inf
     for place, operation in enumerate(operations):
         if done >> place & 1:
             continue
         if operation.began > earliest_end:
             break
-        if operation.certain:
-            certain.append(place)
-            earliest_end = min(earliest_end, operation.ended)
-        else:
-            # Which of several alike took effect makes no difference: the first one may stand for them.
-            unknown.setdefault(operation.effect, place)
-    return [*unknown.values(), *sorted(certain, key=lambda place: -operations[place].ended)]
+        earliest_end = min(earliest_end, operation.ended)
+        if operation.ended < operations[first.setdefault(operation.effect, place)].ended:
+            first[operation.effect] = place
+    return sorted(first.values(), key=lambda place: -operations[place].ended)

@@ -15,7 +15,7 @@ from tests.system.test_crash_points import DELIVERY, INVENTORY
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("servicekit", "inventory_service", "delivery_service")
-OURS = {*SHIPPED, "holdfast", "devtools", "tests"}
+OURS = {*SHIPPED, "holdfast", "chaos", "devtools", "tests"}
 
 
 def sources(*folders: str) -> list[Path]:

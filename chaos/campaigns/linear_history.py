@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import grpc
 from holdfast.inventory.v1 import inventory_pb2_grpc, movement_pb2, reservation_pb2, stock_pb2
@@ -18,7 +19,9 @@ CALLERS, CALLS = 8, 150
 OPENING = (5, 0)
 Levels = tuple[int, int]
 """Quantity and reserved quantity: the whole state of a stock that these calls can tell."""
-Stub = inventory_pb2_grpc.InventoryServiceStub
+Stub: TypeAlias = "inventory_pb2_grpc.InventoryServiceAsyncStub"
+SECONDS = 10
+"""How long a call may take. Whoever calls while a server is away waits for it: only what it died with is unknown."""
 
 
 @dataclass(frozen=True)
@@ -121,25 +124,35 @@ class _History:
                 await self._read(stub)
 
     async def _reserve(self, stub: Stub, name: str) -> None:
-        call = stub.ReserveStock(one_unit(name, self.sku), metadata=SYSTEM, timeout=10)
+        call = stub.ReserveStock(
+            one_unit(name, self.sku), metadata=SYSTEM, timeout=SECONDS, wait_for_ready=True
+        )
         if await self._tell(call, _Moved(held=1), _TooFew(1)):
             self._held.append(name)
 
     async def _release(self, stub: Stub, name: str) -> None:
         request = reservation_pb2.ReleaseReservationRequest(reservation_id=name)
-        await self._tell(stub.ReleaseReservation(request, metadata=SYSTEM, timeout=10), _Moved(held=-1))
+        await self._tell(
+            stub.ReleaseReservation(request, metadata=SYSTEM, timeout=SECONDS, wait_for_ready=True),
+            _Moved(held=-1),
+        )
 
     async def _adjust(self, stub: Stub, name: str, delta: int) -> None:
         request = movement_pb2.AdjustStockRequest(
-            sku=self.sku, delta=delta, reason=movement_pb2.MOVEMENT_REASON_OTHER, request_id=name
+            sku=self.sku,
+            delta=delta,
+            reason=movement_pb2.MOVEMENT_REASON_OTHER,
+            note="chaos",
+            request_id=name,
         )
-        call = stub.AdjustStock(request, metadata=SYSTEM, timeout=10)
+        call = stub.AdjustStock(request, metadata=SYSTEM, timeout=SECONDS, wait_for_ready=True)
         await self._tell(call, _Moved(quantity=delta), _TooFew(-delta))
 
     async def _read(self, stub: Stub) -> None:
+        request = stock_pb2.GetStockRequest(sku=self.sku)
         began = time.monotonic()
         try:
-            stock = (await stub.GetStock(stock_pb2.GetStockRequest(sku=self.sku), timeout=10)).stock
+            stock = (await stub.GetStock(request, timeout=SECONDS, wait_for_ready=True)).stock
         except grpc.aio.AioRpcError:
             # Nobody was told anything, and a read changes nothing.
             return

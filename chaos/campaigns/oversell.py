@@ -25,8 +25,7 @@ async def run(trial: Trial) -> None:
                 await _sell_out(trial, scene, f"race-{race}", trial.random.randint(1, LAST_UNITS), won)
             await _sell_out(trial, scene, "hot", max(1, trial.size - trial.attempts), won)
         trial.contention.update({"lock waits": sum(waits), "units sold by the less lucky server": min(won)})
-        for finding in await scene.findings():
-            trial.violations.append(finding)
+        trial.violations.extend(await scene.findings())
 
 
 async def _sell_out(trial: Trial, scene: Inventories, sku: str, units: int, won: list[int]) -> None:

@@ -29,18 +29,16 @@ async def run(trial: Trial) -> None:
             trial.require(
                 reserved == trial.attempts, f"{sku}: {trial.attempts} wishes had {reserved} effects"
             )
-        for finding in await scene.findings():
-            trial.violations.append(finding)
+        trial.violations.extend(await scene.findings())
 
 
 async def _one_key(trial: Trial, scene: Inventories, key: str) -> None:
-    changed = one_unit(key, "keys", holder="somebody else")
+    changed = one_unit(key, "keys", holder="another")
     copies = [one_unit(key, "keys")] * COPIES
     neighbour = one_unit(f"{key}-neighbour", "neighbours")
-    answers = await asyncio.gather(
+    *told, beside = await asyncio.gather(
         *(_ask(scene, number, request) for number, request in enumerate([*copies, neighbour])),
     )
-    *told, beside = answers
     reservations = {
         answer.SerializeToString() for answer in told if isinstance(answer, reservation_pb2.Reservation)
     }
