@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from chaos.campaign import Campaign
-from chaos.campaigns import kill_services, linear_history, oversell, rolling_stop, same_key
+from chaos.campaigns import kill_services, linear_history, oversell, rolling_stop, same_key, simulation
 
 CAMPAIGNS: Mapping[int, Campaign] = {
     campaign.number: campaign
@@ -12,6 +12,7 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         kill_services.CAMPAIGN,
         same_key.CAMPAIGN,
         rolling_stop.CAMPAIGN,
+        simulation.CAMPAIGN,
         linear_history.CAMPAIGN,
     )
 }
