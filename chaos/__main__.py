@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.database import private_server
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import MOST_VIOLATIONS, Campaign, Trial
 from chaos.campaigns import CAMPAIGNS
 from chaos.results import PAGE, page, remember, remembered, result
 from devtools.console import say
@@ -36,7 +36,9 @@ def main(words: list[str] | None = None) -> int:
     wanted = [CAMPAIGNS[number] for number in arguments.campaign or CAMPAIGNS]
     seed = arguments.seed if arguments.seed is not None else random.randrange(1_000_000)
     short = arguments.short or not arguments.campaign
-    with _engines({engine for campaign in wanted for engine in (*campaign.engines, "postgres")}):
+    with _engines(
+        {engine for campaign in wanted if campaign.with_servers for engine in (*campaign.engines, "postgres")}
+    ):
         kept = [
             _tried(campaign, engine, seed, short=short) for campaign in wanted for engine in campaign.engines
         ]
@@ -83,7 +85,7 @@ def _tried(campaign: Campaign, engine: str, seed: int, *, short: bool) -> bool:
         campaign, trial, day=datetime.now(UTC).date().isoformat(), seconds=time.monotonic() - began
     )
     remember(found)
-    for violation in trial.violations[:20]:
+    for violation in trial.violations[:MOST_VIOLATIONS]:
         print(f"campaign {campaign.number}: {violation}", file=sys.stderr)
     say(
         f"{campaign.number}: {found.attempts:,} {campaign.attempt}{' PARTIAL' if found.partial else ''},"

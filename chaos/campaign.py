@@ -8,6 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+MOST_VIOLATIONS = 20
+"""After so many nothing more is tried."""
+
 
 @dataclass
 class Trial:
@@ -38,7 +41,8 @@ class Trial:
     @property
     def more(self) -> bool:
         """Whether there is more to be tried, and time for it."""
-        return self.attempts < self.size and time.monotonic() < self.until
+        enough = len(self.violations) >= MOST_VIOLATIONS
+        return self.attempts < self.size and time.monotonic() < self.until and not enough
 
     def attempted(self, more: int = 1) -> None:
         """So many more attempts were made."""
@@ -66,6 +70,8 @@ class Campaign:
     run: Callable[[Trial], Awaitable[None]]
     contention: Sequence[str] = ()
     """What must have been seen at least once; a run without it proves nothing."""
+    with_servers: bool = True
+    """Whether it needs database servers at all."""
     engines: Sequence[str] = ("",)
     """Engines of delivery, each tried to the full size; one that is empty where delivery takes no part."""
     slowest_recovery: float = math.inf

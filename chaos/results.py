@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import MOST_VIOLATIONS, Campaign, Trial
 from chaos.promises import PROMISES
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +51,7 @@ def result(campaign: Campaign, trial: Trial, *, day: str, seconds: float) -> Res
         campaign=campaign.number,
         engine=trial.engine,
         day=day,
-        commit=_commit(),
+        commit=commit(),
         seed=trial.seed,
         seconds=round(seconds, 1),
         size=trial.size,
@@ -59,7 +59,7 @@ def result(campaign: Campaign, trial: Trial, *, day: str, seconds: float) -> Res
         faults=dict(trial.faults),
         contention=dict(trial.contention),
         worst_recovery=round(max(trial.recoveries), 2) if trial.recoveries else None,
-        violations=trial.violations[:20],
+        violations=trial.violations[:MOST_VIOLATIONS],
     )
 
 
@@ -145,7 +145,9 @@ def _cells(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _commit() -> str:
+def commit() -> str:
+    """What these sources are, as far as git knows."""
+
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
 

@@ -17,3 +17,8 @@ def peers(arguments: list[str]) -> int:
 def chaos(arguments: list[str]) -> int:
     """Tries promises with faults and load; see `./dev chaos --help`."""
     return subprocess.run([sys.executable, "-m", "chaos", *arguments]).returncode
+
+
+def mutants(arguments: list[str]) -> int:
+    """Plants defects and sees that each is found; words choose some of them."""
+    return subprocess.run([sys.executable, "-m", "chaos.mutants", *arguments]).returncode

@@ -29,6 +29,7 @@ TAKING_WORDS: dict[str, Callable[[list[str]], int]] = {
     "bench": benchmarks.bench,
     "bench-peers": benchmarks.peers,
     "chaos": benchmarks.chaos,
+    "mutants": benchmarks.mutants,
 }
 
 

@@ -29,6 +29,7 @@ CAMPAIGN = Campaign(
     short=100,
     long=1_000,
     run=run,
+    with_servers=False,
     contention=(
         "packages completed",
         "packages cancelled",

@@ -55,6 +55,7 @@ class Customers:
         """What was acknowledged: this package, this verb."""
         self.unheard: list[tuple[Work, Verb]] = []
         """Calls whose outcome is not known."""
+        self._broken: list[str] = []
 
     def create(self) -> None:
         """A package of one new order, unless there are many on their way."""
@@ -103,6 +104,9 @@ class Customers:
             expected_version=self._random.choice((None, None, package.version, package.version - 1)),
         )
         self._call(partial(move_package, MovePackage(package.package_sn, move, "")), row.verb)
+        now = self._transactions.state.packages[package.package_sn]
+        if move.expected_version not in (None, package.version) and now is not package:
+            self._broken.append(f"{package.package_sn}: {row.verb} of an old version was taken")
 
     def retry_reservation(self) -> None:
         """Asks again for the stock of some package."""
@@ -118,8 +122,9 @@ class Customers:
         for work, verb in again:
             self._call(work, verb)
 
-    def forgotten(self) -> Iterator[str]:
-        """What was acknowledged and is not there."""
+    def disappointed(self) -> Iterator[str]:
+        """What was acknowledged and is not there, and what should have been refused."""
+        yield from self._broken
         state = self._transactions.state
         for package_sn, verb in self._heard:
             package = state.packages.get(package_sn)

@@ -98,7 +98,7 @@ class Simulation:
         self._require(
             [
                 *invariants.when_quiet(self._shelves.state, self._parcels.state),
-                *self._customers.forgotten(),
+                *self._customers.disappointed(),
             ]
         )
         self._tell()
