@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 
 from chaos.campaign import Campaign
-from chaos.campaigns import kill_services, linear_history, oversell, rolling_stop, same_key, simulation
+from chaos.campaigns import (
+    kill_services,
+    linear_history,
+    oversell,
+    proxy_faults,
+    rolling_stop,
+    same_key,
+    simulation,
+)
 
 CAMPAIGNS: Mapping[int, Campaign] = {
     campaign.number: campaign
@@ -11,6 +19,7 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         oversell.CAMPAIGN,
         kill_services.CAMPAIGN,
         same_key.CAMPAIGN,
+        proxy_faults.CAMPAIGN,
         rolling_stop.CAMPAIGN,
         simulation.CAMPAIGN,
         linear_history.CAMPAIGN,
