@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.test_crash_points import DELIVERY, INVENTORY
+from chaos.stories import DELIVERY, INVENTORY
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("servicekit", "inventory_service", "delivery_service")

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from chaos.campaign import Campaign
 from chaos.campaigns import (
+    crash_points,
+    kill_databases,
     kill_services,
     linear_history,
     oversell,
@@ -18,6 +20,8 @@ CAMPAIGNS: Mapping[int, Campaign] = {
     for campaign in (
         oversell.CAMPAIGN,
         kill_services.CAMPAIGN,
+        kill_databases.CAMPAIGN,
+        crash_points.CAMPAIGN,
         same_key.CAMPAIGN,
         proxy_faults.CAMPAIGN,
         rolling_stop.CAMPAIGN,

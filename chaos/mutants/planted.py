@@ -167,7 +167,21 @@ MUTANTS = (
     Mutant(
         "A photo is on record before its file is there",
         "delivery_service/application/keep_evidence.py",
-        {"        await asyncio.shield(writing)\n": "        asyncio.shield(writing)\n"},
-        test("tests/delivery_service/rpc/test_evidence.py", "mysql", "mariadb"),
+        {
+            "    writing = asyncio.ensure_future(store.put(name, content))\n": (
+                "    async def later() -> None:\n"
+                "        await asyncio.sleep(0.2)\n"
+                "        await store.put(name, content)\n\n"
+                "    writing = asyncio.ensure_future(later())\n"
+            ),
+            "        await asyncio.shield(writing)\n": "        asyncio.shield(writing)\n",
+        },
+        test(
+            "tests/system/test_crash_points.py",
+            "postgres",
+            "mysql",
+            "mariadb",
+            only="evidence.after_temp and mysql",
+        ),
     ),
 )
