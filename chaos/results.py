@@ -17,7 +17,8 @@ HEAD = """# What campaigns found
 
 Written by `make chaos` from [every run so far](reliability.jsonl). `make chaos` tries all campaigns to their short
 size, `make chaos CAMPAIGN=2` one to its long size; `CHAOS_MINUTES=5` ends each after so many minutes, and such a run is
-PARTIAL. A run that met nothing to withstand counts as a violation.
+PARTIAL. A run that met nothing to withstand counts as a violation. What is tried by tests only is tried in every
+`make test`. That campaigns and tests find what they look for, `make mutants` shows: [planted defects](mutants.md).
 
 """
 
@@ -77,7 +78,7 @@ def remembered() -> list[Result]:
     return [Result(**line) for line in lines]
 
 
-def page(campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
+def page(campaigns: Mapping[int, Campaign], not_yet: Mapping[int, str], runs: Sequence[Result]) -> str:
     """Two tables of all runs together: by promise, and by campaign with the longest run of each engine."""
     by_promise = [
         "| | promise | campaigns | attempts | faults survived | violations | worst recovery |",
@@ -93,13 +94,16 @@ def page(campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
             for engine in campaign.engines
         ),
     ]
-    return HEAD + "\n".join([*by_promise, "", *by_campaign]) + "\n"
+    missing = "; ".join(f"{number} {title}" for number, title in not_yet.items())
+    return HEAD + "\n".join([*by_promise, "", *by_campaign, "", f"No campaign yet: {missing}."]) + "\n"
 
 
 def _promise(number: int, campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
     trying = [campaign.number for campaign in campaigns.values() if number in campaign.promises]
     mine = [run for run in runs if run.campaign in trying]
-    return _cells(f"P{number}", PROMISES[number], ", ".join(map(str, sorted(trying))), *_figures(mine))
+    return _cells(
+        f"P{number}", PROMISES[number], ", ".join(map(str, sorted(trying))) or "tests only", *_figures(mine)
+    )
 
 
 def _campaign(campaign: Campaign, engine: str, runs: Sequence[Result]) -> str:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from chaos.campaign import Campaign, Trial
-from chaos.stories import DELIVERY, INVENTORY
-from tests.support.services import ServiceProcess, running_pair
+from chaos.stories import DELIVERY, INVENTORY, Story
+from tests.support.services import Pair, ServiceProcess, running_pair
 from tests.support.town import Town
 
 CRASHED = 137
@@ -16,22 +16,29 @@ POINTS = len(DELIVERY) + len(INVENTORY)
 async def run(trial: Trial) -> None:
     """Round after round of all points, on one pair of services."""
     async with running_pair(trial.engine, trial.folder) as pair:
-        town = Town(pair)
-        await town.found()
         points = [
             *((pair.delivery, point, story) for point, story in DELIVERY),
             *((pair.inventory, point, story) for point, story in INVENTORY),
         ]
         while trial.more:
             process, point, story = points[trial.attempts % len(points)]
-            try:
-                async with dying_at(process, point):
-                    await story(town)
-                trial.faults["deaths at a crash point"] += 1
-            except AssertionError as otherwise:
-                trial.violations.append(f"{point}: {otherwise}")
-            trial.violations.extend(f"{point}: {finding}" for finding in await town.findings())
+            for broken in await _told(pair, process, point, story):
+                trial.violations.append(f"{point}: {broken}")
+            trial.faults["deaths at a crash point"] += 1
             trial.attempted()
+
+
+async def _told(pair: Pair, process: ServiceProcess, point: str, story: Story) -> list[str]:
+    """Why the story did not end as it should, and what the books say after it."""
+    town = Town(pair)
+    try:
+        await town.found()
+        async with dying_at(process, point):
+            await story(town)
+        return await town.findings()
+    except AssertionError as otherwise:
+        return [str(otherwise)]
+    finally:
         await town.close()
 
 
