@@ -9,10 +9,13 @@ from holdfast.inventory.v1 import inventory_pb2_grpc, movement_pb2
 
 from chaos.campaign import Campaign, Trial
 from chaos.scene import Inventories, inventories
+from tests.support.services import ServiceProcess
 from tests.support.town import SYSTEM
 
 CALLERS = 16
 SKU = "rolling"
+MOST_SECONDS = 60.0
+"""Until a server that came back has calls again."""
 POLICY = {
     "loadBalancingConfig": [{"round_robin": {}}],
     # The client leaves a server that says NOT_SERVING, before it refuses calls.
@@ -79,13 +82,21 @@ async def _under_load(trial: Trial, scene: Inventories) -> int:
                 code = await server.terminate()
                 trial.require(code == 0, f"a server that was told to end answered {code}")
                 trial.faults["SIGTERM"] += 1
+                before = _calls(server)
                 await server.start()
                 # As an operator does: the next one only after this one has its share of the calls again.
-                await asyncio.sleep(1.0)
+                async with asyncio.timeout(MOST_SECONDS):
+                    while _calls(server) == before:  # noqa: ASYNC110 - its log tells nobody
+                        await asyncio.sleep(0.1)
                 trial.attempted()
 
         await asyncio.gather(operator(), *(caller() for _ in range(CALLERS)))
     return added
+
+
+def _calls(server: ServiceProcess) -> int:
+    """How many calls it has answered, by its log."""
+    return server.log.read_text().count("AdjustStock")
 
 
 CAMPAIGN = Campaign(
