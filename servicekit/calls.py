@@ -1,5 +1,6 @@
 """What one call is: its method, its caller, its id, its deadline."""
 
+import math
 import random
 import time
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ class Caller:
     actor_id: str | None = None
     identity: str = ""
     """Whom the certificate names; empty without one."""
+    until: float = math.inf
+    """When the certificate's time is over, in seconds since 1970."""
 
 
 ANONYMOUS = Caller()

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,12 @@ class Certificates:
         return grpc.dynamic_ssl_server_credentials(
             served.for_servers(), renewed, require_client_authentication=True
         )
+
+
+@lru_cache(maxsize=1024)
+def expiry(certificate: bytes) -> float:
+    """When the time of a certificate in PEM is over, in seconds since 1970."""
+    return x509.load_pem_x509_certificate(certificate).not_valid_after_utc.timestamp()
 
 
 def open_channel(

@@ -81,6 +81,16 @@ class CallerUnknown(KitRefusal):
 
 
 @dataclass(eq=False)
+class CertificateExpired(KitRefusal):
+    """The time of the caller's certificate is over, although the connection was opened before or goes on a session."""
+
+    caller: str
+
+    def __str__(self) -> str:
+        return f"the time of the certificate of {self.caller} is over: connect with a new one"
+
+
+@dataclass(eq=False)
 class MethodNotAllowed(KitRefusal):
     """The file of callers does not let this caller call the method; `allowed` are the service's that it may."""
 
@@ -188,6 +198,7 @@ STATUSES: dict[type[Exception], grpc.StatusCode] = {
     ActorMissing: grpc.StatusCode.UNAUTHENTICATED,
     ActorUnknown: grpc.StatusCode.UNAUTHENTICATED,
     CallerUnknown: grpc.StatusCode.UNAUTHENTICATED,
+    CertificateExpired: grpc.StatusCode.UNAUTHENTICATED,
     MethodNotAllowed: grpc.StatusCode.PERMISSION_DENIED,
     ActorNotAllowed: grpc.StatusCode.PERMISSION_DENIED,
     TooManyCalls: grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -9,7 +9,10 @@ from servicekit.security import Security
 MOST_MESSAGE_BYTES = 1024 * 1024
 MOST_METADATA_BYTES = 8 * 1024
 MOST_STREAMS = 1000
-"""At once over one connection: a caller's own gRPC lets further calls wait, ours refuses them with REFUSED_STREAM."""
+"""At once over one connection: a caller's own gRPC lets further calls wait, ours refuses them with REFUSED_STREAM.
+
+A caller has one connection to a server, and in a sale hundreds of calls under way: a hundred streams would make it wait
+where the batches could take them all at once."""
 MOST_CALLS = 8_000
 """At once over all connections of an address; gRPC refuses further ones with RESOURCE_EXHAUSTED."""
 CONNECTION_AGE_SECONDS = 300.0

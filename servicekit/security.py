@@ -1,5 +1,6 @@
 """mTLS and what follows from it: the caller is who its certificate names, and does what the file of callers lets it."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources.abc import Traversable
@@ -9,9 +10,15 @@ from typing import Any
 from servicekit import calls
 from servicekit.callers import Callers, Rights, read_callers
 from servicekit.calls import Call, Caller
-from servicekit.certificates import Certificates
+from servicekit.certificates import Certificates, expiry
 from servicekit.context import Context
-from servicekit.errors import ActorNotAllowed, CallerUnknown, MethodNotAllowed, TooManyCalls
+from servicekit.errors import (
+    ActorNotAllowed,
+    CallerUnknown,
+    CertificateExpired,
+    MethodNotAllowed,
+    TooManyCalls,
+)
 from servicekit.identities import identity
 from servicekit.rates import Rate
 from servicekit.settings import ServerSettings, TlsSettings
@@ -42,11 +49,18 @@ class Security:
             raise CallerUnknown(", ".join(uris), trusted)
         actor = calls.caller(metadata)
         name = found.name if actor.role is None or actor.actor_id is None else actor.name
-        return replace(actor, name=name, identity=found.name)
+        until = max(map(expiry, context.auth_context().get("x509_pem_cert", ())), default=0.0)
+        return replace(actor, name=name, identity=found.name, until=until)
 
     def admit(self, call: Call) -> None:
-        """Refuses what the file of callers does not allow. Raises TooManyCalls, MethodNotAllowed, ActorNotAllowed."""
+        """Refuses what the file of callers does not allow, and whose certificate is over.
+
+        Raises CertificateExpired, TooManyCalls, MethodNotAllowed, ActorNotAllowed.
+        """
         caller = call.caller
+        # TLS looks at a certificate where a session begins: neither later, nor where one is taken up again.
+        if time.time() > caller.until:
+            raise CertificateExpired(caller.identity)
         # Refused calls count: who keeps knocking is not let in more often.
         if limited := self._rates.get(caller.identity):
             calls_per_second, rate = limited

@@ -8,8 +8,8 @@ import pytest
 from holdfast import client
 from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
 
-from tests.client.certificates import Authority
 from tests.client.shaky import Shaky, serving
+from tests.support.wallet import Wallet
 
 TEA = stock_pb2.CreateStockRequest(sku="TEA-500")
 
@@ -28,26 +28,29 @@ def create_in_a_thread(address: str, tls: client.Tls) -> stock_pb2.CreateStockRe
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """Who signs for servers and callers of a test."""
-    return Authority(tmp_path / "ours")
+def wallet(tmp_path: Path) -> Wallet:
+    """Of who signs for servers and callers of a test."""
+    return Wallet(tmp_path / "ours")
 
 
-async def test_a_caller_with_a_certificate_is_answered(authority: Authority) -> None:
-    tls = authority.identity("shop")
+def identity(wallet: Wallet, name: str) -> client.Tls:
+    folder = wallet.issue(name)
+    return client.Tls(wallet.ca, folder / "tls.crt", folder / "tls.key")
 
-    async with serving(Shaky(), authority.server_credentials()) as address:
+
+async def test_a_caller_with_a_certificate_is_answered(wallet: Wallet) -> None:
+    tls = identity(wallet, "shop")
+
+    async with serving(Shaky(), wallet.certificates("server").for_servers()) as address:
         assert (await create(address, tls)).stock.sku == "TEA-500"
         assert (await asyncio.to_thread(create_in_a_thread, address, tls)).stock.sku == "TEA-500"
 
 
-async def test_a_caller_without_one_or_of_another_authority_is_not(
-    authority: Authority, tmp_path: Path
-) -> None:
-    stranger = Authority(tmp_path / "theirs").identity("shop")
-    forged = client.Tls(authority.certificate, stranger.certificate, stranger.key)
+async def test_a_caller_without_one_or_of_another_authority_is_not(wallet: Wallet, tmp_path: Path) -> None:
+    stranger = identity(Wallet(tmp_path / "theirs"), "shop")
+    forged = client.Tls(wallet.ca, stranger.certificate, stranger.key)
 
-    async with serving(shaky := Shaky(), authority.server_credentials()) as address:
+    async with serving(shaky := Shaky(), wallet.certificates("server").for_servers()) as address:
         for tls in (None, stranger, forged):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await create(address, tls)
@@ -56,8 +59,8 @@ async def test_a_caller_without_one_or_of_another_authority_is_not(
     assert shaky.asked == []
 
 
-def test_every_file_that_cannot_be_read_is_named(authority: Authority, tmp_path: Path) -> None:
-    missing = client.Tls(authority.certificate, tmp_path / "me.crt", tmp_path)
+def test_every_file_that_cannot_be_read_is_named(wallet: Wallet, tmp_path: Path) -> None:
+    missing = client.Tls(wallet.ca, tmp_path / "me.crt", tmp_path)
 
     with pytest.raises(client.TlsUnreadable) as told:
         client.channel("127.0.0.1:1", missing)

@@ -187,6 +187,7 @@ def test_every_refusal_of_the_kit_has_a_code_a_reason_and_a_sentence(error: type
         errors.ActorUnknown: errors.ActorUnknown("actor-role", "x"),
         errors.CallerUnknown: errors.CallerUnknown("spiffe://a.test/shop", "b.test"),
         errors.MethodNotAllowed: errors.MethodNotAllowed("shop", "/a/B", ("C",)),
+        errors.CertificateExpired: errors.CertificateExpired("shop"),
         errors.TooManyCalls: errors.TooManyCalls("shop", 4, 0.25),
         errors.ActorNotAllowed: errors.ActorNotAllowed("shop", "system", ("merchant",)),
         errors.OutboxEntryNotFound: errors.OutboxEntryNotFound(7),

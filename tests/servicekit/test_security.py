@@ -1,6 +1,7 @@
 """mTLS over real sockets: who gets in, as whom, and to what; certificates that change under load."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from structlog.testing import capture_logs
 
 from servicekit import health
 from servicekit.callers import Rights
-from servicekit.certificates import open_channel
+from servicekit.certificates import Certificates, expiry, open_channel
 from servicekit.logs import with_call
 from servicekit.security import Security
 from tests.servicekit.probing import ASK, ask, probed
@@ -104,6 +105,22 @@ async def test_who_calls_more_often_than_it_may_is_refused_on_every_connection_a
 
     assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS")
     assert 90 < refused.details["RetryInfo"].retry_delay.seconds <= 100
+
+
+async def test_a_certificate_whose_time_is_over_gets_no_further_on_an_open_connection(
+    address: str, wallet: Wallet
+) -> None:
+    wallet.issue("robot", days=3 / 86_400)
+    pems = Certificates(wallet.folder / "robot", wallet.ca).current()
+
+    async with open_channel(address, pems) as channel:
+        assert (await ask(channel)).plan == "robot"
+        await until(lambda: time.time() > expiry(pems.certificate))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await ask(channel)
+
+    found = seen(refused.value)
+    assert (found.code, found.reason) == (grpc.StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")
 
 
 async def test_a_certificate_of_another_trust_domain_names_nobody(address: str, wallet: Wallet) -> None:

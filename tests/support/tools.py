@@ -19,9 +19,23 @@ from devtools.packages import Node, node, node_packages
 PROGRAMS = Path(sys.executable).parent
 NODE_CLIENT = Path(__file__).parent / "node"
 NOBODY: Mapping[str, str] = {}
-# The one place that says how the tools reach a server: without TLS.
-GRPCURL_SECURITY = ("-plaintext",)
-BUF_SECURITY = ("--http2-prior-knowledge",)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What a tool shows to a server that speaks mTLS, and whom it believes."""
+
+    folder: Path
+    """With tls.crt and tls.key."""
+    authorities: Path
+
+    def options(self, dashes: str) -> tuple[str, ...]:
+        """As grpcurl and buf take it."""
+        return (
+            *(f"{dashes}cacert", str(self.authorities)),
+            *(f"{dashes}cert", str(self.folder / "tls.crt")),
+            *(f"{dashes}key", str(self.folder / "tls.key")),
+        )
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,9 @@ class Said:
 class Tool(Protocol):
     """One of them."""
 
+    shows: Certificate | None
+    """None speaks plaintext."""
+
     async def services(self, address: str) -> list[str]:
         """The names of the services."""
         ...
@@ -67,8 +84,11 @@ class Tool(Protocol):
         ...
 
 
+@dataclass
 class Grpcurl:
     """The tool of operators."""
+
+    shows: Certificate | None = None
 
     async def services(self, address: str) -> list[str]:
         return (await self.run(address, "list")).text.split()
@@ -87,14 +107,16 @@ class Grpcurl:
 
     async def run(self, *words: str, sent: str = "") -> Said:
         """One run."""
-        return await run(PROGRAMS / "grpcurl", *GRPCURL_SECURITY, *words, sent=sent)
+        security = self.shows.options("-") if self.shows else ("-plaintext",)
+        return await run(PROGRAMS / "grpcurl", *security, *words, sent=sent)
 
 
-@dataclass(frozen=True)
+@dataclass
 class BufCurl:
     """buf's own client, over either version of reflection."""
 
     reflection: str = "grpc-v1"
+    shows: Certificate | None = None
 
     async def services(self, address: str) -> list[str]:
         return (await self.run(address, "--list-services")).text.split()
@@ -110,8 +132,10 @@ class BufCurl:
 
     async def run(self, place: str, *words: str, sent: str = "") -> Said:
         """One run."""
-        options = ("--protocol", "grpc", *BUF_SECURITY, "--reflect-protocol", self.reflection)
-        return await run(PROGRAMS / "buf", "curl", *options, *words, f"http://{place}", sent=sent)
+        security = self.shows.options("--") if self.shows else ("--http2-prior-knowledge",)
+        url = f"{'https' if self.shows else 'http'}://{place}"
+        options = ("--protocol", "grpc", *security, "--reflect-protocol", self.reflection)
+        return await run(PROGRAMS / "buf", "curl", *options, *words, url, sent=sent)
 
 
 @dataclass
@@ -120,6 +144,7 @@ class NodeClient:
 
     runtime: Node | None = None
     folder: Path = field(default_factory=Path)
+    shows: Certificate | None = None
 
     def prepare(self) -> None:
         """Fetches what it needs, once. Raises PackagesUnavailable."""
@@ -150,9 +175,13 @@ class NodeClient:
     async def run(self, *words: str, sent: str = "") -> Said:
         """One run."""
         assert self.runtime is not None
-        return await run(
-            self.runtime.node, str(NODE_CLIENT / "client.mjs"), *words, sent=sent, folder=self.folder
+        program = str(NODE_CLIENT / "client.mjs")
+        certificate = (
+            {"TLS_FOLDER": str(self.shows.folder), "TLS_CA": str(self.shows.authorities)}
+            if self.shows
+            else {}
         )
+        return await run(self.runtime.node, program, *words, sent=sent, folder=self.folder, **certificate)
 
 
 async def run(

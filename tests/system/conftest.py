@@ -1,6 +1,7 @@
 """Both services as processes; every test of a module shares one pair, and no test needs it untouched."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -45,7 +46,7 @@ def tool(request: pytest.FixtureRequest) -> Tool:
     """Each tool."""
     if request.param == "node":
         client: NodeClient = request.getfixturevalue("node_client")
-        return client
+        return replace(client)
     tools: dict[str, Tool] = {
         "grpcurl": Grpcurl(),
         "buf": BufCurl(),

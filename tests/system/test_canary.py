@@ -18,6 +18,7 @@ from sqlalchemy import make_url
 from servicekit.certificates import open_channel
 from servicekit.engines import create_engine
 from tests.servicekit.waiting import until
+from tests.support.collector import collecting
 from tests.support.databases import fresh_database
 from tests.support.forks import run_command
 from tests.support.services import ServiceProcess, free_port, migrate
@@ -157,16 +158,18 @@ async def test_a_service_that_runs_tells_no_secret(
     process = ServiceProcess(service, {**settings(service, urls[service], tmp_path), **own, **metrics}, log)
     process.pems = wallet.pems("operator")
     key = (wallet.folder / service / "tls.key").read_text()
-    await process.start()
-    try:
-        said = await everything_asked(process)
-        # A key that cannot be used is complained of, not quoted.
-        (wallet.folder / service / "tls.key").write_text(f"{CANARY}\n{key[:80]}")
-        said += await everything_asked(process)
-    finally:
-        await process.terminate()
-    said += log.read_text()
+    async with collecting() as collector:
+        await process.start(**{f"{service.upper()}_OTLP_ENDPOINT": collector.endpoint})
+        try:
+            said = await everything_asked(process)
+            # A key that cannot be used is complained of, not quoted.
+            (wallet.folder / service / "tls.key").write_text(f"{CANARY}\n{key[:80]}")
+            said += await everything_asked(process)
+        finally:
+            await process.terminate()
+    said += log.read_text() + collector.raw.decode(errors="replace")
 
+    assert collector.found(kind="SERVER") and collector.found(kind="CLIENT")
     assert '"settings"' in said or "settings {" in said
     assert "certificates cannot be renewed" in said
     assert_untold(said, service)

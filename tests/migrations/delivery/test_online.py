@@ -20,8 +20,9 @@ from tests.migrations.delivery.legacy import rows
 PACKAGES = 600
 PAUSE_SECONDS = 0.03
 HELD_SECONDS = 4.0
-LONGEST_SECONDS = 1.0
-"""So long may a revision hold anybody up. What a bystander waits meanwhile is the machine's and does not count."""
+LONGEST_SECONDS = 3.0
+"""So long may a revision hold anybody up here, where the other tests share the machine; the benchmark holds it to one
+second. What a bystander waits meanwhile is the machine's and does not count."""
 
 
 @pytest.fixture

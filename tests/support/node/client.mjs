@@ -1,7 +1,7 @@
 // A client that is given an address and learns the rest by reflection:
 //   client.mjs ADDRESS list [SERVICE] | describe SYMBOL | call SERVICE/METHOD
 // `call` reads {"metadata": {…}, "messages": […], "options": {…}} and prints each answer as a line of JSON; a refusal
-// is one with its code, message and details, and exit code 1.
+// is one with its code, message and details, and exit code 1. With TLS_FOLDER and TLS_CA set it speaks mTLS.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
@@ -25,7 +25,10 @@ function rename(types) {
 
 const FORM = { longs: String, enums: String, bytes: String, defaults: false, oneofs: false };
 const [address, command, name = ""] = process.argv.slice(2);
-const credentials = grpc.credentials.createInsecure();
+const { TLS_FOLDER: tls, TLS_CA: authorities } = process.env;
+const credentials = tls
+  ? grpc.credentials.createSsl(...[authorities, `${tls}/tls.key`, `${tls}/tls.crt`].map((file) => readFileSync(file)))
+  : grpc.credentials.createInsecure();
 const tell = (value) => console.log(JSON.stringify(value));
 
 const own = loader.loadSync(fileURLToPath(new URL("reflection.proto", import.meta.url)));
