@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.database import private_server
 from chaos.campaign import MOST_VIOLATIONS, Campaign, Trial
 from chaos.campaigns import CAMPAIGNS, NOT_YET
-from chaos.results import PAGE, page, remember, remembered, result
+from chaos.results import PAGE, commit, page, remember, remembered, result
 from devtools.console import say
 from servicekit import logs
 from servicekit.progress import progress
@@ -72,6 +72,7 @@ def _tried(campaign: Campaign, engine: str, seed: int, *, short: bool) -> bool:
     size = campaign.short if short else campaign.long
     minutes = float(os.environ.get("CHAOS_MINUTES") or math.inf)
     title = f"{campaign.number} {campaign.title}{f', {engine}' if engine else ''}, seed {seed}"
+    sources = commit()
     with progress(title, size) as advance, tempfile.TemporaryDirectory(prefix="hf-chaos-") as folder:
         began = time.monotonic()
         trial = Trial(size, seed, Path(folder), engine, began + minutes * 60, advance)
@@ -82,7 +83,11 @@ def _tried(campaign: Campaign, engine: str, seed: int, *, short: bool) -> bool:
             traceback.print_exc()
             trial.violations.append(f"ended by {error!r}"[:500])
     found = result(
-        campaign, trial, day=datetime.now(UTC).date().isoformat(), seconds=time.monotonic() - began
+        campaign,
+        trial,
+        day=datetime.now(UTC).date().isoformat(),
+        commit=sources,
+        seconds=time.monotonic() - began,
     )
     remember(found)
     for violation in trial.violations[:MOST_VIOLATIONS]:

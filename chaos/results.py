@@ -46,13 +46,13 @@ class Result:
         return self.attempts < self.size
 
 
-def result(campaign: Campaign, trial: Trial, *, day: str, seconds: float) -> Result:
+def result(campaign: Campaign, trial: Trial, *, day: str, commit: str, seconds: float) -> Result:
     """What one trial came to."""
     return Result(
         campaign=campaign.number,
         engine=trial.engine,
         day=day,
-        commit=commit(),
+        commit=commit,
         seed=trial.seed,
         seconds=round(seconds, 1),
         size=trial.size,

@@ -69,7 +69,7 @@ async def run(trial: Trial) -> None:
             FAULTS[fault](links[link])
             await asyncio.sleep(FAULT_SECONDS)
             links[link].heal()
-            trial.faults[f"{fault}, {link}"] += 1
+            trial.faults[f"{fault} ({link})"] += 1
             trial.recoveries.append(await customers.next_answer())
             trial.attempted()
             await asyncio.sleep(CALM_SECONDS)
