@@ -1,7 +1,7 @@
-"""python -m chaos [--campaign N …] [--short] [--seed S]; `make chaos` and `make chaos CAMPAIGN=N` come here.
+"""python -m chaos [--campaign N …] [--short | --size A] [--seed S]; `make chaos` and `make chaos CAMPAIGN=N` come here.
 
 Without a campaign all of them are run, to their short size; a campaign that is named is run to its long size unless
---short. CHAOS_MINUTES ends each run after so many minutes.
+--short or --size says otherwise. CHAOS_MINUTES ends each run after so many minutes.
 """
 
 import argparse
@@ -40,7 +40,9 @@ def main(words: list[str] | None = None) -> int:
         {engine for campaign in wanted if campaign.with_servers for engine in (*campaign.engines, "postgres")}
     ):
         kept = [
-            _tried(campaign, engine, seed, short=short) for campaign in wanted for engine in campaign.engines
+            _tried(campaign, engine, seed, arguments.size or (campaign.short if short else campaign.long))
+            for campaign in wanted
+            for engine in campaign.engines
         ]
     PAGE.write_text(page(CAMPAIGNS, NOT_YET, remembered()))
     say(f"written: {PAGE.name}")
@@ -53,6 +55,7 @@ def _parsed(words: list[str] | None) -> argparse.Namespace:
         "--campaign", nargs="+", type=int, default=[], metavar="N", help="only these, to their long size"
     )
     parser.add_argument("--short", action="store_true", help="to the short size")
+    parser.add_argument("--size", type=int, help="to this size: so many attempts")
     parser.add_argument("--seed", type=int, help="of the choices that are made")
     return parser.parse_args(words)
 
@@ -68,8 +71,7 @@ def _engines(names: set[str]) -> Iterator[None]:
         yield
 
 
-def _tried(campaign: Campaign, engine: str, seed: int, *, short: bool) -> bool:
-    size = campaign.short if short else campaign.long
+def _tried(campaign: Campaign, engine: str, seed: int, size: int) -> bool:
     minutes = float(os.environ.get("CHAOS_MINUTES") or math.inf)
     title = f"{campaign.number} {campaign.title}{f', {engine}' if engine else ''}, seed {seed}"
     sources = commit()

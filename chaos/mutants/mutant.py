@@ -35,9 +35,9 @@ class Mutant:
         return text
 
 
-def campaign(number: int, *engines: str) -> Finder:
-    """A campaign's short form."""
-    words = ("-m", "chaos", "--short", "--seed", "1", "--campaign", str(number))
+def campaign(number: int, size: int, *engines: str) -> Finder:
+    """So many attempts of a campaign."""
+    words = ("-m", "chaos", "--size", str(size), "--seed", "1", "--campaign", str(number))
     return Finder(f"campaign {number}", words, frozenset(engines), f"campaign {number}: ")
 
 

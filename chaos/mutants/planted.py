@@ -2,9 +2,9 @@
 
 from chaos.mutants.mutant import Mutant, campaign, test
 
-SIMULATION = campaign(10)
-OVERSELL = campaign(1, "postgres")
-LINEAR_HISTORY = campaign(11, "postgres")
+SIMULATION = campaign(10, 20)
+OVERSELL = campaign(1, 2_000, "postgres")
+LINEAR_HISTORY = campaign(11, 2, "postgres")
 OUTBOX = test("tests/delivery_service/persistence/test_outbox.py", "mysql", "mariadb")
 
 MUTANTS = (
