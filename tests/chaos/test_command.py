@@ -67,6 +67,13 @@ def test_a_campaign_that_is_named_is_run_to_its_long_size_on_each_engine(place: 
     assert "30 of 30 kills" in page and "PARTIAL" not in page.partition("|")[2]
 
 
+def test_a_campaign_is_run_to_the_size_that_is_asked_for(place: Path) -> None:
+    assert command.main(["--campaign", "1", "--size", "2"]) == 0
+
+    assert [run["attempts"] for run in runs(place)] == [2, 2]
+    assert "2 of 30 kills" in (place / "reliability.md").read_text()
+
+
 def test_without_a_name_all_are_run_to_their_short_size_and_a_broken_promise_is_the_exit_code(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
