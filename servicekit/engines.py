@@ -1,15 +1,21 @@
 """The database engine of a service: limits on every session, one isolation level, one time zone."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import DateTime, event
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.util import greenlet_spawn
+
+log = structlog.get_logger("engines")
 
 # These end a statement well before the 10 s that a call may last: a statement whose caller has gone would otherwise
 # go on and keep its row locks. MySQL has no such limit for a statement that writes; there every wait for a lock is
@@ -72,10 +78,37 @@ def create_engine(
         if by_index:
             settings |= {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
         options["connect_args"] = {"server_settings": settings, "timeout": 5}
-        return create_async_engine(url, **options)
+        return _without_goodbyes(create_async_engine(url, **options))
     options["connect_args"] = {"connect_timeout": 5}
-    engine = create_async_engine(url, **options)
+    engine = _without_goodbyes(create_async_engine(url, **options))
     event.listen(engine.sync_engine, "connect", _limits_of_mysql_session(for_migrations))
+    return engine
+
+
+def _without_goodbyes(engine: AsyncEngine) -> AsyncEngine:
+    """Lets nobody wait until a server that may be silent has heard that a connection is given up.
+
+    The driver asks it to cancel the statement, so that its locks go, and for two seconds waits that it has.
+    """
+    dialect = engine.sync_engine.dialect
+    terminate = dialect.do_terminate
+    ending: set[asyncio.Task[None]] = set()
+
+    def end_aside(connection: DBAPIConnection) -> None:
+        try:
+            task = asyncio.get_running_loop().create_task(greenlet_spawn(terminate, connection))
+        except RuntimeError:  # the garbage collector's, after the loop has ended
+            terminate(connection)
+            return
+        ending.add(task)
+        task.add_done_callback(ended)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        ending.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.info("a connection that was given up did not end well", error=type(error).__name__)
+
+    dialect.do_terminate = end_aside  # type: ignore[assignment, method-assign]
     return engine
 
 

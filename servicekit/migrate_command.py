@@ -95,11 +95,14 @@ async def _run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
         if arguments.further is not None:
             action: Action = arguments.further
             return await action.run(arguments, schema, engine)
-        applied = await schema.applied(engine)
+        serving = await schema.serving(engine)
+        applied = serving.applied
         pending = schema.pending(applied)
         hindrance = await schema.hindrance(engine)
         if arguments.action == "status":
             print(f"applied: {applied or 'nothing'}\nexpected: {schema.expected}\npending: {len(pending)}")
+            if applied and not serving.known:
+                print(f"ahead: {serving.told}; {serving.next_command}")
             if hindrance:
                 print(f"hindered: {hindrance}")
             return 0 if applied == schema.expected and not hindrance else 3

@@ -28,6 +28,7 @@ from servicekit.conflicts import may_run_again
 from servicekit.crash_points import crash_point
 from servicekit.hindrances import Hindered, Hindrance, nothing_hinders
 from servicekit.named_locks import give_lock, take_lock
+from servicekit.serving import Serving
 
 VERSION_TABLE = "holdfast_schema_version"
 LOCK_WAIT_SECONDS = 300
@@ -94,6 +95,14 @@ class Schema:
         async with engine.connect() as connection:
             return await connection.run_sync(applied_revision)
 
+    async def serving(self, engine: AsyncEngine) -> Serving:
+        """Whether this build may serve the schema as it is."""
+        async with engine.connect() as connection:
+            applied = await connection.run_sync(applied_revision)
+            known = applied in {revision.id for revision in self.history()}
+            since = None if known else await connection.run_sync(schema_history.serves_since)
+        return Serving(self.service, applied, self.expected, known, since)
+
     async def hindrance(self, engine: AsyncEngine) -> str:
         """Why this database may neither be moved nor served, whatever its revision; nothing where it may."""
         async with engine.connect() as connection:
@@ -129,6 +138,10 @@ class Schema:
     def documentation(self, revision: str) -> str:
         """What a revision says of itself."""
         return self._script(revision).longdoc
+
+    def serves_since(self, revision: str) -> str:
+        """The oldest revision whose builds may go on beside one: itself, where it states none."""
+        return _serves_since(self._script(revision))
 
     def render(self, revision: str, *, back: bool = False) -> str:
         """One revision as plain SQL, without its version. Raises what the revision does where it has none."""
@@ -249,7 +262,14 @@ def _unseen(_title: str, _total: int | None) -> Iterator[Callable[[int], None]]:
 def _tell(*, ctx: Any, step: Any, **_: Any) -> None:
     direction = "applied" if step.is_upgrade else "taken back"
     schema_history.record(ctx.connection, "stamped" if step.is_stamp else direction, step.up_revision_id)
+    if step.is_upgrade:
+        schema_history.serve_since(ctx.connection, _serves_since(step.up_revision))
     log.info(f"revision {direction}", revision=step.up_revision_id, description=step.up_revision.doc)
+
+
+def _serves_since(script: Script) -> str:
+    since: str = getattr(script.module, "serves_since", script.revision)
+    return since
 
 
 def applied_revision(connection: Connection) -> str | None:

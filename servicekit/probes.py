@@ -94,19 +94,16 @@ def _skew(seconds: float) -> Diagnosis:
 
 
 async def _schema(engine: AsyncEngine, schema: Schema) -> Diagnosis:
-    service = schema.service
     hindered = await schema.hindrance(engine)
     if hindered:
-        return Diagnosis(Severity.FAIL, hindered, f"{service}-service migrate status")
-    applied = await schema.applied(engine)
-    figures = {_REVISION: int(applied or 0), _EXPECTED: int(schema.expected)}
-    if applied == schema.expected:
-        return fine(f"the schema is at {applied}, as this build expects", figures)
-    told = f"the schema is at {applied or 'nothing'}, this build expects {schema.expected}: calls are refused"
-    known = applied is None or applied in {revision.id for revision in schema.history()}
-    if not known:
-        return Diagnosis(Severity.FAIL, f"{told}; a newer build migrated it", "deploy that build", figures)
-    return Diagnosis(Severity.FAIL, told, f"{service}-service migrate upgrade", figures)
+        return Diagnosis(Severity.FAIL, hindered, f"{schema.service}-service migrate status")
+    serving = await schema.serving(engine)
+    figures = {_REVISION: int(serving.applied or 0), _EXPECTED: int(serving.expected)}
+    if serving.level:
+        return fine(serving.told, figures)
+    if serving.allowed:
+        return Diagnosis(Severity.WARN, serving.told, serving.next_command, figures)
+    return Diagnosis(Severity.FAIL, f"{serving.told}: calls are refused", serving.next_command, figures)
 
 
 def _pool(service: str, pool: Any, transactions: Transactions[Any]) -> Diagnosis:

@@ -1,4 +1,4 @@
-"""Readiness that tells the truth: SERVING only while the database answers, has the expected schema and is whole."""
+"""Readiness that tells the truth: SERVING only while the database answers, is whole, and this build may serve it."""
 
 import asyncio
 
@@ -58,14 +58,12 @@ class Readiness:
         try:
             # A database that hangs answers nothing at all, not even an error.
             async with asyncio.timeout(MOST_SECONDS):
-                unfit = await self._schema.hindrance(self._engine) or await self._other_schema()
+                unfit = await self._schema.hindrance(self._engine) or await self._unserved()
         except Exception as error:
             return f"the database cannot be reached ({type(error).__name__})"
         self._unfit = unfit
         return unfit
 
-    async def _other_schema(self) -> str:
-        applied = await self._schema.applied(self._engine)
-        if applied == self._schema.expected:
-            return ""
-        return f"the schema is at {applied or 'nothing'}, this build expects {self._schema.expected}: migrate"
+    async def _unserved(self) -> str:
+        serving = await self._schema.serving(self._engine)
+        return "" if serving.allowed else f"{serving.told}: {serving.next_command}"

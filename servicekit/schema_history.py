@@ -23,6 +23,8 @@ from sqlalchemy import (
 from servicekit.engines import UtcDateTime
 
 HISTORY_TABLE = "holdfast_schema_history"
+SERVES_SINCE = "serves since"
+"""The kind of entry whose name is the oldest revision whose builds may serve from then on."""
 
 _history = Table(
     HISTORY_TABLE,
@@ -45,6 +47,21 @@ def prepare(connection: Connection, applied: str | None) -> None:
 def record(connection: Connection, kind: str, name: str) -> None:
     """Adds an entry in the caller's transaction: a revision "applied", "stamped" or "taken back", or another step."""
     connection.execute(insert(_history).values(record_time=func.now(), kind=kind, name=name))
+
+
+def serve_since(connection: Connection, revision: str) -> None:
+    """Lets no build of a revision before this one serve any more, in the caller's transaction; it is never lowered."""
+    if (serves_since(connection) or "") < revision:
+        record(connection, SERVES_SINCE, revision)
+
+
+def serves_since(connection: Connection) -> str | None:
+    """The oldest revision whose builds may serve; None where nobody recorded one."""
+    if not inspect(connection).has_table(HISTORY_TABLE):
+        return None
+    query = select(func.max(_history.c.name)).where(_history.c.kind == SERVES_SINCE)
+    found: str | None = connection.execute(query).scalar()
+    return found
 
 
 def last_time(connection: Connection, kind: str, name: str) -> datetime | None:

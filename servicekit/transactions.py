@@ -36,6 +36,39 @@ U_co = TypeVar("U_co", covariant=True)
 log = structlog.get_logger("transactions")
 
 
+class _Queue:
+    """Places for so much work at once, and those who wait for one, in their order, MOST_WAITING of them."""
+
+    def __init__(self, places: int) -> None:
+        # The engine's own pool starves some of its waiters under load.
+        self._places = asyncio.Semaphore(places)
+        self._since: dict[object, float] = {}
+
+    @property
+    def length(self) -> int:
+        return len(self._since)
+
+    @property
+    def waited_seconds(self) -> float:
+        return monotonic() - next(iter(self._since.values())) if self._since else 0.0
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Raises Overloaded."""
+        if self.length >= MOST_WAITING:
+            raise Overloaded
+        waiter = object()
+        self._since[waiter] = monotonic()
+        try:
+            await self._places.acquire()
+        finally:
+            del self._since[waiter]
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
 class Transactions(Generic[U_co]):
     """Runs work in transactions on one engine, each over a fresh unit of work."""
 
@@ -60,23 +93,21 @@ class Transactions(Generic[U_co]):
         self._before_snapshot = before_snapshot
         self._time = time or database_time
         self._most_seconds = most_seconds
-        # Waiters queue here in order; the engine's own pool starves some of them under load.
-        self._admission = asyncio.Semaphore(at_once)
-        # Work that waits for others' locks leaves connections to those who only read.
-        self._work_admission = asyncio.Semaphore(max(1, at_once - KEPT_FOR_READS))
-        self._waiting: dict[object, float] = {}
+        self._all = _Queue(at_once)
+        # Work that waits for others' locks leaves connections, and room to wait, to those who only read.
+        self._work = _Queue(max(1, at_once - KEPT_FOR_READS))
         self.reruns: Counter[str | int | None] = Counter()
         """How often work was run again, by the engine's error code."""
 
     @property
     def waiting(self) -> int:
         """How much work waits for a connection."""
-        return len(self._waiting)
+        return self._all.length + self._work.length
 
     @property
     def waited_seconds(self) -> float:
         """How long the first of it has waited; 0 if none does."""
-        return monotonic() - next(iter(self._waiting.values())) if self._waiting else 0.0
+        return max(self._all.waited_seconds, self._work.waited_seconds)
 
     async def run(
         self, work: Callable[[U_co], Awaitable[T]], *, name: str = "", repeatable: bool = False
@@ -95,7 +126,7 @@ class Transactions(Generic[U_co]):
                 await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))
             committing = False
             try:
-                async with self._admitted(self._work_admission), self._connected() as (connection, now):
+                async with self._work.place(), self._connected() as (connection, now):
                     result = await work(self._unit_of_work(connection, now))
                     crash_point(f"{name}.before_commit")
                     committing = True
@@ -139,24 +170,9 @@ class Transactions(Generic[U_co]):
             raise
 
     @asynccontextmanager
-    async def _admitted(self, admission: asyncio.Semaphore) -> AsyncIterator[None]:
-        if self.waiting >= MOST_WAITING:
-            raise Overloaded
-        waiter = object()
-        self._waiting[waiter] = monotonic()
-        try:
-            await admission.acquire()
-        finally:
-            del self._waiting[waiter]
-        try:
-            yield
-        finally:
-            admission.release()
-
-    @asynccontextmanager
     async def _connected(self, one_snapshot: bool = False) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
         limit = None if one_snapshot else self._most_seconds
-        async with self._admitted(self._admission), asyncio.timeout(limit):
+        async with self._all.place(), asyncio.timeout(limit):
             connection = await self._connect()
             traces.follow(connection)
             try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from chaos.stories import DELIVERY, INVENTORY
+from servicekit.migrations import Schema
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("servicekit", "inventory_service", "delivery_service")
@@ -105,6 +106,19 @@ def test_revisions_count_up_without_a_gap() -> None:
     for service in ("delivery", "inventory"):
         names = sorted(path.name for path in (ROOT / "migrations" / service / "versions").glob("*.py"))
         assert [name[:4] for name in names] == [f"{number:04}" for number in range(1, len(names) + 1)]
+
+
+def test_revisions_say_which_builds_may_go_on_beside_them() -> None:
+    """From 0013 on: builds of the revisions before it do not ask."""
+    for service in ("delivery", "inventory"):
+        schema = Schema(service)
+        ids = [revision.id for revision in schema.history() if revision.id >= "0013"]
+        stated = [schema.serves_since(revision) for revision in ids]
+        texts = [next(schema.location.glob(f"versions/{revision}_*.py")).read_text() for revision in ids]
+
+        assert stated == sorted(stated), service
+        assert all("\nserves_since = " in text for text in texts), service
+        assert all("0001" <= since <= revision for since, revision in zip(stated, ids, strict=True)), service
 
 
 def spliced(tree: ast.AST) -> list[int]:

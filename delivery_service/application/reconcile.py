@@ -13,6 +13,7 @@ from delivery_service.application.consistency_ports import Drift, Inconsistency,
 from delivery_service.application.photo_ports import PhotoReader, PhotoStore
 from delivery_service.application.ports import Transactions, UnitOfWork
 from delivery_service.application.read_photo import sound_bytes
+from delivery_service.application.rebuild_record import find_kept, rebuild_record
 from delivery_service.application.repair_evidence import (
     check_store,
     find_copy,
@@ -123,7 +124,13 @@ class Reconciler:
             await plan.outside()
         return what
 
+    async def _has_record(self, evidence_id: str) -> bool:
+        return await self.transactions.read(lambda uow: uow.evidence.get(evidence_id)) is not None
+
     async def _plan(self, found: Inconsistency) -> Plan:
+        if found.drift is Drift.PROOF and not await self._has_record(found.subject):
+            kept = await find_kept(found.subject, self.photos, self.reader)
+            return Plan(partial(rebuild_record, found, self.by, kept))
         if found.drift in _OWN:
             return Plan(partial(_OWN[found.drift], found, self.by))
         if found.drift is Drift.PHOTO:

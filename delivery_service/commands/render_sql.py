@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.migrate_command import Action
 from servicekit.migrations import VERSION_TABLE, Schema, UnknownRevision
-from servicekit.schema_history import HISTORY_TABLE
+from servicekit.schema_history import HISTORY_TABLE, SERVES_SINCE
 
 LEGACY = "0001"
 INDEXES = "0002"
@@ -90,7 +90,9 @@ def _part(schema: Schema, revision: str, known: list[str], back: bool) -> str:
         raise NotRendered(f"{revision} has no plain SQL: {error}") from None
     title = f"-- {'Back from ' if back else ''}{revision}: "
     text = title + inspect.cleandoc(schema.documentation(revision)).replace("\n", "\n-- ")
-    return "\n".join([text, _APPLIED, _guard(revision, before, back), body, _record(revision, before, back)])
+    return "\n".join(
+        [text, _APPLIED, _guard(revision, before, back), body, _record(schema, revision, before, back)]
+    )
 
 
 def _guard(revision: str, before: str, back: bool) -> str:
@@ -104,13 +106,13 @@ def _guard(revision: str, before: str, back: bool) -> str:
     )
 
 
-def _record(revision: str, before: str, back: bool) -> str:
+def _record(schema: Schema, revision: str, before: str, back: bool) -> str:
     here, there = (revision, before) if back else (before, revision)
-    kind = "taken back" if back else "applied"
-    entry = (
-        f"INSERT INTO {HISTORY_TABLE} (record_time, kind, name)"  # noqa: S608
-        f" VALUES (UTC_TIMESTAMP(6), ''{kind}'', ''{revision}'')"
-    )
+    entries = [("taken back" if back else "applied", revision)]
+    if not back:
+        entries.append((SERVES_SINCE, schema.serves_since(revision)))
+    rows = ", ".join(f"(UTC_TIMESTAMP(6), ''{kind}'', ''{name}'')" for kind, name in entries)
+    entry = f"INSERT INTO {HISTORY_TABLE} (record_time, kind, name) VALUES {rows}"  # noqa: S608
     version = f"UPDATE {VERSION_TABLE} SET version_num = ''{there}'' WHERE version_num = ''{here}''"  # noqa: S608
     run = "PREPARE step FROM @statement;\nEXECUTE step;\nDEALLOCATE PREPARE step;"
     return (

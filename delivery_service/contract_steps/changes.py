@@ -31,6 +31,10 @@ _PENDING = text(
     "UPDATE tigu_prepare_goods SET prepare_status = -1, legacy_write_time = legacy_write_time,"
     " update_time = update_time WHERE prepare_status IS NULL LIMIT 1000"
 )
+_COMMENT = text(
+    "SELECT IF(column_comment = '', '', CONCAT(' COMMENT ', QUOTE(column_comment))) FROM information_schema.columns"
+    " WHERE table_schema = DATABASE() AND table_name = 'tigu_prepare_goods' AND column_name = 'prepare_status'"
+)
 _MARKED = text("SELECT COUNT(*) FROM tigu_prepare_goods WHERE legacy_write_time IS NOT NULL")
 _PAGE = text("SELECT id FROM tigu_prepare_goods WHERE id > :after ORDER BY id LIMIT 1000")
 # Rows that a new build of the list has not reached bear an empty one.
@@ -55,9 +59,10 @@ async def enforce_status(connection: AsyncConnection, standing: Standing) -> Non
             advance(done)
     crash_point("contract.after_statuses")
     if not standing.enforced:
+        comment = (await connection.execute(_COMMENT)).scalar_one()
         await _alter(
             connection,
-            "MODIFY COLUMN prepare_status INT NOT NULL DEFAULT -1,"
+            f"MODIFY COLUMN prepare_status INT NOT NULL DEFAULT -1{comment},"
             f" ADD CONSTRAINT {STATUS_CHECK} CHECK (prepare_status BETWEEN -1 AND 7),"
             " ALGORITHM=COPY, LOCK=SHARED",
         )
@@ -65,9 +70,11 @@ async def enforce_status(connection: AsyncConnection, standing: Standing) -> Non
 
 async def relax_status(connection: AsyncConnection, standing: Standing) -> None:
     """Lets packages have no status again, beside readers and writers."""
+    comment = (await connection.execute(_COMMENT)).scalar_one()
     await _alter(
         connection,
-        f"DROP CONSTRAINT {STATUS_CHECK}, MODIFY COLUMN prepare_status INT NULL, ALGORITHM=INPLACE, LOCK=NONE",
+        f"DROP CONSTRAINT {STATUS_CHECK}, MODIFY COLUMN prepare_status INT NULL{comment},"
+        " ALGORITHM=INPLACE, LOCK=NONE",
     )
 
 

@@ -32,7 +32,8 @@ class StockRepair(Enum):
     EXCHANGE_AND_COMMIT = auto()
     RELEASE = auto()
     CLOSE = auto()
-    """A rejected package holds stock after all: release it and stay rejected."""
+    """A package that is cancelled, or whose hold is of something else, was rejected and holds stock after all: release
+    it and stay rejected."""
     BY_HAND = auto()
     """Goods were booked out that should not be; only people know where they are."""
 
@@ -64,7 +65,9 @@ def stock_repair(package: Package, hold: str | None, *, same_lines: bool) -> Sto
 
 def _on_shelf(stock: StockState, hold: str | None, same_lines: bool) -> StockRepair:
     if stock is StockState.REJECTED:
-        return StockRepair.FINE if hold in _GONE else _closed(hold)
+        # What inventory holds for it was not refused: the word of whoever holds the goods counts.
+        held = hold == "HELD" and same_lines
+        return StockRepair.ASK_AGAIN if held else StockRepair.FINE if hold in _GONE else _closed(hold)
     if hold == "COMMITTED":
         return StockRepair.BY_HAND
     if hold == "HELD":

@@ -1,18 +1,18 @@
 """Looks for rows that must agree and do not, a page of packages at a time."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.application.consistency_ports import Drift, Inconsistency, Looked
 from delivery_service.domain.package import Package
 from delivery_service.domain.workflow import StockState, Verb
 from delivery_service.persistence import package_rows
-from delivery_service.persistence.codes import STATES, STEP_COLUMNS, STOCK_STATE_CODES
+from delivery_service.persistence.codes import STATE_CODES, STATES, STEP_COLUMNS, STOCK_STATE_CODES
 from delivery_service.persistence.order_lists import has_order_lists, order_ids
 from delivery_service.persistence.outbox import INFLIGHT, PARKED, PENDING
 from delivery_service.persistence.proof_differences import proof_differences
@@ -31,7 +31,11 @@ class SqlConsistency:
         self._now = now
 
     async def mapping_differences(self, after: int, size: int) -> Looked:
-        """The mapping is the truth; `order_ids` must list the same orders, and only active packages take legs."""
+        """The mapping is the truth; `order_ids` must list the same orders, and only active packages take legs.
+
+        In which order it lists them says nothing. Where the old application put an order into two active packages,
+        one of them has the leg and the other goes on without it: so it was settled, and so it stays.
+        """
         found = []
         whole_page = await self._page(after, size)
         page = [row for row in whole_page if _readable(row)]
@@ -44,17 +48,24 @@ class SqlConsistency:
         mapped: dict[int, list[tuple[int, int | None]]] = {}
         for row in rows:
             mapped.setdefault(row.prepare_goods_id, []).append((row.order_id, row.active_leg))
+        held = await self._held_legs(
+            {order_id for taken in mapped.values() for order_id, leg in taken if leg is None}
+        )
         for package in page:
             taken = mapped.get(package.id, [])
             listed = ",".join(str(order_id) for order_id, _ in taken)
             stored = lists.get(package.id, listed)
-            if listed != stored:
+            if sorted(listed.split(",")) != sorted(stored.split(",")):
                 facts = {"mapping": listed[:500], "order_ids": stored[:500]}
                 found.append(
                     Inconsistency(Drift.ORDERS, package.prepare_sn, "mapping and order_ids differ", facts)
                 )
             leg = package.type if STATES[package.prepare_status].active else None
-            wrong = [str(order_id) for order_id, active_leg in taken if active_leg != leg]
+            wrong = [
+                str(order_id)
+                for order_id, active_leg in taken
+                if active_leg != leg and not (active_leg is None and (order_id, leg) in held)
+            ]
             if wrong:
                 description = "orders whose leg is taken by a past package, or free beside an active one"
                 found.append(
@@ -192,6 +203,18 @@ class SqlConsistency:
             .order_by(packages.c.id)
             .limit(size),
         )
+
+    async def _held_legs(self, order_ids: Collection[int]) -> set[tuple[int, int]]:
+        """The legs of these orders that an active package has."""
+        columns = package_orders.c
+        active = [code for state, code in STATE_CODES.items() if state.active]
+        status = func.coalesce(packages.c.prepare_status, min(active))
+        rows = await self._connection.execute(
+            select(columns.order_id, columns.active_leg)
+            .join(packages, packages.c.id == columns.prepare_goods_id)
+            .where(columns.order_id.in_(order_ids), columns.active_leg.is_not(None), status.in_(active))
+        )
+        return {(row.order_id, row.active_leg) for row in rows}
 
     async def _order_lists(self, package_ids: Sequence[int]) -> Mapping[int, str]:
         """By package; none once the column is gone. The transaction has looked at packages before."""

@@ -142,15 +142,19 @@ class SqlPackages:
         return [(WORKFLOWS[by, to], STATES[status], count) for by, to, status, count in known]
 
     async def order_counts(self) -> Mapping[Workflow, int]:
-        """Each order counts once a workflow."""
-        pair = (packages.c.delivery_type, packages.c.shipping_type)
-        rows = await self._connection.execute(
-            select(*pair, func.count(package_orders.c.order_id.distinct()))
-            .join(package_orders, package_orders.c.prepare_goods_id == packages.c.id)
-            .where(counted_package)
-            .group_by(*pair)
-        )
-        return {WORKFLOWS[by, to]: count for by, to, count in rows}
+        """Each order counts once a workflow.
+
+        A statement each: every package is looked at, and of many all at once take longer than a statement may.
+        """
+        counts = {}
+        for workflow, (by, to) in WORKFLOW_CODES.items():
+            counted = (
+                select(func.count(package_orders.c.order_id.distinct()))
+                .join(packages, packages.c.id == package_orders.c.prepare_goods_id)
+                .where(packages.c.delivery_type == by, packages.c.shipping_type == to, counted_package)
+            )
+            counts[workflow] = (await self._connection.execute(counted)).scalar_one()
+        return counts
 
     async def _of_orders(self, order_ids: Collection[int]) -> Sequence[Any]:
         if not order_ids:

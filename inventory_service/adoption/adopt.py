@@ -47,7 +47,7 @@ async def adopt(run: Run) -> None:
         run.tell(f"this database {shape.kind.value}")
         _refuse_other_kinds(shape)
         tell_differences(run, shape)
-        refuse_differences(shape, "these columns")
+        refuse_differences(shape, "these")
         programs = await programs_for(run, connection, find_programs)
         lines, revision = await _check(run, connection, shape)
         tell_found(run, lines)
@@ -84,7 +84,7 @@ async def _check(run: Run, connection: AsyncConnection, shape: Shape) -> tuple[l
             advance(1)
         documents = await check_documents(
             connection,
-            shape.tables,
+            shape.sources,
             conversion(run.schema),
             run.zone,
             run.findings,
@@ -93,19 +93,19 @@ async def _check(run: Run, connection: AsyncConnection, shape: Shape) -> tuple[l
         )
         advance(1)
     refuse_contradictions(run)
-    for rule in oddities.checks(shape.tables, run.zone.key):
+    for rule in oddities.checks(shape, run.zone.key):
         await run.oddities.run(connection, rule)
-    found = await connection.execute(text(snapshot.totals(shape.tables, run.zone.key)))
+    found = await connection.execute(text(snapshot.totals(shape.sources, run.zone.key)))
     totals = {row.name: row.value for row in found}
-    lines = [line async for line in plan.lines(connection, shape.tables, totals, documents, skus)]
+    lines = [line async for line in plan.lines(connection, shape, totals, documents, skus)]
     await connection.rollback()
     await connection.execution_options(isolation_level="READ COMMITTED", postgresql_readonly=False)
     return lines, revision
 
 
 async def _revision_of(connection: AsyncConnection, shape: Shape) -> str:
-    """0002 where Phase 2 is done and nothing waits in the split tables; else it is begun again, which is harmless."""
-    if shape.kind is not Kind.AFTER:
+    """0002 where Phase 2 is done and the split tables are empty; else it is run again, for what is missing."""
+    if shape.kind is not Kind.AFTER or shape.missing:
         return "0001"
     for table in SPLIT_TABLES:
         if table in shape.tables:

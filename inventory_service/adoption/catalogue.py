@@ -54,6 +54,11 @@ class Mend(Difference):
 
     action: str
 
+    @property
+    def changes_type(self) -> bool:
+        """Whether the engine writes the column anew."""
+        return " TYPE " in self.action
+
 
 Tables = Mapping[str, Mapping[str, Column]]
 

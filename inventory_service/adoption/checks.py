@@ -61,11 +61,11 @@ def checks(shape: Shape, revision: str, zone: str) -> Iterator[Check]:
         elif f"{table}_backup" in tables and revision == "0001":
             select = f"SELECT stock_id::text AS row, '' AS problem FROM inventory.{table}_backup"
             yield Check(f"rows of {table}_backup, whose own table is gone", select)
-    if "stock_financial" in tables:
+    if "stock_financial" in shape.sources:
         yield _money()
-    yield from _of_reserved_units(tables)
+    yield from _of_reserved_units(shape.sources)
     if "stock_reservation" in tables:
-        yield from _of_reservations(tables, zone)
+        yield from _of_reservations(shape.sources, zone)
 
 
 def _of_stock(tables: Tables) -> Iterator[Check]:

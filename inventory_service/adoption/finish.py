@@ -8,6 +8,7 @@ from inventory_service.adoption import journal, snapshot
 from inventory_service.adoption.catalogue import tables_of
 from inventory_service.adoption.documents import conversion, verify_documents
 from inventory_service.adoption.run import Run
+from inventory_service.adoption.shape import Kind, sources
 from servicekit.adoption import finish as adoption
 
 
@@ -32,7 +33,7 @@ async def _take_over(run: Run, _connection: AsyncConnection, entry: journal.Entr
 
 
 async def _verify(run: Run, connection: AsyncConnection, entry: journal.Entry) -> Mapping[str, str]:
-    tables = await tables_of(connection, "inventory")
+    tables = sources(await tables_of(connection, "inventory"), Kind(entry.shape))
     with_skus = journal.SKUS.split(".")[1] in tables
     rules = list(snapshot.verification(tables, entry.kept, with_skus=with_skus))
     with run.progress("verifying", len(rules) + 1) as advance:

@@ -8,13 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from inventory_service.adoption.catalogue import Tables
 from inventory_service.adoption.checks import LEGACY_STATUSES, OPEN, flags_of, status_of_reservation
 from inventory_service.adoption.document_checks import Counted
+from inventory_service.adoption.shape import Kind, Shape
 from inventory_service.domain.legacy import BACKUPS, SPLIT_TABLES
 from servicekit.report_table import Line
 
 
 async def lines(
     connection: AsyncConnection,
-    tables: Tables,
+    shape: Shape,
     totals: Mapping[str, str],
     documents: Counted,
     skus: int | None,
@@ -25,23 +26,25 @@ async def lines(
         "the same, named by their ids" if skus is None else f"the same, named by the {skus} codes of the file"
     )
     yield Line("stocks", totals["stocks"], code)
-    async for line in _of_tables(connection, tables):
+    async for line in _of_tables(connection, shape):
         yield line
     yield Line("documents", str(documents.documents), "lists of entries of one shape")
     yield Line("listings in them", str(documents.listings), "listings")
     yield Line("changes of status in them", str(documents.changes), "status history")
-    if "stock_reservation" in tables:
-        yield await _of_reservations(connection, tables)
+    if "stock_reservation" in shape.tables:
+        yield await _of_reservations(connection, shape.tables)
     becomes = "holds of their holders, and of legacy for what nothing explains"
     yield Line("reserved units", totals["reserved units"], becomes)
     yield Line("units", totals["units"], "opening entries of the ledger")
 
 
-async def _of_tables(connection: AsyncConnection, tables: Tables) -> AsyncIterator[Line]:
+async def _of_tables(connection: AsyncConnection, shape: Shape) -> AsyncIterator[Line]:
+    tables = shape.tables
+    becomes = "the past, which stock has outrun" if shape.kind is Kind.AFTER else "values of stock"
     for table in SPLIT_TABLES:
         if table in tables:
             rows = await _count(connection, table)
-            yield Line(f"rows of {table}", str(rows), "values of stock; the table stays")
+            yield Line(f"rows of {table}", str(rows), f"{becomes}; the table stays")
     for backup in BACKUPS:
         if backup in tables:
             yield Line(f"rows of {backup}", str(await _count(connection, backup)), "the same")

@@ -29,9 +29,9 @@ async def begin(
     with_skus: bool,
 ) -> None:
     """Everything or nothing; the caller commits. After it the adoption can be finished from the database alone."""
-    found = await connection.execute(text(snapshot.totals(shape.tables, zone)))
+    found = await connection.execute(text(snapshot.totals(shape.sources, zone)))
     totals = {row.name: row.value for row in found}
-    await connection.execute(text(snapshot.keep_stocks(shape.tables, zone)))
+    await connection.execute(text(snapshot.keep_stocks(shape.sources, zone)))
     await connection.execute(_STOCK_KEY)
     if with_skus:
         await connection.execute(_CODES)
@@ -43,7 +43,7 @@ async def begin(
         revision=revision,
         time_zone=zone,
         backup=backup,
-        kept=list(snapshot.kept_columns(shape.tables)),
+        kept=list(snapshot.kept_columns(shape.sources)),
         totals=totals,
     )
 
@@ -53,7 +53,7 @@ async def _mend(connection: AsyncConnection, shape: Shape) -> None:
     for mend in shape.mends:
         actions[mend.table].append(f'ALTER COLUMN "{mend.subject}" {mend.action}')
     view = (await connection.execute(_VIEW, {"name": f"inventory.{VIEW}"})).scalar()
-    if view is None or not any(" TYPE " in action for action in actions["stock"]):
+    if not any(mend.table == "stock" and mend.changes_type for mend in shape.mends):
         view = None
     indexes = (await connection.execute(_INDEXES, {"name": f"inventory.{VIEW}"})).scalars().all()
     if view:

@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from inventory_service.adoption.dependents import outside
 from inventory_service.adoption.journal import JOURNAL
 from inventory_service.adoption.programs import Programs, connection_options, environment
 from servicekit.adoption.backup import BackupFailed
@@ -19,12 +20,6 @@ FROM pg_constraint con JOIN pg_class here ON here.oid = con.confrelid JOIN pg_cl
 JOIN pg_namespace n ON n.oid = there.relnamespace
 WHERE contype = 'f' AND here.relnamespace = to_regnamespace('inventory')
 AND there.relnamespace <> here.relnamespace AND con.conparentid = 0
-""")
-_VIEWS_FROM_OUTSIDE = text("""
-SELECT DISTINCT v.oid::regclass::text FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
-JOIN pg_class v ON v.oid = r.ev_class JOIN pg_class t ON t.oid = d.refobjid
-WHERE d.classid = 'pg_rewrite'::regclass AND t.relnamespace = to_regnamespace('inventory')
-AND v.relnamespace <> t.relnamespace
 """)
 _FACTS = text(
     "SELECT quote_ident(relname) FROM pg_class WHERE relnamespace = to_regnamespace('analytics')"
@@ -49,9 +44,11 @@ async def stop_if_in_use(connection: AsyncConnection) -> None:
 
 async def put_back(connection: AsyncConnection, programs: Programs, url: URL, file: Path) -> None:
     """Replaces the schema `inventory` by the backup, in one transaction. Raises BackupFailed; then nothing changed."""
-    views = (await connection.execute(_VIEWS_FROM_OUTSIDE)).scalars().all()
-    if views:
-        raise BackupFailed(f"views of other schemas read from inventory; drop them first: {', '.join(views)}")
+    if built_upon := await outside(connection):
+        raise BackupFailed(
+            "nothing was put back: the schema inventory goes, and these of other schemas are built upon it; drop them"
+            f" first, and make them again after: {', '.join(built_upon)}"
+        )
     before, after = await _around(connection)
     await connection.rollback()
     psql = programs.pg_dump.with_name("psql")

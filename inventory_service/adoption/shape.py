@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.adoption.catalogue import Column, Mend, Tables, compare, tables_of
+from inventory_service.adoption.dependents import in_the_way
 from inventory_service.adoption.expectations import (
     INDEXES,
     PHASE_2_COLUMNS,
@@ -19,7 +20,7 @@ from inventory_service.adoption.expectations import (
     VIEW_COLUMNS,
 )
 from inventory_service.adoption.journal import JOURNAL
-from inventory_service.domain.legacy import BACKUPS, SPLIT_TABLES
+from inventory_service.domain.legacy import AFTER_PHASE_2, BACKUPS, SPLIT_TABLES
 from servicekit.adoption import shape
 from servicekit.adoption.shape import TAKEN, Difference, Verdict
 from servicekit.migrations import VERSION_TABLE
@@ -57,7 +58,7 @@ class Kind(Enum):
     BEGUN = "was being adopted when that was cut short"
     BEFORE = "is from before Phase 2"
     HALF_WAY = "is half-way through Phase 2"
-    AFTER = "is from after Phase 2"
+    AFTER = AFTER_PHASE_2
     FOREIGN = "is not a stock database that this service knows"
 
 
@@ -68,6 +69,18 @@ class Shape(shape.Shape[Column]):
     def mends(self) -> list[Mend]:
         """The differences that the adoption removes."""
         return [found for found in self.differences if isinstance(found, Mend)]
+
+    @property
+    def sources(self) -> Tables:
+        """The tables whose values count; see `sources`."""
+        return sources(self.tables, self.kind)
+
+
+def sources(tables: Tables, kind: Enum) -> Tables:
+    """The tables whose values count: after Phase 2 the stocks say all, and what split tables say is the past."""
+    return {
+        name: found for name, found in tables.items() if kind is not Kind.AFTER or name not in SPLIT_TABLES
+    }
 
 
 async def recognise(connection: AsyncConnection, zone: str | None) -> Shape:
@@ -96,12 +109,15 @@ async def recognise(connection: AsyncConnection, zone: str | None) -> Shape:
             further=_STAYS if name in SPLIT_TABLES else "",
         )
     ]
+    differences += await in_the_way(connection, [found for found in differences if isinstance(found, Mend)])
     if not (await connection.execute(_KEY)).scalar():
         differences.append(Difference("stock", "id", Verdict.STOPS, "is no key: it has no unique index"))
     facts = [name for name in TAKEN_FACTS if await has(f"analytics.{name}")]
     differences += _taken(tables, facts)
     done, missing, wrong = await _phase_2(connection, tables, relations)
-    kind = Kind.AFTER if not missing else Kind.HALF_WAY if done else Kind.BEFORE
+    # The view was made last, of the values that had been taken over.
+    taken_over = {VIEW, *(column.name for column in PHASE_2_COLUMNS)} <= set(done)
+    kind = Kind.AFTER if taken_over else Kind.HALF_WAY if done else Kind.BEFORE
     return Shape(kind, tables, (*differences, *wrong), done, missing)
 
 

@@ -98,12 +98,9 @@ async def _archiver(arguments: argparse.Namespace, settings: Archive) -> AsyncIt
     looks_only = arguments.archive_action in ("list", "read") or arguments.dry_run
     engine = create_engine(settings.database_url, pool_size=3, for_migrations=True)
     try:
-        schema = Schema("inventory")
-        applied = await schema.applied(engine)
-        if applied != schema.expected:
-            raise CommandFailed(
-                f"the schema is at {applied or 'nothing'}, this build expects {schema.expected}: migrate first"
-            )
+        serving = await Schema("inventory").serving(engine)
+        if not serving.level:
+            raise CommandFailed(f"{serving.told}; first: {serving.next_command}")
         archiver = Archiver(Transactions(engine, SqlUnitOfWork, most_seconds=None), LedgerFolder(folder))
         if looks_only:
             yield archiver

@@ -71,8 +71,11 @@ class Archiver:
             raise ArchiveStopped("\n".join(stopped))
 
     async def list_archived(self) -> None:
-        """Prints every archived month."""
-        for file in await self.transactions.read(_archived):
+        """Prints every archived month, or that there is none."""
+        archived = await self.transactions.read(_archived)
+        if not archived:
+            print("no month is archived")
+        for file in archived:
             kept = await self.transactions.read(partial(_keeps, file.month))
             print(f"{file.month}  {file.row_count:>12}  {'kept' if kept else 'dropped':<7}  {file.name}")
 

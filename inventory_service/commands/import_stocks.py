@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import hashlib
+import shlex
 import shutil
 import sys
 import tempfile
@@ -47,7 +48,7 @@ async def run(arguments: argparse.Namespace, settings: Client) -> int:
             if rows is None:
                 return FAILED
             options = _options(arguments, path)
-            again = f"repeat with --import-id {options.import_id}: what was applied is not applied again"
+            again = f"what was applied is not applied again: repeat with {_named(options)}"
 
             async def work(service: Connection) -> int:
                 return await _import(service, path, rows, options)
@@ -131,12 +132,17 @@ async def _import(service: Connection, path: Path, rows: int, options: pb.Import
 def _tell(done: pb.ImportStocksResponse, options: pb.ImportOptions, address: str) -> int:
     verb = "would import" if options.validate_only else "imported"
     print(
-        f"{verb} into {address} as {options.import_id}: {done.created_count} created,"
-        f" {done.updated_count} updated, {done.unchanged_count} unchanged, {done.refused_count} refused"
+        f"{verb} into {address}: {done.created_count} created, {done.updated_count} updated,"
+        f" {done.unchanged_count} unchanged, {done.refused_count} refused; {_named(options)}"
     )
     if not done.refused_count:
         return 0
     if not options.validate_only:
-        again = f"mend these rows and repeat with --import-id {options.import_id}: the others stay as they are now"
+        again = f"the others stay as they are now: mend these rows and repeat with {_named(options)}"
         print(again, file=sys.stderr)
     return 1
+
+
+def _named(options: pb.ImportOptions) -> str:
+    """The words that name the import to a shell; they end a line, since an id may hold any punctuation."""
+    return f"--import-id {shlex.quote(options.import_id)}"

@@ -38,8 +38,9 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngine) -> int:
-    if await schema.applied(engine) != schema.expected:
-        print("the schema is not the expected one; run migrate upgrade first", file=sys.stderr)
+    serving = await schema.serving(engine)
+    if not serving.level:
+        print(f"{serving.told}; first: {serving.next_command}", file=sys.stderr)
         return 1
     async with engine.begin() as connection:
         present = (await connection.execute(_PRESENT)).scalar_one()

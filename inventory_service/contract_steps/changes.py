@@ -28,7 +28,7 @@ async def drop_split_tables(connection: AsyncConnection, standing: Standing) -> 
             "if whatever wrote that is gone, back them up anew by `migrate contract renew-backups`;"
             " the waiting time then counts from there"
         )
-    complaints += await not_accounted_for(connection, standing.since)
+    complaints += await not_accounted_for(connection, standing)
     if complaints:
         raise NotVerified(complaints)
     drop_keys = await remember_keys(connection, standing.split_tables)
@@ -60,7 +60,7 @@ async def restore_split_tables(connection: AsyncConnection, standing: Standing) 
 async def renew_backups(connection: AsyncConnection, standing: Standing) -> None:
     """Backs the split tables up as they are now, once all that they say is accounted for. Raises NotVerified."""
     await _keep_writers_out(connection, standing.split_tables)
-    if complaints := await not_accounted_for(connection, standing.since):
+    if complaints := await not_accounted_for(connection, standing):
         raise NotVerified(complaints)
     for table in standing.split_tables:
         await execute(connection, f"DROP TABLE IF EXISTS inventory.{table}_backup")
@@ -71,7 +71,7 @@ async def drop_backups(connection: AsyncConnection, standing: Standing) -> None:
     """Drops the last copy of what the split tables were. Raises NotVerified."""
     present = [table for table in SPLIT_TABLES if f"{table}_backup" in standing.backups]
     if present == list(SPLIT_TABLES):
-        complaints = await not_accounted_for(connection, standing.since, "_backup")
+        complaints = await not_accounted_for(connection, standing, "_backup")
     else:
         complaints = [
             f"{', '.join(set(BACKUPS) - set(standing.backups))}: not there, nothing can be verified"

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.sql.functions import now
 
-from inventory_service.domain.legacy import BACKUPS, SPLIT_TABLES
+from inventory_service.domain.legacy import AFTER_PHASE_2, BACKUPS, SPLIT_TABLES
 from servicekit import contract_steps, schema_history
 from servicekit.contract_steps import CONTRACT
 from servicekit.migrations import applied_revision
@@ -25,6 +25,8 @@ TRIGGERS_FOR_OTHER_WRITERS = (
 
 RENEW_BACKUPS = "renew-backups"
 
+_SHAPE = text("SELECT shape FROM inventory.adoption")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Standing(contract_steps.Standing):
@@ -38,6 +40,8 @@ class Standing(contract_steps.Standing):
     """Those that are still there."""
     backups: tuple[str, ...]
     """Those that are still there."""
+    outrun: bool
+    """Whether the database was adopted after Phase 2: its stocks are right, and where these differ was told then."""
     indexes: frozenset[str]
     """All indexes of the table stock."""
     triggers: tuple[str, ...]
@@ -59,6 +63,7 @@ def read_standing(connection: Connection, expected: str) -> Standing:
         renewed=since is not None and since == renewed,
         split_tables=tuple(table for table in SPLIT_TABLES if table in tables),
         backups=tuple(table for table in BACKUPS if table in tables),
+        outrun="adoption" in tables and connection.execute(_SHAPE).scalar() == AFTER_PHASE_2,
         indexes=frozenset(str(index["name"]) for index in indexes),
         triggers=tuple(name for name in TRIGGERS_FOR_OTHER_WRITERS if name in _enabled_triggers(connection)),
     )

@@ -1,7 +1,8 @@
 """Whether what would be removed is needed still, looked at afresh before each removal.
 
 The money and the holds of a stock that was changed since the consolidation are not compared with what the split tables
-said of them then; one that is gone must have been removed by DeleteStock.
+said of them then, nor is anything of a database that was adopted after Phase 2; one that is gone must have been
+removed by DeleteStock.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.contract_steps.documents import stocks_without_their_documents
+from inventory_service.contract_steps.standing import Standing
 from inventory_service.domain.legacy import MONEY, SPLIT_TABLES
 
 NAMED = 20
@@ -66,36 +68,41 @@ async def differences_from_backups(connection: AsyncConnection, tables: Sequence
     return complaints
 
 
-async def not_accounted_for(
-    connection: AsyncConnection, since: datetime | None, suffix: str = ""
-) -> list[str]:
+async def not_accounted_for(connection: AsyncConnection, standing: Standing, suffix: str = "") -> list[str]:
     """What the split tables (or with the suffix "_backup" these) say and the stocks do not; a sentence a kind."""
     complaints = []
     for table in SPLIT_TABLES:
-        if table == "stock_lifecycle":
-            complaint = "listings or history that are not in stock"
-            first, count = await stocks_without_their_documents(connection, f"{table}{suffix}", NAMED)
-            found = ", ".join(first) + (f" and {count - NAMED} more" if count > NAMED else "")
-        else:
-            complaint, condition = _NOT_ACCOUNTED_FOR[table]
-            found = await _stocks(
-                connection,
-                f"SELECT split.stock_id FROM inventory.{table}{suffix} split"  # noqa: S608
-                " JOIN inventory.stock ON stock.id = split.stock_id"
-                f" WHERE stock.updated_at <= :since AND ({condition})",
-                since=since,
-            )
-        if found:
-            complaints.append(f"{table}{suffix} has {complaint}: {found}")
+        place = f"{table}{suffix}"
+        if not standing.outrun:
+            complaints += await _values_that_are_missing(connection, table, place, standing.since)
         gone = await _stocks(
             connection,
-            f"SELECT split.stock_id FROM inventory.{table}{suffix} split"  # noqa: S608
+            f"SELECT split.stock_id FROM inventory.{place} split"  # noqa: S608
             " WHERE NOT EXISTS (SELECT FROM inventory.stock WHERE stock.id = split.stock_id)"
             " AND NOT EXISTS (SELECT FROM inventory.removed_stock gone WHERE gone.stock_id = split.stock_id)",
         )
         if gone:
-            complaints.append(f"{table}{suffix} has rows of stocks that are gone without a trace: {gone}")
+            complaints.append(f"{place} has rows of stocks that are gone without a trace: {gone}")
     return complaints
+
+
+async def _values_that_are_missing(
+    connection: AsyncConnection, table: str, place: str, since: datetime | None
+) -> list[str]:
+    if table == "stock_lifecycle":
+        complaint = "listings or history that are not in stock"
+        first, count = await stocks_without_their_documents(connection, place, NAMED)
+        found = ", ".join(first) + (f" and {count - NAMED} more" if count > NAMED else "")
+    else:
+        complaint, condition = _NOT_ACCOUNTED_FOR[table]
+        found = await _stocks(
+            connection,
+            f"SELECT split.stock_id FROM inventory.{place} split"  # noqa: S608
+            " JOIN inventory.stock ON stock.id = split.stock_id"
+            f" WHERE stock.updated_at <= :since AND ({condition})",
+            since=since,
+        )
+    return [f"{place} has {complaint}: {found}"] if found else []
 
 
 async def other_writers(connection: AsyncConnection) -> list[str]:

@@ -12,3 +12,6 @@ MONEY = (
 
 SPLIT_TABLES = ("stock_financial", "stock_lifecycle", "stock_metrics")
 BACKUPS = tuple(f"{table}_backup" for table in SPLIT_TABLES)
+
+AFTER_PHASE_2 = "is from after Phase 2"
+"""What the journal of an adoption says of a database whose stocks had taken over what the split tables said."""

@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from inventory_service.application.ports import UnitOfWork
-from inventory_service.application.refresh_stock_metrics import refresh_stock_metrics
+from inventory_service.application.refresh_stock_metrics import Due, refresh_stock_metrics
 from servicekit.errors import Draining
 from servicekit.polling import Poller
 from servicekit.transactions import Transactions
@@ -30,15 +30,16 @@ class MetricsRefresher:
         self._under_way: asyncio.Task[datetime] | None = None
         self._stopped = False
 
-    async def refresh(self) -> datetime:
+    async def refresh(self, due: Due | None = None) -> datetime:
         """Refreshes the view, or joins the refresh under way; the time of the snapshot that it then shows.
 
+        It is due unless somebody refreshed it since now, or as `due` judges in the transaction that would refresh it.
         The refresh goes on when the caller leaves. Raises Draining once stopped, and what Transactions.run raises.
         """
         if self._stopped:
             raise Draining
         if self._under_way is None or self._under_way.done():
-            self._under_way = asyncio.create_task(self._refresh())
+            self._under_way = asyncio.create_task(self._refresh(due))
             # Retrieved here too, so that the failure of one whose callers have left is no "never retrieved".
             self._under_way.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
@@ -54,12 +55,12 @@ class MetricsRefresher:
         if self._under_way is not None:
             self._under_way.cancel()
 
-    async def _refresh(self) -> datetime:
+    async def _refresh(self, due: Due | None) -> datetime:
         began = time.monotonic()
-        seen = await self._transactions.read(lambda uow: uow.metrics.refresh_time())
+        due = due or await self._not_since_now()
         while True:
             refreshed = await self._transactions.run(
-                partial(refresh_stock_metrics, seen), name="refresh", repeatable=True
+                partial(refresh_stock_metrics, due), name="refresh", repeatable=True
             )
             if refreshed is not None:
                 break
@@ -71,6 +72,15 @@ class MetricsRefresher:
             seconds=round(time.monotonic() - began, 3),
         )
         return refreshed
+
+    async def _not_since_now(self) -> Due:
+        seen = await self._transactions.read(lambda uow: uow.metrics.refresh_time())
+
+        async def due(uow: UnitOfWork) -> bool:
+            current = await uow.metrics.refresh_time()
+            return current is None or current == seen
+
+        return due
 
 
 def metrics_refresh(
@@ -88,7 +98,7 @@ def metrics_refresh(
 
     async def step() -> bool:
         if await transactions.read(due):
-            await refresher.refresh()
+            await refresher.refresh(due)
         return False
 
     return Poller("metrics_refresh", step, idle_seconds=min(LOOK_SECONDS, every_seconds / 4))

@@ -7,8 +7,9 @@ is seen in the rows themselves: killed anywhere, it goes on where it was.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,34 +32,64 @@ Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], No
 """Given a title and how much there is to do; gives a function that is told how much more is done."""
 
 
-def backfill(connection: sa.Connection, progress: Progress) -> None:
-    """Follows until it has caught up with those who write meanwhile. Inside an autocommit block.
+# By their ids and not by their marks: these move on with every write, and are of the writers' clocks.
+_COUNT = "SELECT COUNT(*), MAX(id) FROM tigu_prepare_goods WHERE legacy_write_time IS NOT NULL"
+_PAGE = sa.text(
+    "SELECT id FROM tigu_prepare_goods FORCE INDEX (PRIMARY)"
+    " WHERE legacy_write_time IS NOT NULL AND id > :after AND id <= :last ORDER BY id LIMIT :size"
+)
 
-    What others write from then on is followed by the service.
+
+def backfill(connection: sa.Connection, progress: Progress) -> None:
+    """Follows each package that was marked when it began. Inside an autocommit block.
+
+    What others write meanwhile is followed by the service: whoever writes as fast as this reads must not keep it.
     """
-    left = connection.exec_driver_sql(
-        "SELECT COUNT(*) FROM tigu_prepare_goods WHERE legacy_write_time IS NOT NULL"
-    ).scalar_one()
-    size = float(FIRST_BATCH)
-    passed: set[int] = set()
+    left, last = connection.exec_driver_sql(_COUNT).one()
     with progress("orders of packages", left) as advance:
+        batches = _Batches(connection, advance, left)
+        locked: set[int] = set()
+        after = 0
+        while ids := _page(connection, after, last, batches.size):
+            locked |= batches.follow(ids)
+            after = ids[-1]
         for _ in range(MOST_PASSES):
-            while ids := following.pending(connection, round(size), passed):
-                begin = time.monotonic()
-                followed = _in_transaction(connection, ids)
-                seconds = max(time.monotonic() - begin, 0.001)
-                # What others have locked comes in another pass.
-                passed |= set(ids) - set(followed)
-                advance(len(followed))
-                caught_up = len(ids) < round(size)
-                size = min(max(size * min(max(BATCH_SECONDS / seconds, 0.5), 2), LEAST_BATCH), MOST_BATCH)
-                _rest(connection, seconds)
-                if caught_up:
-                    break
-            if not passed:
+            if not locked:
                 return
-            passed.clear()
             _rest(connection, BATCH_SECONDS)
+            locked = {id_ for ids in _parts(sorted(locked), batches.size) for id_ in batches.follow(ids)}
+
+
+@dataclass
+class _Batches:
+    """Follows batch after batch, each as large as takes 0.1 s, and lets others work in between."""
+
+    connection: sa.Connection
+    advance: Callable[[int], None]
+    left: int
+    size: int = FIRST_BATCH
+
+    def follow(self, ids: list[int]) -> set[int]:
+        """Answers those that others have locked."""
+        begin = time.monotonic()
+        followed = _in_transaction(self.connection, ids)
+        seconds = max(time.monotonic() - begin, 0.001)
+        # One that was followed before a kill, and written since, was not counted.
+        done = min(len(followed), self.left)
+        self.left -= done
+        self.advance(done)
+        grown = self.size * min(max(BATCH_SECONDS / seconds, 0.5), 2)
+        self.size = round(min(max(grown, LEAST_BATCH), MOST_BATCH))
+        _rest(self.connection, seconds)
+        return set(ids) - set(followed)
+
+
+def _page(connection: sa.Connection, after: int, last: int | None, size: int) -> list[int]:
+    return list(connection.execute(_PAGE, {"after": after, "last": last, "size": size}).scalars())
+
+
+def _parts(ids: list[int], size: int) -> Iterator[list[int]]:
+    return (ids[begin : begin + size] for begin in range(0, len(ids), size))
 
 
 def _in_transaction(connection: sa.Connection, ids: list[int]) -> list[int]:

@@ -77,13 +77,22 @@ def drop_columns(table: str, names: Sequence[str]) -> None:
 
 
 def make_nullable(table: str, names: Sequence[str]) -> None:
-    """Loosens columns that are NOT NULL; each keeps the type that it was found with, signed or not."""
+    """Loosens columns that are NOT NULL; each keeps its type, signed or not, its default and its comment."""
     run_if(
         f"SELECT CONCAT('ALTER TABLE {table} ', GROUP_CONCAT('MODIFY COLUMN ', column_name, ' ', column_type,"  # noqa: S608
-        f" ' NULL' SEPARATOR ', '), ', ALGORITHM=INPLACE, LOCK=NONE') FROM {_columns(table)}"
+        f" ' NULL', {_DEFAULT}, {_COMMENT} SEPARATOR ', '), ', ALGORITHM=INPLACE, LOCK=NONE') FROM {_columns(table)}"
         f" AND column_name IN ({_list(names)}) AND is_nullable = 'NO'",
         f"columns {', '.join(names)} of {table} nullable",
     )
+
+
+# MariaDB tells a default as SQL; MySQL as a value, unless it is an expression.
+_DEFAULT = (
+    "IF(column_default IS NULL, '', CONCAT(' DEFAULT ',"
+    " /*M! column_default */"
+    " /*!80000 IF(LOCATE('DEFAULT_GENERATED', extra), CONCAT('(', column_default, ')'), QUOTE(column_default)) */))"
+)
+_COMMENT = "IF(column_comment = '', '', CONCAT(' COMMENT ', QUOTE(column_comment)))"
 
 
 def check_index(table: str, index: Index) -> None:

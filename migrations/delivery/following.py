@@ -32,9 +32,8 @@ _COLUMNS = (
     "SELECT id, prepare_sn, {list} AS order_ids, prepare_status, type, content_digest FROM tigu_prepare_goods"
 )
 _PENDING = sa.text(
-    "SELECT id FROM tigu_prepare_goods WHERE legacy_write_time IS NOT NULL AND id NOT IN :passed"
-    " ORDER BY legacy_write_time, id LIMIT :size"
-).bindparams(sa.bindparam("passed", expanding=True))
+    "SELECT id FROM tigu_prepare_goods WHERE legacy_write_time IS NOT NULL ORDER BY legacy_write_time, id LIMIT :size"
+)
 # Where the engine keeps update_time by itself, it would say that the package was changed.
 _FOLLOWED = (
     "UPDATE tigu_prepare_goods SET legacy_write_time = NULL, update_time = update_time WHERE id IN :ids"
@@ -67,9 +66,9 @@ class _Row:
     new: bool = False
 
 
-def pending(connection: sa.Connection, size: int, passed: Collection[int] = ()) -> list[int]:
-    """The ids of packages whose last write nobody has followed, oldest write first, without those `passed`."""
-    return list(connection.execute(_PENDING, {"size": size, "passed": list(passed) or [0]}).scalars())
+def pending(connection: sa.Connection, size: int) -> list[int]:
+    """The ids of packages whose last write nobody has followed, oldest write first."""
+    return list(connection.execute(_PENDING, {"size": size}).scalars())
 
 
 def has_lists(connection: sa.Connection) -> bool:

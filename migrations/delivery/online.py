@@ -30,6 +30,8 @@ def alter(bind: sa.Connection, statement: str) -> None:
     Inside SQLAlchemy's asyncio only, where `bind` is the synchronous face of an asynchronous connection.
     """
     bind.exec_driver_sql("SET SESSION lock_wait_timeout = 1")
+    # The driver takes a single one for the place of a value.
+    statement = statement.replace("%", "%%")
     for attempt in range(TRIES):
         try:
             with _watched(bind):

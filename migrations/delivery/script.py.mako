@@ -10,6 +10,9 @@ from alembic import op
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
+# The oldest revision whose builds may go on beside this one: an older one where all between them is expand, this one
+# where it takes away what older builds need.
+serves_since = ${repr(down_revision)}
 
 
 def upgrade() -> None:

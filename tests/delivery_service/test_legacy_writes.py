@@ -55,11 +55,13 @@ async def test_orders_of_an_old_package_become_rows_and_change_with_its_list(
     assert await rows(delivery, MAPPED) == [(1, 41, 0), (1, 412, 0)]
     assert await follow_legacy_writes(transactions) == 0
 
-    await write(delivery, "UPDATE tigu_prepare_goods SET order_ids = '4,41' WHERE id = 1")
+    await write(delivery, "UPDATE tigu_prepare_goods SET order_ids = '41,4' WHERE id = 1")
     assert await follow_legacy_writes(transactions) == 1
     assert await rows(delivery, MAPPED) == [(1, 4, 0), (1, 41, 0)]
     days = "SELECT day = UTC_DATE(), packages FROM legacy_write_day"
     assert await rows(delivery, days) == [(1, 2)]
+    # In which order they are listed says nothing.
+    assert await delivery.findings("mapping") == []
 
 
 async def test_a_leg_that_an_old_package_leaves_goes_to_the_next_one_that_waits_for_it(
@@ -69,6 +71,7 @@ async def test_a_leg_that_an_old_package_leaves_goes_to_the_next_one_that_waits_
     await write(delivery, *(INSERT.format(id=number, orders="4", status=0) for number in (1, 2, 3)))
     await follow_legacy_writes(transactions)
     assert await rows(delivery, MAPPED) == [(1, 4, 0), (2, 4, None), (3, 4, None)]
+    assert await delivery.findings("mapping") == []
 
     await write(delivery, "UPDATE tigu_prepare_goods SET prepare_status = 6 WHERE id = 1")
     await follow_legacy_writes(transactions)

@@ -52,9 +52,9 @@ ALARMS: Mapping[str, Alarm] = {
     ),
     "HoldfastSchemaOther": Alarm(
         _gauge("holdfast_schema_revision", 12, INVENTORY)
-        | _gauge("holdfast_schema_revision_expected", 13, INVENTORY),
+        | _gauge("holdfast_diagnosis_severity", 3, INVENTORY, probe="schema"),
         INVENTORY,
-        "the schema of inventory is at 12, which this build was not written for",
+        "the schema of inventory is at 12, which this build may not serve",
     ),
     "HoldfastProbeFails": Alarm(
         _gauge("holdfast_diagnosis_severity", 3, DELIVERY, probe="locks")

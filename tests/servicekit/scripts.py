@@ -19,6 +19,7 @@ from alembic import op
 
 revision = "{id}"
 down_revision = {down!r}
+serves_since = "{since}"
 
 
 def upgrade():
@@ -37,8 +38,11 @@ def downgrade():
 '''
 
 
-def write_history(folder: Path, *, revisions: int = 3, last: str = "pass") -> Path:
-    """Writes a history of tables room_1, room_2, …; the newest revision ends with the statement `last`."""
+def write_history(folder: Path, *, revisions: int = 3, last: str = "pass", since: str = "0001") -> Path:
+    """Writes a history of tables room_1, room_2, …; the newest revision ends with the statement `last`.
+
+    Builds of 0001 may go on beside each revision, those of `since` beside the newest.
+    """
     versions = folder / "versions"
     versions.mkdir(parents=True)
     (folder / "env.py").write_text(ENV)
@@ -47,6 +51,7 @@ def write_history(folder: Path, *, revisions: int = 3, last: str = "pass") -> Pa
             id=f"{number:04}",
             down=f"{number - 1:04}" if number > 1 else None,
             table=f"room_{number}",
+            since=since if number == revisions else "0001",
             description=f"Add room {number}",
             more=last if number == revisions else "pass",
         )

@@ -85,7 +85,12 @@ async def test_a_schema_of_a_newer_build_is_said_to_be_so(migrate: Command, tmp_
     newer = Schema("shop", write_history(tmp_path / "newer", revisions=4))
     await migrate("upgrade", of=newer)
 
-    assert await migrate("status") == (3, "applied: 0004\nexpected: 0003\npending: 0\n", "")
+    ahead = (
+        "ahead: the schema is at 0004, ahead of this build, which is of 0003; builds since 0001 may serve it;"
+        " deploy the build whose schema is 0004"
+    )
+    stands = f"applied: 0004\nexpected: 0003\npending: 0\n{ahead}\n"
+    assert await migrate("status") == (3, stands, "")
     code, _, complaint = await migrate("upgrade")
     assert (code, complaint.count("\n")) == (1, 1)
     assert "0004, which this build does not know" in complaint

@@ -45,6 +45,7 @@ async def test_every_step_is_recorded_with_its_time(engine: AsyncEngine, tmp_pat
 
     assert await entries(engine) == [
         ("applied", "0001"),
+        ("serves since", "0001"),
         ("applied", "0002"),
         ("taken back", "0002"),
         ("applied", "0002"),
@@ -82,5 +83,5 @@ async def test_what_was_there_before_the_record_counts_from_when_it_was_found(
 
     await schema.upgrade(engine)
 
-    assert await entries(engine) == [("found", "0002"), ("applied", "0003")]
+    assert await entries(engine) == [("found", "0002"), ("applied", "0003"), ("serves since", "0001")]
     assert await ask(engine, schema_history.applied_since, "0001") is not None

@@ -11,6 +11,7 @@ from servicekit.engines import create_engine
 from servicekit.errors import DatabaseUnavailable, Overloaded
 from servicekit.transactions import Transactions
 from tests.servicekit.accounts import ACCOUNTS, Accounts, balances
+from tests.servicekit.waiting import until
 
 
 class Refused(Exception):
@@ -100,7 +101,10 @@ async def test_no_more_work_than_admitted_runs_at_once(engine: AsyncEngine) -> N
     assert most == 2
 
 
-async def test_work_that_waits_for_others_leaves_readers_their_way(engine: AsyncEngine) -> None:
+async def test_work_that_waits_for_others_leaves_readers_their_way(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kit, "MOST_WAITING", 18)
     transactions = Transactions(engine, Accounts, at_once=4)
     locked = asyncio.Event()
     done = asyncio.Event()
@@ -114,7 +118,9 @@ async def test_work_that_waits_for_others_leaves_readers_their_way(engine: Async
 
     working = [asyncio.create_task(transactions.run(wait)) for _ in range(20)]
     await locked.wait()
-    await asyncio.sleep(0.05)
+    await until(lambda: transactions.waiting == 18)
+    with pytest.raises(Overloaded):
+        await transactions.run(wait)
 
     async with asyncio.timeout(2):
         assert await asyncio.gather(*(transactions.read(balance) for _ in range(5))) == [100] * 5

@@ -2,7 +2,7 @@
 
 Why: while it is at work, packages come and change without their rows in tigu_prepare_goods_order. The engine marks
 each such write by itself (`legacy_write_time`), and the service follows it; `legacy_write_day` tells until when
-there were any. Every package begins marked: following them is the backfill.
+there were any. Every package begins marked: following each of them once is the backfill.
 Previous release: it goes on; what it writes is marked and followed like the rest, and changes nothing.
 Locks: the column is added in an instant, the index is built online. The backfill locks what a batch is about for a
 tenth of a second, and leaves what somebody else has locked for later.

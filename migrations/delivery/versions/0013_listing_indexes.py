@@ -13,6 +13,7 @@ from alembic.util import load_python_file
 
 revision = "0013"
 down_revision = "0012"
+serves_since = "0012"
 
 changes: Any = load_python_file(Path(__file__).parents[1], "changes.py")
 

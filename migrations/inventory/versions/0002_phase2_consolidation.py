@@ -7,6 +7,8 @@ Locks: ADD COLUMN for an instant; rows of stock that take values over, 1,000 at 
 built CONCURRENTLY.
 
 Where the split tables and stock contradict each other, the revision stops before any change and names the rows.
+Once the view is there the stocks have taken over all, and what they say since is not undone: a run after that only
+makes what is missing.
 """
 
 import logging
@@ -86,17 +88,22 @@ def upgrade() -> None:
     """Checks, backs up, adds, moves, builds the view and the indexes, verifies."""
     with op.get_context().autocommit_block():
         begin = op.get_bind().execute(sa.text("SELECT now()")).scalar_one()
-        _stop_at_contradictions()
+        taken_over = _is_taken_over()
+        if not taken_over:
+            _stop_at_contradictions()
         for table in SPLIT_TABLES:
             _back_up(table)
             online.build_index("CREATE INDEX", f"ix_{table}_stock", f"inventory.{table} (stock_id)")
         for column, kind in COLUMNS.items():
             online.instantly(f"ALTER TABLE inventory.stock ADD COLUMN IF NOT EXISTS {column} {kind}")
-        online.in_batches("taken over from the split tables", _differs(), _take_over())
+        if not taken_over:
+            online.in_batches("taken over from the split tables", _differs(), _take_over())
         _make_view()
         for name, target in INDEXES.items():
             online.build_index("CREATE INDEX", name, target)
-        _verify(begin)
+        _verify_view(begin)
+        if not taken_over:
+            _verify_values(begin)
 
 
 def refuse_downgrade() -> None:
@@ -120,6 +127,11 @@ def downgrade() -> None:
         " WHERE listed_on_platforms IS NOT NULL OR status_history IS NOT NULL"
     )
     op.execute(
+        f"UPDATE inventory.stock_financial f SET {', '.join(f'{column} = s.{column}' for column in MONEY)}"  # noqa: S608
+        " FROM inventory.stock s WHERE s.id = f.stock_id"
+        f" AND ({' OR '.join(f'f.{column} IS DISTINCT FROM s.{column}' for column in MONEY)})"
+    )
+    op.execute(
         "UPDATE inventory.stock_metrics m SET reserved_quantity = s.reserved_quantity,"
         " available_quantity = s.quantity - s.reserved_quantity"
         " FROM inventory.stock s WHERE s.id = m.stock_id"
@@ -135,6 +147,16 @@ def downgrade() -> None:
     for table in SPLIT_TABLES:
         op.execute(f"DROP TABLE IF EXISTS inventory.{table}_backup")
         op.execute(f"DROP INDEX IF EXISTS inventory.ix_{table}_stock")
+
+
+def _is_taken_over() -> bool:
+    """The view is made last, of values that the stocks have."""
+    columns = sa.text(
+        "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('inventory.stock')"
+        " AND attname = ANY(:names) AND NOT attisdropped"
+    )
+    there = op.get_bind().execute(columns, {"names": list(COLUMNS)}).scalar_one()
+    return there == len(COLUMNS) and _exists("stock_metrics_view")
 
 
 def _stop_at_contradictions() -> None:
@@ -233,8 +255,7 @@ def _refresh_view() -> None:
     op.execute(f"REFRESH MATERIALIZED VIEW {beside_readers} inventory.stock_metrics_view")
 
 
-def _verify(begin: datetime) -> None:
-    """Compares what nobody has changed since the revision began."""
+def _verify_view(begin: datetime) -> None:
     log.info("verifying")
     missing = (
         "SELECT s.id FROM inventory.stock s LEFT JOIN inventory.stock_metrics_view v ON v.stock_id = s.id"
@@ -244,6 +265,10 @@ def _verify(begin: datetime) -> None:
         # A writer may give its new rows a time of long ago.
         _refresh_view()
     _stop_if_any(missing, "the view does not show every stock", begin)
+
+
+def _verify_values(begin: datetime) -> None:
+    """Compares what nobody has changed since the revision began."""
     differs = " OR ".join(
         f"(f.{column} IS NOT NULL AND s.{column} IS DISTINCT FROM f.{column})" for column in MONEY
     )

@@ -9,6 +9,7 @@ from alembic import op
 
 revision = "0013"
 down_revision = "0012"
+serves_since = "0012"
 
 
 def upgrade() -> None:

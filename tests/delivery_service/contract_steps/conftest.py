@@ -29,13 +29,18 @@ WRITTEN = (
     "tigu_order",
     "legacy_write_day",
 )
+KEPT = (
+    "MODIFY COLUMN update_time DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,"
+    " MODIFY COLUMN prepare_status INT NULL COMMENT '7 is ''the end''; 100%'"
+)
 
 
 @pytest.fixture(scope="module", params=["mysql", "mariadb"])
 async def migrated(request: pytest.FixtureRequest) -> AsyncIterator[tuple[str, AsyncEngine]]:
-    """A database at the newest revision, on each engine."""
+    """A database at the newest revision, on each engine, whose makers had it keep update_time and wrote comments."""
     async with fresh_database(request.param) as url, migrating(url) as (schema, engine):
         await schema.upgrade(engine)
+        await execute(engine, f"ALTER TABLE tigu_prepare_goods {KEPT}")
         yield url, engine
 
 
@@ -56,7 +61,7 @@ async def engine(migrated: tuple[str, AsyncEngine]) -> AsyncIterator[AsyncEngine
         (4, 3, None),
     ):
         await execute(engine, MAPPED, package=package_id, order=mapped, leg=leg)
-    await execute(engine, "UPDATE tigu_prepare_goods SET legacy_write_time = NULL")
+    await execute(engine, "UPDATE tigu_prepare_goods SET legacy_write_time = NULL, update_time = update_time")
     before = await rows(engine, "SHOW CREATE TABLE tigu_prepare_goods")
     yield engine
     for table in WRITTEN:
@@ -66,7 +71,8 @@ async def engine(migrated: tuple[str, AsyncEngine]) -> AsyncIterator[AsyncEngine
         for arguments.step in ("relax-status", "restore-order-ids"):
             with capture_logs():
                 assert await ACTION.run(arguments, SCHEMA, engine) == 0
-    await execute(engine, f"DELETE FROM {HISTORY_TABLE} WHERE kind LIKE 'contract%'")  # noqa: S608
+    steps = "kind LIKE 'contract%' OR kind = 'serves since'"
+    await execute(engine, f"DELETE FROM {HISTORY_TABLE} WHERE {steps}")  # noqa: S608
     await execute(engine, f"UPDATE {HISTORY_TABLE} SET record_time = UTC_TIMESTAMP(6)")  # noqa: S608
 
 

@@ -8,6 +8,8 @@ from tests.migrations.delivery.legacy import execute, rows, write_legacy
 from tests.support.forks import run_command
 
 STATUSES = "SELECT id, prepare_status FROM tigu_prepare_goods ORDER BY id"
+UPDATED = "SELECT DISTINCT CAST(update_time AS CHAR) FROM tigu_prepare_goods"
+WRITTEN = [("2025-11-09 16:19:00",)]
 ENFORCE = ("enforce-status", "--writers-wait")
 
 
@@ -80,6 +82,8 @@ async def test_the_status_is_enforced_once_and_can_be_relaxed(
     await enforced(contract, engine)
 
     assert await rows(engine, STATUSES) == [(1, -1), (2, -1), (3, 0), (4, 6)]
+    assert await rows(engine, UPDATED) == WRITTEN
+    assert "100%" in str((await picture(engine))[0])
     for status in (None, 8):
         with pytest.raises(Exception, match=r"(?i)null|constraint"):
             await write_legacy(engine, 9, "1", status=status)
@@ -121,7 +125,7 @@ async def test_the_lists_go_after_their_time_and_come_back(contract: Contract, e
 
     code, _, why = await contract("restore-order-ids")
     assert code == 0, why
-    assert await listed(engine) == LISTS
+    assert (await listed(engine), await rows(engine, UPDATED)) == (LISTS, WRITTEN)
     assert sorted(str((await picture(engine))[0]).split("\\n")) == sorted(str(made).split("\\n"))
     assert (await contract("restore-order-ids"))[:2] == (0, "restore-order-ids: nothing to do\n")
 
@@ -163,6 +167,8 @@ async def test_each_step_that_is_killed_is_run_again(
         engine, "SELECT name FROM holdfast_schema_history WHERE kind = 'contract' ORDER BY entry_id"
     )
     assert taken == [("enforce-status",), ("drop-order-ids",), ("restore-order-ids",)]
+    older_builds = "SELECT name FROM holdfast_schema_history WHERE kind = 'serves since'"
+    assert await rows(engine, older_builds) == [(SCHEMA.expected,)]
 
 
 async def killed_at(place: str, url: str, *words: str) -> int:

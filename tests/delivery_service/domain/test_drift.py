@@ -62,6 +62,23 @@ def test_a_hold_that_is_gone_is_never_asked_for_or_committed_under_its_old_id() 
             assert ("PG1:1", StockCommand.RESERVE) not in told
 
 
+@pytest.mark.parametrize(
+    ("state", "same", "repair"),
+    [
+        (PackageState.PENDING, True, StockRepair.ASK_AGAIN),
+        (PackageState.PREPARED, True, StockRepair.ASK_AGAIN),
+        (PackageState.PREPARED, False, StockRepair.CLOSE),
+        (PackageState.CANCELLED, True, StockRepair.CLOSE),
+    ],
+)
+def test_a_rejected_package_whose_goods_inventory_holds_is_held(
+    state: PackageState, same: bool, repair: StockRepair
+) -> None:
+    rejected = a_package(state=state, stock_state=StockState.REJECTED)
+
+    assert stock_repair(rejected, "HELD", same_lines=same) is repair
+
+
 def test_what_is_no_repair_is_never_carried_out() -> None:
     for repair in (StockRepair.FINE, StockRepair.BY_HAND):
         with pytest.raises(KeyError):

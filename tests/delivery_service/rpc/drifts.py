@@ -58,6 +58,7 @@ KINDS = (
         "PreparePackage",
         "UPDATE evidence SET used_sha256 = NULL, used_sequence = NULL WHERE package_id IN {ids}",
     ),
+    Planted("record lost", "PreparePackage", "DELETE FROM evidence WHERE package_id IN {ids}"),
     Planted("reserve parked", "", "UPDATE outbox SET state = 3 WHERE package_id IN {ids}"),
     Planted("commit refused", "DeliverPackage"),
     Planted("hold gone", ""),
@@ -66,6 +67,11 @@ KINDS = (
     Planted("commit booked nowhere", "DeliverPackage"),
     Planted("hold not released", "CANCEL"),
     Planted("command lost", "", "UPDATE tigu_prepare_goods SET stock_state = 1 WHERE {these}"),
+    Planted(
+        "rejected by hand",
+        "PreparePackage",
+        "UPDATE tigu_prepare_goods SET stock_state = 3, rejection_reason = 'x' WHERE {these}",
+    ),
     Planted("timeline lost", "PreparePackage", "DELETE FROM package_event WHERE package_id IN {ids}"),
     Planted(
         "last event lost",

@@ -9,6 +9,7 @@ from holdfast.ops.v1 import ops_pb2
 from sqlalchemy import text
 
 from delivery_service.application.stock_ports import Hold, Refused
+from devtools.journey import STEPS
 from tests.delivery_service.client import DISPATCHER, MERCHANT, Delivery, Metadata, refused
 from tests.delivery_service.conftest import Running
 from tests.delivery_service.rpc.reconciling import LONG_AGO, execute, reconcile
@@ -266,6 +267,26 @@ async def test_a_hold_whose_package_lost_its_id_is_given_back_to_it_and_not_rele
     assert ("release", "PG1:1") not in told
     assert (await delivery.get("PG1")).reservation_id == package.reservation_id
     assert delivery.inventory.known["PG1:1"].state == "HELD"
+
+
+async def test_a_package_that_is_rejected_by_hand_has_the_goods_that_inventory_holds_and_goes_on(
+    delivery: Delivery,
+) -> None:
+    package = await delivery.create("MERCHANT_TO_USER", package_sn="PG1")
+    await delivery.drive(package, until="PreparePackage")
+    await delivery.quiet()
+    await execute(delivery, "UPDATE tigu_prepare_goods SET stock_state = 3, rejection_reason = 'by hand'")
+    await execute(delivery, LONG_AGO)
+
+    (answer,) = await reconcile(delivery, "reservations", validate_only=False)
+    held = await delivery.stock_state("PG1", "HELD")
+
+    assert (answer.repaired, answer.repair) == (True, "inventory is asked for the hold again")
+    assert held.rejection_reason == ""
+    assert ("release", "PG1:1") not in delivery.inventory.calls
+    await delivery.take("PG1", STEPS[package.workflow][1])
+    assert (await delivery.stock_state("PG1", "COMMITTED")).attempt == 1
+    assert await delivery.findings() == []
 
 
 async def test_stock_that_was_never_asked_for_is_not_tracked(delivery: Delivery) -> None:

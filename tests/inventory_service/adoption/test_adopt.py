@@ -20,7 +20,8 @@ SHAPES = {
         flags=True, reservations=True
     ),
     "half-way, with columns but without indexes and view": Legacy(phase_2=6, split=2),
-    "half-way, without its function": Legacy(phase_2=AFTER - 1, split=1, reservations=True),
+    "half-way, without its view": Legacy(phase_2=AFTER - 4, split=1, reservations=True),
+    "after Phase 2, without its function": Legacy(phase_2=AFTER - 1, split=1, reservations=True),
     "after Phase 2, split tables full": Legacy(phase_2=AFTER, split=2, flags=True),
     "after Phase 2, split tables empty as the old system left them": Legacy(phase_2=AFTER, split=0),
 }

@@ -64,23 +64,6 @@ async def test_a_file_that_is_no_whole_backup_puts_nothing_back(
     assert await state(engine) == adopted
 
 
-async def test_views_of_others_stop_a_restore_by_name(
-    engine: AsyncEngine, adopt: Adopt, command: Command, folder: Path
-) -> None:
-    await lay_out(engine, Legacy(stocks=3, split=0))
-    await adopt()
-    await execute(engine, "CREATE VIEW public.shelf AS SELECT id FROM inventory.stock")
-    adopted = await state(engine)
-
-    done = await command("restore", str(backups(folder)[0]), "--discard-data")
-
-    assert (done.code, done.errors.splitlines()[-1]) == (
-        1,
-        "views of other schemas read from inventory; drop them first: shelf",
-    )
-    assert await state(engine) == adopted
-
-
 async def test_a_database_that_is_served_is_not_taken_from_under_the_service(
     engine: AsyncEngine, adopt: Adopt, command: Command, folder: Path, postgres_url: str
 ) -> None:

@@ -96,6 +96,8 @@ async def test_a_dry_run_changes_nothing(
 async def test_what_is_archived_is_listed_without_the_folder_and_a_dry_run_says_that_nothing_is_left(
     ledger: Ledger, archive: ArchiveCommand, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert await archive("list") == 0
+    assert capsys.readouterr().out == "no month is archived\n"
     await archive()
     capsys.readouterr()
 
@@ -251,6 +253,7 @@ async def test_a_folder_that_is_not_there_is_told_before_anything_is_done(
 
 async def test_a_database_at_another_schema_is_left_alone(postgres_url: str, tmp_path: Path) -> None:
     with pytest.raises(
-        CommandFailed, match=r"the schema is at nothing, this build expects \d+: migrate first"
+        CommandFailed,
+        match=r"the schema is at nothing, this build expects \d+; first: inventory-service migrate upgrade",
     ):
         await ArchiveCommand(postgres_url, tmp_path)()

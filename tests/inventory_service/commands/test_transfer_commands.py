@@ -69,16 +69,16 @@ async def test_a_file_is_imported_once(
     first = capsys.readouterr()
     assert await run(IMPORT, address, path) == 0
     again = capsys.readouterr()
-    assert await run(IMPORT, address, path, "--import-id", "new-count") == 0
+    assert await run(IMPORT, address, path, "--import-id", "new:count:") == 0
 
-    assert first.out.endswith(": 2 created, 0 updated, 0 unchanged, 0 refused\n")
-    assert first.out.startswith(f"imported into {address} as csv-")
+    head = f"imported into {address}: 2 created, 0 updated, 0 unchanged, 0 refused; --import-id csv-"
+    assert first.out.startswith(head)
     assert first.err.splitlines() == ["import, rows sent: 2 to do", "import, rows sent: done"]
     assert again.out == first.out.replace("2 created", "0 created").replace("0 unchanged", "2 unchanged")
     assert capsys.readouterr().out.startswith(
-        f"imported into {address} as new-count: 0 created, 0 updated, 2 unchanged"
+        f"imported into {address}: 0 created, 0 updated, 2 unchanged, 0 refused; --import-id new:count:\n"
     )
-    import_id = first.out.split()[4].rstrip(":")
+    import_id = first.out.split()[-1]
     assert [entry[-1] for entry in await books(inventory)] == [
         f"9 IMPORT {import_id} merchant:7",
         f"4 IMPORT {import_id} merchant:7",
@@ -108,9 +108,13 @@ async def test_refused_rows_are_named_with_what_to_do_and_the_others_kept(
         "line 3, ean: must be 8 to 13 digits",
     ]
     assert [line for line in judged.err.splitlines() if line.startswith("line ")] == problems
-    assert judged.out.startswith(f"would import into {address} as csv-") and "1 created" in judged.out
-    assert "repeat with --import-id i1" in done.err
-    assert done.out.endswith(f"imported into {address} as i1: 1 created, 0 updated, 0 unchanged, 2 refused\n")
+    assert (
+        judged.out.startswith(f"would import into {address}: 1 created") and "--import-id csv-" in judged.out
+    )
+    assert done.err.endswith("repeat with --import-id i1\n")
+    assert done.out.endswith(
+        f"imported into {address}: 1 created, 0 updated, 0 unchanged, 2 refused; --import-id i1\n"
+    )
 
 
 async def test_an_export_imported_elsewhere_is_the_same_stock(
@@ -188,7 +192,7 @@ async def test_a_row_that_cannot_be_read_is_refused_as_the_service_refuses_one(
         "line 9, purchase_time: must be a time such as 2024-05-01T10:00:00Z, not 'never'",
         "line 9, sku: stands on line 2 already; line 9 is not applied",
     ]
-    assert told.out.endswith(" as i1: 2 created, 0 updated, 0 unchanged, 7 refused\n")
+    assert told.out.endswith(": 2 created, 0 updated, 0 unchanged, 7 refused; --import-id i1\n")
     if words:
         assert await inventory.everything() == before
     else:
@@ -208,7 +212,7 @@ async def test_of_many_bad_rows_the_first_are_named_and_all_counted(
     named = [line for line in told.err.splitlines() if line.startswith(("line", "…"))]
     assert [int(line.split(",")[0].split()[1]) for line in named[:-1]] == list(range(2, 1002))
     assert named[-1] == "… and 400 more problems"
-    assert told.out.endswith(": 1 created, 0 updated, 0 unchanged, 1400 refused\n")
+    assert ": 1 created, 0 updated, 0 unchanged, 1400 refused; " in told.out
 
 
 async def test_an_export_ends_quietly_when_nobody_reads_on(inventory: Inventory, address: str) -> None:
@@ -257,7 +261,7 @@ async def test_a_service_that_is_not_there_is_told_with_what_to_do(
     assert await run(EXPORT, nowhere, str(target)) == 2
 
     assert f"import failed at {nowhere}: " in told and "(UNAVAILABLE)" in told
-    assert "repeat with --import-id i1: what was applied is not applied again" in told
+    assert told.endswith("what was applied is not applied again: repeat with --import-id i1\n")
     assert not tmp_path.joinpath("out.csv.part").exists()
     assert target.read_text() == "earlier"
 
@@ -276,7 +280,7 @@ async def test_the_commands_are_joined_by_a_pipe(inventory: Inventory, address: 
 
     assert (process.returncode, out.decode()) == (
         0,
-        f"imported into {address} as copy: 0 created, 0 updated, 1 unchanged, 0 refused\n",
+        f"imported into {address}: 0 created, 0 updated, 1 unchanged, 0 refused; --import-id copy\n",
     )
     assert sorted(err.decode().splitlines()) == [
         "export: begins",

@@ -104,6 +104,8 @@ async def test_after_their_time_the_steps_run_in_their_order_and_once(
     after = await picture(engine)
     assert [entry[0] for entry in after] == [f"{table}_backup" for table in TABLES]
     assert [entry[1:] for entry in after] == kept
+    newest = f"SELECT MAX(name) FROM {HISTORY_TABLE} WHERE kind = 'serves since'"  # noqa: S608
+    assert await rows(engine, newest) == [(SCHEMA.expected,)]
     assert (await contract("drop-split-tables"))[:2] == (0, "drop-split-tables: nothing to do\n")
     assert "its 30 days end at" in (await contract("drop-backups", "--discard-data"))[2]
 

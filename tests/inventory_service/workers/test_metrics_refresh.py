@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -96,6 +97,38 @@ async def test_many_replicas_refresh_it_once(inventory: Inventory, transactions:
         by = (await connection.execute(text(written))).scalar_one()
         rows = "SELECT DISTINCT xmin::text::bigint FROM inventory.stock_metrics_view"
         assert (await connection.execute(text(rows))).scalars().all() == [by]
+
+
+class Overtaken(Runner):
+    """A runner that gets no further after its first look until another replica has refreshed the view."""
+
+    other: MetricsRefresher | None
+
+    async def read(self, *arguments: Any, **more: Any) -> Any:
+        """Looks, and lets the other go first."""
+        seen = await super().read(*arguments, **more)
+        if self.other is not None:
+            other, self.other = self.other, None
+            await other.refresh()
+        return seen
+
+
+async def test_a_view_that_another_replica_refreshed_since_it_was_seen_to_be_due_is_left(
+    inventory: Inventory, transactions: Runner, inventory_url: str
+) -> None:
+    due = await refreshed(inventory, transactions, age=7000)
+    engine = create_engine(inventory_url, pool_size=2)
+    overtaken = Overtaken(engine, SqlUnitOfWork)
+    overtaken.other = MetricsRefresher(transactions)
+
+    running = asyncio.create_task(polled(overtaken, 3600))
+    await until_shown_after(inventory.engine, due)
+    by_the_other = await shown_time(inventory.engine)
+    await running
+
+    assert overtaken.other is None
+    assert await shown_time(inventory.engine) == by_the_other
+    await engine.dispose()
 
 
 async def test_a_schedule_in_the_database_is_trusted_until_it_fails_twice(

@@ -1,6 +1,10 @@
 """0012: the orders of existing packages become rows, and every list that is not clean is reported."""
 
+import asyncio
+import itertools
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -76,3 +80,45 @@ async def test_more_packages_than_a_batch_are_all_filled_in(delivery_url: str) -
         await schema.upgrade(engine)
 
         assert await rows(engine, "SELECT COUNT(*) FROM tigu_prepare_goods_order") == [(1202,)]
+
+
+async def test_the_backfill_ends_while_the_old_application_writes_as_fast_as_it_can(
+    delivery_url: str,
+) -> None:
+    done: list[int] = []
+    totals: list[int | None] = []
+    writing: list[asyncio.Task[None]] = []
+    async with migrating(delivery_url) as (schema, engine):
+        await schema.upgrade(engine, "0011")
+        await write_order(engine, 1)
+        past = {"order_ids": "1", "status": 6, "leg": 0}
+        ids = itertools.count(1)
+
+        async def write(size: int = 300) -> None:
+            async with engine.begin() as connection:
+                numbers = list(itertools.islice(ids, size))
+                await connection.execute(PACKAGE, [{"id": n, "sn": f"PG{n}", **past} for n in numbers])
+
+        async def write_on() -> None:
+            while True:
+                await write()
+
+        @contextmanager
+        def progress(_title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+            totals.append(total)
+            writing.append(asyncio.create_task(write_on()))
+            yield done.append
+
+        await write(1500)
+        try:
+            async with asyncio.timeout(60):
+                await schema.upgrade(engine, "0012", progress)
+        finally:
+            for task in writing:
+                task.cancel()
+            await asyncio.wait(writing)
+
+        assert next(ids) > 1801
+        assert (totals, sum(done)) == ([1500], 1500)
+        followed = "SELECT COUNT(*), MAX(id) FROM tigu_prepare_goods WHERE legacy_write_time IS NULL"
+        assert await rows(engine, followed) == [(1500, 1500)]

@@ -73,6 +73,8 @@ async def test_the_file_run_twice_leads_where_an_upgrade_leads_and_back_again(
         assert [name for (name,) in await rows(engine, applied)] == [
             revision.id for revision in SCHEMA.history() if "0001" < revision.id <= LAST
         ]
+        since = "SELECT MAX(name) FROM holdfast_schema_history WHERE kind = 'serves since'"
+        assert await rows(engine, since) == [(SCHEMA.serves_since(LAST),)]
         procedures = "SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = DATABASE()"
         assert await rows(engine, procedures) == [(0,)]
 

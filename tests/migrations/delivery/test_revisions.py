@@ -52,6 +52,35 @@ async def test_every_revision_goes_up_down_and_up_again_and_keeps_what_the_old_a
         ) == [(1,)]
 
 
+async def test_a_column_that_is_loosened_keeps_its_type_its_default_and_its_comment(
+    delivery_url: str,
+) -> None:
+    wanted = {
+        "order_item_id": ("int", "DEFAULT 7", "100% 'of the order': \\ as it was"),
+        "product_id": ("bigint unsigned", "", "no default"),
+        "sku_id": ("bigint", "DEFAULT (1 + 1)", ""),
+    }
+    async with migrating(delivery_url) as (schema, engine):
+        await schema.upgrade(engine, "0001")
+        for column, (kind, default, comment) in wanted.items():
+            quoted = comment.replace("\\", "\\\\").replace("'", "''").replace(":", "\\:")
+            change = f"MODIFY COLUMN {column} {kind} NOT NULL {default} COMMENT '{quoted}'"
+            await execute(engine, f"ALTER TABLE tigu_prepare_goods_item {change}")
+        query = (
+            "SELECT column_name, column_type, column_default, column_comment FROM information_schema.columns"
+            " WHERE table_schema = DATABASE() AND table_name = 'tigu_prepare_goods_item' AND is_nullable = '{}'"
+            " AND column_name IN ('order_item_id', 'product_id', 'sku_id') ORDER BY column_name"
+        )
+        before = await rows(engine, query.format("NO"))
+
+        await schema.upgrade(engine, "0004")
+
+        told = await rows(engine, query.format("YES"))
+        # MariaDB says of a column that may be NULL that NULL is its default.
+        assert [(*row[:2], None if row[2] == "NULL" else row[2], row[3]) for row in told] == before
+        assert [row[3] for row in told] == [comment for _, _, comment in wanted.values()]
+
+
 async def test_everything_can_be_taken_back(delivery_url: str) -> None:
     async with migrating(delivery_url) as (schema, engine):
         await schema.upgrade(engine)

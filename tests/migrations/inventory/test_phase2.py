@@ -122,6 +122,35 @@ async def test_units_reserved_in_two_ways_stop_it(legacy: AsyncEngine) -> None:
         await SCHEMA.upgrade(legacy, "0002")
 
 
+async def test_what_stocks_say_once_the_view_is_there_is_not_undone_by_another_run(
+    legacy: AsyncEngine,
+) -> None:
+    await SCHEMA.upgrade(legacy, "0002")
+    await execute(legacy, "UPDATE inventory.stock SET reserved_quantity = 0, listed_on_platforms = NULL")
+    await execute(legacy, "UPDATE inventory.stock SET vat_rate = NULL, gross_purchase_price = 1")
+    await execute(legacy, "DROP FUNCTION inventory.refresh_stock_metrics()")
+    await execute(legacy, "UPDATE holdfast_schema_version SET version_num = '0001'")
+
+    await SCHEMA.upgrade(legacy, "0002")
+
+    found = "SELECT DISTINCT reserved_quantity, listed_on_platforms, vat_rate, gross_purchase_price FROM"
+    assert await rows(legacy, f"{found} inventory.stock") == [(0, None, None, 1)]
+    await execute(legacy, "SELECT inventory.refresh_stock_metrics()")
+
+
+async def test_the_way_back_gives_the_split_tables_what_stocks_say_now(legacy: AsyncEngine) -> None:
+    await SCHEMA.upgrade(legacy, "0002")
+    await execute(
+        legacy, "UPDATE inventory.stock SET reserved_quantity = 0, vat_rate = NULL, gross_purchase_price = 1"
+    )
+
+    await SCHEMA.downgrade(legacy, "0001")
+    await SCHEMA.upgrade(legacy, "0002")
+
+    found = "SELECT DISTINCT reserved_quantity, vat_rate, gross_purchase_price FROM inventory.stock"
+    assert await rows(legacy, found) == [(0, None, 1)]
+
+
 async def test_an_invalid_index_left_by_a_kill_is_built_again(legacy: AsyncEngine) -> None:
     await execute(legacy, "ALTER TABLE inventory.stock ADD COLUMN reserved_quantity integer DEFAULT 0")
     await execute(
