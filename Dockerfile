@@ -14,8 +14,10 @@ RUN groupadd --system --gid 10001 holdfast \
  && useradd --system --uid 10001 --gid 10001 --create-home --home-dir /var/lib/holdfast holdfast \
  && install --directory --owner=holdfast --group=holdfast /var/lib/holdfast/evidence
 COPY --from=build /opt/holdfast /opt/holdfast
-ENV PATH=/opt/holdfast/bin:$PATH PYTHONUNBUFFERED=1
+# What GetServerInfo says of the image.
+ARG COMMIT=
+ENV PATH=/opt/holdfast/bin:$PATH PYTHONUNBUFFERED=1 HOLDFAST_COMMIT=$COMMIT
 USER 10001:10001
 WORKDIR /var/lib/holdfast
-EXPOSE 7411 7412 7421 7422
+EXPOSE 7411 7412 7421 7422 9411 9412
 CMD ["inventory-service", "serve"]

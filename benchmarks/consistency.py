@@ -28,7 +28,7 @@ HEAD = (
     f"{'engine':<8} {'packages':>9}  {'step':<24} {'answers':>8} {'seconds':>8} {'before MiB':>11}"
     f" {'most MiB':>9} {'more':>5}"
 )
-SYSTEM = (("actor-role", "system"), ("actor-id", "benchmark"))
+OPERATOR = (("actor-role", "dispatcher"), ("actor-id", "benchmark"))
 # What the generated history leaves open: how packages came where they are, and how often their holds were asked for.
 _COMPLETED = (
     """
@@ -73,7 +73,7 @@ async def measure(pair: Pair, name: str, packages: int, lines: list[str]) -> Non
             call = (
                 operators.CheckConsistency(check, timeout=3600)
                 if step in CHECKS
-                else operators.Reconcile(dry, metadata=SYSTEM, timeout=3600)
+                else operators.Reconcile(dry, metadata=OPERATOR, timeout=3600)
             )
             before, began, answers = memory.forget(), time.perf_counter(), 0
             async for _ in call:

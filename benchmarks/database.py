@@ -42,11 +42,18 @@ def private_server(engine: str) -> Iterator[tuple[str, str]]:
     if given := os.environ.get(f"HOLDFAST_BENCH_{engine.upper()}_URL"):
         yield given, f"{engine} as the environment says"
         return
+    with killable_server(engine) as server:
+        where = "" if FOLDER == "/tmp" else f", files in {FOLDER}"
+        yield server.url(), f"{server.describe().split(',')[0]}, {MEMORY[engine]}, fsync on{where}"
+
+
+@contextmanager
+def killable_server(engine: str) -> Iterator[Server]:
+    """A running server of one's own, whatever the environment says; it is gone afterwards."""
     server = Server(choice.choose(engine, CANDIDATES[engine]), Home(_folder()))
     try:
         server.start()
-        where = "" if FOLDER == "/tmp" else f", files in {FOLDER}"
-        yield server.url(), f"{server.describe().split(',')[0]}, {MEMORY[engine]}, fsync on{where}"
+        yield server
     finally:
         server.discard()
 

@@ -34,6 +34,7 @@ from delivery_service.workers.outbox_relay import OutboxRelay
 from servicekit import channelz, ops, traces
 from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
+from servicekit.grpcurl import grpcurl
 from servicekit.metrics import Metrics
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
@@ -108,9 +109,11 @@ def assemble(
     reconciler = partial(Reconciler, transactions, inventory, photos, reader, quiet)
     # Operators are answered over connections of their own: they ask when the others are used up.
     watching = create_engine(settings.database_url, pool_size=None)
+    admin_listen = admin_address(settings.listen, settings.admin_listen, ADMIN_LISTEN)
+    by_hand = grpcurl(settings, "$DELIVERY_ADDRESS", admin_listen)
     probes = {
         **common_probes(engine, watching, history, transactions),
-        **service_probes(watching),
+        **service_probes(watching, by_hand),
         "evidence": photo_store_probe(photos),
     }
     metrics = Metrics()
@@ -138,7 +141,7 @@ def assemble(
         name="delivery",
         grpc_services=(servicer.SERVICE_NAME,),
         listen=settings.listen,
-        admin_listen=admin_address(settings.listen, settings.admin_listen, ADMIN_LISTEN),
+        admin_listen=admin_listen,
         admin_services=(ops.SERVICE_NAME,),
         register_admin=lambda server: ops.register(server, operators),
         metrics=metrics,

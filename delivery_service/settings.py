@@ -6,8 +6,7 @@ from pathlib import Path
 import fsspec
 from fsspec.core import split_protocol
 
-from servicekit.settings import Address, DatabaseSettings, ServerSettings, database_url, folder
-from servicekit.traces import collector
+from servicekit.settings import LISTEN, Address, DatabaseSettings, ServerSettings, database_url, folder
 
 
 def evidence_url(text: str) -> str:
@@ -38,6 +37,7 @@ class Database(DatabaseSettings):
 class Settings(ServerSettings, Database):
     """What `serve` reads. Each field is the variable DELIVERY_<FIELD>."""
 
+    listen: Address = field(default="127.0.0.1:7412", metadata=LISTEN)
     inventory_address: Address = field(
         metadata={"help": "host:port of the inventory service", "least_port": 1}
     )
@@ -59,22 +59,7 @@ class Settings(ServerSettings, Database):
         default=1.0,
         metadata={"help": "pause between looks for what the old application wrote; 0: it is gone"},
     )
-    listen: Address = field(default="127.0.0.1:7412", metadata={"help": "host:port to serve on"})
-    metrics_listen: Address = field(
-        default="", metadata={"help": "host:port where Prometheus reads /metrics; none unless set"}
-    )
-    diagnose_seconds: float = field(
-        default=15.0, metadata={"help": "pause between the diagnoses that /metrics tells of", "least": 1}
-    )
-    otlp_endpoint: str = field(
-        default="",
-        metadata={"help": "URL of the collector that is sent traces; none unless set", "parse": collector},
-    )
-    pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
     relay_seconds: float = field(default=0.5, metadata={"help": "pause between looks into the outbox"})
     relay_lease_seconds: float = field(
         default=30.0, metadata={"help": "how long a relay may keep a command to itself", "least": 4}
-    )
-    drain_pause_seconds: float = field(
-        default=1.0, metadata={"help": "time between NOT_SERVING and refusing new calls"}
     )

@@ -28,6 +28,8 @@ TAKING_WORDS: dict[str, Callable[[list[str]], int]] = {
     "test": checks.test,
     "bench": benchmarks.bench,
     "bench-peers": benchmarks.peers,
+    "chaos": benchmarks.chaos,
+    "mutants": benchmarks.mutants,
 }
 
 

@@ -37,7 +37,9 @@ async def main(order_id: str, shop_id: str, photo: bytes) -> None:
         except grpc.aio.AioRpcError as error:
             print("refused:", error.details())
 
-        proof = await delivery.UploadEvidence(upload(package.package_sn, photo), metadata=merchant)
+        # The channel gives streams no deadline; without one the server ends an upload after 10 s.
+        chunks = upload(package.package_sn, photo)
+        proof = await delivery.UploadEvidence(chunks, metadata=merchant, timeout=60)
         prepare.evidence_ids.append(proof.evidence.evidence_id)
         prepared = (await delivery.PreparePackage(prepare, metadata=merchant)).package
         print(package_pb2.PackageState.Name(prepared.state))

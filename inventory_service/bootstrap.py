@@ -28,6 +28,7 @@ from inventory_service.workers.reservation_expiry import reservation_expiry
 from servicekit import channelz, ops, traces
 from servicekit.engines import create_engine
 from servicekit.expiry import request_expiry
+from servicekit.grpcurl import grpcurl
 from servicekit.metrics import Metrics
 from servicekit.migrations import Schema
 from servicekit.mutations import Mutations
@@ -86,9 +87,11 @@ def build(settings: Settings) -> Service:
     checks = consistency_checks(transactions)
     # Operators are answered over connections of their own: they ask when the others are used up.
     watching = create_engine(settings.database_url, pool_size=None)
+    admin_listen = admin_address(settings.listen, settings.admin_listen, ADMIN_LISTEN)
+    by_hand = grpcurl(settings, "$INVENTORY_ADDRESS", admin_listen)
     probes = {
         **common_probes(engine, watching, schema, transactions),
-        **service_probes(watching, settings.metrics_refresh_seconds),
+        **service_probes(watching, settings.metrics_refresh_seconds, by_hand),
     }
     operators = ops.OpsServicer(
         "inventory",
@@ -115,10 +118,10 @@ def build(settings: Settings) -> Service:
         name="inventory",
         grpc_services=(servicer.SERVICE_NAME,),
         listen=settings.listen,
-        admin_listen=admin_address(settings.listen, settings.admin_listen, ADMIN_LISTEN),
+        admin_listen=admin_listen,
         admin_services=(ops.SERVICE_NAME,),
         register_admin=lambda server: ops.register(server, operators),
-        security=security(settings, CALLERS, SERVICES),
+        security=security(settings, CALLERS, SERVICES, own_ids=True),
         metrics=metrics,
         metrics_listen=settings.metrics_listen,
         probes=probes,

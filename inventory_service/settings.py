@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from servicekit.settings import Address, DatabaseSettings, ServerSettings, TlsSettings, database_url
-from servicekit.traces import collector
+from servicekit.settings import LISTEN, Address, DatabaseSettings, ServerSettings, TlsSettings, database_url
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,18 +30,7 @@ class Client(TlsSettings):
 class Settings(ServerSettings, Database):
     """What `serve` reads. Each field is the variable INVENTORY_<FIELD>."""
 
-    listen: Address = field(default="127.0.0.1:7411", metadata={"help": "host:port to serve on"})
-    metrics_listen: Address = field(
-        default="", metadata={"help": "host:port where Prometheus reads /metrics; none unless set"}
-    )
-    diagnose_seconds: float = field(
-        default=15.0, metadata={"help": "pause between the diagnoses that /metrics tells of", "least": 1}
-    )
-    otlp_endpoint: str = field(
-        default="",
-        metadata={"help": "URL of the collector that is sent traces; none unless set", "parse": collector},
-    )
-    pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
+    listen: Address = field(default="127.0.0.1:7411", metadata=LISTEN)
     sweep_seconds: float = field(
         default=0.5, metadata={"help": "pause between looks for due holds and low stock"}
     )
@@ -54,7 +42,4 @@ class Settings(ServerSettings, Database):
     )
     ledger_months_ahead: int = field(
         default=3, metadata={"help": "months whose partitions of the ledger are made ahead", "least": 1}
-    )
-    drain_pause_seconds: float = field(
-        default=1.0, metadata={"help": "time between NOT_SERVING and refusing new calls"}
     )

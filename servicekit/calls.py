@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -31,6 +32,8 @@ class Caller:
     """Whom the certificate names; empty without one."""
     until: float = math.inf
     """When the certificate's time is over, in seconds since 1970."""
+    others_ids: tuple[re.Pattern[str], ...] = ()
+    """What the ids look like that are other callers' to take."""
 
 
 ANONYMOUS = Caller()

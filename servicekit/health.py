@@ -15,6 +15,9 @@ from servicekit.context import Context
 # The published types of this module are behind the library: they lack List.
 _messages: Any = health_pb2
 
+MOST_WATCHERS = 1000
+"""At once; anybody may watch, for as long as a connection lasts, and must leave the server's calls to others."""
+
 SERVICE_NAME: str = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
@@ -30,6 +33,7 @@ class Health(health_pb2_grpc.HealthServicer):
         self._serving = False
         self._draining = False
         self._ending = False
+        self._watchers = 0
         self._news = asyncio.Event()
         """Set, and replaced, at each change."""
 
@@ -70,10 +74,21 @@ class Health(health_pb2_grpc.HealthServicer):
 
     async def Watch(self, request: Any, context: Context) -> None:
         """A watcher that reads slowly is told the newest status once it reads, and not what was before."""
+        if self._watchers >= MOST_WATCHERS:
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, f"there are {MOST_WATCHERS} watchers: ask Check"
+            )
+        self._watchers += 1
+        try:
+            await self._tell_each(request.service, context)
+        finally:
+            self._watchers -= 1
+
+    async def _tell_each(self, service: str, context: Context) -> None:
         told = None
         while True:
             news = self._news
-            answer = self._answer(request.service)
+            answer = self._answer(service)
             if answer != told:
                 await context.write(answer)
                 told = answer

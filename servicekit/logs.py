@@ -10,6 +10,9 @@ import structlog
 from servicekit import traces
 from servicekit.calls import call_under_way
 
+_TALKATIVE = ("botocore", "aiobotocore", "s3fs")
+"""At the level debug these write down each request as it is signed, with the session's token."""
+
 
 def with_call(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Adds which call, of whom, a record belongs to."""
@@ -74,3 +77,5 @@ def configure(level: str) -> None:
     logging.getLogger("asyncmy").setLevel(logging.ERROR)
     # alembic introduces itself at each look at the schema; readiness looks every second.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(root.level, logging.INFO))

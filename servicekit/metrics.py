@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 
+from google.protobuf import descriptor_pool
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -55,6 +56,11 @@ class Metrics:
         count, duration = of_call
         count.inc()
         duration.observe(seconds)
+
+    def serves(self, service: str) -> None:
+        """Begins the counts of faults of a service's methods at 0: from nothing to 1 is no increase to Prometheus."""
+        for method in descriptor_pool.Default().FindServiceByName(service).methods_by_name:
+            self._calls.labels(f"/{service}/{method}", "INTERNAL")
 
     def gauge(self, name: str, help: str, read: Callable[[], float]) -> None:
         """Adds what this process knows at any time. `read` is called by a thread at each scrape, and must not fail."""

@@ -5,7 +5,7 @@ import os
 import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -23,8 +23,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from servicekit.conflicts import refusal
 from servicekit.consistency import ConsistencyCheck, Reconcile
 from servicekit.context import Context
-from servicekit.diagnostics import Probe, diagnose
+from servicekit.diagnostics import Diagnosis, Probe, diagnose
 from servicekit.draining import until_drained
+from servicekit.errors import Overloaded
 from servicekit.index_usage import IndexUsage
 from servicekit.migrations import Schema
 from servicekit.ops_messages import (
@@ -42,6 +43,10 @@ SERVICE_NAME = pb.DESCRIPTOR.services_by_name["OpsService"].full_name
 
 CHECK_SECONDS = 3600.0
 """How long a call of CheckConsistency or Reconcile may last."""
+MOST_AT_ONCE = 8
+"""How many calls ask the database at once over the operators' way to it, which has no bound of its own."""
+TURN_SECONDS = 1.0
+"""How long a further one waits for its turn."""
 LONG_CALLS = {f"/{SERVICE_NAME}/{method}": CHECK_SECONDS for method in ("CheckConsistency", "Reconcile")}
 
 
@@ -91,6 +96,8 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         self._instance = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._start_time = datetime.now(UTC)
         self._draining = asyncio.Event()
+        self._turns = asyncio.Semaphore(MOST_AT_ONCE)
+        self._diagnosing: asyncio.Task[dict[str, Diagnosis]] | None = None
 
     def drain(self) -> None:
         """Ends checks and repairs under way with DRAINING."""
@@ -99,7 +106,8 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     async def GetServerInfo(
         self, request: pb.GetServerInfoRequest, context: Context
     ) -> pb.GetServerInfoResponse:
-        engine, engine_version = await self._engine_and_version()
+        async with self._turn():
+            engine, engine_version = await self._engine_and_version()
         start_time = Timestamp()
         start_time.FromDatetime(self._start_time)
         return pb.GetServerInfoResponse(
@@ -116,7 +124,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     async def GetMigrationStatus(
         self, request: pb.GetMigrationStatusRequest, context: Context
     ) -> pb.GetMigrationStatusResponse:
-        with _database():
+        async with self._turn():
             applied = await self._schema.applied(self._engine)
             steps = await self._contract_steps()
         pending = [
@@ -135,14 +143,16 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
     async def GetDiagnostics(
         self, request: pb.GetDiagnosticsRequest, context: Context
     ) -> pb.GetDiagnosticsResponse:
-        return diagnoses_message(await diagnose(self._probes))
+        # Whoever asks while it is looked is told what is seen: each look takes a connection for every probe.
+        if self._diagnosing is None or self._diagnosing.done():
+            self._diagnosing = asyncio.create_task(diagnose(self._probes))
+        return diagnoses_message(await asyncio.shield(self._diagnosing))
 
     async def GetIndexUsage(
         self, request: pb.GetIndexUsageRequest, context: Context
     ) -> pb.GetIndexUsageResponse:
-        with _database():
-            async with self._engine.connect() as connection:
-                usages = await self._index_usage(connection)
+        async with self._turn(), self._engine.connect() as connection:
+            usages = await self._index_usage(connection)
         return pb.GetIndexUsageResponse(indexes=map(index_message, usages))
 
     async def ExplainQuery(
@@ -155,9 +165,8 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
                     ", ".join(sorted(self._queries.queries)) or "none", 150, break_on_hyphens=False
                 ):
                     violations.add("query", f"must be one of {names}")
-        with _database():
-            async with self._engine.connect() as connection:
-                return plans_message(request.query, await self._queries.explain(request.query, connection))
+        async with self._turn(), self._engine.connect() as connection:
+            return plans_message(request.query, await self._queries.explain(request.query, connection))
 
     async def CheckConsistency(
         self, request: pb.CheckConsistencyRequest, context: Context
@@ -165,8 +174,10 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         with Violations() as violations:
             self._check_names(violations, request.checks)
         with _database():
-            for name in request.checks or self._checks:
-                async for finding in until_drained(self._checks[name](), self._draining):
+            for name, look in self._checks.items():
+                if request.checks and name not in request.checks:
+                    continue
+                async for finding in until_drained(look(), self._draining):
                     yield pb.CheckConsistencyResponse(finding=finding_message(finding))
 
     async def Reconcile(
@@ -186,6 +197,19 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         self, request: pb.RequeueOutboxRequest, context: Context
     ) -> pb.RequeueOutboxResponse:
         return await self._outbox.requeue(request, context)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """For a call that asks the database over the operators' way to it. Raises Overloaded."""
+        try:
+            await asyncio.wait_for(self._turns.acquire(), TURN_SECONDS)
+        except TimeoutError:
+            raise Overloaded from None
+        try:
+            with _database():
+                yield
+        finally:
+            self._turns.release()
 
     def _check_names(self, violations: Violations, names: Sequence[str]) -> None:
         for index, name in enumerate(names):

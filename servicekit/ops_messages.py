@@ -41,14 +41,10 @@ def index_message(usage: IndexUsage) -> pb.IndexUsage:
 
 
 def plans_message(query: str, explained: Sequence[Explained]) -> pb.ExplainQueryResponse:
-    """The plans of a query's statements, in the order in which they are sent."""
-    first, *further = explained
-    return pb.ExplainQueryResponse(
-        query=query,
-        statement=first.statement,
-        plan=first.plan,
-        further=[pb.ExplainedStatement(statement=each.statement, plan=each.plan) for each in further],
-    )
+    """The plans of a query's statements, in the order in which they are sent; none where it sends none."""
+    plans = [pb.ExplainedStatement(statement=each.statement, plan=each.plan) for each in explained]
+    first = plans[0] if plans else pb.ExplainedStatement()
+    return pb.ExplainQueryResponse(query=query, statement=first.statement, plan=first.plan, further=plans[1:])
 
 
 def finding_message(finding: Finding) -> pb.Finding:

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 _EXPLAIN = {"postgresql": "EXPLAIN (FORMAT JSON)", "mysql": "EXPLAIN FORMAT=TRADITIONAL"}
 _LOCK = re.compile(r"\s+FOR (UPDATE|NO KEY UPDATE|SHARE)( OF \w+)?( SKIP LOCKED| NOWAIT)?(?=\s*(\)|$))")
 _READ = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
+# What begins like a read and writes all the same: WITH added AS (INSERT …) SELECT …
+_WRITE = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
 
 U = TypeVar("U")
 S = TypeVar("S")
@@ -48,7 +50,7 @@ class _NothingIsWritten(Exception):
 async def explain(connection: AsyncConnection, work: Callable[[], Awaitable[object]]) -> list[Explained]:
     """Runs `work` over the connection and answers each statement's plan.
 
-    Nothing is locked or written: a lock is left out of the statement that runs, and the work ends at its first
+    No row is locked or written: a lock is left out of the statement that runs, and the work ends at its first
     write, which is explained only. What a read finds decides which statements follow it, as ever.
     """
     found: list[Explained] = []
@@ -57,9 +59,10 @@ async def explain(connection: AsyncConnection, work: Callable[[], Awaitable[obje
         connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
     ) -> tuple[str, Any]:
         found.append(_explained(connection, statement, parameters))
-        if not _READ.match(statement):
+        unlocked = _LOCK.sub("", statement)
+        if not _READ.match(unlocked) or _WRITE.search(unlocked):
             raise _NothingIsWritten
-        return _LOCK.sub("", statement), parameters
+        return unlocked, parameters
 
     async with _without_notes(connection):
         listened = connection.sync_connection

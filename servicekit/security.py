@@ -37,6 +37,7 @@ class Security:
             for name, rights in callers.items()
             if rights.calls_per_second is not None
         }
+        self._own_ids = {name: rights.own_ids for name, rights in callers.items() if rights.own_ids}
 
     def caller(self, context: Context, metadata: Mapping[Any, Any]) -> Caller:
         """Who calls, by the certificate; the metadata says for whom. Raises CallerUnknown, ActorUnknown.
@@ -50,8 +51,9 @@ class Security:
             raise CallerUnknown(", ".join(map(told_uris, shown)), trusted)
         actor = calls.caller(metadata)
         name = found.name if actor.role is None or actor.actor_id is None else actor.name
+        others_ids = tuple(ids for owner, ids in self._own_ids.items() if owner != found.name)
         until = max(map(expiry, context.auth_context().get("x509_pem_cert", ())), default=0.0)
-        return replace(actor, name=name, identity=found.name, until=until)
+        return replace(actor, name=name, identity=found.name, until=until, others_ids=others_ids)
 
     def admit(self, call: Call) -> None:
         """Refuses what the file of callers does not allow, and whose certificate is over.
@@ -84,7 +86,9 @@ def certificates(settings: TlsSettings) -> Certificates | None:
     return Certificates(Path(settings.tls_folder), Path(settings.tls_ca))
 
 
-def security(settings: ServerSettings, shipped: Traversable, services: tuple[str, ...]) -> Security | None:
+def security(
+    settings: ServerSettings, shipped: Traversable, services: tuple[str, ...], *, own_ids: bool = False
+) -> Security | None:
     """What the settings say, with the callers that are shipped unless they name others; None is plaintext.
 
     Raises CertificatesInvalid, CallersInvalid.
@@ -92,4 +96,5 @@ def security(settings: ServerSettings, shipped: Traversable, services: tuple[str
     found = certificates(settings)
     if found is None:
         return None
-    return Security(found, read_callers(Path(settings.callers) if settings.callers else shipped, services))
+    file = Path(settings.callers) if settings.callers else shipped
+    return Security(found, read_callers(file, services, own_ids=own_ids))

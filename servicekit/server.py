@@ -17,7 +17,7 @@ from servicekit.error_status import ErrorStatuses
 from servicekit.health import SERVICE_NAME as HEALTH
 from servicekit.health import Health
 from servicekit.interceptor import CallInterceptor, plain_caller
-from servicekit.listeners import CannotListen, bind, listener
+from servicekit.listeners import MOST_CALLS, CannotListen, bind, listener
 from servicekit.metrics import Metrics, MetricsEndpoint
 from servicekit.migrations import Schema
 from servicekit.polling import Poller
@@ -100,6 +100,12 @@ class Server:
             service.metrics.gauge(
                 "holdfast_serving", "1 while health says SERVING, else 0.", lambda: self._health.serving
             )
+            service.metrics.gauge("holdfast_calls_open", "Calls under way.", channelz.open_calls)
+            service.metrics.gauge(
+                "holdfast_calls_open_max", "How many gRPC lets in at an address.", lambda: MOST_CALLS
+            )
+            for name in (*service.grpc_services, *service.admin_services):
+                service.metrics.serves(name)
         self._admin_listen = service.admin_listen or service.listen
         self._servers = {
             address: listener(self._interceptors())
@@ -221,10 +227,16 @@ async def serve(service: Service) -> int:
         admin_port=server.admin_port,
         security="mTLS" if service.security else "plaintext",
     )
-    if service.admin_listen and not (service.security or for_this_machine_only(service.admin_listen)):
-        log.warning("operators are served in plaintext to other machines", address=service.admin_listen)
+    warn_of_plaintext(service)
     await stopping.wait()
     log.info("draining", service=service.name)
     clean = await server.stop()
     log.info("stopped", service=service.name, clean=clean)
     return 0 if clean else 1
+
+
+def warn_of_plaintext(service: Service) -> None:
+    """Where other machines are served without mTLS, whoever reaches the address is believed whatever it says it is."""
+    for address in {service.listen, service.admin_listen} - {""}:
+        if not (service.security or for_this_machine_only(address)):
+            log.warning("other machines are served in plaintext, and believed", address=address)

@@ -13,12 +13,15 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from servicekit.traces import collector
+
 S = TypeVar("S")
 MOST_NUMBER = 86_400
 Address = Annotated[str, "host:port"]
 _NO_SECRET = ("host", "port", "user", "unix_socket", "ssl", "charset")
 """The parameters of a database's URL that are shown as they are; whatever another one says may be secret."""
 _OF_SQLALCHEMY = ("prepared_statement_cache_size",)
+LISTEN = {"help": "host:port to serve on"}
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -75,8 +78,9 @@ class TlsSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings(TlsSettings):
-    """What both services read beside their addresses to know whom they let do what."""
+    """What both services read to serve; a service says where it listens unless it is told."""
 
+    listen: Address = field(metadata=LISTEN)
     callers: str = field(
         default="",
         metadata={
@@ -88,6 +92,20 @@ class ServerSettings(TlsSettings):
     admin_listen: Address = field(
         default="",
         metadata={"help": "host:port for operators: OpsService, reflection, channelz; see below unless set"},
+    )
+    metrics_listen: Address = field(
+        default="", metadata={"help": "host:port where Prometheus reads /metrics; none unless set"}
+    )
+    diagnose_seconds: float = field(
+        default=15.0, metadata={"help": "pause between the diagnoses that /metrics tells of", "least": 1}
+    )
+    otlp_endpoint: str = field(
+        default="",
+        metadata={"help": "URL of the collector that is sent traces; none unless set", "parse": collector},
+    )
+    pool_size: int = field(default=10, metadata={"help": "connections to the database", "least": 1})
+    drain_pause_seconds: float = field(
+        default=1.0, metadata={"help": "time between NOT_SERVING and refusing new calls"}
     )
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from chaos.stories import DELIVERY, INVENTORY
 from servicekit.migrations import Schema
-from tests.system.test_crash_points import DELIVERY, INVENTORY
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("servicekit", "inventory_service", "delivery_service")
-OURS = {*SHIPPED, "holdfast", "devtools", "tests"}
+OURS = {*SHIPPED, "holdfast", "chaos", "devtools", "tests"}
 
 
 def sources(*folders: str) -> list[Path]:

@@ -39,11 +39,13 @@ class Told:
 class Settlement:
     """How it ended; where inventory did not do it, why; the package as it is now, if that changed.
 
-    `followed`: the package has another command, which this one kept waiting.
+    `wait_seconds`: the least time until the next try. `followed`: the package has another command, which this one
+    kept waiting.
     """
 
     ending: Ending
     error: str = ""
+    wait_seconds: float = 0.0
     package: Package | None = None
     followed: bool = False
 
@@ -79,7 +81,7 @@ def _settlement(told: Told, package: Package | None, now: datetime) -> Settlemen
     if package is None:
         return Settlement(Ending.PARKED, "the package is gone")
     if isinstance(answer, TryLater):
-        return Settlement(Ending.PUT_BACK, answer.error)
+        return Settlement(Ending.PUT_BACK, answer.error, answer.wait_seconds)
     if isinstance(answer, Done):
         after = settled(package, task.command, task.reservation_id, now)
     elif task.command is StockCommand.RESERVE:
@@ -95,7 +97,10 @@ async def _store(settled_tasks: Sequence[tuple[Task, Settlement]], uow: UnitOfWo
 
     await uow.outbox.done([task for task, _ in ended(Ending.CLOSED)])
     await uow.outbox.try_later(
-        [(task, its.error, pause_seconds(task.attempts)) for task, its in ended(Ending.PUT_BACK)]
+        [
+            (task, its.error, pause_seconds(task.attempts, its.wait_seconds))
+            for task, its in ended(Ending.PUT_BACK)
+        ]
     )
     await uow.outbox.park([(task, its.error) for task, its in ended(Ending.PARKED)])
     changed = [(task, its.package) for task, its in settled_tasks if its.package is not None]
@@ -125,7 +130,11 @@ async def _followed(
     }
 
 
-def pause_seconds(attempts: int) -> float:
-    """How long to wait after so many attempts: doubling, up to 5 minutes, a quarter more or less."""
+def pause_seconds(attempts: int, wait_seconds: float = 0.0) -> float:
+    """How long to wait after so many attempts: doubling, up to 5 minutes, a quarter more or less.
+
+    Not less than `wait_seconds`, unless that is more than 5 minutes.
+    """
     pause = min(FIRST_PAUSE_SECONDS * 2 ** min(attempts, 20), MOST_PAUSE_SECONDS)
-    return float(pause * random.uniform(0.75, 1.25))
+    least = min(wait_seconds, MOST_PAUSE_SECONDS)
+    return float(max(pause * random.uniform(0.75, 1.25), least * random.uniform(1.0, 1.25)))

@@ -98,9 +98,10 @@ class Done:
 
 @dataclass(frozen=True)
 class TryLater:
-    """Whether inventory did it is not known, or it could not for now."""
+    """Whether inventory did it is not known, or it could not for now; not before so many seconds, where it says so."""
 
     error: str
+    wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from delivery_service.application.stock_ports import (
     Refused,
     TryLater,
 )
-from delivery_service.gateways.inventory_refusals import refusal, said
+from delivery_service.gateways.inventory_refusals import refusal, said, wait_seconds
 from servicekit import certificates, traces
 from servicekit.certificates import Certificates, Pems
 from servicekit.crash_points import crash_point
@@ -48,13 +48,14 @@ _CHANNEL_OPTIONS: list[Option] = [
     ("grpc.max_metadata_size", 64 * 1024),
 ]
 
-# Answers that will not change by asking again. Everything else may be a matter of time.
+# Answers that will not change by asking again. Everything else may be a matter of time: also who may call what, which
+# is written in a file; only whose reservation it is stays so.
+_NOT_OURS = "CALLER_NOT_ALLOWED"
 _DEFINITE = frozenset(
     {
         grpc.StatusCode.INVALID_ARGUMENT,
         grpc.StatusCode.NOT_FOUND,
         grpc.StatusCode.ALREADY_EXISTS,
-        grpc.StatusCode.PERMISSION_DENIED,
         grpc.StatusCode.FAILED_PRECONDITION,
         grpc.StatusCode.OUT_OF_RANGE,
     }
@@ -176,7 +177,10 @@ async def _answer(
             reply = await call
     except grpc.aio.AioRpcError as error:
         crash_point("call.after_reply")
-        return refusal(error, lines) if error.code() in _DEFINITE else TryLater(said(error))
+        refused = refusal(error, lines)
+        if error.code() in _DEFINITE or refused.reason == _NOT_OURS:
+            return refused
+        return TryLater(said(error), wait_seconds(error))
     crash_point("call.after_reply")
     state = _STATES.get(reply.reservation.state, "")
     if state in wanted:

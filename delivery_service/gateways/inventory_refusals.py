@@ -1,4 +1,4 @@
-"""What a refusal of inventory says: its reason, its sentence, and every line that it is about."""
+"""What a refusal of inventory says: its reason, its sentence, every line that it is about, and how long to wait."""
 
 from collections.abc import Mapping
 
@@ -13,6 +13,15 @@ from delivery_service.domain.reservation import Shortage
 def said(error: grpc.aio.AioRpcError) -> str:
     """The code and the sentence, short enough for a log line."""
     return f"{error.code().name}: {(error.details() or '')[:200]}"
+
+
+def wait_seconds(error: grpc.aio.AioRpcError) -> float:
+    """How long inventory asks to wait before the next try; 0 where it does not say."""
+    retry = error_details_pb2.RetryInfo()
+    for detail in _status(error).details:
+        detail.Unpack(retry)
+    seconds: float = retry.retry_delay.ToTimedelta().total_seconds()
+    return seconds
 
 
 def refusal(error: grpc.aio.AioRpcError, lines: Mapping[str, int]) -> Refused:

@@ -71,7 +71,8 @@ class FsspecPhotoStore:
             # Stores meet their troubles with all kinds of exceptions.
             if isinstance(error, OSError) and error.errno in _FULL:
                 raise StorageFull from error
-            log.warning("the store of photos failed", work=work.__name__, error=repr(error))
+            # Only the kind of error: a store's own words may name its keys.
+            log.warning("the store of photos failed", work=work.__name__, error=type(error).__name__)
             raise StorageUnavailable from error
 
     def _path(self, name: str) -> str:

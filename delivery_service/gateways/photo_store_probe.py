@@ -22,13 +22,13 @@ _LOOK_INTO_STORE = (
 
 
 def photo_store_probe(store: FsspecPhotoStore) -> Probe:
-    """The file is not named as photos are, so that one that is left behind is nobody's."""
+    """The file is not named as photos are, and always the same: the next probe takes away what one left behind."""
+    name = f"{FOLDER}/{uuid.uuid4().hex}"
 
     folder = store.local_folder()
     look = f"df -h {quote(str(folder))}; ls -ld {quote(str(folder))}" if folder else _LOOK_INTO_STORE
 
     async def ask() -> Diagnosis:
-        name = f"{FOLDER}/{uuid.uuid4().hex}"
         try:
             await store.put(name, b"probe")
             await store.remove(name)

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from delivery_service.persistence.engine_probes import durability, locks, sessions
 from delivery_service.persistence.outbox import INFLIGHT, PARKED, PENDING
 from servicekit.diagnostics import Diagnosis, Figure, Look, Probe, Severity, fine, over
+from servicekit.grpcurl import Grpcurl
 
 LATE_SECONDS = 60
 """How long a command may wait for inventory before it is worth a look."""
@@ -36,22 +37,22 @@ _PARKED = text("""
     SELECT entry_id, package_sn, command, last_error, COUNT(*) OVER () AS parked
     FROM outbox WHERE state = :parked ORDER BY entry_id LIMIT 1
 """).bindparams(parked=PARKED)
-_LIST = 'grpcurl -plaintext -d \'{"state": "OUTBOX_STATE_%s"}\' $DELIVERY_ADDRESS holdfast.ops.v1.OpsService/ListOutbox'
+_LIST = "holdfast.ops.v1.OpsService/ListOutbox"
 
 
-def service_probes(watching: AsyncEngine) -> Mapping[str, Probe]:
-    """What the database can tell."""
+def service_probes(watching: AsyncEngine, grpcurl: Grpcurl) -> Mapping[str, Probe]:
+    """What the database can tell; `grpcurl` is how operators call this service."""
     looks: Mapping[str, Look] = {
         "durability": durability,
         "sessions": sessions,
         "locks": locks,
-        "outbox": oldest_command,
-        "parked": parked_commands,
+        "outbox": lambda connection: oldest_command(connection, grpcurl),
+        "parked": lambda connection: parked_commands(connection, grpcurl),
     }
     return {name: over(watching, look) for name, look in looks.items()}
 
 
-async def oldest_command(connection: AsyncConnection) -> Diagnosis:
+async def oldest_command(connection: AsyncConnection, grpcurl: Grpcurl) -> Diagnosis:
     """Whether commands reach inventory."""
     row = (await connection.execute(_OLDEST)).one_or_none()
     if row is None:
@@ -63,10 +64,10 @@ async def oldest_command(connection: AsyncConnection) -> Diagnosis:
     not_answered = "it was not answered: no relay runs, or inventory hangs"
     told += f"; it was told: {row.last_error}" if row.last_error else f"; {not_answered}"
     severity = Severity.WARN if row.seconds < OVERDUE_SECONDS else Severity.FAIL
-    return Diagnosis(severity, told, _LIST % "PENDING", figures)
+    return Diagnosis(severity, told, grpcurl(_LIST, '{"state": "OUTBOX_STATE_PENDING"}'), figures)
 
 
-async def parked_commands(connection: AsyncConnection) -> Diagnosis:
+async def parked_commands(connection: AsyncConnection, grpcurl: Grpcurl) -> Diagnosis:
     """Whether inventory refused something for good."""
     row = (await connection.execute(_PARKED)).one_or_none()
     if row is None:
@@ -75,4 +76,5 @@ async def parked_commands(connection: AsyncConnection) -> Diagnosis:
         f"{row.parked} commands are parked, the first is entry {row.entry_id}, {row.command} of {row.package_sn}:"
         f" {row.last_error}"
     )
-    return Diagnosis(Severity.FAIL, told, _LIST % "PARKED", {_REFUSED: row.parked})
+    listed = grpcurl(_LIST, '{"state": "OUTBOX_STATE_PARKED"}')
+    return Diagnosis(Severity.FAIL, told, listed, {_REFUSED: row.parked})

@@ -7,7 +7,7 @@ from delivery_service.domain.workflow import ActorRole
 from servicekit.calls import current_call
 from servicekit.errors import ActorMissing
 
-OPERATORS = ("system", "dispatcher")
+OPERATORS = ("dispatcher",)
 
 
 def current_actor() -> Actor:

@@ -1,5 +1,6 @@
 """What can be asked of the books: the four verbs of a reservation, its expiry, and changes of one stock."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,10 +11,15 @@ from inventory_service.domain.stock import Platform, StockStatus
 
 @dataclass(frozen=True)
 class Actor:
-    """Who asks. An operator may resolve what others reserved."""
+    """Who asks. An operator may resolve what others reserved, and take ids that are others' to take."""
 
     name: str
     operator: bool = False
+    others_ids: tuple[re.Pattern[str], ...] = ()
+
+    def may_take(self, reservation_id: str) -> bool:
+        """Whether this id is the actor's to give to a reservation."""
+        return self.operator or not any(ids.fullmatch(reservation_id) for ids in self.others_ids)
 
 
 @dataclass(frozen=True)

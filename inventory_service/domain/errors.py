@@ -215,7 +215,9 @@ class QuantityMismatch(Refusal):
 
 @dataclass(eq=False)
 class CallerNotAllowed(Refusal):
-    """Only the caller that made a reservation, or an operator, may resolve it; only operators have books repaired."""
+    """Only the caller that made a reservation, or whose id it has, or an operator, may resolve or make it; only
+    operators have books repaired.
+    """
 
     caller: str
     reservation_id: str | None = None
@@ -224,7 +226,7 @@ class CallerNotAllowed(Refusal):
     def __str__(self) -> str:
         if self.allowed is not None:
             return f"this is for the roles {' and '.join(self.allowed)}, not for {self.caller}"
-        return f"{self.caller} did not make reservation {self.reservation_id} and may not resolve it"
+        return f"reservation {self.reservation_id} is not {self.caller}'s"
 
 
 @dataclass(eq=False)

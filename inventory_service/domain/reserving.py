@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from inventory_service.domain.commands import ReserveStock
 from inventory_service.domain.errors import (
+    CallerNotAllowed,
     InsufficientStock,
     ReservationExists,
     ReservationTombstoned,
@@ -19,11 +20,13 @@ def reserve(book: StockBook, command: ReserveStock) -> Reservation:
     """The hold, or the reservation that the same call made before.
 
     Raises StockNotFound, StockNotSellable, InsufficientStock, each with every line concerned; ReservationExists,
-    ReservationTombstoned.
+    ReservationTombstoned, CallerNotAllowed.
     """
     known = book.reservation(command.reservation_id)
     if known is not None:
         return _repeated(book, known, command)
+    if not command.actor.may_take(command.reservation_id):
+        raise CallerNotAllowed(command.actor.name, command.reservation_id)
     _require_available(book, command.quantities)
     held = [
         book.put_level(book.level(sku).hold(quantity)) for sku, quantity in sorted(command.quantities.items())

@@ -45,6 +45,8 @@ def release(book: StockBook, command: ReleaseReservation) -> Reservation:
     """
     reservation = book.reservation(command.reservation_id)
     if reservation is None:
+        if not command.actor.may_take(command.reservation_id):
+            raise CallerNotAllowed(command.actor.name, command.reservation_id)
         return book.put_reservation(tombstone(command.reservation_id, command.actor.name, book.now))
     if reservation.tombstone:
         return reservation

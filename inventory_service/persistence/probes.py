@@ -10,6 +10,7 @@ from inventory_service.application.prepare_ledger import missing_ledger_months
 from inventory_service.persistence.engine_probes import durability, locks, sessions
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from servicekit.diagnostics import Diagnosis, Figure, Look, Probe, Severity, fine, over
+from servicekit.grpcurl import Grpcurl
 from servicekit.transactions import database_time
 
 LATE_SWEEP_SECONDS = 30.0
@@ -38,15 +39,18 @@ _OPEN = text("""
 """)
 
 
-def service_probes(watching: AsyncEngine, refresh_seconds: float) -> Mapping[str, Probe]:
-    """`refresh_seconds` is the age at which the service refreshes the view, 0 where it does not."""
+def service_probes(watching: AsyncEngine, refresh_seconds: float, grpcurl: Grpcurl) -> Mapping[str, Probe]:
+    """`refresh_seconds` is the age at which the service refreshes the view, 0 where it does not.
+
+    `grpcurl` is how operators call this service.
+    """
     age = timedelta(seconds=2 * refresh_seconds) or UNREFRESHED
     looks: Mapping[str, Look] = {
         "durability": durability,
         "sessions": sessions,
         "locks": locks,
         "due_holds": due_holds,
-        "metrics_view": lambda connection: metrics_view(connection, age),
+        "metrics_view": lambda connection: metrics_view(connection, age, grpcurl),
         "ledger_partitions": ledger_partitions,
     }
     return {name: over(watching, look) for name, look in looks.items()}
@@ -66,13 +70,11 @@ async def due_holds(connection: AsyncConnection) -> Diagnosis:
     return Diagnosis(Severity.WARN, told, "grep reservation_expiry $INVENTORY_LOG", figures)
 
 
-async def metrics_view(connection: AsyncConnection, most: timedelta) -> Diagnosis:
+async def metrics_view(connection: AsyncConnection, most: timedelta, grpcurl: Grpcurl) -> Diagnosis:
     """Whether reports are as old as they may be."""
     now = await database_time(connection)
     refreshed = await SqlUnitOfWork(connection, now).metrics.refresh_time()
-    refresh = (
-        "grpcurl -plaintext $INVENTORY_ADDRESS holdfast.inventory.v1.InventoryService/RefreshStockMetrics"
-    )
+    refresh = grpcurl("holdfast.inventory.v1.InventoryService/RefreshStockMetrics")
     if refreshed is None:
         return Diagnosis(Severity.WARN, "the metrics view was never refreshed", refresh)
     told = f"the metrics view is of {refreshed.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -55,8 +55,9 @@ def test_a_method_ends_when_the_server_would_end_it(method: MethodDescriptor) ->
     seconds = long or (STREAM_CAP_SECONDS if streams(method) else CALL_CAP_SECONDS)
 
     assert of(method).get("timeout") == (None if seconds == math.inf else f"{seconds:g}s")
-    path = f"/{method.containing_service.full_name}/{method.name}"
-    assert deadline_seconds(path) == (None if seconds == math.inf else seconds)
+    # Callers' programs in other languages read those of streams, too; ours leave them to their callers.
+    if not streams(method):
+        assert deadline_seconds(f"/{method.containing_service.full_name}/{method.name}") == seconds
 
 
 @EVERY

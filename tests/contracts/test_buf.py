@@ -39,7 +39,8 @@ def test_the_contracts_are_clean() -> None:
     [
         ("// Diagnosis and repair with nothing but grpcurl.\n", "Service"),
         (
-            "  // Says which build answers, on which engine, with which settings. Secrets are never part of it.\n",
+            "  // Says which build answers, on which engine, with which settings. Secrets are never part of it.\n"
+            "  // Errors: OVERLOADED (many operators ask at once).\n",
             "RPC",
         ),
         ("// The build, the engine and the settings that answer.\n", "Message"),

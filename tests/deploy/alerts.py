@@ -78,7 +78,12 @@ ALARMS: Mapping[str, Alarm] = {
         "10% of the calls of delivery fail, and not for what they ask",
     ),
     "HoldfastFault": Alarm(
-        _counter("holdfast_calls_total", 1, DELIVERY, method=CALL, code="INTERNAL"),
+        # The first one of a process.
+        {
+            _named(
+                "holdfast_calls_total", DELIVERY | {"method": CALL, "code": "INTERNAL"}
+            ): f"0x{SCRAPES - 5} 1x4"
+        },
         {"job": "delivery", "method": CALL},
         f"{CALL} met an error that nobody thought of",
     ),
@@ -92,12 +97,18 @@ ALARMS: Mapping[str, Alarm] = {
         INVENTORY,
         "inventory at i turns calls away: there are too many",
     ),
+    "HoldfastCallsPileUp": Alarm(
+        _gauge("holdfast_calls_open", 7000, DELIVERY) | _gauge("holdfast_calls_open_max", 8000, DELIVERY),
+        DELIVERY,
+        "delivery at d has 7000 calls under way, near the most that it lets in",
+    ),
     "HoldfastPoolExhausted": Alarm(
-        _gauge("holdfast_pool_waiting", 3, INVENTORY)
-        | _gauge("holdfast_pool_connections_in_use", 10, INVENTORY)
+        _gauge("holdfast_diagnosis_severity", 3, INVENTORY, probe="pool")
+        | _gauge("holdfast_pool_waiting", 3, INVENTORY)
+        | _gauge("holdfast_pool_connections_in_use", 8, INVENTORY)
         | _gauge("holdfast_pool_connections_max", 10, INVENTORY),
-        INVENTORY,
-        "3 pieces of work of inventory wait for a connection to the database",
+        INVENTORY | {"probe": "pool"},
+        "work of inventory at i waits long for a connection to the database",
     ),
     "HoldfastLoopLate": Alarm(
         _histogram("holdfast_event_loop_lag_seconds", {"0.25": 0, "0.5": 8, "+Inf": 8}, INVENTORY),
@@ -176,12 +187,15 @@ CALM: Mapping[str, str] = {
         _gauge("holdfast_schema_revision_expected", 13, labels),
         *(
             _gauge("holdfast_diagnosis_severity", 1, labels, probe=probe)
-            for probe in ("database", "locks", "metrics_view", "evidence")
+            for probe in ("database", "pool", "locks", "metrics_view", "evidence")
         ),
         _counter("holdfast_calls_total", 99, labels, method=CALL, code="OK"),
         _counter("holdfast_calls_total", 1, labels, method=CALL, code="UNAVAILABLE"),
         _counter("holdfast_calls_total", 40, labels, method=CALL, code="FAILED_PRECONDITION"),
         _histogram("holdfast_call_seconds", {"0.1": 90, "0.5": 100, "+Inf": 100}, labels, method=CALL),
+        _counter("holdfast_calls_total", 0, labels, method=CALL, code="INTERNAL"),
+        _gauge("holdfast_calls_open", 900, labels),
+        _gauge("holdfast_calls_open_max", 8_000, labels),
         _gauge("holdfast_pool_connections_max", 10, labels),
         _gauge("holdfast_pool_connections_in_use", 10, labels),
         _gauge("holdfast_pool_waiting", 0, labels),

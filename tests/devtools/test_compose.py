@@ -34,7 +34,7 @@ def ours(compose: dict[str, Any]) -> dict[str, Any]:
 
 
 def filled_in(value: str) -> str:
-    return re.sub(r"\$\{\w+:-(\w+)\}", r"\1", value)
+    return re.sub(r"\$\{\w+:\?[^}]*\}", "secret", value)
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +165,34 @@ def test_commands_are_scripts_of_the_distribution_and_ports_are_those_listened_o
         if part["command"][1] == "serve":
             assert [published.rpartition(":")[2] for published in part["ports"]] == [port, admin]
             assert part["healthcheck"]["test"][-1] == f"127.0.0.1:{port}"
+
+
+def test_prometheus_asks_every_replica_where_it_tells(compose: dict[str, Any]) -> None:
+    jobs = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    for job in jobs:
+        (asked,) = job["dns_sd_configs"]
+        service = job["job_name"]
+        for replica in (service, f"{service}-2"):
+            part = compose["services"][replica]
+            assert part["networks"]["default"]["aliases"] == asked["names"]
+            assert part["environment"][f"{service.upper()}_METRICS_LISTEN"] == f"0.0.0.0:{asked['port']}"
+    assert [job["job_name"] for job in jobs] == ["inventory", "delivery"]
+
+
+def test_no_password_is_known_beforehand_or_on_a_command_line(compose: dict[str, Any]) -> None:
+    text = COMPOSE.read_text()
+    assert set(re.findall(r"\$\{(\w+):\?", text)) == {"HOLDFAST_DATABASE_PASSWORD"}
+    assert set(re.findall(r"\$\{(\w+):-", text)) == {"HOLDFAST_COMMIT"}
+    for part in compose["services"].values():
+        said = str(part.get("command", "")) + str(part.get("healthcheck", ""))
+        assert "PASSWORD" not in said and "-p" not in said.split("'")
+
+
+def test_the_image_says_of_which_commit_it_is(compose: dict[str, Any]) -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    for part in ours(compose).values():
+        assert part["build"]["args"] == {"COMMIT": "${HOLDFAST_COMMIT:-}"}
+    assert re.search(r"^ARG COMMIT=$", dockerfile, re.M) and "HOLDFAST_COMMIT=$COMMIT" in dockerfile
 
 
 def test_what_must_last_is_in_a_volume(compose: dict[str, Any]) -> None:

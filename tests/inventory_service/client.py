@@ -17,6 +17,7 @@ from tests.support.refusals import Refused
 SHOP = (("actor-role", "merchant"), ("actor-id", "7"))
 STRANGER = (("actor-role", "merchant"), ("actor-id", "8"))
 SYSTEM = (("actor-role", "system"), ("actor-id", "delivery"))
+DISPATCHER = (("actor-role", "dispatcher"), ("actor-id", "control"))
 Metadata = tuple[tuple[str, str], ...]
 
 

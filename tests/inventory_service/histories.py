@@ -11,7 +11,7 @@ from tests.inventory_service.client import lines
 from tests.inventory_service.model import Books, Call
 
 SKUS = ("A", "B", "C", "D")
-CALLERS = ("merchant:7", "merchant:7", "merchant:7", "merchant:8", "system:delivery")
+CALLERS = ("merchant:7", "merchant:7", "merchant:7", "merchant:8", "dispatcher:control")
 REASONS = [movement_pb2.MOVEMENT_REASON_RECEIVED, movement_pb2.MOVEMENT_REASON_RETURNED]
 REASONS += [movement_pb2.MOVEMENT_REASON_LOST, movement_pb2.MOVEMENT_REASON_TRANSFER]
 STATUSES = [value for value in stock_pb2.StockStatus.values() if value]

@@ -35,7 +35,7 @@ class Call:
     @property
     def operator(self) -> bool:
         """Whether the caller may resolve what others reserved."""
-        return self.caller.startswith("system")
+        return self.caller.startswith("dispatcher")
 
 
 @dataclass(frozen=True)

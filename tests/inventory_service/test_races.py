@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from holdfast.inventory.v1 import movement_pb2
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
-from tests.inventory_service.client import SHOP, SYSTEM, Inventory, outcome
+from tests.inventory_service.client import DISPATCHER, SHOP, Inventory, outcome
 
 
 async def test_the_last_units_are_held_once(pair: tuple[Inventory, Inventory]) -> None:
@@ -73,7 +73,7 @@ async def test_a_reserve_and_its_release_at_once_hold_nothing_in_the_end(
     for round_ in range(30):
         calls = [
             outcome(pair[0].reserve(f"r{round_}", {"A": 1})),
-            outcome(pair[1].release(f"r{round_}", metadata=SYSTEM)),
+            outcome(pair[1].release(f"r{round_}", metadata=DISPATCHER)),
         ]
         random.shuffle(calls)
 
@@ -86,7 +86,7 @@ async def test_a_reserve_and_its_release_at_once_hold_nothing_in_the_end(
 
 
 async def test_an_unknown_id_is_tombstoned_once_by_many(pair: tuple[Inventory, Inventory]) -> None:
-    marks = await asyncio.gather(*(pair[index % 2].release("r1", metadata=SYSTEM) for index in range(20)))
+    marks = await asyncio.gather(*(pair[index % 2].release("r1", metadata=DISPATCHER) for index in range(20)))
 
     assert all(mark == marks[0] for mark in marks)
 

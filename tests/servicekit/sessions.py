@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from tests.support.proxy import detour
+
 
 async def session_id(connection: AsyncConnection) -> int:
     """The id by which the server knows this session."""
@@ -113,19 +115,12 @@ class Wire:
 @asynccontextmanager
 async def wire_to(url: str) -> AsyncIterator[tuple[str, Wire]]:
     """The URL of the same database by way of a wire, and the wire."""
-    target = make_url(url)
     with TemporaryDirectory(prefix="hf-wire-") as folder:
-        if target.get_backend_name() == "postgresql":
-            name = ".s.PGSQL.5432"
-            wire = Wire(Path(str(target.query["host"])) / name)
-            through = target.update_query_dict({"host": folder})
-        else:
-            name = "sql.sock"
-            wire = Wire(Path(str(target.query["unix_socket"])))
-            through = target.update_query_dict({"unix_socket": f"{folder}/{name}"})
-        server = await asyncio.start_unix_server(wire.accept, f"{folder}/{name}")
+        way = detour(url, Path(folder))
+        wire = Wire(way.server)
+        server = await asyncio.start_unix_server(wire.accept, way.socket)
         try:
-            yield through.render_as_string(hide_password=False), wire
+            yield way.url, wire
         finally:
             server.close()
             await wire.close()

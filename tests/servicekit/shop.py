@@ -57,16 +57,8 @@ async def _nothing_to_repair(request: pb.ReconcileRequest, context: Context) -> 
         yield _
 
 
-async def _no_index(connection: AsyncConnection) -> Sequence[IndexUsage]:
-    return ()
-
-
 async def _no_sample(connection: AsyncConnection) -> None:
     return None
-
-
-async def _open() -> Diagnosis:
-    return fine("the shop is open")
 
 
 class Shop(ops.OpsServicer):
@@ -82,12 +74,29 @@ class Shop(ops.OpsServicer):
             _nothing_to_remove,
             reconcile=_nothing_to_repair,
             outbox=NoOutbox(),
-            index_usage=_no_index,
+            index_usage=self._look_at_indexes,
             queries=NamedQueries({}, Accounts, _no_sample),
-            probes={"shop": Probe(_open, "look at the door")},
+            probes={"shop": Probe(self._look, "look at the door")},
         )
         self._mutations = Mutations(Transactions(service.engine, Accounts), service.tasks)
         self.began = asyncio.Event()
+        self.looking = 0
+        """Calls that look at indexes or probes now, until they may go on."""
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def _look_at_indexes(self, connection: AsyncConnection) -> Sequence[IndexUsage]:
+        await self._wait()
+        return ()
+
+    async def _look(self) -> Diagnosis:
+        await self._wait()
+        return fine("the shop is open")
+
+    async def _wait(self) -> None:
+        self.looking += 1
+        await self.go_on.wait()
+        self.looking -= 1
 
     async def RequeueOutbox(self, request: pb.RequeueOutboxRequest, context: Context) -> Any:
         async def deposit(uow: Accounts) -> Message:

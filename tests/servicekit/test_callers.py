@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,20 @@ def test_a_file_that_names_nobody_is_warned_of(tmp_path: Path) -> None:
 
     (line,) = logs
     assert line["event"] == "the file of callers names nobody: every call is refused"
+
+
+def test_ids_may_be_one_callers_own_where_callers_give_ids(tmp_path: Path) -> None:
+    file = tmp_path / "callers.toml"
+    file.write_text("[delivery]\nown_ids = '.+:[0-9]+'\n")
+    assert read_callers(file, (OPS,), own_ids=True) == {"delivery": Rights(own_ids=re.compile(".+:[0-9]+"))}
+
+    with pytest.raises(
+        CallersInvalid, match=f"there is no own_ids here, only calls_per_second, roles, {OPS}"
+    ):
+        read_callers(file, (OPS,))
+    file.write_text("[delivery]\nown_ids = '['\n")
+    with pytest.raises(CallersInvalid, match="delivery: own_ids must be a regular expression"):
+        read_callers(file, (OPS,), own_ids=True)
 
 
 def test_everything_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:

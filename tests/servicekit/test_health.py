@@ -101,6 +101,29 @@ async def test_a_watcher_that_takes_nothing_holds_up_neither_the_others_nor_the_
             assert (await watch.read()).status == NOT_SERVING
 
 
+async def test_watchers_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("servicekit.health.MOST_WATCHERS", 2)
+    async with open_health() as (_, stub, _):
+        watching = [stub.Watch(MESSAGES.HealthCheckRequest()) for _ in range(2)]
+        for watcher in watching:
+            await watcher.read()
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Watch(MESSAGES.HealthCheckRequest(), timeout=5).read()
+        watching[0].cancel()
+
+        async def let_in() -> bool:
+            try:
+                return bool(await stub.Watch(MESSAGES.HealthCheckRequest(), timeout=5).read())
+            except grpc.aio.AioRpcError:
+                return False
+
+        async with asyncio.timeout(5):
+            while not await let_in():  # noqa: ASYNC110 - the server notices by itself
+                await asyncio.sleep(0.01)
+
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 async def test_after_the_drain_began_nothing_serves_again() -> None:
     async with open_health() as (health, stub, _):
         health.set(True)

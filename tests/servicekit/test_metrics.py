@@ -11,7 +11,7 @@ from holdfast.ops.v1 import ops_pb2 as pb
 from holdfast.ops.v1 import ops_pb2_grpc
 
 from servicekit.engines import create_engine
-from servicekit.listeners import CannotListen
+from servicekit.listeners import MOST_CALLS, CannotListen
 from servicekit.polling import Poller
 from servicekit.server import Server
 from servicekit.transactions import Transactions
@@ -19,6 +19,7 @@ from tests.servicekit.accounts import Accounts, open_accounts
 from tests.servicekit.scripts import write_history
 from tests.servicekit.sessions import wire_to
 from tests.servicekit.shop import build, open_shop
+from tests.servicekit.waiting import until
 from tests.support.scrapes import scrape, scraped
 from tests.support.services import free_port
 
@@ -59,11 +60,28 @@ async def test_calls_are_counted_by_method_and_code_and_timed(postgres_url: str,
         f'holdfast_calls_total{{code="OK",method="{STATUS}"}}': 3,
         f'holdfast_calls_total{{code="UNAUTHENTICATED",method="{STATUS}"}}': 1,
         f'holdfast_calls_total{{code="OK",method="{CHECK}"}}': 1,
-    }
+    } | {name: 0 for name in calls if "INTERNAL" in name}
+    assert f'holdfast_calls_total{{code="INTERNAL",method="{STATUS}"}}' in calls, "nobody has met a fault yet"
     assert counted[f'holdfast_call_seconds_count{{method="{STATUS}"}}'] == 4
     assert 0 < counted[f'holdfast_call_seconds_sum{{method="{STATUS}"}}'] < 20
     assert counted["process_resident_memory_bytes"] > 1e6
     assert counted[f'holdfast_build_info{{commit="",version="{version("holdfast")}"}}'] == 1
+
+
+async def test_calls_under_way_are_counted(postgres_url: str, scripts: Path) -> None:
+    listen = f"127.0.0.1:{free_port()}"
+    service, shop = build(postgres_url, scripts, metrics_listen=listen)
+    async with open_shop(service) as (_, _, channel):
+        before = await scrape(listen)
+        shop.go_on.clear()
+        asked = ops_pb2_grpc.OpsServiceStub(channel).GetIndexUsage(pb.GetIndexUsageRequest(), timeout=9)
+        await until(lambda: shop.looking == 1)
+        under_way = await scrape(listen)
+        shop.go_on.set()
+        await asked
+
+    assert under_way["holdfast_calls_open"] == before["holdfast_calls_open"] + 1
+    assert under_way["holdfast_calls_open_max"] == MOST_CALLS
 
 
 async def test_a_service_that_stopped_gives_the_port_back(postgres_url: str, scripts: Path) -> None:

@@ -1,7 +1,8 @@
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -9,11 +10,13 @@ from holdfast.ops.v1 import ops_pb2 as pb
 from holdfast.ops.v1 import ops_pb2_grpc
 from sqlalchemy import text
 
+from servicekit import ops
 from servicekit.engines import create_engine
 from tests.servicekit.scripts import write_history
 from tests.servicekit.serving import seen
 from tests.servicekit.sessions import wire_to
 from tests.servicekit.shop import SETTINGS, build, open_shop
+from tests.servicekit.waiting import until
 
 
 @pytest.fixture
@@ -63,6 +66,7 @@ async def test_every_finding_of_the_checks_asked_for_is_streamed(stub: Any) -> N
     assert everything[0].description == "quantity is 5, its movements add up to 4"
     assert dict(everything[0].facts) == {"quantity": "5", "movements": "4"}
     assert await findings(stub, "ledger") == everything
+    assert await findings(stub, "holds", "ledger", "ledger") == everything
     assert await findings(stub, "holds") == []
 
 
@@ -76,6 +80,47 @@ async def test_an_unknown_check_is_refused_with_those_that_exist(stub: Any) -> N
         (violation.field, violation.description)
         for violation in seen(refused.value).details["BadRequest"].field_violations
     ] == [("checks[1]", "must be one of ledger, holds"), ("checks[2]", "must be one of ledger, holds")]
+
+
+@pytest.mark.parametrize("engine_name", ["postgres"], indirect=True)
+async def test_however_many_operators_ask_few_connections_are_opened(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ops, "TURN_SECONDS", 0.1)
+    service, shop = build(url, write_history(tmp_path / "shop"))
+    async with open_shop(service) as (_, _, channel):
+        stub: Any = ops_pb2_grpc.OpsServiceStub(channel)
+        shop.go_on.clear()
+        asked = [
+            asyncio.ensure_future(stub.GetIndexUsage(pb.GetIndexUsageRequest(), timeout=9))
+            for _ in range(ops.MOST_AT_ONCE + 2)
+        ]
+        await until(lambda: sum(call.done() for call in asked) == 2)
+        looking = shop.looking
+        shop.go_on.set()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+
+    refused = [seen(answer).reason for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
+    assert (refused, looking) == (["OVERLOADED"] * 2, ops.MOST_AT_ONCE)
+
+
+@pytest.mark.parametrize("engine_name", ["postgres"], indirect=True)
+async def test_who_asks_while_it_is_looked_is_told_what_is_seen(url: str, tmp_path: Path) -> None:
+    service, shop = build(url, write_history(tmp_path / "shop"))
+    shop.go_on.clear()
+    asked = [
+        asyncio.create_task(shop.GetDiagnostics(pb.GetDiagnosticsRequest(), cast(Any, None)))
+        for _ in range(5)
+    ]
+    await until(lambda: shop.looking > 0)
+    looking = shop.looking
+    asked[0].cancel()
+    shop.go_on.set()
+    answers = await asyncio.gather(*asked[1:])
+    await service.engine.dispose()
+
+    assert looking == 1
+    assert [answer.diagnoses[0].description for answer in answers] == ["the shop is open"] * 4
 
 
 async def test_without_a_database_a_server_still_tells_what_it_is(url: str, tmp_path: Path) -> None:

@@ -17,12 +17,14 @@ from servicekit import server as server_module
 from servicekit.engines import create_engine
 from servicekit.listeners import CannotListen
 from servicekit.polling import Poller
-from servicekit.server import Server
+from servicekit.security import Security
+from servicekit.server import Server, warn_of_plaintext
 from tests.servicekit.accounts import balances, open_accounts
 from tests.servicekit.scripts import write_history
 from tests.servicekit.sessions import wire_to
 from tests.servicekit.shop import build, open_shop
 from tests.servicekit.waiting import until
+from tests.support.wallet import Wallet
 
 
 @pytest.fixture
@@ -59,6 +61,23 @@ async def test_a_port_that_is_taken_is_refused(url: str, scripts: Path) -> None:
         await second.engine.dispose()
 
         assert await health.check(address)
+
+
+async def test_each_address_in_plaintext_that_others_reach_is_warned_of(tmp_path: Path) -> None:
+    nobody, scripts = "postgresql+asyncpg://nobody@127.0.0.1:9/nothing", write_history(tmp_path)
+    wallet = Wallet(tmp_path / "tls")
+
+    def warned(security: Security | None = None, **addresses: str) -> set[str]:
+        with capture_logs() as logs:
+            warn_of_plaintext(build(nobody, scripts, security=security, **addresses)[0])
+        return {entry["address"] for entry in logs if entry["log_level"] == "warning"}
+
+    assert warned(listen="127.0.0.1:1") == set()
+    assert warned(listen="0.0.0.0:1", admin_listen="localhost:2") == {"0.0.0.0:1"}
+    assert warned(listen="10.0.0.1:1", admin_listen="[::]:2") == {"10.0.0.1:1", "[::]:2"}
+    assert (
+        warned(Security(wallet.certificates("shop"), {}), listen="0.0.0.0:1", admin_listen="[::]:2") == set()
+    )
 
 
 async def test_workers_leave_a_database_alone_that_this_build_was_not_written_for(

@@ -182,6 +182,22 @@ async def test_calls_are_spans_with_their_codes_and_probes_are_none(
     assert info.attributes["holdfast.call_id"] == "mine"
 
 
+async def test_no_caller_has_a_trace_kept_where_each_service_decides(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0")
+    async with collecting() as collector:
+        traces.begin("shop", collector.endpoint)
+        async with open_shop(build(postgres_url, write_history(tmp_path / "shop"))[0]) as (_, _, channel):
+            operators = ops_pb2_grpc.OpsServiceStub(channel)
+            traced = (("traceparent", CALLER),)
+            await operators.GetServerInfo(pb.GetServerInfoRequest(), metadata=traced, timeout=5)
+        await traces.end()
+
+    assert collector.spans == []
+
+
 @pytest.mark.parametrize("hangs", [False, True])
 async def test_a_collector_that_does_not_answer_keeps_nobody_waiting(
     accounts: Transactions[Accounts], hangs: bool

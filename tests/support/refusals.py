@@ -31,19 +31,24 @@ async def refused(call: Awaitable[object], *, domain: str = "") -> Refused:
     try:
         answer = await call
     except grpc.aio.AioRpcError as error:
-        found = _details(error)
-        info = found.get(error_details_pb2.ErrorInfo, error_details_pb2.ErrorInfo())
-        assert domain in ("", info.domain), error
-        return Refused(
-            error.code(),
-            info.reason,
-            dict(info.metadata),
-            _violations(found),
-            _resource(found),
-            error_details_pb2.RetryInfo in found,
-            _shortages(found),
-        )
+        return refusal(error, domain=domain)
     raise AssertionError(f"was not refused but answered {answer}")
+
+
+def refusal(error: grpc.aio.AioRpcError, *, domain: str = "") -> Refused:
+    """What an error says; with a `domain`, one that this service named."""
+    found = _details(error)
+    info = found.get(error_details_pb2.ErrorInfo, error_details_pb2.ErrorInfo())
+    assert domain in ("", info.domain), error
+    return Refused(
+        error.code(),
+        info.reason,
+        dict(info.metadata),
+        _violations(found),
+        _resource(found),
+        error_details_pb2.RetryInfo in found,
+        _shortages(found),
+    )
 
 
 _KINDS: tuple[type[Message], ...] = (

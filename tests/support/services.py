@@ -44,7 +44,7 @@ class ServiceProcess:
         self.service = service
         self.port = port or free_port()
         self.log = log
-        self._environment = {**environment, f"{service.upper()}_LISTEN": f"127.0.0.1:{self.port}"}
+        self.environment = {**environment, f"{service.upper()}_LISTEN": f"127.0.0.1:{self.port}"}
         self._process: ForkedCommand | None = None
         self.pems: Pems | None = None
         """What its callers show, where it speaks mTLS."""
@@ -57,7 +57,7 @@ class ServiceProcess:
     def launch(self, **environment: str) -> None:
         """Starts the process; does not wait."""
         self._process = ForkedCommand(
-            self.service, ["serve"], {**os.environ, **self._environment, **environment}, self.log, self.log
+            self.service, ["serve"], {**os.environ, **self.environment, **environment}, self.log, self.log
         )
 
     async def start(self, **environment: str) -> None:

@@ -40,6 +40,8 @@ class Town:
         self.delivery = delivery_pb2_grpc.DeliveryServiceStub(self.delivery_channel)
         self.parties = Parties(str(next(ids)), str(next(ids)), str(next(ids)))
         self.journey = Journey(self.delivery_channel, self.parties)
+        self.repeated = 0
+        """How many calls were made again because their outcome was not known."""
 
     async def found(self) -> None:
         """Registers the warehouse and the driver."""
@@ -159,6 +161,7 @@ class Town:
             except grpc.aio.AioRpcError as error:
                 if error.code() not in UNKNOWN_OUTCOMES or time.monotonic() > deadline:
                     raise
+                self.repeated += 1
                 await asyncio.sleep(0.1)
 
     async def stock_state(

@@ -96,7 +96,8 @@ def serving(*events: Event) -> SceneOf:
 async def a_parked_command(town: Town) -> None:
     """Somebody releases the hold by hand, and the package leaves the shelf all the same."""
     by_hand = reservation_pb2.ReleaseReservationRequest(reservation_id="PG4711:1")
-    await town.inventory.ReleaseReservation(by_hand, metadata=SYSTEM, timeout=10)
+    operator = town.parties.metadata("dispatcher")
+    await town.inventory.ReleaseReservation(by_hand, metadata=operator, timeout=10)
     for step in (PREPARE, deliver("merchant")):
         await town.take("PG4711", step)
     await _until(lambda: _parked(town))

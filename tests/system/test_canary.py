@@ -37,11 +37,12 @@ OPS_METHODS = {
     "ListOutbox": ops_pb2.ListOutboxRequest(),
     "RequeueOutbox": ops_pb2.RequeueOutboxRequest(entry_id="1", note="x"),
 }
-OPERATOR = (("actor-role", "system"), ("actor-id", "canary"))
+OPERATOR = (("actor-role", "dispatcher"), ("actor-id", "canary"))
 BUCKET = {
     "DELIVERY_EVIDENCE_URL": "s3://photos/canary",
     "AWS_ACCESS_KEY_ID": "nobody",
     "AWS_SECRET_ACCESS_KEY": CANARY,
+    "AWS_SESSION_TOKEN": CANARY,
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
     "AWS_DEFAULT_REGION": "eu-south-1",
 }

@@ -1,7 +1,6 @@
 """What callers see, and what is left behind, when something in between fails."""
 
 import asyncio
-import random
 
 import grpc
 from holdfast.delivery.v1 import delivery_pb2_grpc
@@ -53,37 +52,6 @@ async def test_packages_created_while_inventory_is_down_are_held_once_it_is_back
     for package in packages:
         await town.stock_state(package.package_sn, pb.STOCK_STATE_HELD)
     assert await town.levels(sku) == (100, 30)
-    assert await town.findings() == []
-
-
-async def test_killing_either_service_under_load_loses_and_doubles_nothing(pair: Pair, town: Town) -> None:
-    sku = await town.stock(1000)
-    chosen = random.Random(20)
-    finished: list[str] = []
-    done = asyncio.Event()
-
-    async def customer() -> None:
-        while not done.is_set():
-            order_id = await town.insist(town.order, {sku: 1}, str(next(ids)))
-            request = town.package_request(pb.WORKFLOW_MERCHANT_TO_USER, order_id)
-            package = await town.insist(town.create, request)
-            await town.stock_state(package.package_sn, pb.STOCK_STATE_HELD)
-            await town.drive(package)
-            finished.append(package.package_sn)
-
-    async def killer() -> None:
-        for process in (pair.delivery, pair.inventory) * 3:
-            await asyncio.sleep(chosen.uniform(0.5, 1.5))
-            await process.kill()
-            await process.start()
-        done.set()
-
-    await asyncio.gather(killer(), *(customer() for _ in range(6)))
-
-    assert len(finished) > 6
-    for package_sn in finished:
-        await town.stock_state(package_sn, pb.STOCK_STATE_COMMITTED)
-    assert await town.levels(sku) == (1000 - len(finished), 0)
     assert await town.findings() == []
 
 

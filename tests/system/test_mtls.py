@@ -14,6 +14,7 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2
 from holdfast.delivery.v1 import delivery_pb2_grpc, order_pb2, package_pb2
 from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
+from holdfast.inventory.v1 import reservation_pb2 as pb
 from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 
 from servicekit.certificates import open_channel
@@ -54,6 +55,22 @@ async def test_a_package_gets_its_stock_when_everybody_shows_a_certificate(
         inventory = inventory_pb2_grpc.InventoryServiceStub(channel)
         stock = stock_pb2.CreateStockRequest(sku="TEA-500", quantity=5)
         await inventory.CreateStock(stock, metadata=MERCHANT, timeout=10)
+        for theft in (
+            inventory.ReleaseReservation(pb.ReleaseReservationRequest(reservation_id="PG4711:1"), timeout=10),
+            inventory.ReserveStock(
+                pb.ReserveStockRequest(
+                    reservation_id="PG4711:1",
+                    holder="shop",
+                    lines=[pb.ReservationLine(sku="TEA-500", quantity=1)],
+                ),
+                metadata=MERCHANT,
+                timeout=10,
+            ),
+        ):
+            with pytest.raises(
+                grpc.aio.AioRpcError, match=r"reservation PG4711:1 is not (shop|merchant:7)'s"
+            ):
+                await theft
     async with open_channel(pair.delivery.address, wallet.pems("orders")) as channel:
         order = order_pb2.RegisterOrderRequest(
             order_id="4711",
@@ -81,7 +98,9 @@ async def test_a_package_gets_its_stock_when_everybody_shows_a_certificate(
     assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
     lines = [json.loads(line) for line in pair.inventory.log.read_text().splitlines()]
     assert {
-        (line["identity"], line["caller"]) for line in lines if "ReserveStock" in line.get("method", "")
+        (line["identity"], line["caller"])
+        for line in lines
+        if "ReserveStock" in line.get("method", "") and line["code"] == "OK"
     } == {("delivery", "system:delivery")}
     (listening,) = [line for line in lines if line["event"] == "listening"]
     assert listening["security"] == "mTLS"

@@ -25,7 +25,7 @@ def method_configs() -> list[dict[str, Any]]:
 
 @cache
 def deadline_seconds(method: str) -> float | None:
-    """How long a method, by its path, may last; None is for ever."""
+    """How long a call with one request and one answer may last, by its method's path; None is for ever."""
     _, service, name = method.split("/")
     for wanted in ({"service": service, "method": name}, {"service": service}):
         for entry in method_configs():

@@ -10,9 +10,14 @@ from cryptography import x509
 from holdfast.inventory.v1 import inventory_pb2_grpc
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
-from delivery_service.application.stock_ports import InventoryUnreachable
+from delivery_service.application.record_answers import pause_seconds
+from delivery_service.application.stock_ports import InventoryUnreachable, TryLater
 from delivery_service.gateways.inventory import InventoryGateway, channel_renewal, open_channel
+from inventory_service import bootstrap
+from inventory_service.settings import Settings
+from servicekit.certificates import Pems
 from servicekit.context import Context
+from servicekit.server import Server
 from tests.servicekit.waiting import until
 from tests.support.wallet import Wallet
 
@@ -73,6 +78,48 @@ async def test_a_new_certificate_is_shown_and_a_call_under_way_ends(wallet: Wall
         await renewing
         await gateway.close()
         await server.stop(None)
+
+
+async def test_what_inventory_was_not_told_to_allow_is_tried_later_and_so_is_what_comes_too_often(
+    wallet: Wallet, tmp_path: Path
+) -> None:
+    callers = tmp_path / "callers.toml"
+    callers.write_text(
+        '[delivery]\nroles = ["system"]\n'
+        '"holdfast.inventory.v1.InventoryService" = ["CommitReservation"]\n'
+        "[relay]\ncalls_per_second = 0.01\n"
+        '"holdfast.inventory.v1.InventoryService" = ["CommitReservation"]\n'
+    )
+    settings = Settings(
+        database_url="postgresql+asyncpg://nobody@127.0.0.1:9/nothing",
+        listen="127.0.0.1:0",
+        tls_folder=str(wallet.issue("inventory")),
+        tls_ca=str(wallet.ca),
+        callers=str(callers),
+        drain_pause_seconds=0,
+    )
+    server = Server(bootstrap.build(settings))
+    address = f"127.0.0.1:{await server.start()}"
+    try:
+        allowed, forbidden = await told(address, wallet.pems("delivery"))
+        actor, too_often = await told(address, wallet.pems("relay"))
+    finally:
+        await server.stop()
+
+    assert "UNAVAILABLE" in allowed.error
+    assert "delivery may not call /holdfast.inventory.v1.InventoryService/ReserveStock" in forbidden.error
+    assert "relay may not act as system" in actor.error
+    assert "RESOURCE_EXHAUSTED" in too_often.error and 90 < too_often.wait_seconds <= 100
+    assert all(pause_seconds(0, too_often.wait_seconds) >= too_often.wait_seconds for _ in range(10))
+
+
+async def told(address: str, shown: Pems) -> tuple[TryLater, TryLater]:
+    """What inventory answers to a commit and a reserve, both to be tried later."""
+    gateway = InventoryGateway(open_channel(address, shown))
+    commit, reserve = await gateway.commit("R1", ""), await gateway.reserve("R1", {"TEA": 1}, "")
+    await gateway.close()
+    assert isinstance(commit, TryLater) and isinstance(reserve, TryLater), (commit, reserve)
+    return commit, reserve
 
 
 async def test_an_inventory_that_another_authority_signed_is_unreachable(

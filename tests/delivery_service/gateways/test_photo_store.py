@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import s3fs
 from moto.server import ThreadedMotoServer
+from structlog.testing import capture_logs
 
 from delivery_service.application.sweep_evidence import UNFINISHED
 from delivery_service.domain.errors import StorageFull, StorageUnavailable
@@ -117,8 +118,9 @@ async def test_a_bucket_that_is_not_there_is_a_clear_refusal(
 ) -> None:
     as_environment(s3, monkeypatch)
 
-    with pytest.raises(StorageUnavailable):
+    with capture_logs() as logs, pytest.raises(StorageUnavailable):
         await FsspecPhotoStore("s3://nowhere/photos").put(NAME, CONTENT)
+    assert [(entry["work"], entry["error"]) for entry in logs] == [("_put", "FileNotFoundError")]
 
 
 async def test_files_are_for_this_user_only(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Whether photos can be kept, on a disk that is full, and where nothing can be written."""
 
+import asyncio
 from pathlib import Path
+
+import pytest
 
 from delivery_service.gateways import photo_store_probe as module
 from delivery_service.gateways.photo_store import FsspecPhotoStore
@@ -12,11 +15,53 @@ def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-async def test_a_store_with_room_is_fine_and_keeps_nothing_of_the_probe(tmp_path: Path) -> None:
-    found = await photo_store_probe(FsspecPhotoStore(str(tmp_path)))()
+class Store(FsspecPhotoStore):
+    """A folder on a disk with so much room, which may forget to take a file away."""
 
-    assert found.severity is (Severity.OK if "about to be full" not in found.description else Severity.WARN)
-    assert "takes writes" in found.description
+    def __init__(self, folder: Path, free: int = module.LITTLE_BYTES) -> None:
+        super().__init__(str(folder))
+        self.free = free
+        self.removing = True
+
+    async def free_bytes(self) -> int | None:
+        return self.free
+
+    async def remove(self, name: str) -> None:
+        if not self.removing:
+            raise asyncio.CancelledError
+        await super().remove(name)
+
+
+@pytest.mark.parametrize(
+    ("free", "severity"),
+    [
+        (module.LITTLE_BYTES, Severity.OK),
+        (module.LITTLE_BYTES - 1, Severity.WARN),
+        (module.A_PHOTO_BYTES, Severity.WARN),
+        (module.A_PHOTO_BYTES - 1, Severity.FAIL),
+    ],
+)
+async def test_a_store_is_as_well_as_it_has_room_and_keeps_nothing_of_the_probe(
+    tmp_path: Path, free: int, severity: Severity
+) -> None:
+    found = await photo_store_probe(Store(tmp_path, free))()
+
+    assert found.severity is severity
+    assert f"takes writes, {free >> 20} MiB are free" in found.description
+    assert ("about to be full" in found.description) == (severity is not Severity.OK)
+    assert files(tmp_path) == []
+
+
+async def test_what_a_probe_that_was_cut_short_left_the_next_one_takes_away(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    probe = photo_store_probe(store)
+    store.removing = False
+    with pytest.raises(asyncio.CancelledError):
+        await probe()
+    assert len(files(tmp_path)) == 1
+
+    store.removing = True
+    await probe()
     assert files(tmp_path) == []
 
 

@@ -15,14 +15,15 @@ from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import StockCommand
 from delivery_service.domain.workflow import PackageState
 from delivery_service.persistence.codes import STATE_CODES
-from delivery_service.persistence.outbox import DONE, PENDING
+from delivery_service.persistence.outbox import DONE
 from delivery_service.persistence.tables import outbox, package_items, package_orders, packages
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from servicekit.transactions import Transactions
 from tests.delivery_service.domain.builders import a_package
+from tests.delivery_service.store_contract import CHECKS, Check
 
 Runner = Transactions[SqlUnitOfWork]
-numbers = itertools.count(1)
+numbers = itertools.count(1, 10)
 
 
 @pytest.fixture(autouse=True)
@@ -73,89 +74,9 @@ async def done(transactions: Runner, tasks: list[Task]) -> set[Lease]:
     return await transactions.run(close)
 
 
-async def test_a_packages_second_command_waits_for_its_first(transactions: Runner) -> None:
-    package, other = await stored(transactions), await stored(transactions)
-    for command in (StockCommand.RESERVE, StockCommand.COMMIT):
-        await put(transactions, package, command)
-    await put(transactions, other, StockCommand.RESERVE)
-
-    first = await claim(transactions)
-    assert [(task.package_sn, task.command) for task in first] == [
-        (package.package_sn, StockCommand.RESERVE),
-        (other.package_sn, StockCommand.RESERVE),
-    ]
-    assert await claim(transactions) == []
-    assert await done(transactions, first[:1]) == {first[0].lease}
-
-    (second,) = await claim(transactions)
-    assert (second.package_sn, second.command) == (package.package_sn, StockCommand.COMMIT)
-
-
-async def test_a_command_says_what_inventory_needs(transactions: Runner) -> None:
-    package = await stored(transactions)
-    await put(transactions, package, StockCommand.RESERVE)
-
-    (task,) = await claim(transactions)
-
-    assert (task.reservation_id, task.lines, task.attempts) == (package.reservation_id, {"A": 2}, 1)
-
-
-async def test_an_entry_put_back_is_due_again_only_after_its_pause(transactions: Runner) -> None:
-    await put(transactions, await stored(transactions), StockCommand.RESERVE)
-    (task,) = await claim(transactions)
-
-    await transactions.run(lambda uow: uow.outbox.try_later([(task, "away", 0.3)]))
-    assert await claim(transactions) == []
-    await asyncio.sleep(0.35)
-
-    (again,) = await claim(transactions)
-    assert (again.entry_id, again.attempts) == (task.entry_id, 2)
-
-
-async def test_a_parked_command_blocks_its_own_package_only(transactions: Runner) -> None:
-    package = await stored(transactions)
-    await put(transactions, package, StockCommand.COMMIT)
-    (task,) = await claim(transactions)
-    await transactions.run(lambda uow: uow.outbox.park([(task, "refused")]))
-
-    await put(transactions, package, StockCommand.RELEASE)
-    await put(transactions, await stored(transactions), StockCommand.RESERVE)
-
-    assert [task.command for task in await claim(transactions)] == [StockCommand.RESERVE]
-
-
-async def test_an_answer_under_a_lease_that_was_taken_over_is_not_recorded(
-    transactions: Runner, engine: AsyncEngine
-) -> None:
-    await put(transactions, await stored(transactions), StockCommand.RESERVE)
-    (slow,) = await claim(transactions)
-    assert await transactions.run(lambda uow: uow.outbox.take_over(10)) == 0
-    async with engine.begin() as connection:
-        await connection.execute(update(outbox).values(lease_until_time=package_time()))
-
-    assert await transactions.run(lambda uow: uow.outbox.take_over(10)) == 1
-    (fresh,) = await claim(transactions)
-
-    assert await done(transactions, [slow]) == set()
-    assert await done(transactions, [slow, fresh]) == {fresh.lease}
-
-
-async def test_a_release_closes_a_reserve_that_was_not_answered(
-    transactions: Runner, engine: AsyncEngine
-) -> None:
-    package = await stored(transactions)
-    await put(transactions, package, StockCommand.RESERVE)
-    (in_flight,) = await claim(transactions)
-
-    await put(transactions, replace(package, state=PackageState.CANCELLED), StockCommand.RELEASE)
-
-    async with engine.connect() as connection:
-        states = select(outbox.c.command, outbox.c.state).order_by(outbox.c.package_version)
-        assert [tuple(row) for row in await connection.execute(states)] == [
-            ("RESERVE", DONE),
-            ("RELEASE", PENDING),
-        ]
-    assert await done(transactions, [in_flight]) == set()
+@pytest.mark.parametrize("check", CHECKS)
+async def test_the_engines_keep_the_contract(check: Check, transactions: Runner) -> None:
+    await check(transactions, asyncio.sleep, next(numbers))
 
 
 async def test_old_closed_commands_are_forgotten_but_the_newest_of_a_package_and_open_ones_stay(

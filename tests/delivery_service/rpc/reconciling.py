@@ -3,7 +3,7 @@
 from holdfast.ops.v1 import ops_pb2
 from sqlalchemy import text
 
-from tests.delivery_service.client import SYSTEM, Delivery, Metadata
+from tests.delivery_service.client import DISPATCHER, Delivery, Metadata
 
 LONG_AGO = "UPDATE tigu_prepare_goods SET update_time = UTC_TIMESTAMP() - INTERVAL 1 HOUR"
 
@@ -18,7 +18,7 @@ async def execute(delivery: Delivery, statement: str) -> None:
 
 
 async def reconcile(
-    delivery: Delivery, *checks: str, by: Metadata = SYSTEM, **fields: object
+    delivery: Delivery, *checks: str, by: Metadata = DISPATCHER, **fields: object
 ) -> list[ops_pb2.ReconcileResponse]:
     request = ops_pb2.ReconcileRequest(checks=checks, **fields)  # type: ignore[arg-type]
     return [answer async for answer in delivery.ops.Reconcile(request, metadata=by, timeout=900)]

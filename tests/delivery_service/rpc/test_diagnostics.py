@@ -21,6 +21,7 @@ from delivery_service.persistence.tables import outbox
 from delivery_service.settings import Settings
 from servicekit.diagnostics import Severity, fine
 from servicekit.engines import create_engine
+from servicekit.grpcurl import Grpcurl
 from servicekit.server import Server
 from tests.delivery_service.client import Delivery
 from tests.delivery_service.conftest import Running
@@ -110,12 +111,12 @@ async def test_of_the_commands_that_wait_the_oldest_tells_its_own_error_and_foll
     async with delivery.engine.connect() as connection:
         of_parked = [command(1, 1, PARKED, 60, "refused"), command(1, 2, PENDING, 50, None)]
         await connection.execute(outbox.insert(), [*of_parked, command(1, 3, PENDING, 40, None)])
-        none = await oldest_command(connection)
+        none = await oldest_command(connection, Grpcurl("-plaintext", "$DELIVERY_ADDRESS"))
         waiting = [command(2, 1, PENDING, 2, "a younger one's"), command(3, 1, PENDING, 10, "its own")]
         await connection.execute(outbox.insert(), waiting)
-        told = await oldest_command(connection)
+        told = await oldest_command(connection, Grpcurl("-plaintext", "$DELIVERY_ADDRESS"))
         await connection.execute(outbox.update().where(outbox.c.package_id == 3).values(last_error=None))
-        untold = await oldest_command(connection)
+        untold = await oldest_command(connection, Grpcurl("-plaintext", "$DELIVERY_ADDRESS"))
 
     assert none == fine("no command waits for inventory")
     assert re.fullmatch(

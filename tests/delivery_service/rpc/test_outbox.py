@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from delivery_service.application.stock_ports import Refused
 from delivery_service.persistence.tables import repairs
-from tests.delivery_service.client import DISPATCHER, MERCHANT, SYSTEM, Delivery, Metadata, refused
+from tests.delivery_service.client import DISPATCHER, MERCHANT, Delivery, Metadata, refused
 from tests.delivery_service.rpc.reconciling import execute, reconcile
 
 AS_IT_STANDS = {
@@ -29,7 +29,7 @@ async def listed(delivery: Delivery, state: str = "UNSPECIFIED", **fields: Any) 
 
 
 async def requeue(
-    delivery: Delivery, entry_id: str, by: Metadata = SYSTEM, note: str = "mended", request_id: str = ""
+    delivery: Delivery, entry_id: str, by: Metadata = DISPATCHER, note: str = "mended", request_id: str = ""
 ) -> pb.OutboxEntry:
     request = pb.RequeueOutboxRequest(entry_id=entry_id, note=note, request_id=request_id)
     answer: pb.RequeueOutboxResponse = await delivery.ops.RequeueOutbox(request, metadata=by, timeout=10)

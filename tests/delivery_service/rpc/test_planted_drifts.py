@@ -70,7 +70,7 @@ async def test_every_planted_drift_is_found_and_repaired_and_nothing_else_is_tou
     async with delivery.engine.connect() as connection:
         made = (await connection.execute(select(repairs))).all()
     assert len(made) == len(did)
-    assert {row.caller for row in made} == {"system:tests"}
+    assert {row.caller for row in made} == {"dispatcher:control"}
 
 
 async def orders_of(delivery: Delivery, sns: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ import grpc
 from holdfast.ops.v1 import ops_pb2
 from sqlalchemy import text
 
-from tests.delivery_service.client import SYSTEM, Delivery
+from tests.delivery_service.client import DISPATCHER, Delivery
 from tests.delivery_service.conftest import Running
 from tests.delivery_service.rpc.reconciling import execute, reconcile
 from tests.support.services import ServiceProcess
@@ -32,7 +32,7 @@ async def test_a_request_whose_server_died_is_taken_up_and_ends_with_every_repai
         mortal = Delivery(channel, running.engine, running.inventory)
         request = ops_pb2.ReconcileRequest(checks=["mapping"], validate_only=False, request_id="r1")
         try:
-            async for answer in mortal.ops.Reconcile(request, metadata=SYSTEM, timeout=30):
+            async for answer in mortal.ops.Reconcile(request, metadata=DISPATCHER, timeout=30):
                 made.append(answer.finding.subject)
         except grpc.aio.AioRpcError as error:
             assert error.code() is grpc.StatusCode.UNAVAILABLE

@@ -1,10 +1,12 @@
 """Reserving: all lines or none, every shortage at once, the same id once."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from inventory_service.domain.commands import ReleaseReservation, ReserveStock
 from inventory_service.domain.errors import (
     InsufficientStock,
     ReservationExists,
@@ -19,6 +21,8 @@ from inventory_service.domain.reservation_verbs import decide
 from inventory_service.domain.stock import SELLABLE, StockStatus
 from tests.inventory_service.domain.books import (
     NOW,
+    OPERATOR,
+    SHOP,
     a_book,
     a_level,
     a_reservation,
@@ -40,6 +44,22 @@ def test_every_line_is_held() -> None:
     assert numbers(book) == {"A": (10, 10), "B": (5, 5)}
     assert book.new_reservations == [made]
     assert book.movements == []
+
+
+@pytest.mark.parametrize("wish", [reserve("PG1:1", {"A": 1}), ReleaseReservation("PG1:1", SHOP)])
+def test_an_id_like_those_of_another_is_for_that_one_and_operators(
+    wish: ReserveStock | ReleaseReservation,
+) -> None:
+    others_ids = (re.compile(".+:[0-9]+"),)
+    book = a_book([a_level("A")])
+
+    refused = decide(book, replace(wish, actor=replace(SHOP, others_ids=others_ids)))
+    assert (str(refused), untouched(book)) == ("reservation PG1:1 is not merchant:7's", True)
+
+    for actor in (SHOP, replace(OPERATOR, others_ids=others_ids)):
+        assert isinstance(decide(a_book([a_level("A")]), replace(wish, actor=actor)), Reservation)
+    plain = replace(wish, reservation_id="cart-1", actor=replace(SHOP, others_ids=others_ids))
+    assert isinstance(decide(book, plain), Reservation)
 
 
 def test_a_hold_without_ttl_never_expires() -> None:

@@ -9,6 +9,9 @@ from inventory_service.domain.commands import Actor, ReserveStock
 from inventory_service.domain.stock_book import StockBook
 from inventory_service.persistence.movements import SqlMovements
 from inventory_service.persistence.stock_books import SqlStockBooks
+from inventory_service.persistence.unit_of_work import SqlUnitOfWork
+from servicekit.transactions import Transactions
+from tests.inventory_service.books_contract import CHECKS, Check
 from tests.inventory_service.client import Inventory
 
 LOCK = text("SELECT FROM inventory.stock WHERE sku = :sku FOR UPDATE NOWAIT")
@@ -41,6 +44,13 @@ async def test_rows_are_always_locked_in_one_order(inventory: Inventory, with_du
 
     book = await opening
     assert [book.level(sku).quantity for sku in (first, last)] == [5, 5]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+async def test_postgres_keeps_the_contract(check: Check, inventory: Inventory) -> None:
+    await inventory.create("A", 10)
+
+    await check(Transactions(inventory.engine, SqlUnitOfWork), asyncio.sleep, "A")
 
 
 async def opened(inventory: Inventory, units: dict[str, int]) -> StockBook:

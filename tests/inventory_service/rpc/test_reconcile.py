@@ -7,13 +7,13 @@ from holdfast.ops.v1 import ops_pb2
 from sqlalchemy import select, text
 
 from inventory_service.persistence.tables import repair
-from tests.inventory_service.client import SHOP, SYSTEM, Inventory, Metadata, refused
+from tests.inventory_service.client import DISPATCHER, SHOP, SYSTEM, Inventory, Metadata, refused
 
 UNCOUNTED = "UPDATE inventory.stock SET reserved_quantity = 0 WHERE sku = 'A'"
 
 
 async def reconcile(
-    inventory: Inventory, *checks: str, by: Metadata = SYSTEM, **fields: object
+    inventory: Inventory, *checks: str, by: Metadata = DISPATCHER, **fields: object
 ) -> list[ops_pb2.ReconcileResponse]:
     request = ops_pb2.ReconcileRequest(checks=checks, **fields)  # type: ignore[arg-type]
     return [answer async for answer in inventory.ops.Reconcile(request, metadata=by, timeout=60)]
@@ -83,7 +83,7 @@ async def test_it_is_on_record_who_had_what_repaired(inventory: Inventory) -> No
 
     async with inventory.engine.connect() as connection:
         (record,) = (await connection.execute(select(repair))).all()
-    assert (record.caller, record.request_id, record.check_name) == ("system:delivery", "WHY-1", "holds")
+    assert (record.caller, record.request_id, record.check_name) == ("dispatcher:control", "WHY-1", "holds")
     assert (record.subject, record.repair) == ("A", "reserved_quantity was 0 and is 3")
     assert record.description == "reserved_quantity is 0, the sum of its open holds is 3"
     assert record.facts == {"reserved_quantity": "0", "counted": "3"}
@@ -127,7 +127,7 @@ async def test_what_cannot_be_repaired_says_why(inventory: Inventory) -> None:
     await execute(inventory, "UPDATE inventory.reservation_line SET quantity = 3 WHERE reservation_id = 'r2'")
 
 
-@pytest.mark.parametrize("by", [SHOP, ()], ids=["merchant", "nobody"])
+@pytest.mark.parametrize("by", [SHOP, SYSTEM, ()], ids=["merchant", "service", "nobody"])
 async def test_only_operators_reconcile(inventory: Inventory, by: Metadata) -> None:
     async def call() -> None:
         await reconcile(inventory, by=by)
@@ -135,7 +135,14 @@ async def test_only_operators_reconcile(inventory: Inventory, by: Metadata) -> N
     refusal = await refused(call())
 
     assert refusal.reason == "CALLER_NOT_ALLOWED"
-    assert refusal.metadata["allowed"] == "system, dispatcher"
+    assert refusal.metadata["allowed"] == "dispatcher"
+
+
+async def test_who_has_records_repaired_says_who_it_is(inventory: Inventory) -> None:
+    async def call() -> None:
+        await reconcile(inventory, by=(("actor-role", "dispatcher"),))
+
+    assert (await refused(call())).reason == "ACTOR_MISSING"
 
 
 async def test_a_request_that_is_repeated_answers_its_repairs_and_makes_none(inventory: Inventory) -> None:

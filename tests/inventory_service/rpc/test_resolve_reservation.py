@@ -5,7 +5,7 @@ import pytest
 from holdfast.inventory.v1 import movement_pb2
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
-from tests.inventory_service.client import STRANGER, SYSTEM, Inventory, duration, lines, refused
+from tests.inventory_service.client import DISPATCHER, STRANGER, SYSTEM, Inventory, duration, lines, refused
 
 
 async def test_commit_takes_the_units_off_the_shelf(inventory: Inventory) -> None:
@@ -177,12 +177,13 @@ async def test_only_its_maker_and_operators_resolve_a_hold(inventory: Inventory,
     before = await inventory.everything()
     fields = {"ttl": 60.0} if verb == "extend" else {}
 
-    refusal = await refused(getattr(inventory, verb)("r1", metadata=STRANGER, **fields))
+    for by, name in ((STRANGER, "merchant:8"), (SYSTEM, "system:delivery")):
+        refusal = await refused(getattr(inventory, verb)("r1", metadata=by, **fields))
 
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")
-    assert refusal.metadata == {"reservation_id": "r1", "caller": "merchant:8"}
+        assert (refusal.code, refusal.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")
+        assert refusal.metadata == {"reservation_id": "r1", "caller": name}
     assert await inventory.everything() == before
-    await getattr(inventory, verb)("r1", metadata=SYSTEM, **fields)
+    await getattr(inventory, verb)("r1", metadata=DISPATCHER, **fields)
 
 
 @pytest.mark.parametrize("verb", ["commit", "release", "extend"])

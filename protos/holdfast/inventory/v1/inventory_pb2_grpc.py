@@ -328,9 +328,10 @@ class InventoryServiceServicer:
 
     def ReserveStock(self, request, context):
         """Sets units aside, all lines or none. The same id with equal content answers the reservation as it is now.
-        Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, STOCK_NOT_FOUND (metadata
-        "skus": every unknown one), STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a
-        failing line, its subject the sku, its description "status ERROR" or "requested 5, available 2".
+        Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, CALLER_NOT_ALLOWED (an id like those
+        that the service keeps for another caller), STOCK_NOT_FOUND (metadata "skus": every unknown one),
+        STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a failing line, its subject
+        the sku, its description "status ERROR" or "requested 5, available 2".
         INSUFFICIENT_STOCK also bears ShortageDetails, whichever method answers it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -97,9 +97,10 @@ class InventoryServiceStub:
     """Notes that an offer was taken down; an ended one stays as it is. Errors: STOCK_NOT_FOUND, LISTING_NOT_FOUND."""
     ReserveStock: _grpc.UnaryUnaryMultiCallable[_reservation_pb2.ReserveStockRequest, _reservation_pb2.ReserveStockResponse]
     """Sets units aside, all lines or none. The same id with equal content answers the reservation as it is now.
-    Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, STOCK_NOT_FOUND (metadata
-    "skus": every unknown one), STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a
-    failing line, its subject the sku, its description "status ERROR" or "requested 5, available 2".
+    Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, CALLER_NOT_ALLOWED (an id like those
+    that the service keeps for another caller), STOCK_NOT_FOUND (metadata "skus": every unknown one),
+    STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a failing line, its subject
+    the sku, its description "status ERROR" or "requested 5, available 2".
     INSUFFICIENT_STOCK also bears ShortageDetails, whichever method answers it.
     """
     ReserveStockStream: _grpc.StreamStreamMultiCallable[_reservation_pb2.ReserveStockStreamRequest, _reservation_pb2.ReserveStockStreamResponse]
@@ -231,9 +232,10 @@ class InventoryServiceAsyncStub(InventoryServiceStub):
     """Notes that an offer was taken down; an ended one stays as it is. Errors: STOCK_NOT_FOUND, LISTING_NOT_FOUND."""
     ReserveStock: _aio.UnaryUnaryMultiCallable[_reservation_pb2.ReserveStockRequest, _reservation_pb2.ReserveStockResponse]  # type: ignore[assignment]
     """Sets units aside, all lines or none. The same id with equal content answers the reservation as it is now.
-    Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, STOCK_NOT_FOUND (metadata
-    "skus": every unknown one), STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a
-    failing line, its subject the sku, its description "status ERROR" or "requested 5, available 2".
+    Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, CALLER_NOT_ALLOWED (an id like those
+    that the service keeps for another caller), STOCK_NOT_FOUND (metadata "skus": every unknown one),
+    STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a failing line, its subject
+    the sku, its description "status ERROR" or "requested 5, available 2".
     INSUFFICIENT_STOCK also bears ShortageDetails, whichever method answers it.
     """
     ReserveStockStream: _aio.StreamStreamMultiCallable[_reservation_pb2.ReserveStockStreamRequest, _reservation_pb2.ReserveStockStreamResponse]  # type: ignore[assignment]
@@ -432,9 +434,10 @@ class InventoryServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_reservation_pb2.ReserveStockResponse, _abc.Awaitable[_reservation_pb2.ReserveStockResponse]]:
         """Sets units aside, all lines or none. The same id with equal content answers the reservation as it is now.
-        Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, STOCK_NOT_FOUND (metadata
-        "skus": every unknown one), STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a
-        failing line, its subject the sku, its description "status ERROR" or "requested 5, available 2".
+        Errors: RESERVATION_EXISTS (same id, other content), RESERVATION_TOMBSTONED, CALLER_NOT_ALLOWED (an id like those
+        that the service keeps for another caller), STOCK_NOT_FOUND (metadata "skus": every unknown one),
+        STOCK_NOT_SELLABLE and INSUFFICIENT_STOCK: a PreconditionFailure with one violation a failing line, its subject
+        the sku, its description "status ERROR" or "requested 5, available 2".
         INSUFFICIENT_STOCK also bears ShortageDetails, whichever method answers it.
         """
 

@@ -489,7 +489,7 @@ class ExplainQueryResponse(_message.Message):
     query: _builtins.str
     """The query's name."""
     statement: _builtins.str
-    """The first statement, with placeholders."""
+    """The first statement, with placeholders; empty where there is nothing that the query would ask about."""
     plan: _builtins.str
     """The engine's plan of it, as the engine prints it."""
     @_builtins.property
@@ -547,7 +547,7 @@ class CheckConsistencyRequest(_message.Message):
     CHECKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def checks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of checks; empty means all of the service's."""
+        """Names of checks, each made once, in the service's order; empty means all of them."""
 
     def __init__(
         self,

@@ -88,6 +88,7 @@ class OpsServiceServicer:
 
     def GetServerInfo(self, request, context):
         """Says which build answers, on which engine, with which settings. Secrets are never part of it.
+        Errors: OVERLOADED (many operators ask at once).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,7 +96,7 @@ class OpsServiceServicer:
 
     def GetMigrationStatus(self, request, context):
         """Compares the schema of the database with the one this build expects.
-        Errors: DATABASE_UNAVAILABLE.
+        Errors: OVERLOADED, DATABASE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,7 +112,7 @@ class OpsServiceServicer:
 
     def GetIndexUsage(self, request, context):
         """Tells for each index how often it served a query, how large it is and whether it was ever used.
-        Errors: DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+        Errors: OVERLOADED, DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,8 +120,9 @@ class OpsServiceServicer:
 
     def ExplainQuery(self, request, context):
         """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
-        asked with arguments of what is in the database; its reads are made, nothing is locked or written.
-        Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+        asked with arguments of what is in the database; its reads are made, no row is locked or written.
+        Errors: FIELD_INVALID (an unknown name; all known ones are named), OVERLOADED, DATABASE_UNAVAILABLE,
+        DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,9 +140,9 @@ class OpsServiceServicer:
 
     def Reconcile(self, request, context):
         """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
-        its locks. Changes nothing unless asked to. For the roles system and dispatcher.
-        Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING
-        when the server is told to stop meanwhile.
+        its locks. Changes nothing unless asked to. For the role dispatcher.
+        Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE,
+        DATABASE_UNAVAILABLE; DRAINING when the server is told to stop meanwhile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,7 +158,7 @@ class OpsServiceServicer:
 
     def RequeueOutbox(self, request, context):
         """Puts one parked command back to be sent again. The table of repairs and the package's timeline say who had it
-        done, when and why. For the roles system and dispatcher.
+        done, when and why. For the role dispatcher.
         Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, OUTBOX_ENTRY_NOT_FOUND (there is none, or it is not
         parked), PACKAGE_UNREADABLE, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE.
         """

@@ -34,10 +34,12 @@ class OpsServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OpsServiceAsyncStub: ...
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_ops_pb2.GetServerInfoRequest, _ops_pb2.GetServerInfoResponse]
-    """Says which build answers, on which engine, with which settings. Secrets are never part of it."""
+    """Says which build answers, on which engine, with which settings. Secrets are never part of it.
+    Errors: OVERLOADED (many operators ask at once).
+    """
     GetMigrationStatus: _grpc.UnaryUnaryMultiCallable[_ops_pb2.GetMigrationStatusRequest, _ops_pb2.GetMigrationStatusResponse]
     """Compares the schema of the database with the one this build expects.
-    Errors: DATABASE_UNAVAILABLE.
+    Errors: OVERLOADED, DATABASE_UNAVAILABLE.
     """
     GetDiagnostics: _grpc.UnaryUnaryMultiCallable[_ops_pb2.GetDiagnosticsRequest, _ops_pb2.GetDiagnosticsResponse]
     """Says in one call what is wrong and which command to try next. The probes run beside each other and have two
@@ -45,12 +47,13 @@ class OpsServiceStub:
     """
     GetIndexUsage: _grpc.UnaryUnaryMultiCallable[_ops_pb2.GetIndexUsageRequest, _ops_pb2.GetIndexUsageResponse]
     """Tells for each index how often it served a query, how large it is and whether it was ever used.
-    Errors: DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+    Errors: OVERLOADED, DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
     """
     ExplainQuery: _grpc.UnaryUnaryMultiCallable[_ops_pb2.ExplainQueryRequest, _ops_pb2.ExplainQueryResponse]
     """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
-    asked with arguments of what is in the database; its reads are made, nothing is locked or written.
-    Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+    asked with arguments of what is in the database; its reads are made, no row is locked or written.
+    Errors: FIELD_INVALID (an unknown name; all known ones are named), OVERLOADED, DATABASE_UNAVAILABLE,
+    DEADLINE_EXCEEDED.
     """
     CheckConsistency: _grpc.UnaryStreamMultiCallable[_ops_pb2.CheckConsistencyRequest, _ops_pb2.CheckConsistencyResponse]
     """Streams every inconsistency it finds, in bounded memory. An empty stream that ends with OK means healthy.
@@ -60,9 +63,9 @@ class OpsServiceStub:
     """
     Reconcile: _grpc.UnaryStreamMultiCallable[_ops_pb2.ReconcileRequest, _ops_pb2.ReconcileResponse]
     """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
-    its locks. Changes nothing unless asked to. For the roles system and dispatcher.
-    Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING
-    when the server is told to stop meanwhile.
+    its locks. Changes nothing unless asked to. For the role dispatcher.
+    Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE,
+    DATABASE_UNAVAILABLE; DRAINING when the server is told to stop meanwhile.
     """
     ListOutbox: _grpc.UnaryUnaryMultiCallable[_ops_pb2.ListOutboxRequest, _ops_pb2.ListOutboxResponse]
     """Lists the commands that still have to reach the other service, oldest first.
@@ -70,7 +73,7 @@ class OpsServiceStub:
     """
     RequeueOutbox: _grpc.UnaryUnaryMultiCallable[_ops_pb2.RequeueOutboxRequest, _ops_pb2.RequeueOutboxResponse]
     """Puts one parked command back to be sent again. The table of repairs and the package's timeline say who had it
-    done, when and why. For the roles system and dispatcher.
+    done, when and why. For the role dispatcher.
     Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, OUTBOX_ENTRY_NOT_FOUND (there is none, or it is not
     parked), PACKAGE_UNREADABLE, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE.
     """
@@ -81,10 +84,12 @@ class OpsServiceAsyncStub(OpsServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetServerInfoRequest, _ops_pb2.GetServerInfoResponse]  # type: ignore[assignment]
-    """Says which build answers, on which engine, with which settings. Secrets are never part of it."""
+    """Says which build answers, on which engine, with which settings. Secrets are never part of it.
+    Errors: OVERLOADED (many operators ask at once).
+    """
     GetMigrationStatus: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetMigrationStatusRequest, _ops_pb2.GetMigrationStatusResponse]  # type: ignore[assignment]
     """Compares the schema of the database with the one this build expects.
-    Errors: DATABASE_UNAVAILABLE.
+    Errors: OVERLOADED, DATABASE_UNAVAILABLE.
     """
     GetDiagnostics: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetDiagnosticsRequest, _ops_pb2.GetDiagnosticsResponse]  # type: ignore[assignment]
     """Says in one call what is wrong and which command to try next. The probes run beside each other and have two
@@ -92,12 +97,13 @@ class OpsServiceAsyncStub(OpsServiceStub):
     """
     GetIndexUsage: _aio.UnaryUnaryMultiCallable[_ops_pb2.GetIndexUsageRequest, _ops_pb2.GetIndexUsageResponse]  # type: ignore[assignment]
     """Tells for each index how often it served a query, how large it is and whether it was ever used.
-    Errors: DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+    Errors: OVERLOADED, DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
     """
     ExplainQuery: _aio.UnaryUnaryMultiCallable[_ops_pb2.ExplainQueryRequest, _ops_pb2.ExplainQueryResponse]  # type: ignore[assignment]
     """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
-    asked with arguments of what is in the database; its reads are made, nothing is locked or written.
-    Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+    asked with arguments of what is in the database; its reads are made, no row is locked or written.
+    Errors: FIELD_INVALID (an unknown name; all known ones are named), OVERLOADED, DATABASE_UNAVAILABLE,
+    DEADLINE_EXCEEDED.
     """
     CheckConsistency: _aio.UnaryStreamMultiCallable[_ops_pb2.CheckConsistencyRequest, _ops_pb2.CheckConsistencyResponse]  # type: ignore[assignment]
     """Streams every inconsistency it finds, in bounded memory. An empty stream that ends with OK means healthy.
@@ -107,9 +113,9 @@ class OpsServiceAsyncStub(OpsServiceStub):
     """
     Reconcile: _aio.UnaryStreamMultiCallable[_ops_pb2.ReconcileRequest, _ops_pb2.ReconcileResponse]  # type: ignore[assignment]
     """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
-    its locks. Changes nothing unless asked to. For the roles system and dispatcher.
-    Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING
-    when the server is told to stop meanwhile.
+    its locks. Changes nothing unless asked to. For the role dispatcher.
+    Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE,
+    DATABASE_UNAVAILABLE; DRAINING when the server is told to stop meanwhile.
     """
     ListOutbox: _aio.UnaryUnaryMultiCallable[_ops_pb2.ListOutboxRequest, _ops_pb2.ListOutboxResponse]  # type: ignore[assignment]
     """Lists the commands that still have to reach the other service, oldest first.
@@ -117,7 +123,7 @@ class OpsServiceAsyncStub(OpsServiceStub):
     """
     RequeueOutbox: _aio.UnaryUnaryMultiCallable[_ops_pb2.RequeueOutboxRequest, _ops_pb2.RequeueOutboxResponse]  # type: ignore[assignment]
     """Puts one parked command back to be sent again. The table of repairs and the package's timeline say who had it
-    done, when and why. For the roles system and dispatcher.
+    done, when and why. For the role dispatcher.
     Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, OUTBOX_ENTRY_NOT_FOUND (there is none, or it is not
     parked), PACKAGE_UNREADABLE, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE.
     """
@@ -130,7 +136,9 @@ class OpsServiceServicer:
         request: _ops_pb2.GetServerInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_ops_pb2.GetServerInfoResponse, _abc.Awaitable[_ops_pb2.GetServerInfoResponse]]:
-        """Says which build answers, on which engine, with which settings. Secrets are never part of it."""
+        """Says which build answers, on which engine, with which settings. Secrets are never part of it.
+        Errors: OVERLOADED (many operators ask at once).
+        """
 
     def GetMigrationStatus(
         self,
@@ -138,7 +146,7 @@ class OpsServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_ops_pb2.GetMigrationStatusResponse, _abc.Awaitable[_ops_pb2.GetMigrationStatusResponse]]:
         """Compares the schema of the database with the one this build expects.
-        Errors: DATABASE_UNAVAILABLE.
+        Errors: OVERLOADED, DATABASE_UNAVAILABLE.
         """
 
     def GetDiagnostics(
@@ -156,7 +164,7 @@ class OpsServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_ops_pb2.GetIndexUsageResponse, _abc.Awaitable[_ops_pb2.GetIndexUsageResponse]]:
         """Tells for each index how often it served a query, how large it is and whether it was ever used.
-        Errors: DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+        Errors: OVERLOADED, DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
         """
 
     def ExplainQuery(
@@ -165,8 +173,9 @@ class OpsServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_ops_pb2.ExplainQueryResponse, _abc.Awaitable[_ops_pb2.ExplainQueryResponse]]:
         """Shows the engine's plan of one of the service's named queries. Free SQL is not accepted. Each of its statements is
-        asked with arguments of what is in the database; its reads are made, nothing is locked or written.
-        Errors: FIELD_INVALID (an unknown name; all known ones are named), DATABASE_UNAVAILABLE, DEADLINE_EXCEEDED.
+        asked with arguments of what is in the database; its reads are made, no row is locked or written.
+        Errors: FIELD_INVALID (an unknown name; all known ones are named), OVERLOADED, DATABASE_UNAVAILABLE,
+        DEADLINE_EXCEEDED.
         """
 
     def CheckConsistency(
@@ -186,9 +195,9 @@ class OpsServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_ops_pb2.ReconcileResponse], _abc.AsyncIterator[_ops_pb2.ReconcileResponse]]:
         """Repairs what CheckConsistency finds and streams each repair; one finding a transaction, looked at again under
-        its locks. Changes nothing unless asked to. For the roles system and dispatcher.
-        Errors: FIELD_INVALID, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE; DRAINING
-        when the server is told to stop meanwhile.
+        its locks. Changes nothing unless asked to. For the role dispatcher.
+        Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, REQUEST_ID_REUSED, CONCURRENT_UPDATE,
+        DATABASE_UNAVAILABLE; DRAINING when the server is told to stop meanwhile.
         """
 
     def ListOutbox(
@@ -206,7 +215,7 @@ class OpsServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_ops_pb2.RequeueOutboxResponse, _abc.Awaitable[_ops_pb2.RequeueOutboxResponse]]:
         """Puts one parked command back to be sent again. The table of repairs and the package's timeline say who had it
-        done, when and why. For the roles system and dispatcher.
+        done, when and why. For the role dispatcher.
         Errors: FIELD_INVALID, ACTOR_MISSING, CALLER_NOT_ALLOWED, OUTBOX_ENTRY_NOT_FOUND (there is none, or it is not
         parked), PACKAGE_UNREADABLE, REQUEST_ID_REUSED, CONCURRENT_UPDATE, DATABASE_UNAVAILABLE.
         """

@@ -1,0 +1,106 @@
+"""python -m chaos [--campaign N …] [--short | --size A] [--seed S]; `make chaos` and `make chaos CAMPAIGN=N` come here.
+
+Without a campaign all of them are run, to their short size; a campaign that is named is run to its long size unless
+--short or --size says otherwise. CHAOS_MINUTES ends each run after so many minutes.
+"""
+
+import argparse
+import asyncio
+import math
+import os
+import random
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.database import private_server
+from chaos.campaign import MOST_VIOLATIONS, Campaign, Trial
+from chaos.campaigns import CAMPAIGNS, NOT_YET
+from chaos.results import PAGE, commit, page, remember, remembered, result
+from devtools.console import say
+from servicekit import logs
+from servicekit.progress import progress
+
+
+def main(words: list[str] | None = None) -> int:
+    """Answers the exit code: 1 where a promise was broken, 2 for a campaign that there is not."""
+    arguments = _parsed(words)
+    if unknown := [number for number in arguments.campaign if number not in CAMPAIGNS]:
+        print(f"no campaign {unknown[0]}; there are {', '.join(map(str, CAMPAIGNS))}", file=sys.stderr)
+        return 2
+    wanted = [CAMPAIGNS[number] for number in arguments.campaign or CAMPAIGNS]
+    seed = arguments.seed if arguments.seed is not None else random.randrange(1_000_000)
+    short = arguments.short or not arguments.campaign
+    with _engines(
+        {engine for campaign in wanted if campaign.with_servers for engine in (*campaign.engines, "postgres")}
+    ):
+        kept = [
+            _tried(campaign, engine, seed, arguments.size or (campaign.short if short else campaign.long))
+            for campaign in wanted
+            for engine in campaign.engines
+        ]
+    PAGE.write_text(page(CAMPAIGNS, NOT_YET, remembered()))
+    say(f"written: {PAGE.name}")
+    return 0 if all(kept) else 1
+
+
+def _parsed(words: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("make chaos", description="Tries promises with faults and load.")
+    parser.add_argument(
+        "--campaign", nargs="+", type=int, default=[], metavar="N", help="only these, to their long size"
+    )
+    parser.add_argument("--short", action="store_true", help="to the short size")
+    parser.add_argument("--size", type=int, help="to this size: so many attempts")
+    parser.add_argument("--seed", type=int, help="of the choices that are made")
+    return parser.parse_args(words)
+
+
+@contextmanager
+def _engines(names: set[str]) -> Iterator[None]:
+    """Servers of these engines with durability on; campaigns find them where tests do."""
+    with ExitStack() as stack:
+        for name in sorted(names - {""}):
+            url, line = stack.enter_context(private_server(name))
+            os.environ[f"HOLDFAST_TEST_{name.upper()}_URL"] = url
+            say(line)
+        yield
+
+
+def _tried(campaign: Campaign, engine: str, seed: int, size: int) -> bool:
+    minutes = float(os.environ.get("CHAOS_MINUTES") or math.inf)
+    title = f"{campaign.number} {campaign.title}{f', {engine}' if engine else ''}, seed {seed}"
+    sources = commit()
+    with progress(title, size) as advance, tempfile.TemporaryDirectory(prefix="hf-chaos-") as folder:
+        began = time.monotonic()
+        trial = Trial(size, seed, Path(folder), engine, began + minutes * 60, advance)
+        try:
+            asyncio.run(campaign.judge(trial))
+        except Exception as error:
+            # The other campaigns go on, and this run is on record with what ended it.
+            traceback.print_exc()
+            trial.violations.append(f"ended by {error!r}"[:500])
+    found = result(
+        campaign,
+        trial,
+        day=datetime.now(UTC).date().isoformat(),
+        commit=sources,
+        seconds=time.monotonic() - began,
+    )
+    remember(found)
+    for violation in trial.violations[:MOST_VIOLATIONS]:
+        print(f"campaign {campaign.number}: {violation}", file=sys.stderr)
+    say(
+        f"{campaign.number}: {found.attempts:,} {campaign.attempt}{' PARTIAL' if found.partial else ''},"
+        f" {len(trial.violations)} violations; {found.faults or 'no faults'}; {found.contention}"
+    )
+    return not trial.violations
+
+
+if __name__ == "__main__":
+    logs.configure("warning")
+    sys.exit(main())

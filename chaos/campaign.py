@@ -1,0 +1,93 @@
+"""What a campaign is, and what one run of it counts."""
+
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MOST_VIOLATIONS = 20
+"""After so many nothing more is tried."""
+
+
+@dataclass
+class Trial:
+    """One run of a campaign: how far it is, what it survived, and what it found that may not be."""
+
+    size: int
+    """How many attempts are to be made."""
+    seed: int
+    folder: Path
+    """Where its processes write their logs."""
+    engine: str = ""
+    """Delivery's, where the campaign has one."""
+    until: float = math.inf
+    """When its time is over, by the monotonic clock."""
+    advance: Callable[[int], None] = lambda more: None
+    """Told how many more attempts were made."""
+    attempts: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    contention: Counter[str] = field(default_factory=Counter)
+    """What shows that there was something to withstand."""
+    violations: list[str] = field(default_factory=list)
+    recoveries: list[float] = field(default_factory=list)
+    """Seconds from a fault until the work went on."""
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+
+    @property
+    def more(self) -> bool:
+        """Whether there is more to be tried, and time for it."""
+        enough = len(self.violations) >= MOST_VIOLATIONS
+        return self.attempts < self.size and time.monotonic() < self.until and not enough
+
+    def attempted(self, more: int = 1) -> None:
+        """So many more attempts were made."""
+        self.attempts += more
+        self.advance(more)
+
+    def require(self, holds: bool, otherwise: str) -> None:
+        """Remembers a violation unless this holds."""
+        if not holds:
+            self.violations.append(otherwise)
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A way to try promises: `run` makes attempts while the trial wants `more` of them."""
+
+    number: int
+    title: str
+    promises: Sequence[int]
+    """Which of the promises it tries."""
+    attempt: str
+    """What is counted, in the plural."""
+    short: int
+    long: int
+    run: Callable[[Trial], Awaitable[None]]
+    contention: Sequence[str] = ()
+    """What must have been seen at least once; a run without it proves nothing."""
+    with_servers: bool = True
+    """Whether it needs database servers at all."""
+    engines: Sequence[str] = ("",)
+    """Engines of delivery, each tried to the full size; one that is empty where delivery takes no part."""
+    slowest_recovery: float = math.inf
+    """What the 99th percentile of `recoveries` may be, in seconds."""
+
+    async def judge(self, trial: Trial) -> None:
+        """Runs it, and adds the violations that only the end shows."""
+        await self.run(trial)
+        for name in self.contention:
+            trial.require(trial.contention[name] > 0, f"nothing was tried: {name}: 0")
+        late = percentile(trial.recoveries, 0.99)
+        trial.require(late <= self.slowest_recovery, f"recovery took {late:.1f} s at the 99th percentile")
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that this share of the values does not exceed; 0 of none."""
+    if not values:
+        return 0.0
+    return sorted(values)[min(len(values) - 1, math.ceil(share * len(values)) - 1)]

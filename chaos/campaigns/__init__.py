@@ -1,0 +1,44 @@
+"""Every campaign, by its number."""
+
+from collections.abc import Mapping
+
+from chaos.campaign import Campaign
+from chaos.campaigns import (
+    crash_points,
+    kill_databases,
+    kill_services,
+    linear_history,
+    oversell,
+    proxy_faults,
+    rolling_stop,
+    same_key,
+    simulation,
+)
+
+CAMPAIGNS: Mapping[int, Campaign] = {
+    campaign.number: campaign
+    for campaign in (
+        oversell.CAMPAIGN,
+        kill_services.CAMPAIGN,
+        kill_databases.CAMPAIGN,
+        crash_points.CAMPAIGN,
+        same_key.CAMPAIGN,
+        proxy_faults.CAMPAIGN,
+        rolling_stop.CAMPAIGN,
+        simulation.CAMPAIGN,
+        linear_history.CAMPAIGN,
+    )
+}
+
+NOT_YET: Mapping[int, str] = {
+    5: "callers that leave, in storms",
+    7: "the outbox with 16 writers, 4 relays and poison",
+    12: "migrations that are killed at each statement",
+    13: "fuzzed requests",
+    14: "an error at every statement of every call",
+    15: "soak",
+    16: "overload",
+    17: "reconciliation after every campaign",
+    18: "idle connections that are killed",
+}
+"""What has no campaign yet; much of it is tried by tests."""

@@ -1,0 +1,121 @@
+"""python -m chaos.mutants [WORDS]; `make mutants` comes here. WORDS choose the mutants whose titles have them.
+
+First each finder looks at sources without a defect, where it must find nothing; then at each of its mutants, where it
+must. What they found is written to docs/mutants.md, if all mutants were tried.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks.database import private_server
+from chaos.mutants.mutant import Finder, Mutant
+from chaos.mutants.planted import MUTANTS
+from chaos.results import commit
+from devtools.console import say
+from servicekit import logs
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/mutants.md"
+SECONDS = 300.0
+"""How long a finder may look."""
+HEAD = """# Planted defects
+
+`make mutants` plants each of these into a copy of the sources, and asks whoever should find it. Without a defect none
+of them finds anything.
+
+"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a finder said of a mutant; empty where it found nothing."""
+
+    mutant: Mutant
+    said: str
+
+
+def main(words: list[str] | None = None) -> int:
+    """Answers the exit code: 1 where a mutant was not found, or something was found without one."""
+    wanted = " ".join(sys.argv[1:] if words is None else words).lower()
+    mutants = [mutant for mutant in MUTANTS if wanted in mutant.title.lower()]
+    with ExitStack() as stack:
+        for name in sorted({engine for mutant in mutants for engine in mutant.finder.engines}):
+            url, line = stack.enter_context(private_server(name))
+            # Where tests look for a server, and where campaigns do.
+            os.environ |= {f"HOLDFAST_{use}_{name.upper()}_URL": url for use in ("TEST", "BENCH")}
+            say(line)
+        for finder in {mutant.finder.name: mutant.finder for mutant in mutants}.values():
+            if said := _said(finder):
+                print(f"{finder.name} finds something without a defect: {said}", file=sys.stderr)
+                return 1
+        found = [_tried(mutant) for mutant in mutants]
+    if len(mutants) == len(MUTANTS):
+        PAGE.write_text(page(found, commit()))
+        say(f"written: {PAGE.name}")
+    return 0 if all(each.said for each in found) else 1
+
+
+def page(found: Sequence[Found], of: str) -> str:
+    """A table of all mutants."""
+    rows = [
+        f"| {each.mutant.title} | `{each.mutant.file}` | {each.mutant.finder.name} | {_cell(each.said)} |"
+        for each in found
+    ]
+    day = datetime.now(UTC).date().isoformat()
+    head = ["| defect | in | found by | which said |", "|---|---|---|---|"]
+    caught = sum(bool(each.said) for each in found)
+    return HEAD + "\n".join([f"{caught} of {len(found)} found, {day}, {of}.", "", *head, *rows]) + "\n"
+
+
+def _tried(mutant: Mutant) -> Found:
+    found = Found(mutant, _said(mutant.finder, mutant))
+    say(f"{'✓' if found.said else '✗'} {mutant.title}: {found.said or 'NOT FOUND'}")
+    return found
+
+
+def _said(finder: Finder, mutant: Mutant | None = None) -> str:
+    """The first thing that the finder says of a copy of the sources."""
+    with tempfile.TemporaryDirectory(prefix="hf-mutant-") as folder:
+        copy = Path(folder, "copy")
+        _copy(copy)
+        if mutant is not None:
+            (copy / mutant.file).write_text(mutant.planted(ROOT))
+        run = subprocess.run(
+            [sys.executable, *finder.words],
+            cwd=copy,
+            # Tests start no servers beside these.
+            env={**os.environ, "PYTHONPATH": f"{copy}:{copy / 'protos'}", "HOLDFAST_NO_ENGINES": "1"},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+    said = [line for line in (run.stdout + run.stderr).splitlines() if line.startswith(finder.tells)]
+    if (run.returncode != 0) != bool(said):
+        told = f"{run.stdout[-2000:]}{run.stderr[-2000:]}"
+        raise RuntimeError(f"{finder.name} ended with {run.returncode}:\n{told}")
+    return said[0] if said else ""
+
+
+def _copy(to: Path) -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in listed.splitlines():
+        if (source := ROOT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, to / name)
+
+
+def _cell(said: str) -> str:
+    return said.replace("|", "\\|")[:160] if said else "**nothing**"
+
+
+if __name__ == "__main__":
+    logs.configure("warning")
+    sys.exit(main())

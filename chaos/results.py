@@ -1,0 +1,159 @@
+"""What campaigns found, run after run: docs/reliability.jsonl keeps every run, docs/reliability.md tells of them."""
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from chaos.campaign import MOST_VIOLATIONS, Campaign, Trial
+from chaos.promises import PROMISES
+
+ROOT = Path(__file__).parents[1]
+RUNS, PAGE = ROOT / "docs/reliability.jsonl", ROOT / "docs/reliability.md"
+HEAD = """# What campaigns found
+
+Written by `make chaos` from [every run so far](reliability.jsonl). `make chaos` tries all campaigns to their short
+size, `make chaos CAMPAIGN=2` one to its long size; `CHAOS_MINUTES=5` ends each after so many minutes, and such a run is
+PARTIAL. A run that met nothing to withstand counts as a violation. What is tried by tests only is tried in every
+`make test`. That campaigns and tests find what they look for, `make mutants` shows: [planted defects](mutants.md).
+
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of a campaign on one engine."""
+
+    campaign: int
+    engine: str
+    day: str
+    commit: str
+    seed: int
+    seconds: float
+    size: int
+    attempts: int
+    faults: Mapping[str, int]
+    contention: Mapping[str, int]
+    worst_recovery: float | None
+    violations: Sequence[str]
+
+    @property
+    def partial(self) -> bool:
+        """Whether its time was over before its attempts were made."""
+        return self.attempts < self.size
+
+
+def result(campaign: Campaign, trial: Trial, *, day: str, commit: str, seconds: float) -> Result:
+    """What one trial came to."""
+    return Result(
+        campaign=campaign.number,
+        engine=trial.engine,
+        day=day,
+        commit=commit,
+        seed=trial.seed,
+        seconds=round(seconds, 1),
+        size=trial.size,
+        attempts=trial.attempts,
+        faults=dict(trial.faults),
+        contention=dict(trial.contention),
+        worst_recovery=round(max(trial.recoveries), 2) if trial.recoveries else None,
+        violations=trial.violations[:MOST_VIOLATIONS],
+    )
+
+
+def remember(found: Result) -> None:
+    """Adds a run to the file."""
+    with RUNS.open("a") as file:
+        file.write(json.dumps(asdict(found)) + "\n")
+
+
+def remembered() -> list[Result]:
+    """Every run so far, oldest first."""
+    if not RUNS.exists():
+        return []
+    lines: Iterable[dict[str, Any]] = map(json.loads, RUNS.read_text().splitlines())
+    return [Result(**line) for line in lines]
+
+
+def page(campaigns: Mapping[int, Campaign], not_yet: Mapping[int, str], runs: Sequence[Result]) -> str:
+    """Two tables of all runs together: by promise, and by campaign with the longest run of each engine."""
+    by_promise = [
+        "| | promise | campaigns | attempts | faults survived | violations | worst recovery |",
+        "|--:|---|--:|--:|--:|--:|--:|",
+        *(_promise(number, campaigns, runs) for number in PROMISES),
+    ]
+    by_campaign = [
+        "| | campaign | longest run | attempts | faults survived | violations | worst recovery | last run |",
+        "|--:|---|--:|--:|---|--:|--:|---|",
+        *(
+            _campaign(campaign, engine, runs)
+            for _, campaign in sorted(campaigns.items())
+            for engine in campaign.engines
+        ),
+    ]
+    missing = "; ".join(f"{number} {title}" for number, title in not_yet.items())
+    return HEAD + "\n".join([*by_promise, "", *by_campaign, "", f"No campaign yet: {missing}."]) + "\n"
+
+
+def _promise(number: int, campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
+    trying = [campaign.number for campaign in campaigns.values() if number in campaign.promises]
+    mine = [run for run in runs if run.campaign in trying]
+    return _cells(
+        f"P{number}", PROMISES[number], ", ".join(map(str, sorted(trying))) or "tests only", *_figures(mine)
+    )
+
+
+def _campaign(campaign: Campaign, engine: str, runs: Sequence[Result]) -> str:
+    title = f"{campaign.title}{f' ({engine})' if engine else ''}"
+    mine = [run for run in runs if (run.campaign, run.engine) == (campaign.number, engine)]
+    if not mine:
+        return _cells(str(campaign.number), title, "not run", "", "", "", "", "")
+    longest, last = max(mine, key=lambda run: run.attempts), mine[-1]
+    reached = f"{longest.attempts:,} of {campaign.long:,} {campaign.attempt}"
+    attempts, _, violations, recovery = _figures(mine)
+    return _cells(
+        str(campaign.number),
+        title,
+        f"{reached} PARTIAL" if longest.partial else reached,
+        attempts,
+        ", ".join(f"{count:,} × {name}" for name, count in sorted(_faults(mine).items())),
+        violations,
+        recovery,
+        f"{last.day}, {last.commit}, seed {last.seed}",
+    )
+
+
+def _figures(runs: Sequence[Result]) -> tuple[str, str, str, str]:
+    if not runs:
+        return "", "", "", ""
+    recoveries = [run.worst_recovery for run in runs if run.worst_recovery is not None]
+    return (
+        f"{sum(run.attempts for run in runs):,}",
+        f"{_faults(runs).total():,}",
+        f"{sum(len(run.violations) for run in runs):,}",
+        f"{max(recoveries):.1f} s" if recoveries else "",
+    )
+
+
+def _faults(runs: Sequence[Result]) -> Counter[str]:
+    faults: Counter[str] = Counter()
+    for run in runs:
+        faults.update(run.faults)
+    return faults
+
+
+def _cells(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def commit() -> str:
+    """What these sources are, as far as git knows."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", "*.py")
+    return (git("rev-parse", "--short=10", "HEAD") or "unknown") + ("-dirty" if changed else "")

@@ -1,0 +1,46 @@
+"""A run counts only what it met: without contention, or with a slow recovery, it is a violation."""
+
+from pathlib import Path
+
+import pytest
+
+from chaos.campaign import Campaign, Trial, percentile
+
+
+@pytest.mark.parametrize(
+    ("met", "recoveries", "violations"),
+    [
+        (1, [0.5], []),
+        (0, [0.5], ["nothing was tried: races lost: 0"]),
+        (1, [0.5, 9.0], ["recovery took 9.0 s at the 99th percentile"]),
+    ],
+)
+async def test_a_run_is_judged_by_what_it_met(
+    tmp_path: Path, met: int, recoveries: list[float], violations: list[str]
+) -> None:
+    async def run(trial: Trial) -> None:
+        trial.contention["races lost"] += met
+        trial.recoveries.extend(recoveries)
+
+    campaign = Campaign(
+        1, "races", (1,), "races", 1, 2, run, contention=("races lost",), slowest_recovery=3.0
+    )
+    trial = Trial(1, 7, tmp_path)
+    await campaign.judge(trial)
+
+    assert trial.violations == violations
+
+
+def test_a_run_ends_with_its_attempts_or_its_time(tmp_path: Path) -> None:
+    trial = Trial(2, 7, tmp_path)
+    assert trial.more
+    trial.attempted(2)
+    assert not trial.more
+
+    assert not Trial(2, 7, tmp_path, until=0.0).more
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 2.0), (0.99, 4.0), (1.0, 4.0)])
+def test_a_percentile_is_a_value_that_was_seen(share: float, value: float) -> None:
+    assert percentile([4.0, 1.0, 3.0, 2.0], share) == value
+    assert percentile([], share) == 0.0

@@ -1,0 +1,113 @@
+"""`make chaos`: what it runs, to which size, what it leaves on record and how it ends."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from chaos import __main__ as command
+from chaos import results
+from chaos.campaign import Campaign, Trial
+
+
+async def keeps(trial: Trial) -> None:
+    while trial.more:
+        trial.faults["SIGKILL"] += 1
+        trial.recoveries.append(0.25)
+        trial.attempted()
+
+
+async def breaks(trial: Trial) -> None:
+    trial.attempted()
+    trial.require(False, "sold twice")
+
+
+async def falls(trial: Trial) -> None:
+    raise RuntimeError("no server")
+
+
+CAMPAIGNS = {
+    1: Campaign(1, "kept", (1, 4), "kills", 3, 30, keeps, engines=("mysql", "mariadb")),
+    2: Campaign(2, "broken", (1,), "sales", 1, 10, breaks),
+    3: Campaign(3, "fallen", (24,), "stops", 1, 10, falls),
+}
+
+
+@pytest.fixture(autouse=True)
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Campaigns of this file, no servers, and a folder for what is written."""
+
+    @contextmanager
+    def no_engines(names: set[str]) -> Iterator[None]:
+        yield
+
+    monkeypatch.setattr(command, "CAMPAIGNS", CAMPAIGNS)
+    monkeypatch.setattr(command, "_engines", no_engines)
+    monkeypatch.setattr(command, "PAGE", tmp_path / "reliability.md")
+    monkeypatch.setattr(results, "RUNS", tmp_path / "reliability.jsonl")
+    monkeypatch.delenv("CHAOS_MINUTES", raising=False)
+    return tmp_path
+
+
+def runs(place: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (place / "reliability.jsonl").read_text().splitlines()]
+
+
+def test_a_campaign_that_is_named_is_run_to_its_long_size_on_each_engine(place: Path) -> None:
+    assert command.main(["--campaign", "1", "--seed", "7"]) == 0
+
+    assert [(run["engine"], run["size"], run["attempts"], run["seed"]) for run in runs(place)] == [
+        ("mysql", 30, 30, 7),
+        ("mariadb", 30, 30, 7),
+    ]
+    page = (place / "reliability.md").read_text()
+    assert "| P4 | A repeated call has one effect and the same answer | 1 | 60 | 60 | 0 | 0.2 s |" in page
+    assert "30 of 30 kills" in page and "PARTIAL" not in page.partition("|")[2]
+
+
+def test_a_campaign_is_run_to_the_size_that_is_asked_for(place: Path) -> None:
+    assert command.main(["--campaign", "1", "--size", "2"]) == 0
+
+    assert [run["attempts"] for run in runs(place)] == [2, 2]
+    assert "2 of 30 kills" in (place / "reliability.md").read_text()
+
+
+def test_without_a_name_all_are_run_to_their_short_size_and_a_broken_promise_is_the_exit_code(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main([]) == 1
+
+    assert [run["violations"] for run in runs(place)] == [
+        [],
+        [],
+        ["sold twice"],
+        ["ended by RuntimeError('no server')"],
+    ]
+    assert "campaign 2: sold twice" in capsys.readouterr().err
+
+
+def test_runs_accumulate_and_one_that_its_time_ended_is_partial(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAOS_MINUTES", "0")
+    assert command.main(["--campaign", "1"]) == 0
+    assert "0 of 30 kills PARTIAL" in (place / "reliability.md").read_text()
+
+    monkeypatch.delenv("CHAOS_MINUTES")
+    assert command.main(["--campaign", "1", "--short"]) == 0
+
+    assert [run["attempts"] for run in runs(place)] == [0, 0, 3, 3]
+    page = (place / "reliability.md").read_text()
+    assert "3 of 30 kills |" in page
+    assert "| 2 | broken | not run |" in page
+
+
+def test_a_campaign_that_there_is_not_is_refused_by_name(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["--campaign", "9"]) == 2
+
+    assert capsys.readouterr().err == "no campaign 9; there are 1, 2, 3\n"
+    assert list(place.iterdir()) == []

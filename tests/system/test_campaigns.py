@@ -1,0 +1,33 @@
+"""Campaigns in small: each keeps its promises and meets what it is about. `make chaos` makes them larger."""
+
+from pathlib import Path
+
+import pytest
+
+from chaos.campaign import Campaign, Trial
+from chaos.campaigns import kill_services, linear_history, oversell, rolling_stop, same_key
+
+SMALL: list[tuple[Campaign, str, int]] = [
+    (oversell.CAMPAIGN, "", 2_000),
+    (kill_services.CAMPAIGN, "mysql", 4),
+    (kill_services.CAMPAIGN, "mariadb", 4),
+    (same_key.CAMPAIGN, "", 8),
+    (rolling_stop.CAMPAIGN, "", 2),
+    (linear_history.CAMPAIGN, "", 2),
+]
+
+
+@pytest.mark.parametrize(
+    ("campaign", "engine", "size"),
+    SMALL,
+    ids=[f"{campaign.number} {engine}".strip() for campaign, engine, _ in SMALL],
+)
+async def test_a_campaign_in_small_breaks_no_promise(
+    tmp_path: Path, campaign: Campaign, engine: str, size: int
+) -> None:
+    trial = Trial(size, 7, tmp_path, engine)
+
+    await campaign.judge(trial)
+
+    assert trial.violations == []
+    assert trial.attempts >= size
