@@ -69,8 +69,8 @@ MUTANTS = (
         "A command is set aside after three tries",
         "delivery_service/application/record_answers.py",
         {
-            "        return Settlement(Ending.PUT_BACK, answer.error)\n": (
-                "        return Settlement(Ending.PARKED if task.attempts > 2 else Ending.PUT_BACK, answer.error)\n"
+            "Settlement(Ending.PUT_BACK, answer.error,": (
+                "Settlement(Ending.PARKED if task.attempts > 2 else Ending.PUT_BACK, answer.error,"
             )
         },
         SIMULATION,
@@ -104,7 +104,10 @@ MUTANTS = (
     Mutant(
         "The state is that of a plain read",
         "inventory_service/persistence/stock_book_statements.py",
-        {'_locks("FOR UPDATE")': '_locks("")'},
+        {
+            "{_LEVELS} ORDER BY id FOR UPDATE), named": "{_LEVELS} ORDER BY id), named",
+            "{_LEVELS} ORDER BY id FOR UPDATE SKIP LOCKED), locked": "{_LEVELS} ORDER BY id), locked",
+        },
         OVERSELL,
     ),
     Mutant(
@@ -123,7 +126,12 @@ MUTANTS = (
     Mutant(
         "Stocks are locked in another order than that of their ids",
         "inventory_service/persistence/stock_book_statements.py",
-        {"ORDER BY id {how}": "ORDER BY id DESC {how}"},
+        {
+            "{_LEVELS} ORDER BY id FOR UPDATE), named": "{_LEVELS} ORDER BY id DESC FOR UPDATE), named",
+            "{_LEVELS} ORDER BY id FOR UPDATE SKIP LOCKED), locked": (
+                "{_LEVELS} ORDER BY id DESC FOR UPDATE SKIP LOCKED), locked"
+            ),
+        },
         test("tests/inventory_service/persistence/test_stock_books.py", "postgres"),
     ),
     Mutant(
