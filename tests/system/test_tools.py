@@ -154,7 +154,7 @@ async def test_a_photo_goes_up_and_comes_back(tool: Tool, pair: Pair, town: Town
     content = photo(package.package_sn)
     header = {"packageSn": package.package_sn, "kind": "EVIDENCE_KIND_PREPARATION"}
     chunks = [
-        {"chunk": base64.b64encode(content[at : at + 1000]).decode()} for at in range(0, len(content), 1000)
+        {"chunk": base64.b64encode(content[at : at + 300]).decode()} for at in range(0, len(content), 300)
     ]
 
     kept = await tool.call(

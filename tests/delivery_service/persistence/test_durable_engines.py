@@ -34,7 +34,7 @@ async def test_a_server_that_keeps_what_it_acknowledges_is_fine(name: str) -> No
     assert (found.severity, found.next_command) == (Severity.OK, "")
     assert "innodb_flush_log_at_trx_commit=1" in found.description
     assert loose.severity is Severity.FAIL
-    assert loose.description.startswith("innodb_flush_log_at_trx_commit is 2 and should be 1: ")
+    assert loose.description.startswith("innodb_flush_log_at_trx_commit is 2 and should be 1, ")
     assert set(usages) == {"PRIMARY", "by_room"}
     if name == "mariadb":
         assert all(usage.reads is None and NO_READS in usage.unknown for usage in usages.values())
