@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
-from servicekit.errors import Overloaded
+from servicekit.errors import ConcurrentUpdate, Overloaded
 
 AT_ONCE = 2
 """One has the row, the next one is on its way to it; a third would only keep a connection from others."""
 MOST_WAITING = 1000
+MOST_PATIENCE_SECONDS = 4.0
+"""How long work waits for its turn: what waited longer would find its own time over while it waits for the row, and its
+caller would not know what became of it."""
 
 
 class Turns:
@@ -22,13 +25,16 @@ class Turns:
 
     @asynccontextmanager
     async def of(self, name: str) -> AsyncIterator[None]:
-        """Waits for a turn. Raises Overloaded at once where too many wait."""
+        """Waits for a turn. Raises Overloaded at once where too many wait, ConcurrentUpdate where it comes too late."""
         if self._waiting >= MOST_WAITING:
             raise Overloaded
         turn = self._turns.setdefault(name, asyncio.Semaphore(AT_ONCE))
         self._waiting += 1
         try:
-            await turn.acquire()
+            async with asyncio.timeout(MOST_PATIENCE_SECONDS):
+                await turn.acquire()
+        except TimeoutError:
+            raise ConcurrentUpdate from None
         finally:
             self._waiting -= 1
         try:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from servicekit import turns
-from servicekit.errors import Overloaded
+from servicekit.errors import ConcurrentUpdate, Overloaded
 from servicekit.turns import AT_ONCE, Turns
 
 
@@ -38,3 +38,19 @@ async def test_where_too_many_wait_one_more_is_refused_at_once(monkeypatch: pyte
             async with by_name.of("A"):
                 pass
         waiting.cancel()
+
+
+async def test_who_gets_no_turn_in_time_is_told_that_nothing_was_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(turns, "MOST_PATIENCE_SECONDS", 0.05)
+    by_name = Turns()
+
+    async with by_name.of("A"), by_name.of("A"):
+        with pytest.raises(ConcurrentUpdate):
+            async with by_name.of("A"):
+                pass
+        async with by_name.of("B"):
+            pass
+    async with by_name.of("A"):
+        pass
