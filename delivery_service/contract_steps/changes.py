@@ -47,6 +47,11 @@ _LISTED = text(
 )
 
 
+async def _stop_older_builds(connection: AsyncConnection, standing: Standing) -> None:
+    # Before the first change: what follows is in no transaction.
+    await connection.run_sync(schema_history.serve_since, standing.applied)
+
+
 async def enforce_status(connection: AsyncConnection, standing: Standing) -> None:
     """Writes -1 for NULL, a batch a transaction, then lets the schema refuse what is no status. Raises NotVerified.
 
@@ -54,6 +59,7 @@ async def enforce_status(connection: AsyncConnection, standing: Standing) -> Non
     """
     if complaints := await unknown_statuses(connection):
         raise NotVerified(complaints)
+    await _stop_older_builds(connection, standing)
     with progress("packages without a status", None) as advance:
         while done := (await connection.execute(_PENDING)).rowcount:
             advance(done)
@@ -70,6 +76,7 @@ async def enforce_status(connection: AsyncConnection, standing: Standing) -> Non
 
 async def relax_status(connection: AsyncConnection, standing: Standing) -> None:
     """Lets packages have no status again, beside readers and writers."""
+    await _stop_older_builds(connection, standing)
     comment = (await connection.execute(_COMMENT)).scalar_one()
     await _alter(
         connection,
@@ -82,6 +89,7 @@ async def drop_order_ids(connection: AsyncConnection, standing: Standing) -> Non
     """Drops the lists and their index, once every list says what the rows say. Raises NotVerified."""
     if complaints := await differences_from_lists(connection):
         raise NotVerified(complaints)
+    await _stop_older_builds(connection, standing)
     if standing.list_index:
         await _alter(connection, f"DROP INDEX {LIST_INDEX}, ALGORITHM=INPLACE, LOCK=NONE")
     crash_point("contract.after_index")
@@ -97,6 +105,7 @@ async def drop_order_ids(connection: AsyncConnection, standing: Standing) -> Non
 
 async def restore_order_ids(connection: AsyncConnection, standing: Standing) -> None:
     """Makes the lists again from the rows; from the column's return on the service writes both."""
+    await _stop_older_builds(connection, standing)
     if not standing.lists:
         await connection.run_sync(schema_history.record, BEGUN, RESTORE_ORDER_IDS)
         await _alter(connection, "ADD COLUMN order_ids TEXT NOT NULL AFTER prepare_sn, ALGORITHM=INSTANT")

@@ -42,7 +42,6 @@ async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngin
             print(f"{arguments.step} refused, nothing was changed: {refusal}", file=sys.stderr)
             return 1
         print(f"{arguments.step}: verifying", file=sys.stderr)
-        await connection.run_sync(schema_history.serve_since, standing.applied)
         try:
             await run.change(connection, standing)
         except NotVerified as reasons:

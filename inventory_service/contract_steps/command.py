@@ -46,13 +46,13 @@ async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngin
             print(f"{arguments.step} refused, nothing was changed: {refusal}", file=sys.stderr)
             return 1
         print(f"{arguments.step}: verifying", file=sys.stderr)
-        await connection.run_sync(schema_history.serve_since, standing.applied)
         try:
             await run.change(connection, standing)
         except NotVerified as reasons:
             await connection.rollback()
             print(f"{arguments.step} refused, nothing was changed:\n{reasons}", file=sys.stderr)
             return 1
+        await connection.run_sync(schema_history.serve_since, standing.applied)
         await connection.run_sync(schema_history.record, CONTRACT, arguments.step)
         crash_point("contract.before_commit")
     print(f"{arguments.step}: done; {run.done}" + (f"; gone with them: {lost}" if lost else ""))

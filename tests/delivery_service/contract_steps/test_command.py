@@ -8,6 +8,7 @@ from tests.migrations.delivery.legacy import execute, rows, write_legacy
 from tests.support.forks import run_command
 
 STATUSES = "SELECT id, prepare_status FROM tigu_prepare_goods ORDER BY id"
+OLDER_BUILDS = "SELECT name FROM holdfast_schema_history WHERE kind = 'serves since' ORDER BY entry_id"
 UPDATED = "SELECT DISTINCT CAST(update_time AS CHAR) FROM tigu_prepare_goods"
 WRITTEN = [("2025-11-09 16:19:00",)]
 ENFORCE = ("enforce-status", "--writers-wait")
@@ -102,11 +103,11 @@ async def test_a_status_that_is_none_stops_the_step_by_name(contract: Contract, 
         engine,
         "UPDATE tigu_prepare_goods SET prepare_status = 9, legacy_write_time = legacy_write_time WHERE id = 4",
     )
-    before = await picture(engine)
+    before, older_builds = await picture(engine), await rows(engine, OLDER_BUILDS)
 
     code, _, why = await contract(*ENFORCE)
 
-    assert (code, await picture(engine)) == (1, before)
+    assert (code, await picture(engine), await rows(engine, OLDER_BUILDS)) == (1, before, older_builds)
     assert "unknown status: PG4 (9)" in why
 
 
@@ -167,8 +168,7 @@ async def test_each_step_that_is_killed_is_run_again(
         engine, "SELECT name FROM holdfast_schema_history WHERE kind = 'contract' ORDER BY entry_id"
     )
     assert taken == [("enforce-status",), ("drop-order-ids",), ("restore-order-ids",)]
-    older_builds = "SELECT name FROM holdfast_schema_history WHERE kind = 'serves since'"
-    assert await rows(engine, older_builds) == [(SCHEMA.expected,)]
+    assert await rows(engine, OLDER_BUILDS) == [(SCHEMA.expected,)]
 
 
 async def killed_at(place: str, url: str, *words: str) -> int:
