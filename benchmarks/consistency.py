@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from benchmarks.delivery_servers import Memory, serving
 from benchmarks.many_packages import add_packages
-from servicekit.engines import create_engine
+from servicekit.persistence.engines import create_engine
 from tests.support.services import Pair
 
 RESULTS = Path(__file__).parent / "results/consistency.txt"

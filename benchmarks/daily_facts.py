@@ -26,11 +26,11 @@ from inventory_service.application.count_movements import count_movements
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.settings import Settings
 from inventory_service.workers.fact_counting import BATCH
-from servicekit import logs
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.server import Server
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
+from servicekit.process.server import Server
+from servicekit.schema.migrations import Schema
+from servicekit.telemetry import logs
 
 RESULTS = Path(__file__).parent / "results/daily_facts.txt"
 STOCKS = 10_000

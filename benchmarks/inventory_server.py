@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from servicekit.health import check
+from servicekit.process.health import check
 from tests.support.services import free_port
 
 START_SECONDS = 30.0

@@ -25,10 +25,10 @@ from benchmarks.database import postgres_database
 from benchmarks.inventory_server import serving
 from inventory_service.domain.ledger import LedgerMonth
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit import logs
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
+from servicekit.schema.migrations import Schema
+from servicekit.telemetry import logs
 
 RESULTS = Path(__file__).parent / "results/ledger.txt"
 MONTHS = (LedgerMonth(2024, 1), LedgerMonth(2024, 2))

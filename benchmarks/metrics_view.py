@@ -22,10 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from benchmarks.database import postgres_database
 from inventory_service import bootstrap
 from inventory_service.settings import Settings
-from servicekit import logs
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.server import Server
+from servicekit.persistence.engines import create_engine
+from servicekit.process.server import Server
+from servicekit.schema.migrations import Schema
+from servicekit.telemetry import logs
 
 RESULTS = Path(__file__).parent / "results/metrics_view.txt"
 REFRESHES = 2

@@ -21,8 +21,8 @@ from benchmarks.database import postgres_database
 from benchmarks.legacy_stocks import add_legacy_stocks
 from benchmarks.passages import QUIET_SECONDS, REST_SECONDS, Passage, passed, run_migrate, table
 from benchmarks.traffic import Traffic, traffic
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
+from servicekit.persistence.engines import create_engine
+from servicekit.schema.migrations import Schema
 
 RESULTS = Path(__file__).parent / "results/online_migrations.txt"
 SCHEMA = Schema("inventory")

@@ -26,9 +26,9 @@ from benchmarks.passages import QUIET_SECONDS, REST_SECONDS, Passage, passed, ru
 from delivery_service.application.follow_legacy_writes import follow_legacy_writes
 from delivery_service.contract_steps.verification import differences_from_lists
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
+from servicekit.schema.migrations import Schema
 
 RESULTS = Path(__file__).parent / "results/package_migrations.txt"
 SCHEMA = Schema("delivery")

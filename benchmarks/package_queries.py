@@ -29,9 +29,9 @@ from benchmarks.database import database, private_server
 from benchmarks.many_packages import add_packages
 from benchmarks.package_questions import DELIVERY_TYPE, ORDER, WORKFLOW, Question, Statement
 from benchmarks.turns import WARM_UP, Times, take_turns
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.query_plans import explain
+from servicekit.operations.query_plans import explain
+from servicekit.persistence.engines import create_engine
+from servicekit.schema.migrations import Schema
 
 RESULTS = Path(__file__).parent / "results/package_queries.txt"
 SECONDS = 30.0

@@ -11,7 +11,7 @@ from delivery_service.application.ports import PackageFilter
 from delivery_service.application.reads import get_order
 from delivery_service.domain.workflow import Workflow
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.query_plans import explain
+from servicekit.operations.query_plans import explain
 
 Statement = tuple[str, Any]
 """SQL with placeholders, and what stands for them."""

@@ -36,10 +36,10 @@ from delivery_service.domain.package_sn import new_package_sn
 from delivery_service.domain.workflow import ActorRole, Verb
 from delivery_service.persistence import tables
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.requests import RequestKey
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.requests import RequestKey
+from servicekit.persistence.transactions import Transactions
+from servicekit.schema.migrations import Schema
 
 RESULTS = Path(__file__).parent / "results/package_writes.txt"
 CALLERS = (1, 16)

@@ -25,9 +25,9 @@ from benchmarks.statement_steps import Steps, recorded_steps
 from delivery_service.gateways.inventory import InventoryGateway, open_channel
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from delivery_service.workers.outbox_relay import OutboxRelay
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
+from servicekit.schema.migrations import Schema
 from tests.support.services import Pair, migrate
 
 SKUS = 50

@@ -21,8 +21,8 @@ from benchmarks.database import postgres_database
 from benchmarks.legacy_stocks import add_legacy_stocks
 from benchmarks.turns import Times, take_turns
 from benchmarks.write_costs import WriteCost, index_costs
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
+from servicekit.persistence.engines import create_engine
+from servicekit.schema.migrations import Schema
 
 RESULTS = Path(__file__).parent / "results/stock_queries.txt"
 SECONDS_A_QUERY = 3.0

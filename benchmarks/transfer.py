@@ -20,8 +20,8 @@ from pathlib import Path
 from benchmarks.database import postgres_database
 from benchmarks.inventory_server import serving
 from inventory_service.commands.stock_csv import COLUMNS
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
+from servicekit.persistence.engines import create_engine
+from servicekit.schema.migrations import Schema
 
 RESULTS = Path(__file__).parent / "results/transfer.txt"
 HEAD = (

@@ -23,8 +23,8 @@ from chaos.campaign import MOST_VIOLATIONS, Campaign, Trial
 from chaos.campaigns import CAMPAIGNS, NOT_YET
 from chaos.results import PAGE, commit, page, remember, remembered, result
 from devtools.console import say
-from servicekit import logs
-from servicekit.progress import progress
+from servicekit.reports.progress import progress
+from servicekit.telemetry import logs
 
 
 def main(words: list[str] | None = None) -> int:

@@ -9,8 +9,8 @@ from delivery_service.commands.adopt import ADOPT, RESTORE
 from delivery_service.commands.render_sql import SQL
 from delivery_service.contract_steps.command import ACTION as CONTRACT
 from delivery_service.settings import Database, Settings
-from servicekit import command_line
-from servicekit.migrate_command import Action
+from servicekit.process import command_line
+from servicekit.schema.migrate_command import Action
 
 ACTIONS: Sequence[Action] = (ADOPT, RESTORE, SQL, CONTRACT)
 

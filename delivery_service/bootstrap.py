@@ -31,20 +31,21 @@ from delivery_service.workers.evidence_sweep import evidence_sweep
 from delivery_service.workers.legacy_following import legacy_following
 from delivery_service.workers.outbox_expiry import outbox_expiry
 from delivery_service.workers.outbox_relay import OutboxRelay
-from servicekit import channelz, ops, traces
-from servicekit.engines import create_engine
-from servicekit.expiry import request_expiry
-from servicekit.grpcurl import grpcurl
-from servicekit.metrics import Metrics
-from servicekit.migrations import Schema
-from servicekit.mutations import Mutations
-from servicekit.probes import common_probes
-from servicekit.query_plans import NamedQueries
-from servicekit.security import Security, security
-from servicekit.server import Service
+from servicekit import traces
+from servicekit.access.security import Security, security
+from servicekit.operations import channelz, ops
+from servicekit.operations.grpcurl import grpcurl
+from servicekit.operations.probes import common_probes
+from servicekit.operations.query_plans import NamedQueries
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
+from servicekit.process.server import Service
+from servicekit.rpc.expiry import request_expiry
+from servicekit.rpc.mutations import Mutations
+from servicekit.schema.migrations import Schema
 from servicekit.settings import admin_address, shown
 from servicekit.tasks import Tasks
-from servicekit.transactions import Transactions
+from servicekit.telemetry.metrics import Metrics
 
 ADMIN_LISTEN = "127.0.0.1:7422"
 """Where operators are served if the service listens to other machines and no address is set."""

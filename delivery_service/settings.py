@@ -6,7 +6,14 @@ from pathlib import Path
 import fsspec
 from fsspec.core import split_protocol
 
-from servicekit.settings import LISTEN, Address, DatabaseSettings, ServerSettings, database_url, folder
+from servicekit.settings import (
+    LISTEN,
+    Address,
+    DatabaseSettings,
+    ServerSettings,
+    database_url,
+    folder,
+)
 
 
 def evidence_url(text: str) -> str:

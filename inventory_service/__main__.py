@@ -13,9 +13,9 @@ from inventory_service.commands.import_stocks import IMPORT
 from inventory_service.commands.schedule_refresh import ACTION as SCHEDULE_REFRESH
 from inventory_service.contract_steps.command import ACTION as CONTRACT
 from inventory_service.settings import Database, Settings
-from servicekit import command_line
-from servicekit.command_line import Command
-from servicekit.migrate_command import Action
+from servicekit.process import command_line
+from servicekit.process.command_line import Command
+from servicekit.schema.migrate_command import Action
 
 ACTIONS: Sequence[Action] = (CONTRACT, SCHEDULE_REFRESH, ADOPT, RESTORE)
 COMMANDS: Sequence[Command[Any]] = (ARCHIVE, IMPORT, EXPORT)

@@ -25,21 +25,22 @@ from inventory_service.workers.left_overs import AT_ONCE, LOCK_SECONDS, LeftOver
 from inventory_service.workers.low_stock import low_stock
 from inventory_service.workers.metrics_refresh import MetricsRefresher, metrics_refresh
 from inventory_service.workers.reservation_expiry import reservation_expiry
-from servicekit import channelz, ops, traces
-from servicekit.engines import create_engine
-from servicekit.expiry import request_expiry
-from servicekit.grpcurl import grpcurl
-from servicekit.metrics import Metrics
-from servicekit.migrations import Schema
-from servicekit.mutations import Mutations
-from servicekit.outboxes import NoOutbox
-from servicekit.probes import common_probes
-from servicekit.query_plans import NamedQueries
-from servicekit.security import security
-from servicekit.server import Service
+from servicekit import traces
+from servicekit.access.security import security
+from servicekit.operations import channelz, ops
+from servicekit.operations.grpcurl import grpcurl
+from servicekit.operations.outboxes import NoOutbox
+from servicekit.operations.probes import common_probes
+from servicekit.operations.query_plans import NamedQueries
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import KEPT_FOR_READS, Transactions, own_time
+from servicekit.process.server import Service
+from servicekit.rpc.expiry import request_expiry
+from servicekit.rpc.mutations import Mutations
+from servicekit.schema.migrations import Schema
 from servicekit.settings import admin_address, shown
 from servicekit.tasks import Tasks
-from servicekit.transactions import KEPT_FOR_READS, Transactions, own_time
+from servicekit.telemetry.metrics import Metrics
 
 ADMIN_LISTEN = "127.0.0.1:7421"
 """Where operators are served if the service listens to other machines and no address is set."""

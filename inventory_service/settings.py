@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass, field
 
-from servicekit.settings import LISTEN, Address, DatabaseSettings, ServerSettings, TlsSettings, database_url
+from servicekit.settings import (
+    LISTEN,
+    Address,
+    DatabaseSettings,
+    ServerSettings,
+    TlsSettings,
+    database_url,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

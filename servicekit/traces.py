@@ -12,7 +12,7 @@ import grpc
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 if TYPE_CHECKING:
-    from servicekit.spans import Spans
+    from servicekit.telemetry.spans import Spans
 
 Kind = Literal["internal", "client"]
 
@@ -29,7 +29,7 @@ def collector(text: str) -> str:
     if "@" in url.netloc or url.query:
         raise ValueError("must name no user and no key: those are OTEL_EXPORTER_OTLP_HEADERS' to say")
     try:
-        import servicekit.spans  # noqa: F401
+        import servicekit.telemetry.spans  # noqa: F401
     except ImportError as error:
         raise ValueError(f"needs what holdfast[traces] installs: {error}") from None
     return text
@@ -39,7 +39,7 @@ def begin(service: str, collector: str) -> None:
     """From here on this process tells the collector at this URL of its spans; of none where it is empty."""
     global _spans
     if collector:
-        from servicekit.spans import Spans
+        from servicekit.telemetry.spans import Spans
 
         _spans = Spans(service, collector)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chaos.stories import DELIVERY, INVENTORY
-from servicekit.migrations import Schema
+from servicekit.schema.migrations import Schema
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("servicekit", "inventory_service", "delivery_service")
@@ -52,7 +52,7 @@ def test_the_import_rules_are_kept() -> None:
         ("inventory_service/domain/stock.py", "import sqlalchemy", "Domain and application know no SQL"),
         (
             "inventory_service/application/adjust_stock.py",
-            "import servicekit.engines",
+            "import servicekit.persistence.engines",
             "Domain and application",
         ),
         ("delivery_service/domain/package.py", "import delivery_service.rpc", "The rooms of each service"),
@@ -67,7 +67,7 @@ def test_the_import_rules_are_kept() -> None:
             "Persistence and workers know no contracts",
         ),
         ("delivery_service/rpc/servicer.py", "import inventory_service.domain", "The services know nothing"),
-        ("servicekit/engines.py", "import asyncmy", "The kit knows no service and no driver"),
+        ("servicekit/persistence/engines.py", "import asyncmy", "The kit knows no service and no driver"),
         ("servicekit/polling.py", "import devtools", "What ships never imports what does not"),
     ],
 )

@@ -21,7 +21,7 @@ from benchmarks.bench.run import ROUNDS, SECONDS, Plan, Run, run
 from benchmarks.bench.targets import TARGETS
 from devtools.console import say, show
 from devtools.engines.engine import EngineUnavailable
-from servicekit import logs
+from servicekit.telemetry import logs
 
 ROOT = Path(__file__).parents[2]
 RESULTS, LOOKS = ROOT / "docs/benchmarks", ROOT / ".local/benchmarks"

@@ -12,7 +12,7 @@ from benchmarks.bench.statement_forms import (
 from inventory_service.domain.reservation import Reservation, ReservationLine, ReservationState
 from inventory_service.rpc.caller import current_actor
 from inventory_service.rpc.messages import reservation as messages
-from servicekit.context import Context
+from servicekit.rpc.context import Context
 
 
 class Baselines:

@@ -11,7 +11,7 @@ from benchmarks.bench.wishes import HOT_SKU
 from inventory_service.application.count_movements import count_movements
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.workers.fact_counting import BATCH
-from servicekit.transactions import Transactions
+from servicekit.persistence.transactions import Transactions
 
 HOT_UNITS = 1_000_000_000
 UNITS = 1_000_000

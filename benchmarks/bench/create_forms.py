@@ -24,8 +24,8 @@ from delivery_service.domain.package_event import Actor
 from delivery_service.domain.package_sn import new_package_sn
 from delivery_service.domain.workflow import ActorRole, Workflow
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.engines import create_engine
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
 
 # Their attributes come from the tables, which a type checker cannot follow.
 models: Any = create_models

@@ -12,8 +12,8 @@ from benchmarks.bench.row import Row
 from benchmarks.bench.sides import Side, Tools
 from benchmarks.bench.site import server_pid
 from benchmarks.database import database
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
+from servicekit.persistence.engines import create_engine
+from servicekit.schema.migrations import Schema
 
 
 class Forms:

@@ -14,7 +14,7 @@ import grpc
 from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 
 from benchmarks.bench.results import Void
-from servicekit.health import check
+from servicekit.process.health import check
 from tests.support.services import free_port
 
 ROOT = Path(__file__).parents[2]

@@ -23,13 +23,13 @@ LOCK = Path(__file__).parents[2] / "requirements/profiler.txt"
 # clock, seemed to be a third of its work.
 RATE = 25
 LAYERS: Mapping[str, str] = {
-    "logs: structlog, logging, JSON": r"structlog|logging/__init__|servicekit/logs|json/",
+    "logs: structlog, logging, JSON": r"structlog|logging/__init__|servicekit/telemetry/logs|json/",
     "the driver: asyncpg": r"asyncpg",
     "SQLAlchemy, greenlet": r"sqlalchemy|greenlet",
     "protobuf": r"google/protobuf|_upb|_message\.abi3|upb_",
     "gRPC: core and its Python": r"grpc|cygrpc|absl",
     "the loop: uvloop, asyncio": r"uvloop|asyncio/|libuv|uv__",
-    "the interceptor: servicekit/calls": r"servicekit/(calls|interceptor|error_status|context)",
+    "the interceptor: servicekit/calls": r"servicekit/rpc/(calls|interceptor|error_status|context)",
     "the kit's mutations and transactions": r"servicekit/",
     "inventory: group commit": r"inventory_service/workers",
     "inventory: parse and render": r"inventory_service/rpc",

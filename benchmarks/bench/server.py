@@ -22,8 +22,8 @@ from benchmarks.bench.baselines import Baselines
 from benchmarks.bench.wishes import Substituting, Wishes
 from inventory_service import bootstrap
 from inventory_service.settings import Database, Settings
-from servicekit import command_line
-from servicekit.server import Service
+from servicekit.process import command_line
+from servicekit.process.server import Service
 
 SERVICE = "holdfast.bench.v1.BenchService"
 STOCKS = "HOLDFAST_BENCH_STOCKS"

@@ -22,7 +22,7 @@ from benchmarks.bench.shop_people import PARTIES, People
 from benchmarks.bench.sides import Settle, Side, Tools
 from benchmarks.bench.site import server_pid
 from benchmarks.database import database
-from servicekit.engines import create_engine
+from servicekit.persistence.engines import create_engine
 
 UNITS = 1_000_000_000
 MOST_SECONDS = 600.0

@@ -16,8 +16,8 @@ from benchmarks.bench import server
 from benchmarks.bench.books import Books
 from benchmarks.bench.processes import Served
 from benchmarks.database import database
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
+from servicekit.persistence.engines import create_engine
+from servicekit.schema.migrations import Schema
 from tests.support.services import free_port
 
 RESERVE = "/holdfast.inventory.v1.InventoryService/ReserveStock"

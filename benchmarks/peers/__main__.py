@@ -30,7 +30,7 @@ from devtools.console import say
 from devtools.engines.engine import EngineUnavailable
 from devtools.environment import ROOT
 from devtools.packages import PackagesUnavailable
-from servicekit import logs
+from servicekit.telemetry import logs
 
 RESULTS = ROOT / "docs/benchmarks"
 LOOKS = ROOT / ".local/benchmarks"

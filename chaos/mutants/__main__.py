@@ -20,7 +20,7 @@ from chaos.mutants.mutant import Finder, Mutant
 from chaos.mutants.planted import MUTANTS
 from chaos.results import commit
 from devtools.console import say
-from servicekit import logs
+from servicekit.telemetry import logs
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/mutants.md"

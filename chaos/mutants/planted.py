@@ -161,7 +161,7 @@ MUTANTS = (
     ),
     Mutant(
         "Half of a transaction is run again",
-        "servicekit/transactions.py",
+        "servicekit/persistence/transactions.py",
         {
             "                    result = await work(self._unit_of_work(connection, now))\n": (
                 "                    try:\n"
@@ -170,7 +170,7 @@ MUTANTS = (
                 "                        result = await work(self._unit_of_work(connection, now))\n"
             )
         },
-        test("tests/servicekit/test_transactions_in_conflict.py", "postgres", "mysql", "mariadb"),
+        test("tests/servicekit/persistence/test_transactions_in_conflict.py", "postgres", "mysql", "mariadb"),
     ),
     Mutant(
         "A photo is on record before its file is there",

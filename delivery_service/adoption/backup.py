@@ -16,7 +16,7 @@ from delivery_service.adoption.expectations import TABLES
 from delivery_service.adoption.journal import JOURNAL, ROWS, STEPS
 from delivery_service.adoption.programs import Make, Programs, option_file, running
 from servicekit.adoption.backup import BackupFailed, keep_backup
-from servicekit.migrations import Progress
+from servicekit.schema.migrations import Progress
 
 MIB = 1 << 20
 

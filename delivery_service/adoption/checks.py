@@ -16,7 +16,7 @@ from delivery_service.adoption.run import Dialect, Run
 from delivery_service.adoption.survey import Survey
 from delivery_service.domain.legacy import ORDER_STATUSES, STATES, WORKFLOWS, states_of
 from delivery_service.domain.workflow import PackageState, Workflow
-from servicekit.findings import Check
+from servicekit.reports.findings import Check
 
 MOST_UNITS = 1_000_000_000
 

@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.adoption.journal import JOURNAL, RESTORE
 from delivery_service.adoption.shape import Kind
-from servicekit.migrations import VERSION_TABLE
-from servicekit.schema_history import HISTORY_TABLE
+from servicekit.schema.migrations import VERSION_TABLE
+from servicekit.schema.schema_history import HISTORY_TABLE
 
 PACKAGES = "tigu_prepare_goods"
 

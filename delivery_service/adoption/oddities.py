@@ -8,7 +8,7 @@ from delivery_service.adoption.conversion import zoneless_columns
 from delivery_service.adoption.dialect import shipping_type, status
 from delivery_service.adoption.run import Dialect
 from delivery_service.adoption.zones import is_utc, unclear
-from servicekit.findings import Check
+from servicekit.reports.findings import Check
 
 
 def checks(tables: Tables, dialect: Dialect, zone: ZoneInfo) -> Iterator[Check]:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from delivery_service.adoption.catalogue import Tables
 from delivery_service.adoption.run import Run
 from delivery_service.adoption.survey import Answer, Survey
-from servicekit.findings import Findings
+from servicekit.reports.findings import Findings
 
 FOUND_NOTHING_RIGHT = "orders in no active package, of which the old query named a delivery type"
 FOUND_NONE = "orders in an active package, which the old query did not find"

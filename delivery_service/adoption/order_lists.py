@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from delivery_service.adoption.dialect import status
 from delivery_service.adoption.run import Dialect, Run
 from delivery_service.adoption.survey import Listed, Survey
-from servicekit.findings import Findings
-from servicekit.migrations import Schema
+from servicekit.reports.findings import Findings
+from servicekit.schema.migrations import Schema
 
 PAGE = 2000
 

@@ -13,7 +13,7 @@ from delivery_service.adoption.run import Dialect, Run
 from delivery_service.adoption.survey import Survey
 from delivery_service.adoption.zones import is_utc
 from delivery_service.domain.legacy import ACTION_TYPES, STATES, WORKFLOWS
-from servicekit.report_table import Line
+from servicekit.reports.report_table import Line
 
 _NUMBERS = {
     "orders": ("tigu_order", "TRUE", "the same"),

@@ -13,8 +13,8 @@ from delivery_service.adoption.programs import Programs, option_file, running
 from delivery_service.adoption.sessions import others_in
 from servicekit.adoption.backup import BackupFailed
 from servicekit.crash_points import crash_point
-from servicekit.migrations import VERSION_TABLE, Progress
-from servicekit.schema_history import HISTORY_TABLE
+from servicekit.schema.migrations import VERSION_TABLE, Progress
+from servicekit.schema.schema_history import HISTORY_TABLE
 
 _MARK = "CREATE TABLE IF NOT EXISTS adoption_restore (backup VARCHAR(1000) NOT NULL) ENGINE=InnoDB"
 _NAME = text("INSERT INTO adoption_restore (backup) VALUES (:backup)")

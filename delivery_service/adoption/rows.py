@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from delivery_service.adoption.catalogue import Column, Tables
 from delivery_service.adoption.expectations import TABLES
 from delivery_service.adoption.run import Run
-from servicekit.findings import Check
+from servicekit.reports.findings import Check
 
 BATCH = 10_000
 

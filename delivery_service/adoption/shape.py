@@ -13,8 +13,8 @@ from delivery_service.adoption.indexes import compare_indexes, indexes_of, is_ph
 from delivery_service.adoption.journal import JOURNAL, RESTORE, ROWS, STEPS
 from servicekit.adoption import shape
 from servicekit.adoption.shape import TAKEN, Difference, Verdict
-from servicekit.migrations import VERSION_TABLE
-from servicekit.schema_history import HISTORY_TABLE
+from servicekit.schema.migrations import VERSION_TABLE
+from servicekit.schema.schema_history import HISTORY_TABLE
 
 _RELATIONS = text(
     "SELECT CAST(table_name AS CHAR) AS name, CAST(table_type AS CHAR) AS kind, CAST(engine AS CHAR) AS engine,"

@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.adoption.run import Run
-from servicekit.conflicts import may_run_again
 from servicekit.crash_points import crash_point
+from servicekit.persistence.conflicts import may_run_again
 
 TRIES = 30
 

@@ -12,9 +12,9 @@ from delivery_service.adoption.restore import put_back, stop_if_in_use
 from delivery_service.adoption.run import Dialect, Request, Run
 from servicekit.adoption.backup import BackupFailed
 from servicekit.adoption.command import add_adopt_arguments, add_restore_arguments, request, run_adoption
-from servicekit.migrate_command import Action
-from servicekit.migrations import Schema
-from servicekit.progress import progress
+from servicekit.reports.progress import progress
+from servicekit.schema.migrate_command import Action
+from servicekit.schema.migrations import Schema
 
 
 def _adopt_arguments(parser: argparse.ArgumentParser) -> None:

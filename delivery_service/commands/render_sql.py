@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from alembic.util import CommandError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit.migrate_command import Action
-from servicekit.migrations import VERSION_TABLE, Schema, UnknownRevision
-from servicekit.schema_history import HISTORY_TABLE, SERVES_SINCE
+from servicekit.schema.migrate_command import Action
+from servicekit.schema.migrations import VERSION_TABLE, Schema, UnknownRevision
+from servicekit.schema.schema_history import HISTORY_TABLE, SERVES_SINCE
 
 LEGACY = "0001"
 INDEXES = "0002"

@@ -19,11 +19,11 @@ from delivery_service.contract_steps.verification import (
     differences_from_lists,
     unknown_statuses,
 )
-from servicekit import schema_history
-from servicekit.contract_steps import NotVerified
 from servicekit.crash_points import crash_point
-from servicekit.migrations import Schema
-from servicekit.progress import progress
+from servicekit.operations.contract_steps import NotVerified
+from servicekit.reports.progress import progress
+from servicekit.schema import schema_history
+from servicekit.schema.migrations import Schema
 
 _online: Any = load_python_file(Schema("delivery").location, "online.py")
 

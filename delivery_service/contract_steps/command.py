@@ -9,11 +9,11 @@ from delivery_service.contract_steps.runs import RUNS
 from delivery_service.contract_steps.standing import read_standing
 from delivery_service.contract_steps.steps import STEPS
 from delivery_service.contract_steps.verification import COUNT_OF_PACKAGES
-from servicekit import schema_history
-from servicekit.contract_steps import CONTRACT, NotVerified
 from servicekit.crash_points import crash_point
-from servicekit.migrate_command import Action
-from servicekit.migrations import Schema
+from servicekit.operations.contract_steps import CONTRACT, NotVerified
+from servicekit.schema import schema_history
+from servicekit.schema.migrate_command import Action
+from servicekit.schema.migrations import Schema
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

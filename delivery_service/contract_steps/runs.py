@@ -13,8 +13,8 @@ from delivery_service.contract_steps.standing import (
     Standing,
 )
 from delivery_service.contract_steps.steps import STEPS
-from servicekit import contract_steps
-from servicekit.contract_steps import not_at_head
+from servicekit.operations import contract_steps
+from servicekit.operations.contract_steps import not_at_head
 
 RELAX_STATUS = "relax-status"
 

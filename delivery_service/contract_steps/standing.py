@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, inspect, text
 
-from servicekit import contract_steps, schema_history
-from servicekit.contract_steps import CONTRACT
-from servicekit.migrations import applied_revision
+from servicekit.operations import contract_steps
+from servicekit.operations.contract_steps import CONTRACT
+from servicekit.schema import schema_history
+from servicekit.schema.migrations import applied_revision
 
 FOLLOWING = "0012"
 """The revision since which writes of the old application are seen."""

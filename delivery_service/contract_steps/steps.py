@@ -10,7 +10,7 @@ from delivery_service.contract_steps.standing import (
     Standing,
     read_standing,
 )
-from servicekit.contract_steps import Guard, Steps, not_at_head, still_waiting, unrecorded
+from servicekit.operations.contract_steps import Guard, Steps, not_at_head, still_waiting, unrecorded
 
 QUIET = timedelta(days=14)
 """How long nobody but the service must have written a package."""

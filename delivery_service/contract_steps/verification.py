@@ -6,8 +6,8 @@ from alembic.util import load_python_file
 from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from servicekit.migrations import Schema
-from servicekit.progress import progress
+from servicekit.reports.progress import progress
+from servicekit.schema.migrations import Schema
 
 NAMED = 20
 PAGE = 1000

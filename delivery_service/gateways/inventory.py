@@ -21,8 +21,9 @@ from delivery_service.application.stock_ports import (
     TryLater,
 )
 from delivery_service.gateways.inventory_refusals import refusal, said, wait_seconds
-from servicekit import certificates, traces
-from servicekit.certificates import Certificates, Pems
+from servicekit import traces
+from servicekit.access import certificates
+from servicekit.access.certificates import Certificates, Pems
 from servicekit.crash_points import crash_point
 from servicekit.polling import Poller
 

@@ -5,7 +5,7 @@ from shlex import quote
 
 from delivery_service.domain.errors import StorageFull, StorageUnavailable
 from delivery_service.gateways.photo_store import FsspecPhotoStore
-from servicekit.diagnostics import Diagnosis, Figure, Probe, Severity, fine
+from servicekit.operations.diagnostics import Diagnosis, Figure, Probe, Severity, fine
 
 LITTLE_BYTES = 1 << 30
 """Less room than this is worth a look."""

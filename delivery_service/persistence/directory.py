@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.domain.directory import Driver, Warehouse
 from delivery_service.persistence.tables import drivers, warehouses
-from servicekit.conflicts import duplicate_key
+from servicekit.persistence.conflicts import duplicate_key
 
 
 class SqlDrivers:

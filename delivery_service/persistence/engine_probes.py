@@ -6,9 +6,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from servicekit.client_commands import run
-from servicekit.conflicts import access_denied
-from servicekit.diagnostics import Diagnosis, Severity, fine
+from servicekit.operations.client_commands import run
+from servicekit.operations.diagnostics import Diagnosis, Severity, fine
+from servicekit.persistence.conflicts import access_denied
 
 LONG_SECONDS = 10.0
 """How long a transaction may hold locks that nobody waits for."""

@@ -14,7 +14,7 @@ from delivery_service.domain.workflow import EvidenceKind
 from delivery_service.persistence.fixed import Fixed
 from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import evidence as table
-from servicekit.conflicts import duplicate_key
+from servicekit.persistence.conflicts import duplicate_key
 
 RENEWED_AFTER = timedelta(days=1)
 

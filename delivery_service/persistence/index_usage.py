@@ -6,8 +6,8 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from servicekit.conflicts import access_denied
-from servicekit.index_usage import IndexUsage
+from servicekit.operations.index_usage import IndexUsage
+from servicekit.persistence.conflicts import access_denied
 
 _INDEXES = text(
     "SELECT TABLE_NAME AS table_name, INDEX_NAME AS index_name, MAX(CARDINALITY) AS cardinality"

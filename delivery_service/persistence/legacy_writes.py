@@ -12,7 +12,7 @@ from delivery_service.persistence.codes import STATE_CODES
 from delivery_service.persistence.order_lists import has_order_lists
 from delivery_service.persistence.order_lists import order_ids as lists
 from delivery_service.persistence.tables import legacy_write_days, package_events, packages
-from servicekit.migrations import Schema
+from servicekit.schema.migrations import Schema
 
 _following: Any = load_python_file(Schema("delivery").location, "following.py")
 

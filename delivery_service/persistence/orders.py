@@ -24,7 +24,7 @@ from delivery_service.persistence.fixed import Fixed
 from delivery_service.persistence.readable import readable_order, require_order
 from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import RECEIVER_COLUMNS, order_actions, order_items, orders
-from servicekit.conflicts import duplicate_key
+from servicekit.persistence.conflicts import duplicate_key
 
 MOST_VOUCHER_LENGTH = 2000
 

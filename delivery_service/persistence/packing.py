@@ -16,7 +16,7 @@ from delivery_service.persistence.fixed import Fixed
 from delivery_service.persistence.order_lists import listed_packages, order_list
 from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import package_items, package_orders, packages, warehouses
-from servicekit.conflicts import code, duplicate_key
+from servicekit.persistence.conflicts import code, duplicate_key
 
 _KNOWN = Fixed(select(packages.c.id).where(packages.c.prepare_sn == bindparam("package_sn")))
 _WAREHOUSE = Fixed(select(warehouses.c.id).where(warehouses.c.id == bindparam("warehouse_id")))

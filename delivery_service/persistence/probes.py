@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from delivery_service.persistence.engine_probes import durability, locks, sessions
 from delivery_service.persistence.outbox import INFLIGHT, PARKED, PENDING
-from servicekit.diagnostics import Diagnosis, Figure, Look, Probe, Severity, fine, over
-from servicekit.grpcurl import Grpcurl
+from servicekit.operations.diagnostics import Diagnosis, Figure, Look, Probe, Severity, fine, over
+from servicekit.operations.grpcurl import Grpcurl
 
 LATE_SECONDS = 60
 """How long a command may wait for inventory before it is worth a look."""

@@ -14,7 +14,7 @@ from delivery_service.persistence.order_lists import has_order_lists, listed_pac
 from delivery_service.persistence.tables import evidence, package_orders, packages
 from delivery_service.persistence.tables import repairs as table
 from delivery_service.persistence.timeline_differences import step_times
-from servicekit.conflicts import duplicate_key
+from servicekit.persistence.conflicts import duplicate_key
 
 MOST_ORDER_ID = 2**64
 

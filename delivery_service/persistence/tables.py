@@ -8,8 +8,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 from delivery_service.persistence.codes import STEP_COLUMNS
-from servicekit.engines import UtcDateTime
-from servicekit.requests import requests_table
+from servicekit.persistence.engines import UtcDateTime
+from servicekit.persistence.requests import requests_table
 
 metadata = MetaData()
 

@@ -17,7 +17,7 @@ from delivery_service.persistence.packing import SqlPacking
 from delivery_service.persistence.repairs import SqlRepairs
 from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import requests
-from servicekit.requests import RequestLog
+from servicekit.persistence.requests import RequestLog
 
 
 class SqlUnitOfWork:

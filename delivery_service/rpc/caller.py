@@ -4,8 +4,8 @@ from delivery_service.application.repairing import Operator
 from delivery_service.domain.errors import CallerNotAllowed
 from delivery_service.domain.package_event import Actor
 from delivery_service.domain.workflow import ActorRole
-from servicekit.calls import current_call
 from servicekit.errors import ActorMissing
+from servicekit.rpc.calls import current_call
 
 OPERATORS = ("dispatcher",)
 

@@ -15,8 +15,8 @@ from delivery_service.application.consistency_ports import Inconsistency
 from delivery_service.application.photo_ports import PhotoReader, PhotoStore
 from delivery_service.application.stock_ports import Inventory
 from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
-from servicekit.consistency import ConsistencyCheck, Finding
-from servicekit.transactions import Transactions
+from servicekit.operations.consistency import ConsistencyCheck, Finding
+from servicekit.persistence.transactions import Transactions
 
 Checks = Mapping[str, Callable[[], AsyncIterator[Inconsistency]]]
 

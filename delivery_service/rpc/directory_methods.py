@@ -7,7 +7,7 @@ from delivery_service.application.register_driver import register_driver, set_dr
 from delivery_service.application.register_warehouse import register_warehouse
 from delivery_service.rpc.messages import directory
 from delivery_service.rpc.methods import Methods
-from servicekit.context import Context
+from servicekit.rpc.context import Context
 
 
 class DirectoryMethods(Methods):

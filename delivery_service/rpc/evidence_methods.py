@@ -19,10 +19,10 @@ from delivery_service.rpc.caller import current_actor
 from delivery_service.rpc.messages import evidence
 from delivery_service.rpc.methods import Methods
 from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
-from servicekit.context import Context
 from servicekit.draining import until_drained
 from servicekit.errors import RequestIdReused, field_invalid
-from servicekit.paging import after_time_and_text, one_page
+from servicekit.rpc.context import Context
+from servicekit.rpc.paging import after_time_and_text, one_page
 
 
 class EvidenceMethods(Methods):

@@ -9,9 +9,9 @@ from delivery_service.application.await_settlement import Settlements
 from delivery_service.application.photo_ports import PhotoReader, PhotoStore
 from delivery_service.rpc.photo_streams import PhotoStreams
 from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
-from servicekit import methods
-from servicekit.mutations import Mutations
-from servicekit.transactions import Transactions
+from servicekit.persistence.transactions import Transactions
+from servicekit.rpc import methods
+from servicekit.rpc.mutations import Mutations
 
 
 class Methods(methods.Methods[RequestUnitOfWork], delivery_pb2_grpc.DeliveryServiceServicer):

@@ -9,8 +9,8 @@ from delivery_service.rpc.caller import current_actor, current_trace
 from delivery_service.rpc.messages import move
 from delivery_service.rpc.messages.package import package_message
 from delivery_service.rpc.methods import Methods
-from servicekit.context import Context
-from servicekit.methods import Reply
+from servicekit.rpc.context import Context
+from servicekit.rpc.methods import Reply
 
 # Names of crash points around the commit; these verbs can be the one by which goods leave the shelf.
 _TRANSACTION_NAMES = {

@@ -11,8 +11,8 @@ from delivery_service.rpc.messages import order
 from delivery_service.rpc.messages.package import package_message
 from delivery_service.rpc.methods import Methods
 from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
-from servicekit.context import Context
-from servicekit.paging import after_number, one_page
+from servicekit.rpc.context import Context
+from servicekit.rpc.paging import after_number, one_page
 
 
 class OrderMethods(Methods):

@@ -8,13 +8,13 @@ from delivery_service.application.outbox_ports import CommandState, OutboxEntry
 from delivery_service.application.requeue_outbox import RequeueOutbox, requeue_outbox
 from delivery_service.rpc.caller import current_operator
 from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
-from servicekit import outboxes
-from servicekit.context import Context
 from servicekit.errors import OutboxEntryNotFound
-from servicekit.mutations import Mutations
-from servicekit.paging import one_page
-from servicekit.times import timestamp
-from servicekit.transactions import Transactions
+from servicekit.operations import outboxes
+from servicekit.persistence.transactions import Transactions
+from servicekit.rpc.context import Context
+from servicekit.rpc.mutations import Mutations
+from servicekit.rpc.paging import one_page
+from servicekit.rpc.times import timestamp
 
 
 class Outbox:

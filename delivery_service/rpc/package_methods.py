@@ -11,11 +11,11 @@ from delivery_service.rpc.messages import move, package
 from delivery_service.rpc.messages.distribution import distribution_message
 from delivery_service.rpc.methods import Methods
 from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
-from servicekit.calls import current_call
-from servicekit.context import Context
 from servicekit.crash_points import crash_point
 from servicekit.errors import KitRefusal
-from servicekit.paging import after_number, one_page
+from servicekit.rpc.calls import current_call
+from servicekit.rpc.context import Context
+from servicekit.rpc.paging import after_number, one_page
 
 LONGEST_WAIT_SECONDS = 2.0
 ANSWERING_SECONDS = 0.1

@@ -8,10 +8,10 @@ from delivery_service.application.repairing import Operator
 from delivery_service.rpc.caller import current_operator
 from delivery_service.rpc.consistency import Checks, finding
 from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
-from servicekit.consistency import Repair
-from servicekit.reconciliation import Reconciliation
+from servicekit.operations.consistency import Repair
+from servicekit.operations.reconciliation import Reconciliation
+from servicekit.persistence.transactions import Transactions
 from servicekit.tasks import Tasks
-from servicekit.transactions import Transactions
 
 BATCH = 200
 

@@ -3,7 +3,7 @@
 from grpc import StatusCode
 
 from delivery_service.domain import errors
-from servicekit.error_status import ErrorStatuses
+from servicekit.rpc.error_status import ErrorStatuses
 
 STATUSES = ErrorStatuses(
     "delivery.holdfast",

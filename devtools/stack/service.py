@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from devtools import processes
-from servicekit.health import check
+from servicekit.process.health import check
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / ".local"

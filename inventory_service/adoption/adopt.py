@@ -26,9 +26,9 @@ from servicekit.adoption.beginning import (
     tell_differences,
     tell_found,
 )
-from servicekit.conflicts import may_run_again
 from servicekit.crash_points import crash_point
-from servicekit.report_table import Line
+from servicekit.persistence.conflicts import may_run_again
+from servicekit.reports.report_table import Line
 
 TRIES = 30
 

@@ -10,7 +10,7 @@ from inventory_service.adoption.expectations import FLAGS, TABLES
 from inventory_service.adoption.shape import Shape
 from inventory_service.domain.legacy import MONEY, SPLIT_TABLES
 from inventory_service.domain.stock import MOST_UNITS, Platform, StockStatus
-from servicekit.findings import Check
+from servicekit.reports.findings import Check
 
 STATUSES = tuple(status.value for status in StockStatus)
 LEGACY_STATUSES = (*(f"listed_{platform}" for platform in Platform), "reserved")

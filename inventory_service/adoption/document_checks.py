@@ -11,7 +11,7 @@ from inventory_service.adoption.catalogue import Tables
 from inventory_service.adoption.documents import DOCUMENTS
 from inventory_service.domain.legacy_documents import Conversion, Entry
 from inventory_service.domain.stock import Platform, StockStatus
-from servicekit.findings import Findings
+from servicekit.reports.findings import Findings
 
 LISTINGS, HISTORY = "listings", "status history"
 _PLATFORMS = frozenset(Platform)

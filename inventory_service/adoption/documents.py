@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.adoption.catalogue import Tables
 from inventory_service.domain.legacy_documents import Conversion, lost_entries
-from servicekit.findings import Findings
-from servicekit.migrations import Schema
+from servicekit.reports.findings import Findings
+from servicekit.schema.migrations import Schema
 
 DOCUMENTS = ("listed_on_platforms", "status_history")
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.adoption.journal import JOURNAL
 from inventory_service.adoption.shape import Kind
-from servicekit.migrations import VERSION_TABLE
+from servicekit.schema.migrations import VERSION_TABLE
 
 _FOUND = text(
     "SELECT to_regclass(:journal) IS NOT NULL AS journal, to_regclass(:versions) IS NOT NULL AS versions,"

@@ -6,7 +6,7 @@ from inventory_service.adoption.catalogue import Tables
 from inventory_service.adoption.outrun import outrun
 from inventory_service.adoption.shape import Kind, Shape
 from inventory_service.adoption.snapshot import held
-from servicekit.findings import Check
+from servicekit.reports.findings import Check
 
 
 def checks(shape: Shape, zone: str) -> Iterator[Check]:

@@ -11,7 +11,7 @@ from inventory_service.adoption.documents import DOCUMENTS
 from inventory_service.adoption.shape import Shape
 from inventory_service.domain.legacy import MONEY, SPLIT_TABLES
 from inventory_service.domain.stock import Platform
-from servicekit.findings import Check
+from servicekit.reports.findings import Check
 
 _NOTHING = """('null', '[]', '{}', '""')"""
 _DIFFERS = {

@@ -10,7 +10,7 @@ from inventory_service.adoption.checks import LEGACY_STATUSES, OPEN, flags_of, s
 from inventory_service.adoption.document_checks import Counted
 from inventory_service.adoption.shape import Kind, Shape
 from inventory_service.domain.legacy import BACKUPS, SPLIT_TABLES
-from servicekit.report_table import Line
+from servicekit.reports.report_table import Line
 
 
 async def lines(

@@ -10,8 +10,8 @@ from inventory_service.adoption.dependents import outside
 from inventory_service.adoption.journal import JOURNAL
 from inventory_service.adoption.programs import Programs, connection_options, environment
 from servicekit.adoption.backup import BackupFailed
-from servicekit.migrations import VERSION_TABLE
-from servicekit.schema_history import HISTORY_TABLE
+from servicekit.schema.migrations import VERSION_TABLE
+from servicekit.schema.schema_history import HISTORY_TABLE
 
 # Keys of other schemas that point here go before the schema, and come back after it.
 _KEYS_FROM_OUTSIDE = text("""

@@ -23,7 +23,7 @@ from inventory_service.adoption.journal import JOURNAL
 from inventory_service.domain.legacy import AFTER_PHASE_2, BACKUPS, SPLIT_TABLES
 from servicekit.adoption import shape
 from servicekit.adoption.shape import TAKEN, Difference, Verdict
-from servicekit.migrations import VERSION_TABLE
+from servicekit.schema.migrations import VERSION_TABLE
 
 _HAS_TABLE = text("SELECT to_regclass(:name) IS NOT NULL")
 _RELATIONS = text(

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from servicekit.adoption.run import AdoptionRefused
-from servicekit.findings import Check, Findings
+from servicekit.reports.findings import Check, Findings
 
 TABLE = "pg_temp.adoption_sku_map"
 BATCH = 5000

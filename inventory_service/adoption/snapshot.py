@@ -19,7 +19,7 @@ from inventory_service.adoption.documents import DOCUMENTS
 from inventory_service.adoption.expectations import TABLES
 from inventory_service.adoption.journal import SKUS, STOCKS
 from inventory_service.domain.legacy import MONEY
-from servicekit.findings import Check
+from servicekit.reports.findings import Check
 
 # What the upgrade converts is compared by rules of its own. Triggers of others may touch updated_at.
 _CONVERTED = {"status", "reserved_quantity", "updated_at", "sku", "version", *DOCUMENTS}

@@ -14,11 +14,11 @@ from inventory_service.domain.ledger import LedgerMonth
 from inventory_service.persistence.locks import Lock, lock_of_process
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.settings import Archive
-from servicekit.command_line import Command, CommandFailed
-from servicekit.engines import create_engine
 from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable
-from servicekit.migrations import Schema
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
+from servicekit.process.command_line import Command, CommandFailed
+from servicekit.schema.migrations import Schema
 
 LEAST_KEPT = 3
 

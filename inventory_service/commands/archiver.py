@@ -10,8 +10,8 @@ from inventory_service.application.ledger_ports import LedgerFiles
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.domain.ledger import LedgerEntry, LedgerFile, LedgerMonth
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.progress import progress
-from servicekit.transactions import Transactions
+from servicekit.persistence.transactions import Transactions
+from servicekit.reports.progress import progress
 
 EXPORTS = 3
 NOTHING_OLD_ENOUGH = "nothing to archive: the ledger has no month that is old enough"

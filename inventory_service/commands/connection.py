@@ -8,9 +8,9 @@ import grpc
 from holdfast.inventory.v1 import inventory_pb2_grpc
 
 from inventory_service.settings import Client
-from servicekit.calls import ROLES
-from servicekit.certificates import CertificatesInvalid, open_channel
-from servicekit.security import certificates
+from servicekit.access.certificates import CertificatesInvalid, open_channel
+from servicekit.access.security import certificates
+from servicekit.rpc.calls import ROLES
 
 MOST_SECONDS = 3600.0
 FAILED = 2

@@ -15,8 +15,8 @@ from holdfast.inventory.v1 import transfer_pb2 as pb
 from inventory_service.commands import connection, stock_csv
 from inventory_service.commands.connection import FAILED, MOST_SECONDS, Connection
 from inventory_service.settings import Client
-from servicekit.command_line import Command
-from servicekit.progress import progress
+from servicekit.process.command_line import Command
+from servicekit.reports.progress import progress
 
 UNREAD = 141
 """The exit code of a shell for a program whose reader went away (SIGPIPE), so that `| gzip` cannot end short unseen."""

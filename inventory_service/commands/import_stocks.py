@@ -18,8 +18,8 @@ from inventory_service.commands import connection, stock_csv
 from inventory_service.commands.connection import FAILED, MOST_SECONDS, Connection
 from inventory_service.commands.import_problems import UnreadableRows
 from inventory_service.settings import Client
-from servicekit.command_line import Command
-from servicekit.progress import progress
+from servicekit.process.command_line import Command
+from servicekit.reports.progress import progress
 
 MOST_TOLD = 100
 

@@ -6,8 +6,8 @@ import sys
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from servicekit.migrate_command import Action
-from servicekit.migrations import Schema
+from servicekit.schema.migrate_command import Action
+from servicekit.schema.migrations import Schema
 
 JOB = "holdfast-refresh-stock-metrics"
 HOURLY = "0 * * * *"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from holdfast.inventory.v1 import stock_pb2, transfer_pb2
 
-from servicekit.validation import MOST_QUANTITY
+from servicekit.rpc.validation import MOST_QUANTITY
 
 DETAILS = [each.name for each in stock_pb2.StockDetails.DESCRIPTOR.fields]
 """The columns beside sku and quantity."""

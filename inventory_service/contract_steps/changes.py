@@ -13,7 +13,7 @@ from inventory_service.contract_steps.verification import (
     other_writers,
 )
 from inventory_service.domain.legacy import BACKUPS, SPLIT_TABLES
-from servicekit.contract_steps import NotVerified
+from servicekit.operations.contract_steps import NotVerified
 
 
 async def drop_split_tables(connection: AsyncConnection, standing: Standing) -> None:

@@ -9,11 +9,11 @@ from inventory_service.contract_steps.further_columns import values_that_stock_h
 from inventory_service.contract_steps.runs import RUNS
 from inventory_service.contract_steps.standing import read_standing
 from inventory_service.contract_steps.steps import STEPS
-from servicekit import schema_history
-from servicekit.contract_steps import CONTRACT, NotVerified
 from servicekit.crash_points import crash_point
-from servicekit.migrate_command import Action
-from servicekit.migrations import Schema
+from servicekit.operations.contract_steps import CONTRACT, NotVerified
+from servicekit.schema import schema_history
+from servicekit.schema.migrate_command import Action
+from servicekit.schema.migrations import Schema
 
 _LAST_COPY = "this is the last copy and there is no way back; have a dump, and repeat with --discard-data"
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.domain.legacy_documents import Conversion, lost_entries
-from servicekit.migrations import Schema
+from servicekit.schema.migrations import Schema
 
 _NEXT = text("FETCH 1000 FROM documents")
 _ADOPTED = text("SELECT to_regclass('inventory.adoption') IS NOT NULL")

@@ -16,8 +16,8 @@ from inventory_service.contract_steps.steps import (
     STEPS,
 )
 from inventory_service.domain.legacy import SPLIT_TABLES
-from servicekit import contract_steps
-from servicekit.contract_steps import not_at_head
+from servicekit.operations import contract_steps
+from servicekit.operations.contract_steps import not_at_head
 
 RESTORE_SPLIT_TABLES = "restore-split-tables"
 ENABLE_LEGACY_TRIGGERS = "enable-legacy-triggers"

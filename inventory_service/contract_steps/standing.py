@@ -7,9 +7,10 @@ from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.sql.functions import now
 
 from inventory_service.domain.legacy import AFTER_PHASE_2, BACKUPS, SPLIT_TABLES
-from servicekit import contract_steps, schema_history
-from servicekit.contract_steps import CONTRACT
-from servicekit.migrations import applied_revision
+from servicekit.operations import contract_steps
+from servicekit.operations.contract_steps import CONTRACT
+from servicekit.schema import schema_history
+from servicekit.schema.migrations import applied_revision
 
 CONSOLIDATION = "0002"
 

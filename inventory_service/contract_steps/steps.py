@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from inventory_service.contract_steps.standing import CONSOLIDATION, Standing, read_standing
 from inventory_service.domain.legacy import SPLIT_TABLES
-from servicekit.contract_steps import Guard, Steps, not_at_head, still_waiting, unrecorded
+from servicekit.operations.contract_steps import Guard, Steps, not_at_head, still_waiting, unrecorded
 
 DROP_SPLIT_TABLES = "drop-split-tables"
 DROP_BACKUPS = "drop-backups"

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from servicekit.conflicts import may_run_again
+from servicekit.persistence.conflicts import may_run_again
 
 TRIES = 20
 

@@ -3,8 +3,8 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from servicekit.client_commands import run
-from servicekit.diagnostics import Diagnosis, Severity, fine
+from servicekit.operations.client_commands import run
+from servicekit.operations.diagnostics import Diagnosis, Severity, fine
 
 LONG_SECONDS = 10.0
 """How long a transaction may hold locks that nobody waits for."""

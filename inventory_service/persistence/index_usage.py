@@ -4,7 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.persistence.tables import metadata
-from servicekit.index_usage import IndexUsage
+from servicekit.operations.index_usage import IndexUsage
 
 # A unique index has as many values as entries. Of others Postgres estimates the values of a whole column, which is
 # not what an index of several columns, or of some rows only, has in it.

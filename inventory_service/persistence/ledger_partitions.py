@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from inventory_service.domain.ledger import LedgerMonth
 from inventory_service.persistence.locks import Lock, try_lock
 from inventory_service.persistence.tables import stock_movement
-from servicekit.conflicts import lock_wait_ended
+from servicekit.persistence.conflicts import lock_wait_ended
 
 TRIES = 20
 LOCK_WAIT = "200ms"

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.locks import Kind, Lockable, Locked
 from inventory_service.persistence.fixed import Fixed
-from servicekit.conflicts import lock_wait_ended
+from servicekit.persistence.conflicts import lock_wait_ended
 
 STOCK = Fixed("SELECT FROM inventory.stock WHERE sku = :name FOR UPDATE")
 RESERVATION = Fixed("SELECT FROM inventory.reservation WHERE reservation_id = :name FOR UPDATE")

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from inventory_service.application.prepare_ledger import missing_ledger_months
 from inventory_service.persistence.engine_probes import durability, locks, sessions
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.diagnostics import Diagnosis, Figure, Look, Probe, Severity, fine, over
-from servicekit.grpcurl import Grpcurl
-from servicekit.transactions import database_time
+from servicekit.operations.diagnostics import Diagnosis, Figure, Look, Probe, Severity, fine, over
+from servicekit.operations.grpcurl import Grpcurl
+from servicekit.persistence.transactions import database_time
 
 LATE_SWEEP_SECONDS = 30.0
 """How long a hold may be past its time before the sweeper is late."""

@@ -17,7 +17,7 @@ from inventory_service.domain.stock import Listing, StatusChange, Stock, StockDe
 from inventory_service.persistence import stock_document_statements as statements
 from inventory_service.persistence import stock_documents
 from inventory_service.persistence.tables import removed_stock, stock
-from servicekit.engines import UtcDateTime
+from servicekit.persistence.engines import UtcDateTime
 
 _ADD = insert(stock).on_conflict_do_nothing(index_elements=[stock.c.sku])
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -27,8 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from servicekit.engines import UtcDateTime
-from servicekit.requests import requests_table
+from servicekit.persistence.engines import UtcDateTime
+from servicekit.persistence.requests import requests_table
 
 metadata = MetaData(schema="inventory")
 

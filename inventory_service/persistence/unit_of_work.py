@@ -19,7 +19,7 @@ from inventory_service.persistence.stock_metrics import SqlMetrics
 from inventory_service.persistence.stocks import SqlStocks
 from inventory_service.persistence.tables import request
 from inventory_service.persistence.tallies import SqlTallies
-from servicekit.requests import RequestLog
+from servicekit.persistence.requests import RequestLog
 
 
 class SqlUnitOfWork:

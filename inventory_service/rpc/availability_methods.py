@@ -6,7 +6,7 @@ from inventory_service.application.check_availability import check_availability
 from inventory_service.application.explain_availability import explain_availability
 from inventory_service.rpc.messages import availability, stock
 from inventory_service.rpc.methods import Methods
-from servicekit.context import Context
+from servicekit.rpc.context import Context
 
 
 class AvailabilityMethods(Methods):

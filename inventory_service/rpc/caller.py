@@ -3,8 +3,8 @@
 from inventory_service.application.repairing import Operator
 from inventory_service.domain.commands import Actor
 from inventory_service.domain.errors import CallerNotAllowed
-from servicekit.calls import current_call
 from servicekit.errors import ActorMissing
+from servicekit.rpc.calls import current_call
 
 OPERATORS = ("dispatcher",)
 

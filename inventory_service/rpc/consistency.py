@@ -7,8 +7,8 @@ from uuid import UUID
 from inventory_service.application.ports import Tally, UnitOfWork
 from inventory_service.rpc.fact_consistency import daily_facts_check
 from inventory_service.rpc.ledger_consistency import partitions_check
-from servicekit.consistency import ConsistencyCheck, Finding
-from servicekit.transactions import Transactions
+from servicekit.operations.consistency import ConsistencyCheck, Finding
+from servicekit.persistence.transactions import Transactions
 
 CHUNK = 5000
 

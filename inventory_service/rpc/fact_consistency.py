@@ -6,8 +6,8 @@ from functools import partial
 
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.domain.daily_fact import FactDifference
-from servicekit.consistency import ConsistencyCheck, Finding
-from servicekit.transactions import Transactions
+from servicekit.operations.consistency import ConsistencyCheck, Finding
+from servicekit.persistence.transactions import Transactions
 
 # So few that one statement can sum all their movements in its 60 s, and one answer hold all their differences.
 CHUNK = 100

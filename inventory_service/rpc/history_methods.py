@@ -9,9 +9,9 @@ from inventory_service.domain.daily_fact import DailyFact
 from inventory_service.rpc.messages import daily_fact
 from inventory_service.rpc.methods import Methods
 from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
-from servicekit.context import Context
-from servicekit.paging import one_page
-from servicekit.times import timestamp
+from servicekit.rpc.context import Context
+from servicekit.rpc.paging import one_page
+from servicekit.rpc.times import timestamp
 
 
 class HistoryMethods(Methods):

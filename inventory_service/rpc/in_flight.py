@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from servicekit.hearing import hear_out
+from servicekit.rpc.hearing import hear_out
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")

@@ -6,8 +6,8 @@ from functools import partial
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.prepare_ledger import missing_ledger_months
 from inventory_service.domain.ledger import LedgerMonth
-from servicekit.consistency import ConsistencyCheck, Finding
-from servicekit.transactions import Transactions
+from servicekit.operations.consistency import ConsistencyCheck, Finding
+from servicekit.persistence.transactions import Transactions
 
 
 def partitions_check(transactions: Transactions[UnitOfWork]) -> ConsistencyCheck:

@@ -6,7 +6,7 @@ from inventory_service.application.change_listings import add_listing, end_listi
 from inventory_service.rpc.messages import listing
 from inventory_service.rpc.messages.stock import stock_message
 from inventory_service.rpc.methods import Methods
-from servicekit.context import Context
+from servicekit.rpc.context import Context
 
 
 class ListingMethods(Methods):

@@ -8,9 +8,9 @@ from holdfast.inventory.v1 import inventory_pb2_grpc
 
 from inventory_service.application.answer_wishes import Answer, Wish
 from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
-from servicekit import methods
-from servicekit.mutations import Mutations
-from servicekit.transactions import Transactions
+from servicekit.persistence.transactions import Transactions
+from servicekit.rpc import methods
+from servicekit.rpc.mutations import Mutations
 
 
 class Methods(methods.Methods[RequestUnitOfWork], inventory_pb2_grpc.InventoryServiceServicer):

@@ -10,9 +10,9 @@ from inventory_service.rpc.caller import current_actor
 from inventory_service.rpc.messages import movement
 from inventory_service.rpc.messages.stock import stock_message, stock_numbers
 from inventory_service.rpc.methods import Methods
-from servicekit.context import Context
-from servicekit.paging import after_time_and_number, one_page
-from servicekit.times import timestamp
+from servicekit.rpc.context import Context
+from servicekit.rpc.paging import after_time_and_number, one_page
+from servicekit.rpc.times import timestamp
 
 
 class QuantityMethods(Methods):

@@ -8,10 +8,10 @@ from inventory_service.application.repairing import Operator
 from inventory_service.rpc.caller import current_operator
 from inventory_service.rpc.consistency import Checks
 from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
-from servicekit.consistency import Finding, Repair
-from servicekit.reconciliation import Reconciliation
+from servicekit.operations.consistency import Finding, Repair
+from servicekit.operations.reconciliation import Reconciliation
+from servicekit.persistence.transactions import Transactions
 from servicekit.tasks import Tasks
-from servicekit.transactions import Transactions
 
 BATCH = 200
 

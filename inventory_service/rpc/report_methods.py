@@ -14,9 +14,9 @@ from inventory_service.application.set_stock_threshold import set_stock_threshol
 from inventory_service.domain.low_stock import LowStock
 from inventory_service.rpc.messages import reports
 from inventory_service.rpc.methods import Methods
-from servicekit.context import Context
-from servicekit.paging import after_text, after_time_and_uuid, one_page
-from servicekit.times import timestamp
+from servicekit.rpc.context import Context
+from servicekit.rpc.paging import after_text, after_time_and_uuid, one_page
+from servicekit.rpc.times import timestamp
 
 REFRESH_SECONDS = 600.0
 """How long a call of RefreshStockMetrics may last."""

@@ -11,10 +11,10 @@ from inventory_service.rpc.caller import current_actor
 from inventory_service.rpc.messages import reservation
 from inventory_service.rpc.methods import Methods
 from inventory_service.rpc.request_unit_of_work import RequestUnitOfWork
-from servicekit.context import Context
-from servicekit.methods import Reply
-from servicekit.mutations import REPLAYED, begin
-from servicekit.paging import after_time_and_text, one_page
+from servicekit.rpc.context import Context
+from servicekit.rpc.methods import Reply
+from servicekit.rpc.mutations import REPLAYED, begin
+from servicekit.rpc.paging import after_time_and_text, one_page
 
 
 class ReservationMethods(Methods):

@@ -15,9 +15,9 @@ from inventory_service.rpc.messages import reservation
 from inventory_service.rpc.messages import reserve_stream as messages
 from inventory_service.rpc.reservation_methods import ReservationMethods
 from inventory_service.rpc.statuses import STATUSES
-from servicekit.calls import begin_message, current_call
-from servicekit.context import Context
 from servicekit.errors import DeadlineExceeded, Draining
+from servicekit.rpc.calls import begin_message, current_call
+from servicekit.rpc.context import Context
 
 MOST_IN_FLIGHT = 16
 

@@ -4,7 +4,7 @@ from grpc import StatusCode
 
 from inventory_service.domain import errors
 from inventory_service.rpc.messages.reservation import shortage_details
-from servicekit.error_status import ErrorStatuses
+from servicekit.rpc.error_status import ErrorStatuses
 
 STATUSES = ErrorStatuses(
     "inventory.holdfast",

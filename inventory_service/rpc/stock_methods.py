@@ -10,8 +10,8 @@ from inventory_service.application.update_stock import update_stock
 from inventory_service.rpc.caller import current_actor
 from inventory_service.rpc.messages import stock
 from inventory_service.rpc.methods import Methods
-from servicekit.context import Context
-from servicekit.paging import first_that_fit, one_page
+from servicekit.rpc.context import Context
+from servicekit.rpc.paging import first_that_fit, one_page
 
 
 class StockMethods(Methods):

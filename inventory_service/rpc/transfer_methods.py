@@ -17,8 +17,8 @@ from inventory_service.rpc.import_stream import import_messages
 from inventory_service.rpc.messages import transfer
 from inventory_service.rpc.messages.stock import stock_message
 from inventory_service.rpc.methods import Methods
-from servicekit.context import Context
 from servicekit.errors import Draining
+from servicekit.rpc.context import Context
 
 TRANSFER_SECONDS = 3600.0
 """How long an import or an export may last, with a deadline or without."""

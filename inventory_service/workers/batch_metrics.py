@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from servicekit.metrics import Metrics
+from servicekit.telemetry.metrics import Metrics
 
 _WISHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 

@@ -15,10 +15,10 @@ from inventory_service.application.locks import Lockable, Locked
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.workers.pending_wish import PendingWish
 from servicekit import traces
-from servicekit.conflicts import lock_wait_ended, waited_in_vain
 from servicekit.crash_points import crash_point
 from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable
-from servicekit.transactions import TRIES, Transactions
+from servicekit.persistence.conflicts import lock_wait_ended, waited_in_vain
+from servicekit.persistence.transactions import TRIES, Transactions
 
 TRIES_OF_HALVES = 2
 MOST_PATIENCE_SECONDS = 4.0

@@ -6,8 +6,8 @@ import structlog
 
 from inventory_service.application.count_movements import count_movements
 from inventory_service.application.ports import UnitOfWork
+from servicekit.persistence.transactions import Transactions
 from servicekit.polling import Poller
-from servicekit.transactions import Transactions
 
 BATCH = 2000
 

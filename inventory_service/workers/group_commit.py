@@ -15,8 +15,8 @@ from inventory_service.workers.batches import Batches
 from inventory_service.workers.left_overs import LeftOvers
 from inventory_service.workers.pending_wish import PendingWish
 from servicekit.errors import Overloaded
+from servicekit.persistence.transactions import Transactions
 from servicekit.tasks import Tasks
-from servicekit.transactions import Transactions
 
 MOST_WISHES = 256
 MOST_LINES = 2_000

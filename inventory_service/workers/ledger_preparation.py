@@ -8,8 +8,8 @@ import structlog
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.prepare_ledger import months_to_make, prepare_ledger
 from inventory_service.domain.ledger import LedgerMonth
+from servicekit.persistence.transactions import Transactions
 from servicekit.polling import Poller
-from servicekit.transactions import Transactions
 
 DAY_SECONDS = 86_400.0
 

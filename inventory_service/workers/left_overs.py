@@ -12,8 +12,8 @@ from inventory_service.workers.batches import Batches, LeftOut, refuse_impatient
 from inventory_service.workers.pending_wish import PendingWish
 from servicekit.crash_points import crash_point
 from servicekit.errors import KitRefusal
+from servicekit.persistence.transactions import Transactions
 from servicekit.tasks import Tasks
-from servicekit.transactions import Transactions
 
 AT_ONCE = 3
 """Locks that are waited for at a time, each over a connection of its own."""

@@ -3,8 +3,8 @@
 import structlog
 
 from inventory_service.application.ports import UnitOfWork
+from servicekit.persistence.transactions import Transactions
 from servicekit.polling import Poller
-from servicekit.transactions import Transactions
 
 NEWS = 100
 STOCKS = 5000

@@ -10,8 +10,8 @@ import structlog
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.application.refresh_stock_metrics import Due, refresh_stock_metrics
 from servicekit.errors import Draining
+from servicekit.persistence.transactions import Transactions
 from servicekit.polling import Poller
-from servicekit.transactions import Transactions
 
 LOOK_SECONDS = 30.0
 """Pause between looks whether the view is due, or less where it is due more often."""

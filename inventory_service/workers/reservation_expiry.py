@@ -7,8 +7,8 @@ import structlog
 
 from inventory_service.application.expire_due_reservations import expire_due_reservations
 from inventory_service.application.ports import UnitOfWork
+from servicekit.persistence.transactions import Transactions
 from servicekit.polling import Poller
-from servicekit.transactions import Transactions
 
 BATCH = 100
 PASSED_SECONDS = 60.0

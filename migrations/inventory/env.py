@@ -2,6 +2,6 @@
 
 from alembic import context
 
-from servicekit.migrations import run_in_env
+from servicekit.schema.migrations import run_in_env
 
 run_in_env(context.config, context)

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from servicekit.adoption.backup import BackupFailed
 from servicekit.adoption.run import AdoptionRefused, Run
 from servicekit.adoption.shape import Shape, Verdict
-from servicekit.named_locks import give_lock, take_lock
-from servicekit.report_table import Line, table_of
+from servicekit.persistence.named_locks import give_lock, take_lock
+from servicekit.reports.report_table import Line, table_of
 
 P = TypeVar("P")
 

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.adoption.backup import BackupFailed, refuse_folder
 from servicekit.adoption.run import AdoptionRefused, AdoptionUnfinished, Request, Run
-from servicekit.engines import create_engine
-from servicekit.findings import Findings
-from servicekit.migrations import Schema
-from servicekit.progress import progress
+from servicekit.persistence.engines import create_engine
+from servicekit.reports.findings import Findings
+from servicekit.reports.progress import progress
+from servicekit.schema.migrations import Schema
 
 NO_BACKUP = "I have a backup of my own"
 

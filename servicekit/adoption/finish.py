@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from servicekit.adoption.run import AdoptionUnfinished, Run
 from servicekit.crash_points import crash_point
-from servicekit.report_table import table_of
+from servicekit.reports.report_table import table_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit.findings import Findings
-from servicekit.migrations import Progress, Schema
+from servicekit.reports.findings import Findings
+from servicekit.schema.migrations import Progress, Schema
 
 
 class AdoptionRefused(Exception):

@@ -7,9 +7,9 @@ from benchmarks.bench.create_forms import command_of, create_by_orm
 from delivery_service.application.create_package import create_package
 from delivery_service.domain.package_sn import new_package_sn
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
+from servicekit.schema.migrations import Schema
 from tests.benchmarks.same_rows import differences
 
 

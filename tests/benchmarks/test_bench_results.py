@@ -189,8 +189,8 @@ def test_rows_are_chosen_by_key_beginning_or_panel() -> None:
 
 def test_a_sample_that_does_not_wait_belongs_to_the_innermost_frame_that_a_layer_knows() -> None:
     stacks = (
-        "main (asyncio/runners.py:190);call (servicekit/calls.py:95);info (structlog/_native.py:3);memcpy (libc.so) 6\n"
-        "main (asyncio/runners.py:190);call (servicekit/calls.py:95) 3\n"
+        "main (asyncio/runners.py:190);call (servicekit/rpc/calls.py:9);info (structlog/_native.py:3);memcpy (x.so) 6\n"
+        "main (asyncio/runners.py:190);call (servicekit/rpc/calls.py:95) 3\n"
         "main (asyncio/runners.py:190);run (servicekit/polling.py:40);fetch (asyncpg/connection.py:3) 2\n"
         "run (threading.py:9);poll_wrapper (grpc/_cython/cygrpc.so);epoll_wait (libc.so) 40\n"
         "clone (libc.so) 1\n"

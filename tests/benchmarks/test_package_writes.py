@@ -5,8 +5,8 @@ import pytest
 from benchmarks.bench.package_books import add_orders, require
 from benchmarks.package_writes import Writes
 from benchmarks.statement_steps import recorded_steps
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
+from servicekit.persistence.engines import create_engine
+from servicekit.schema.migrations import Schema
 from tests.benchmarks.same_rows import differences
 from tests.support.databases import fresh_database
 

@@ -12,8 +12,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from holdfast.client.service_config import deadline_seconds, method_configs, service_config
 
 from inventory_service.rpc.servicer import LONG_CALLS
-from servicekit.calls import CALL_CAP_SECONDS, STREAM_CAP_SECONDS
-from servicekit.ops import LONG_CALLS as LONG_OPS_CALLS
+from servicekit.operations.ops import LONG_CALLS as LONG_OPS_CALLS
+from servicekit.rpc.calls import CALL_CAP_SECONDS, STREAM_CAP_SECONDS
 from tests.contracts.stubs import SERVICES, methods
 
 CONFIG = method_configs()

@@ -7,8 +7,8 @@ import pytest
 from delivery_service.domain.reservation import reservation_id
 from delivery_service.rpc import caller as delivery
 from inventory_service.rpc import caller as inventory
-from servicekit import channelz
-from servicekit.callers import Callers, read_callers
+from servicekit.access.callers import Callers, read_callers
+from servicekit.operations import channelz
 from tests.contracts.stubs import SERVICES
 
 OPERATORS = {"inventory": set(inventory.OPERATORS), "delivery": set(delivery.OPERATORS)}

@@ -14,8 +14,8 @@ from inventory_service.domain import errors as inventory_errors
 from inventory_service.rpc.servicer import InventoryServicer
 from inventory_service.rpc.statuses import STATUSES as INVENTORY_STATUSES
 from servicekit import errors as kit_errors
-from servicekit.error_status import ErrorStatuses
-from servicekit.ops import OpsServicer
+from servicekit.operations.ops import OpsServicer
+from servicekit.rpc.error_status import ErrorStatuses
 from tests.contracts.stubs import PROTOS, methods
 
 BOTH = ("inventory", "delivery")

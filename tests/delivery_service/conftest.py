@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from delivery_service import bootstrap
 from delivery_service.persistence.tables import metadata
 from delivery_service.settings import Settings
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.server import Server
+from servicekit.persistence.engines import create_engine
+from servicekit.process.server import Server
+from servicekit.schema.migrations import Schema
 from tests.delivery_service.client import Delivery
 from tests.delivery_service.fake_inventory import FakeInventory
 from tests.support.databases import fresh_database

@@ -17,9 +17,9 @@ from delivery_service import bootstrap
 from delivery_service.persistence.outbox import DONE
 from delivery_service.persistence.tables import outbox
 from delivery_service.settings import Settings
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.server import Server
+from servicekit.persistence.engines import create_engine
+from servicekit.process.server import Server
+from servicekit.schema.migrations import Schema
 from tests.delivery_service.client import MERCHANT, Delivery, eventually
 from tests.delivery_service.fake_inventory import FakeInventory
 from tests.support.refusals import refused

@@ -13,8 +13,8 @@ from delivery_service.application.follow_legacy_writes import follow_legacy_writ
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from delivery_service.workers.legacy_following import legacy_following
 from devtools.journey import PREPARE
-from servicekit.engines import create_engine
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
 from tests.delivery_service.client import Delivery, eventually
 from tests.delivery_service.conftest import Running
 

@@ -9,8 +9,8 @@ import pytest
 
 from delivery_service import bootstrap
 from delivery_service.settings import Settings
-from servicekit.engines import create_engine
-from servicekit.server import Server
+from servicekit.persistence.engines import create_engine
+from servicekit.process.server import Server
 from tests.delivery_service.client import Delivery
 from tests.delivery_service.conftest import Running
 from tests.delivery_service.rpc.reconciling import execute

@@ -14,9 +14,9 @@ from delivery_service import bootstrap
 from delivery_service.domain.errors import Refusal
 from delivery_service.settings import Settings
 from devtools.journey import PREPARE, photo
-from servicekit.engines import create_engine
 from servicekit.errors import KitRefusal
-from servicekit.server import Server
+from servicekit.persistence.engines import create_engine
+from servicekit.process.server import Server
 from tests.delivery_service.client import Delivery
 from tests.delivery_service.conftest import Running
 

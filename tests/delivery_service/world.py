@@ -21,9 +21,9 @@ from delivery_service.persistence.tables import (
 )
 from delivery_service.settings import Settings
 from devtools.journey import photo
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.server import Server
+from servicekit.persistence.engines import create_engine
+from servicekit.process.server import Server
+from servicekit.schema.migrations import Schema
 from tests.delivery_service import records
 from tests.delivery_service.client import SYSTEM, Delivery, Metadata, actor, eventually, refused
 from tests.delivery_service.fake_inventory import FakeInventory

@@ -16,9 +16,9 @@ from delivery_service import bootstrap
 from delivery_service.settings import Settings
 from devtools.engines.engine import EngineUnavailable
 from devtools.engines.promtool import promtool
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.server import Server
+from servicekit.persistence.engines import create_engine
+from servicekit.process.server import Server
+from servicekit.schema.migrations import Schema
 from tests.delivery_service.fake_inventory import FakeInventory
 from tests.deploy.alerts import ALARMS, promtool_tests
 from tests.inventory_service.serving import channel_to

@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 from devtools.certificates import certs
-from servicekit.certificates import Certificates
+from servicekit.access.certificates import Certificates
 
 
 def test_the_set_has_each_service_and_each_caller(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from devtools.stack.service import ServiceFailed, ServiceProcess
-from servicekit.health import check
+from servicekit.process.health import check
 from tests.support.services import free_port
 
 

@@ -13,7 +13,7 @@ from devtools.stack import given
 from devtools.stack.commands import moved
 from devtools.stack.databases import home
 from devtools.stack.stack import Addresses
-from servicekit.health import check
+from servicekit.process.health import check
 from tests.devtools.checkout import DATABASE_URLS, PrivateCheckout
 
 SYSTEM = (("actor-role", "system"), ("actor-id", "tests"))

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inventory_service.persistence.tables import metadata
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.server import Server
+from servicekit.persistence.engines import create_engine
+from servicekit.process.server import Server
+from servicekit.schema.migrations import Schema
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.serving import ASLEEP, channel_to
 from tests.support.databases import fresh_database, truncate

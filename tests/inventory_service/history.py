@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from inventory_service.application.count_movements import count_movements
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.engines import create_engine
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
 from tests.inventory_service.client import Inventory
 
 BY_SKU = pb.DAILY_FACT_GROUPING_SKU

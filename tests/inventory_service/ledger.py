@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from inventory_service.domain.ledger import LedgerMonth
 from inventory_service.persistence.tables import metadata
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.transactions import Transactions
+from servicekit.persistence.transactions import Transactions
 from tests.support.databases import truncate
 
 JANUARY = LedgerMonth(2024, 1)

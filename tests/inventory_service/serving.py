@@ -8,7 +8,7 @@ import grpc
 
 from inventory_service import bootstrap
 from inventory_service.settings import Settings
-from servicekit.server import Server
+from servicekit.process.server import Server
 
 ASLEEP: dict[str, Any] = {"sweep_seconds": 86_400, "facts_seconds": 86_400, "metrics_refresh_seconds": 0}
 """Settings with which workers look once, at the start: a test sees what the calls themselves do."""

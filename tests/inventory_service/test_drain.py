@@ -8,7 +8,7 @@ import grpc
 from holdfast.inventory.v1 import reservation_pb2 as pb
 from sqlalchemy import text
 
-from servicekit.server import Server
+from servicekit.process.server import Server
 from tests.inventory_service.client import SHOP, Inventory, lines, refused
 
 MOST_SECONDS = 5

@@ -7,7 +7,7 @@ import grpc
 from holdfast.ops.v1 import ops_pb2
 from sqlalchemy import text
 
-from servicekit.server import Server
+from servicekit.process.server import Server
 from tests.inventory_service.client import Inventory, refused
 
 BLOCKED = text(

@@ -8,7 +8,7 @@ import grpc
 import pytest
 from holdfast.inventory.v1 import transfer_pb2 as pb
 
-from servicekit.server import Server
+from servicekit.process.server import Server
 from tests.inventory_service.client import SHOP, Inventory, refused
 from tests.inventory_service.transfers import bulky_stocks, counts, imported, messages
 

@@ -25,9 +25,9 @@ from inventory_service.application.count_movements import count_movements
 from inventory_service.application.expire_due_reservations import expire_due_reservations
 from inventory_service.persistence.tables import metadata
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
+from servicekit.schema.migrations import Schema
 from tests.inventory_service.client import Inventory, refused
 from tests.inventory_service.histories import SKUS, caller_metadata, calls, pairs
 from tests.inventory_service.history import BY_SKU

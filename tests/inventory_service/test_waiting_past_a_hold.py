@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import text
 
-from servicekit.turns import AT_ONCE
+from servicekit.rpc.turns import AT_ONCE
 from tests.inventory_service.client import Inventory, refused
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, Column, MetaData, String, Table, UniqueConstraint, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from servicekit.requests import RequestLog, requests_table
+from servicekit.persistence.requests import RequestLog, requests_table
 
 METADATA = MetaData()
 ACCOUNTS = Table(

@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit.engines import create_engine
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
 from tests.servicekit.accounts import Accounts, open_accounts
 from tests.support.databases import fresh_database
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import grpc
 
-from servicekit import ops
-from servicekit.calls import current_call
-from servicekit.context import Context
-from servicekit.server import Server
+from servicekit.operations import ops
+from servicekit.process.server import Server
+from servicekit.rpc.calls import current_call
+from servicekit.rpc.context import Context
 from tests.servicekit.scripts import write_history
 from tests.servicekit.serving import Answered, Asked
 from tests.servicekit.shop import build

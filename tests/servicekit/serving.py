@@ -11,9 +11,9 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from holdfast.ops.v1 import ops_pb2 as pb
 
-from servicekit.context import Context
-from servicekit.error_status import ErrorStatuses
-from servicekit.interceptor import NONE_LONG, CallInterceptor
+from servicekit.rpc.context import Context
+from servicekit.rpc.error_status import ErrorStatuses
+from servicekit.rpc.interceptor import NONE_LONG, CallInterceptor
 
 SERVICE = "holdfast.test.Probe"
 Asked, Answered = pb.ExplainQueryRequest, pb.ExplainQueryResponse

@@ -13,19 +13,20 @@ from holdfast.ops.v1 import ops_pb2 as pb
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from servicekit import logs, ops
-from servicekit.consistency import ConsistencyCheck, Finding, Repair
-from servicekit.context import Context
-from servicekit.diagnostics import Diagnosis, Probe, fine
-from servicekit.engines import create_engine
-from servicekit.index_usage import IndexUsage
-from servicekit.migrations import Schema
-from servicekit.mutations import Mutations
-from servicekit.outboxes import NoOutbox
-from servicekit.query_plans import NamedQueries
-from servicekit.server import Server, Service, serve
+from servicekit.operations import ops
+from servicekit.operations.consistency import ConsistencyCheck, Finding, Repair
+from servicekit.operations.diagnostics import Diagnosis, Probe, fine
+from servicekit.operations.index_usage import IndexUsage
+from servicekit.operations.outboxes import NoOutbox
+from servicekit.operations.query_plans import NamedQueries
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
+from servicekit.process.server import Server, Service, serve
+from servicekit.rpc.context import Context
+from servicekit.rpc.mutations import Mutations
+from servicekit.schema.migrations import Schema
 from servicekit.tasks import Tasks
-from servicekit.transactions import Transactions
+from servicekit.telemetry import logs
 from tests.servicekit.accounts import Accounts
 from tests.servicekit.serving import STATUSES
 

@@ -18,8 +18,8 @@ for number in range(3):
 """
 DEPOSIT = """
 import asyncio, sys
-from servicekit.engines import create_engine
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
 from tests.servicekit.accounts import Accounts
 
 async def main():

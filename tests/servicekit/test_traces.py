@@ -15,9 +15,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from servicekit import traces
-from servicekit.engines import create_engine
-from servicekit.health import check
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
+from servicekit.process.health import check
 from tests.servicekit.accounts import Accounts, open_accounts
 from tests.servicekit.scripts import write_history
 from tests.servicekit.shop import build, open_shop
@@ -89,7 +89,7 @@ def test_a_collector_is_named_without_its_keys(place: str) -> None:
 
 
 def test_without_opentelemetry_a_collector_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "servicekit.spans", None)
+    monkeypatch.setitem(sys.modules, "servicekit.telemetry.spans", None)
 
     with pytest.raises(ValueError, match=r"needs what holdfast\[traces\] installs"):
         traces.collector("http://collector.example:4317")

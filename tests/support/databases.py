@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from devtools.databases import create_database, drop_database
-from servicekit.conflicts import may_run_again
+from servicekit.persistence.conflicts import may_run_again
 
 
 def server_url(engine: str) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import grpc
 
-from servicekit.certificates import Pems
-from servicekit.health import check
+from servicekit.access.certificates import Pems
+from servicekit.process.health import check
 from tests.support.databases import fresh_database
 from tests.support.forks import ForkedCommand, run_command
 

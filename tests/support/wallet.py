@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography import x509
 
 from devtools.certificates import CA, Authority
-from servicekit.certificates import Certificates, Pems
+from servicekit.access.certificates import Certificates, Pems
 
 
 class Wallet:

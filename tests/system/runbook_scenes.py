@@ -16,8 +16,8 @@ from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 from sqlalchemy import make_url
 
 from devtools.journey import PREPARE, Journey, Parties, deliver
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
+from servicekit.persistence.engines import create_engine
+from servicekit.schema.migrations import Schema
 from tests.delivery_service.adoption import legacy_database as legacy_delivery
 from tests.inventory_service.adoption import legacy_database as legacy_inventory
 from tests.support.console import ID

@@ -15,8 +15,8 @@ from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
 from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 from sqlalchemy import make_url
 
-from servicekit.certificates import open_channel
-from servicekit.engines import create_engine
+from servicekit.access.certificates import open_channel
+from servicekit.persistence.engines import create_engine
 from tests.servicekit.waiting import until
 from tests.support.collector import collecting
 from tests.support.databases import fresh_database

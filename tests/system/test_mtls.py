@@ -17,7 +17,7 @@ from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
 from holdfast.inventory.v1 import reservation_pb2 as pb
 from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 
-from servicekit.certificates import open_channel
+from servicekit.access.certificates import open_channel
 from tests.support.databases import fresh_database
 from tests.support.forks import run_command
 from tests.support.services import Pair, free_port, migrate
@@ -160,7 +160,7 @@ async def test_operators_have_everything_at_an_address_of_their_own_and_nobody_h
 
 async def test_a_probe_asks_with_a_certificate(pair: Pair, wallet: Wallet) -> None:
     folder = wallet.issue("operator")
-    probe = [sys.executable, "-m", "servicekit.health", pair.delivery.address]
+    probe = [sys.executable, "-m", "servicekit.process.health", pair.delivery.address]
     assert await asyncio.to_thread(subprocess.call, [*probe, "--tls", str(folder), str(wallet.ca)]) == 0
     assert await asyncio.to_thread(subprocess.call, probe) == 1
 

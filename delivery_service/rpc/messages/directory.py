@@ -5,7 +5,7 @@ from holdfast.delivery.v1 import directory_pb2 as pb
 from delivery_service.application.register_driver import RegisterDriver, SetDriverActive
 from delivery_service.application.register_warehouse import RegisterWarehouse
 from delivery_service.domain.directory import Driver, Warehouse
-from servicekit.validation import Violations
+from servicekit.rpc.validation import Violations
 
 
 def register_driver(request: pb.RegisterDriverRequest) -> RegisterDriver:

@@ -14,9 +14,9 @@ from delivery_service.domain.package_event import Actor
 from delivery_service.domain.workflow import EvidenceKind
 from delivery_service.rpc.messages.words import EVIDENCE_KINDS, PHOTO_CONDITIONS, number
 from servicekit.errors import field_invalid
-from servicekit.paging import Page, requested_page
-from servicekit.times import timestamp
-from servicekit.validation import Violations
+from servicekit.rpc.paging import Page, requested_page
+from servicekit.rpc.times import timestamp
+from servicekit.rpc.validation import Violations
 
 MOST_BYTES = 4 * 1024 * 1024
 MOST_CHUNK_BYTES = 64 * 1024

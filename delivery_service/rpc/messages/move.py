@@ -21,11 +21,11 @@ from delivery_service.rpc.messages.words import (
     number,
     optional_id,
 )
-from servicekit import etags
-from servicekit.error_status import reason
-from servicekit.paging import Page, requested_page
-from servicekit.times import timestamp
-from servicekit.validation import Violations
+from servicekit.rpc import etags
+from servicekit.rpc.error_status import reason
+from servicekit.rpc.paging import Page, requested_page
+from servicekit.rpc.times import timestamp
+from servicekit.rpc.validation import Violations
 
 MoveRequest = (
     pb.PreparePackageRequest

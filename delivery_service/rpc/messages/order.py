@@ -10,9 +10,9 @@ from delivery_service.application.register_order import RegisterOrder
 from delivery_service.domain.order import Order, OrderItem, OrderPackage, Receiver
 from delivery_service.domain.workflow import OrderStatus, Workflow
 from delivery_service.rpc.messages.words import ORDER_STATUSES, STATES, WORKFLOWS, number
-from servicekit.paging import Page, requested_page
-from servicekit.times import timestamp
-from servicekit.validation import Violations
+from servicekit.rpc.paging import Page, requested_page
+from servicekit.rpc.times import timestamp
+from servicekit.rpc.validation import Violations
 
 MOST_ITEMS = 200
 _RECEIVER_LENGTHS = {

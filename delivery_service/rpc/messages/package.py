@@ -17,10 +17,10 @@ from delivery_service.rpc.messages.words import (
     number,
     optional_id,
 )
-from servicekit.etags import etag
-from servicekit.paging import Page, requested_page
-from servicekit.times import timestamp
-from servicekit.validation import Violations
+from servicekit.rpc.etags import etag
+from servicekit.rpc.paging import Page, requested_page
+from servicekit.rpc.times import timestamp
+from servicekit.rpc.validation import Violations
 
 MOST_ITEMS = 200
 MOST_ORDERS = 200

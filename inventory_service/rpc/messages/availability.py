@@ -8,8 +8,8 @@ from holdfast.inventory.v1 import reservation_pb2 as pb
 from inventory_service.domain.availability import Explanation, Hold, LineAvailability
 from inventory_service.rpc.messages.movement import movement_message
 from inventory_service.rpc.messages.reservation import quantities
-from servicekit.times import timestamp
-from servicekit.validation import Violations
+from servicekit.rpc.times import timestamp
+from servicekit.rpc.validation import Violations
 
 
 def check_availability(request: pb.CheckAvailabilityRequest) -> Mapping[str, int]:

@@ -10,9 +10,9 @@ from inventory_service.application.fact_ports import FactFilter
 from inventory_service.domain.daily_fact import DailyFact
 from inventory_service.rpc.messages.words import PLATFORMS, STATUSES, number
 from servicekit.errors import PageTokenMismatch
-from servicekit.paging import Page, after_time_and_text, requested_page
-from servicekit.times import timestamp
-from servicekit.validation import Violations
+from servicekit.rpc.paging import Page, after_time_and_text, requested_page
+from servicekit.rpc.times import timestamp
+from servicekit.rpc.validation import Violations
 
 _BY_STOCK: Mapping[int, bool] = {
     pb.DAILY_FACT_GROUPING_UNSPECIFIED: False,

@@ -8,8 +8,8 @@ from inventory_service.domain.commands import AddListing, EndListing, UpdateList
 from inventory_service.domain.stock import Platform
 from inventory_service.rpc.messages.stock_details import decimal, field_mask, pairs
 from inventory_service.rpc.messages.words import PLATFORMS
-from servicekit import etags
-from servicekit.validation import Violations
+from servicekit.rpc import etags
+from servicekit.rpc.validation import Violations
 
 MOST_METADATA_BYTES = 4096
 _CHANGEABLE = ("ask_price", "currency", "metadata")

@@ -7,10 +7,10 @@ from inventory_service.domain.commands import Actor, AdjustStock, SetStockQuanti
 from inventory_service.domain.movement import MovementReason, RecordedMovement
 from inventory_service.domain.stock import MOST_UNITS
 from inventory_service.rpc.messages.words import REASONS, number
-from servicekit import etags
-from servicekit.paging import Page, requested_page
-from servicekit.times import timestamp
-from servicekit.validation import Violations
+from servicekit.rpc import etags
+from servicekit.rpc.paging import Page, requested_page
+from servicekit.rpc.times import timestamp
+from servicekit.rpc.validation import Violations
 
 MOST_ADJUSTMENTS = 500
 

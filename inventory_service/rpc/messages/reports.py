@@ -10,9 +10,9 @@ from inventory_service.application.set_stock_threshold import SetStockThreshold
 from inventory_service.domain.low_stock import LowStock
 from inventory_service.domain.stock_metrics import StatusSummary, StockMetrics
 from inventory_service.rpc.messages.words import STATUSES, number
-from servicekit.paging import Page, requested_page
-from servicekit.times import timestamp
-from servicekit.validation import Violations
+from servicekit.rpc.paging import Page, requested_page
+from servicekit.rpc.times import timestamp
+from servicekit.rpc.validation import Violations
 
 MOST_STALENESS_SECONDS = 366 * 86_400
 

@@ -18,10 +18,10 @@ from inventory_service.domain.commands import (
 from inventory_service.domain.errors import InsufficientStock
 from inventory_service.domain.reservation import Reservation
 from inventory_service.rpc.messages.words import STATES, number
-from servicekit import etags
-from servicekit.paging import Page, requested_page
-from servicekit.times import timestamp
-from servicekit.validation import Violations
+from servicekit.rpc import etags
+from servicekit.rpc.paging import Page, requested_page
+from servicekit.rpc.times import timestamp
+from servicekit.rpc.validation import Violations
 
 MOST_LINES = 200
 LEAST_TTL_SECONDS = 1

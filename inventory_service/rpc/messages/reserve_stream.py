@@ -4,7 +4,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
-from servicekit.validation import Violations
+from servicekit.rpc.validation import Violations
 
 
 def require_correlation_id(message: pb.ReserveStockStreamRequest) -> None:

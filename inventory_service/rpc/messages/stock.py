@@ -18,10 +18,10 @@ from inventory_service.domain.stock import (
 )
 from inventory_service.rpc.messages.stock_details import changed_details, details_of, stock_details, uuid
 from inventory_service.rpc.messages.words import PLATFORMS, STATUSES, number
-from servicekit.etags import etag, version
-from servicekit.paging import Page, after_text, after_time_and_uuid, requested_page
-from servicekit.times import timestamp
-from servicekit.validation import Violations
+from servicekit.rpc.etags import etag, version
+from servicekit.rpc.paging import Page, after_text, after_time_and_uuid, requested_page
+from servicekit.rpc.times import timestamp
+from servicekit.rpc.validation import Violations
 
 MOST_SKUS = 1000
 # Of listings that ended and of changes of status, the last ones: a stock has to fit into an answer.

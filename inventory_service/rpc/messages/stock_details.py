@@ -9,8 +9,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from holdfast.inventory.v1 import stock_pb2 as pb
 
 from inventory_service.domain.stock import StockDetails
-from servicekit.times import timestamp
-from servicekit.validation import Violations
+from servicekit.rpc.times import timestamp
+from servicekit.rpc.validation import Violations
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _DATES = {"purchase_time": "purchase_date", "delivery_time": "delivery_date"}

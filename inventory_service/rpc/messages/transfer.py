@@ -12,7 +12,7 @@ from inventory_service.domain.stock_import import Import, ImportOutcome, ImportP
 from inventory_service.rpc.messages.stock_details import chosen_details, details_mask, given_details
 from inventory_service.rpc.messages.words import STATUSES
 from servicekit.errors import field_invalid
-from servicekit.validation import Violations
+from servicekit.rpc.validation import Violations
 
 MOST_ROWS = 500
 MOST_BYTES = 1024 * 1024

@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.adoption.adopt import adopt as adopt_database
 from delivery_service.adoption.run import Request, Run
-from servicekit.engines import create_engine
-from servicekit.findings import Findings
-from servicekit.migrate_command import Action
-from servicekit.migrations import VERSION_TABLE, Progress, Schema
-from servicekit.progress import progress
-from servicekit.schema_history import HISTORY_TABLE
+from servicekit.persistence.engines import create_engine
+from servicekit.reports.findings import Findings
+from servicekit.reports.progress import progress
+from servicekit.schema.migrate_command import Action
+from servicekit.schema.migrations import VERSION_TABLE, Progress, Schema
+from servicekit.schema.schema_history import HISTORY_TABLE
 from tests.delivery_service.adoption.command import Command, migrate
 from tests.support.forks import Done
 from tests.support.programs import dump_program

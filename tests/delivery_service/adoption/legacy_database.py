@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from delivery_service.adoption.run import Dialect
-from servicekit.migrations import VERSION_TABLE, Schema
-from servicekit.schema_history import HISTORY_TABLE
+from servicekit.schema.migrations import VERSION_TABLE, Schema
+from servicekit.schema.schema_history import HISTORY_TABLE
 from tests.delivery_service.adoption.legacy_rows import Packages, Planted, Row
 
 COLUMNS = {

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from delivery_service.adoption.programs import find_programs
 from delivery_service.adoption.restore import put_back
 from delivery_service.adoption.run import Dialect, Request
-from servicekit.engines import create_engine
-from servicekit.progress import progress
+from servicekit.persistence.engines import create_engine
+from servicekit.reports.progress import progress
 from tests.delivery_service.adoption.conftest import run_adoption
 from tests.delivery_service.adoption.legacy_database import Legacy, lay_out, state
 from tests.delivery_service.adoption.test_restore import meaning

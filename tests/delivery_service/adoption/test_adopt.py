@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.adoption.run import Dialect
 from servicekit.adoption.run import AdoptionRefused
-from servicekit.engines import create_engine
+from servicekit.persistence.engines import create_engine
 from tests.delivery_service.adoption.conftest import SCHEMA, Adopt
 from tests.delivery_service.adoption.legacy_database import Legacy, lay_out, state
 

@@ -11,8 +11,8 @@ from delivery_service.adoption.catalogue import tables_of
 from delivery_service.adoption.conversion import converted_columns, converts, steps
 from delivery_service.adoption.run import Dialect, Request, Run
 from delivery_service.adoption.steps import Step, run_step
-from servicekit.findings import Findings
-from servicekit.progress import progress
+from servicekit.reports.findings import Findings
+from servicekit.reports.progress import progress
 from tests.delivery_service.adoption.command import Command
 from tests.delivery_service.adoption.conftest import SCHEMA
 from tests.delivery_service.adoption.legacy_database import Legacy, lay_out

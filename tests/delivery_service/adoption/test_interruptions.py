@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from delivery_service.adoption.expectations import TABLES
 from delivery_service.adoption.run import Dialect, Request
 from servicekit.adoption.run import AdoptionRefused, AdoptionUnfinished
-from servicekit.engines import create_engine
+from servicekit.persistence.engines import create_engine
 from tests.delivery_service.adoption.command import Command, migrate
 from tests.delivery_service.adoption.conftest import SCHEMA, Adopt, run_adoption
 from tests.delivery_service.adoption.legacy_database import Legacy, lay_out, state

@@ -16,8 +16,8 @@ from delivery_service.adoption.run import Dialect
 from delivery_service.commands.adopt import ADOPT, RESTORE
 from servicekit.adoption.backup import BackupFailed
 from servicekit.adoption.run import AdoptionRefused
-from servicekit.engines import create_engine
-from servicekit.progress import progress
+from servicekit.persistence.engines import create_engine
+from servicekit.reports.progress import progress
 from tests.delivery_service.adoption.command import Command, migrate
 from tests.delivery_service.adoption.conftest import Adopt, take_action
 from tests.delivery_service.adoption.legacy_database import Legacy, lay_out, state

@@ -7,8 +7,8 @@ from delivery_service.adoption.expectations import TABLES, TAKEN_COLUMNS, TAKEN_
 from delivery_service.adoption.indexes import indexes_of
 from delivery_service.adoption.shape import Kind, Shape, recognise
 from servicekit.adoption.shape import Verdict
-from servicekit.migrations import VERSION_TABLE
-from servicekit.schema_history import HISTORY_TABLE
+from servicekit.schema.migrations import VERSION_TABLE
+from servicekit.schema.schema_history import HISTORY_TABLE
 from tests.delivery_service.adoption.conftest import SCHEMA
 
 PACKAGES = "tigu_prepare_goods"

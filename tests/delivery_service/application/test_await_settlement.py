@@ -12,7 +12,7 @@ from sqlalchemy import event, text
 from delivery_service.application.await_settlement import Settlements
 from delivery_service.domain.workflow import StockState
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.transactions import Transactions
+from servicekit.persistence.transactions import Transactions
 from tests.delivery_service.client import Delivery
 from tests.delivery_service.domain.builders import a_package
 

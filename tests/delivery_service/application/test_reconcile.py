@@ -12,7 +12,7 @@ from delivery_service.domain.workflow import ActorRole
 from delivery_service.gateways.photo_reader import PillowPhotoReader
 from delivery_service.gateways.photo_store import FsspecPhotoStore
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.transactions import Transactions
+from servicekit.persistence.transactions import Transactions
 from tests.delivery_service.client import Delivery
 from tests.delivery_service.conftest import Running
 

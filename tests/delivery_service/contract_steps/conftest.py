@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from delivery_service.contract_steps.command import ACTION
-from servicekit import migrate_command
-from servicekit.migrations import Schema
-from servicekit.schema_history import HISTORY_TABLE
+from servicekit.schema import migrate_command
+from servicekit.schema.migrations import Schema
+from servicekit.schema.schema_history import HISTORY_TABLE
 from tests.migrations.delivery.legacy import execute, migrating, rows, write_legacy, write_order
 from tests.support.databases import fresh_database
 

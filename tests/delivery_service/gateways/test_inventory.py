@@ -12,9 +12,9 @@ from delivery_service.application.stock_ports import InventoryUnreachable, TryLa
 from delivery_service.gateways.inventory import InventoryGateway, open_channel
 from inventory_service import bootstrap
 from inventory_service.settings import Settings
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.server import Server
+from servicekit.persistence.engines import create_engine
+from servicekit.process.server import Server
+from servicekit.schema.migrations import Schema
 from tests.client.shaky import Shaky, serving
 from tests.delivery_service.fake_inventory import FakeInventory
 from tests.delivery_service.inventory_contract import CHECKS, Check

@@ -15,9 +15,9 @@ from delivery_service.application.stock_ports import InventoryUnreachable, TryLa
 from delivery_service.gateways.inventory import InventoryGateway, channel_renewal, open_channel
 from inventory_service import bootstrap
 from inventory_service.settings import Settings
-from servicekit.certificates import Pems
-from servicekit.context import Context
-from servicekit.server import Server
+from servicekit.access.certificates import Pems
+from servicekit.process.server import Server
+from servicekit.rpc.context import Context
 from tests.servicekit.waiting import until
 from tests.support.wallet import Wallet
 

@@ -8,7 +8,7 @@ import pytest
 from delivery_service.gateways import photo_store_probe as module
 from delivery_service.gateways.photo_store import FsspecPhotoStore
 from delivery_service.gateways.photo_store_probe import photo_store_probe
-from servicekit.diagnostics import Severity
+from servicekit.operations.diagnostics import Severity
 
 
 def files(folder: Path) -> list[Path]:

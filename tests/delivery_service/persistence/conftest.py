@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
+from servicekit.schema.migrations import Schema
 from tests.support.databases import fresh_database
 
 

@@ -5,8 +5,8 @@ import pytest
 from delivery_service.persistence.engine_probes import durability
 from delivery_service.persistence.index_usage import index_usage
 from devtools.databases import create_database
-from servicekit.diagnostics import Severity
-from servicekit.engines import create_engine
+from servicekit.operations.diagnostics import Severity
+from servicekit.persistence.engines import create_engine
 from tests.support.durable_servers import durable_server
 
 NO_READS = "reads: the engine counts none with performance_schema=OFF and userstat=OFF"

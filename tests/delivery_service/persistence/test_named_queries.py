@@ -10,7 +10,7 @@ from benchmarks.many_packages import add_packages
 from delivery_service.persistence.named_queries import NAMED_QUERIES, Sample, sample
 from delivery_service.persistence.tables import metadata
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.query_plans import explain
+from servicekit.operations.query_plans import explain
 
 PACKAGES = 8_000
 OURS = tuple(metadata.tables)

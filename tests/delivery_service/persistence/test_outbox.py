@@ -18,7 +18,7 @@ from delivery_service.persistence.codes import STATE_CODES
 from delivery_service.persistence.outbox import DONE
 from delivery_service.persistence.tables import outbox, package_items, package_orders, packages
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.transactions import Transactions
+from servicekit.persistence.transactions import Transactions
 from tests.delivery_service.domain.builders import a_package
 from tests.delivery_service.store_contract import CHECKS, Check
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from delivery_service.persistence.fixed import Fixed
 from delivery_service.persistence.round_trips import RoundTrips
 from delivery_service.persistence.tables import orders, warehouses
-from servicekit.conflicts import connection_lost
+from servicekit.persistence.conflicts import connection_lost
 
 ADD = Fixed(insert(warehouses), ["id", "code", "name"])
 CODES = Fixed(

@@ -12,7 +12,7 @@ from delivery_service.persistence import consistency
 from delivery_service.persistence.order_lists import has_order_lists
 from delivery_service.persistence.orders import SqlOrders
 from delivery_service.persistence.packages import SqlPackages
-from servicekit.conflicts import lock_wait_ended
+from servicekit.persistence.conflicts import lock_wait_ended
 from tests.delivery_service.client import MERCHANT, Delivery
 from tests.delivery_service.rpc.reconciling import execute
 

@@ -224,8 +224,8 @@ async def test_a_package_without_an_id_for_its_hold_is_named_and_hides_no_other(
 async def test_a_check_may_outlast_every_other_call(
     delivery: Delivery, monkeypatch: pytest.MonkeyPatch, seconds: float | None
 ) -> None:
-    monkeypatch.setattr("servicekit.calls.CALL_CAP_SECONDS", 0.0)
-    monkeypatch.setattr("servicekit.calls.STREAM_CAP_SECONDS", 0.0)
+    monkeypatch.setattr("servicekit.rpc.calls.CALL_CAP_SECONDS", 0.0)
+    monkeypatch.setattr("servicekit.rpc.calls.STREAM_CAP_SECONDS", 0.0)
 
     found = delivery.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(), timeout=seconds)
 

@@ -19,10 +19,10 @@ from delivery_service.persistence.outbox import PARKED, PENDING
 from delivery_service.persistence.probes import oldest_command
 from delivery_service.persistence.tables import outbox
 from delivery_service.settings import Settings
-from servicekit.diagnostics import Severity, fine
-from servicekit.engines import create_engine
-from servicekit.grpcurl import Grpcurl
-from servicekit.server import Server
+from servicekit.operations.diagnostics import Severity, fine
+from servicekit.operations.grpcurl import Grpcurl
+from servicekit.persistence.engines import create_engine
+from servicekit.process.server import Server
 from tests.delivery_service.client import Delivery
 from tests.delivery_service.conftest import Running
 from tests.delivery_service.rpc.reconciling import execute

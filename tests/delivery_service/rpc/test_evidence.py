@@ -15,7 +15,7 @@ from PIL import ExifTags, Image
 
 from delivery_service.domain.evidence import photo_name
 from devtools.journey import upload_messages
-from servicekit import calls
+from servicekit.rpc import calls
 from tests.delivery_service.client import MERCHANT, Delivery, Metadata, refused
 from tests.delivery_service.conftest import Running
 

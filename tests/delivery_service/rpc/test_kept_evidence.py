@@ -18,7 +18,7 @@ from delivery_service.domain.evidence import photo_name, shared_name
 from delivery_service.gateways.photo_store import FsspecPhotoStore
 from delivery_service.persistence.tables import evidence as records
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.transactions import Transactions
+from servicekit.persistence.transactions import Transactions
 from tests.delivery_service.client import MERCHANT, Delivery, refused
 from tests.delivery_service.conftest import Running
 from tests.delivery_service.rpc.test_evidence import picture

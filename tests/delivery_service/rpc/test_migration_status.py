@@ -2,7 +2,7 @@
 
 from holdfast.ops.v1 import ops_pb2
 
-from servicekit.migrations import Schema
+from servicekit.schema.migrations import Schema
 from tests.delivery_service.client import Delivery
 
 

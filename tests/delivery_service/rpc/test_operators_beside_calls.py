@@ -7,8 +7,8 @@ from holdfast.ops.v1 import ops_pb2_grpc
 from delivery_service import bootstrap
 from delivery_service.persistence.named_queries import NAMED_QUERIES
 from delivery_service.settings import Settings
-from servicekit.engines import create_engine
-from servicekit.server import Server
+from servicekit.persistence.engines import create_engine
+from servicekit.process.server import Server
 from tests.delivery_service.conftest import Running
 
 

@@ -8,7 +8,7 @@ from holdfast.delivery.v1 import order_pb2
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.transactions import Transactions
+from servicekit.persistence.transactions import Transactions
 from tests.delivery_service.client import DISPATCHER, MERCHANT, Delivery, refused
 from tests.delivery_service.conftest import Running
 from tests.delivery_service.rpc.reconciling import execute, reconcile

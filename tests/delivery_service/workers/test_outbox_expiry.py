@@ -10,8 +10,8 @@ from delivery_service.persistence.outbox import DONE, PARKED
 from delivery_service.persistence.tables import outbox
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from delivery_service.workers.outbox_expiry import BATCH, KEPT_DAYS, outbox_expiry
-from servicekit.engines import create_engine
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
 from tests.delivery_service.client import Delivery, eventually
 from tests.delivery_service.conftest import Running
 

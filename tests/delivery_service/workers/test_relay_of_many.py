@@ -23,7 +23,7 @@ from delivery_service.persistence.tables import outbox, package_items, package_o
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from delivery_service.workers.answer_log import AnswerLog
 from delivery_service.workers.outbox_relay import AT_ONCE, FEWEST_AT_ONCE, OutboxRelay
-from servicekit.transactions import Transactions
+from servicekit.persistence.transactions import Transactions
 from tests.delivery_service.client import eventually
 from tests.delivery_service.domain.builders import a_package
 from tests.delivery_service.fake_inventory import FakeInventory

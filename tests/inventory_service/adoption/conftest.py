@@ -9,10 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from inventory_service.adoption.adopt import adopt as adopt_database
 from inventory_service.adoption.run import Request, Run
-from servicekit.engines import create_engine
-from servicekit.findings import Findings
-from servicekit.migrations import Progress, Schema
-from servicekit.progress import progress
+from servicekit.persistence.engines import create_engine
+from servicekit.reports.findings import Findings
+from servicekit.reports.progress import progress
+from servicekit.schema.migrations import Progress, Schema
 from tests.inventory_service.adoption.command import Command, migrate
 from tests.support.forks import Done
 

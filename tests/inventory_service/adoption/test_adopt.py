@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.adoption.run import AdoptionRefused
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
+from servicekit.persistence.engines import create_engine
+from servicekit.schema.migrations import Schema
 from tests.inventory_service.adoption.conftest import SCHEMA, Adopt
 from tests.inventory_service.adoption.legacy_database import PHASE_2, Legacy, lay_out, state
 from tests.migrations.inventory.legacy import execute, rows

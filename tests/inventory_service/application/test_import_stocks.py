@@ -8,7 +8,7 @@ from inventory_service.application.import_stocks import import_stocks
 from inventory_service.domain.commands import Actor
 from inventory_service.domain.stock_import import Import, ImportOutcome, ImportRow
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.transactions import Transactions
+from servicekit.persistence.transactions import Transactions
 from tests.inventory_service.client import Inventory
 
 

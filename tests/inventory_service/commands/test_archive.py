@@ -12,7 +12,7 @@ import pytest
 from holdfast.inventory.v1 import movement_pb2, reservation_pb2
 
 from inventory_service.application.ledger_ports import ENTRIES_AT_ONCE
-from servicekit.command_line import CommandFailed
+from servicekit.process.command_line import CommandFailed
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.commands.conftest import ArchiveCommand
 from tests.inventory_service.ledger import FEBRUARY, JANUARY, Ledger

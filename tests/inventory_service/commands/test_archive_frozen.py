@@ -7,9 +7,9 @@ import pytest
 from holdfast.inventory.v1 import movement_pb2
 
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.engines import create_engine
 from servicekit.errors import DatabaseUnavailable
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.commands.conftest import ArchiveCommand
 from tests.inventory_service.ledger import JANUARY, Ledger

@@ -3,7 +3,7 @@
 import pytest
 
 from inventory_service.domain.ledger import LedgerMonth
-from servicekit.command_line import CommandFailed
+from servicekit.process.command_line import CommandFailed
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.commands.conftest import ArchiveCommand
 from tests.inventory_service.ledger import JANUARY, Ledger

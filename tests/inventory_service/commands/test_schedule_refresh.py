@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from devtools.databases import create_database
 from devtools.engines.engine import EngineUnavailable
 from inventory_service.commands.schedule_refresh import ACTION
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
+from servicekit.persistence.engines import create_engine
+from servicekit.schema.migrations import Schema
 from tests.inventory_service.refreshes import shown_time
 from tests.support.forks import run_command
 from tests.support.pg_cron import DATABASE, cron_server

@@ -16,7 +16,7 @@ from inventory_service.commands.export_stocks import EXPORT
 from inventory_service.commands.import_stocks import IMPORT
 from inventory_service.persistence.tables import metadata
 from inventory_service.settings import Client
-from servicekit.command_line import Command
+from servicekit.process.command_line import Command
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.serving import ASLEEP, serving
 from tests.inventory_service.transfers import books, exported

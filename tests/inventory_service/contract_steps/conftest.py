@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from inventory_service.contract_steps.command import ACTION
-from servicekit import migrate_command
-from servicekit.engines import create_engine
-from servicekit.schema_history import HISTORY_TABLE
+from servicekit.persistence.engines import create_engine
+from servicekit.schema import migrate_command
+from servicekit.schema.schema_history import HISTORY_TABLE
 from tests.migrations.inventory.legacy import SCHEMA, execute, legacy_rows, rows
 from tests.support.databases import copied_database, fresh_database
 

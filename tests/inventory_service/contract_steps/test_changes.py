@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit.engines import create_engine
+from servicekit.persistence.engines import create_engine
 from tests.inventory_service.contract_steps.conftest import Contract, let_pass, picture
 from tests.migrations.inventory.legacy import STOCKS, execute, rows
 

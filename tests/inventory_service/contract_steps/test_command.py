@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit.schema_history import HISTORY_TABLE
+from servicekit.schema.schema_history import HISTORY_TABLE
 from tests.inventory_service.contract_steps.conftest import Contract, let_pass, picture
 from tests.migrations.inventory.legacy import SCHEMA, execute, rows
 from tests.migrations.inventory.soundness import assert_sound

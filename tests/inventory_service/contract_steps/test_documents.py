@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit.engines import create_engine
+from servicekit.persistence.engines import create_engine
 from tests.inventory_service.contract_steps.conftest import Contract, let_pass, picture
 from tests.migrations.inventory.legacy import SCHEMA, STOCKS, execute, legacy_rows, rows
 from tests.support.databases import fresh_database

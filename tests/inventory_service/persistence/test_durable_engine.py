@@ -1,8 +1,8 @@
 """What Postgres says of itself where nothing was left out for the speed of tests."""
 
 from inventory_service.persistence.engine_probes import durability
-from servicekit.diagnostics import Severity
-from servicekit.engines import create_engine
+from servicekit.operations.diagnostics import Severity
+from servicekit.persistence.engines import create_engine
 from tests.support.durable_servers import durable_server
 
 

@@ -7,8 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from inventory_service.persistence.fixed import Fixed
-from servicekit.conflicts import code, connection_lost, duplicate_key
-from servicekit.query_plans import explain
+from servicekit.operations.query_plans import explain
+from servicekit.persistence.conflicts import code, connection_lost, duplicate_key
 from tests.inventory_service.client import Inventory
 
 ADD = Fixed("""

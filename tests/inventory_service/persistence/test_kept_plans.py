@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from inventory_service.persistence import lock_waits
 from inventory_service.persistence import stock_book_statements as statements
 from inventory_service.persistence.fixed import Fixed
-from servicekit.engines import create_engine
+from servicekit.persistence.engines import create_engine
 from tests.inventory_service.client import Inventory
 
 STATEMENTS = {

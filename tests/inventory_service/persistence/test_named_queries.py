@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from inventory_service.persistence.named_queries import NAMED_QUERIES, Sample, sample
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.engines import create_engine
-from servicekit.migrations import Schema
-from servicekit.query_plans import explain
+from servicekit.operations.query_plans import explain
+from servicekit.persistence.engines import create_engine
+from servicekit.schema.migrations import Schema
 from tests.support.databases import fresh_database
 
 LARGE = ("stock", "reservation", "stock_metrics_view")

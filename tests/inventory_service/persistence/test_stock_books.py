@@ -10,7 +10,7 @@ from inventory_service.domain.stock_book import StockBook
 from inventory_service.persistence.movements import SqlMovements
 from inventory_service.persistence.stock_books import SqlStockBooks
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.transactions import Transactions
+from servicekit.persistence.transactions import Transactions
 from tests.inventory_service.books_contract import CHECKS, Check
 from tests.inventory_service.client import Inventory
 

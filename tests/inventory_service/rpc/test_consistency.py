@@ -92,8 +92,8 @@ async def test_the_schema_is_the_last_defence_against_overselling(inventory: Inv
 async def test_a_check_may_outlast_every_other_call(
     inventory: Inventory, monkeypatch: pytest.MonkeyPatch, seconds: float | None
 ) -> None:
-    monkeypatch.setattr("servicekit.calls.CALL_CAP_SECONDS", 0.0)
-    monkeypatch.setattr("servicekit.calls.STREAM_CAP_SECONDS", 0.0)
+    monkeypatch.setattr("servicekit.rpc.calls.CALL_CAP_SECONDS", 0.0)
+    monkeypatch.setattr("servicekit.rpc.calls.STREAM_CAP_SECONDS", 0.0)
 
     found = inventory.ops.CheckConsistency(ops_pb2.CheckConsistencyRequest(), timeout=seconds)
 

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from inventory_service.persistence import engine_probes
 from inventory_service.persistence.engine_probes import durability, locks, sessions
 from inventory_service.persistence.probes import due_holds
-from servicekit.diagnostics import Severity
-from servicekit.engines import create_engine
+from servicekit.operations.diagnostics import Severity
+from servicekit.persistence.engines import create_engine
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.ledger import without_next_month
 from tests.inventory_service.serving import ASLEEP, channel_to

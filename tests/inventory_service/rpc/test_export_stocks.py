@@ -118,7 +118,7 @@ async def test_an_export_ends_when_its_time_is_over(
     await imported(inventory, [(f"S{number:04}", 1) for number in range(600)])
     answers = begun(inventory)
     await anext(answers)
-    monkeypatch.setattr("servicekit.calls.Call.remaining", lambda _: -1.0)
+    monkeypatch.setattr("servicekit.rpc.calls.Call.remaining", lambda _: -1.0)
 
     with pytest.raises(grpc.aio.AioRpcError) as late:
         async for _ in answers:

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.engines import create_engine
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.low_stocks import WRITTEN, listed, low, set_threshold, write
 

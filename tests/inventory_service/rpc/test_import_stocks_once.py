@@ -224,8 +224,8 @@ async def test_a_caller_that_is_silent_for_too_long_is_refused(
 async def test_an_import_may_outlast_every_other_call(
     inventory: Inventory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("servicekit.calls.CALL_CAP_SECONDS", 0.5)
-    monkeypatch.setattr("servicekit.calls.STREAM_CAP_SECONDS", 0.5)
+    monkeypatch.setattr("servicekit.rpc.calls.CALL_CAP_SECONDS", 0.5)
+    monkeypatch.setattr("servicekit.rpc.calls.STREAM_CAP_SECONDS", 0.5)
 
     async def lasting() -> AsyncIterator[pb.ImportStocksRequest]:
         for request in messages(ROWS[:4]):

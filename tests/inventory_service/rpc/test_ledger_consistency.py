@@ -11,8 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from inventory_service.persistence.ledger_partitions import LEDGER_STAYS
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
-from servicekit.conflicts import lock_wait_ended
-from servicekit.transactions import Transactions
+from servicekit.persistence.conflicts import lock_wait_ended
+from servicekit.persistence.transactions import Transactions
 from tests.inventory_service.client import Inventory, refused
 from tests.inventory_service.ledger import JANUARY, Ledger
 

@@ -7,7 +7,7 @@ from holdfast.ops.v1 import ops_pb2_grpc
 from inventory_service import bootstrap
 from inventory_service.persistence.named_queries import NAMED_QUERIES
 from inventory_service.settings import Settings
-from servicekit.server import Server
+from servicekit.process.server import Server
 from tests.inventory_service.serving import ASLEEP
 
 

@@ -10,8 +10,8 @@ from holdfast.inventory.v1 import reservation_pb2 as pb
 from sqlalchemy import text
 
 from servicekit.errors import DatabaseUnavailable
-from servicekit.readiness import Readiness
-from servicekit.server import Server
+from servicekit.process.readiness import Readiness
+from servicekit.process.server import Server
 from tests.inventory_service.client import SHOP, Inventory, lines, refused
 
 
@@ -161,8 +161,8 @@ async def test_each_message_of_a_long_stream_has_the_time_of_a_call(
     inventory: Inventory, monkeypatch: pytest.MonkeyPatch, seconds: float | None
 ) -> None:
     await inventory.create("A", 5)
-    monkeypatch.setattr("servicekit.calls.CALL_CAP_SECONDS", 0.8)
-    monkeypatch.setattr("servicekit.calls.STREAM_CAP_SECONDS", 0.8)
+    monkeypatch.setattr("servicekit.rpc.calls.CALL_CAP_SECONDS", 0.8)
+    monkeypatch.setattr("servicekit.rpc.calls.STREAM_CAP_SECONDS", 0.8)
 
     async def wishes() -> AsyncIterator[pb.ReserveStockStreamRequest]:
         for number in range(4):

@@ -16,9 +16,9 @@ from inventory_service.domain.commands import (
 from inventory_service.domain.errors import EtagMismatch, InsufficientStock, ReservationExists
 from inventory_service.domain.reservation import Reservation, ReservationState
 from inventory_service.workers.group_commit import MOST_WISHES
-from servicekit import transactions
-from servicekit.engines import create_engine
 from servicekit.errors import DatabaseUnavailable, Overloaded, RequestIdReused
+from servicekit.persistence import transactions
+from servicekit.persistence.engines import create_engine
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.workers.tills import SHOP, Till, key, locked, reserve, states, tilling
 from tests.servicekit.sessions import wire_to

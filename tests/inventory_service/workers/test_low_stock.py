@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.workers.low_stock import NEWS, low_stock
-from servicekit.engines import create_engine
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.transfers import imported
 

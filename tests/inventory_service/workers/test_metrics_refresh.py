@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.workers.metrics_refresh import MetricsRefresher, metrics_refresh
-from servicekit.engines import create_engine
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.refreshes import (
     calculated_times,

@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.workers.reservation_expiry import BATCH, reservation_expiry
-from servicekit.engines import create_engine
-from servicekit.transactions import Transactions
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions
 from tests.inventory_service.client import Inventory, refused
 
 

@@ -19,10 +19,10 @@ from inventory_service.domain.reservation import Reservation, ReservationState
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.workers.group_commit import MOST_SECONDS, GroupCommit
 from inventory_service.workers.left_overs import LOCK_SECONDS, LeftOvers
-from servicekit.engines import create_engine
-from servicekit.requests import RequestKey
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.requests import RequestKey
+from servicekit.persistence.transactions import Transactions, own_time
 from servicekit.tasks import Tasks
-from servicekit.transactions import Transactions, own_time
 from tests.inventory_service.client import Inventory
 
 SHOP = Actor("merchant:7")

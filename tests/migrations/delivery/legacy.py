@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit.engines import create_engine
-from servicekit.migrations import VERSION_TABLE, Schema
-from servicekit.schema_history import HISTORY_TABLE
+from servicekit.persistence.engines import create_engine
+from servicekit.schema.migrations import VERSION_TABLE, Schema
+from servicekit.schema.schema_history import HISTORY_TABLE
 
 # The INSERT shapes of the old application: it names its own columns only.
 PACKAGE = text(

@@ -10,7 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import PendingRollbackError
 
 from benchmarks.legacy_packages import add_legacy_packages
-from servicekit.migrations import VERSION_TABLE
+from servicekit.schema.migrations import VERSION_TABLE
 from tests.migrations.delivery.legacy import description, migrating, rows
 from tests.support.databases import fresh_database
 from tests.support.forks import Done, run_command

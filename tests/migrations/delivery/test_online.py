@@ -13,7 +13,7 @@ from benchmarks.package_migrations import SCHEMA, follow_all, pass_through
 from benchmarks.package_traffic import package_traffic
 from benchmarks.traffic import held_up_seconds
 from delivery_service.contract_steps.verification import differences_from_lists
-from servicekit.engines import create_engine
+from servicekit.persistence.engines import create_engine
 from tests.delivery_service.client import eventually
 from tests.migrations.delivery.legacy import rows
 

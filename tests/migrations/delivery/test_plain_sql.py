@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import make_url
 
 from delivery_service.commands.render_sql import NotRendered, plain_sql
-from servicekit.migrations import Schema, UnknownRevision
+from servicekit.schema.migrations import Schema, UnknownRevision
 from tests.migrations.delivery.legacy import description, execute, migrating, rows, write_legacy, write_order
 from tests.support.databases import fresh_database
 from tests.support.programs import dump_program

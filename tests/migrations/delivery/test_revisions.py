@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from delivery_service.persistence.tables import metadata
-from servicekit.migrations import Schema
+from servicekit.schema.migrations import Schema
 from tests.migrations.delivery.legacy import (
     description,
     execute,

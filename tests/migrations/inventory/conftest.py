@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit.engines import create_engine
+from servicekit.persistence.engines import create_engine
 from tests.migrations.inventory.legacy import legacy_rows
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit.migrations import Schema
+from servicekit.schema.migrations import Schema
 
 SCHEMA = Schema("inventory")
 REVISIONS = [revision.id for revision in SCHEMA.history()]

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from inventory_service.persistence.tables import metadata
 from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.rpc.consistency import consistency_checks
-from servicekit.migrations import VERSION_TABLE
-from servicekit.transactions import Transactions
+from servicekit.persistence.transactions import Transactions
+from servicekit.schema.migrations import VERSION_TABLE
 
 OURS = set(metadata.tables)
 

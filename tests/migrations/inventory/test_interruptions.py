@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from servicekit.engines import create_engine
+from servicekit.persistence.engines import create_engine
 from tests.migrations.inventory.legacy import HEAD, REVISIONS, SCHEMA, base_rows, legacy_rows, rows
 from tests.migrations.inventory.soundness import assert_sound
 from tests.support.databases import copied_database, fresh_database

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from benchmarks.legacy_stocks import add_legacy_stocks
 from benchmarks.online_migrations import Migrate, pass_through, unaccounted
 from benchmarks.traffic import held_up_seconds, traffic
-from servicekit.engines import create_engine
+from servicekit.persistence.engines import create_engine
 from tests.migrations.inventory.legacy import HEAD, SCHEMA, rows
 from tests.migrations.inventory.soundness import assert_sound
 

@@ -1,0 +1,223 @@
+"""The one place that commits: a transaction is a function given to a runner that may run it again."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Generic, TypeVar
+
+import structlog
+from sqlalchemy import Executable, func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from servicekit import traces
+from servicekit.crash_points import crash_point
+from servicekit.errors import DatabaseUnavailable, DeadlineExceeded, Overloaded
+from servicekit.persistence.conflicts import code, lock_wait_ended, refusal
+
+_NOW, _UTC_NOW = select(func.now()), select(func.utc_timestamp(6))
+
+TRIES = 5
+MOST_WAITING = 1000
+KEPT_FOR_READS = 2
+MOST_SECONDS = 10.0
+"""How long a transaction may take: as long as a call. The engines end a statement well before; what takes longer has
+lost its way to the database without a word, and would keep its place until TCP notices."""
+CLOSING_SECONDS = 3.0
+
+T = TypeVar("T")
+U_co = TypeVar("U_co", covariant=True)
+"""A unit of work; work that wants less of it can be run by transactions that give more."""
+log = structlog.get_logger("transactions")
+
+
+class _Queue:
+    """Places for so much work at once, and those who wait for one, in their order, MOST_WAITING of them."""
+
+    def __init__(self, places: int) -> None:
+        # The engine's own pool starves some of its waiters under load.
+        self._places = asyncio.Semaphore(places)
+        self._since: dict[object, float] = {}
+
+    @property
+    def length(self) -> int:
+        return len(self._since)
+
+    @property
+    def waited_seconds(self) -> float:
+        return monotonic() - next(iter(self._since.values())) if self._since else 0.0
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Raises Overloaded."""
+        if self.length >= MOST_WAITING:
+            raise Overloaded
+        waiter = object()
+        self._since[waiter] = monotonic()
+        try:
+            await self._places.acquire()
+        finally:
+            del self._since[waiter]
+        try:
+            yield
+        finally:
+            self._places.release()
+
+
+class Transactions(Generic[U_co]):
+    """Runs work in transactions on one engine, each over a fresh unit of work."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        unit_of_work: Callable[[AsyncConnection, datetime], U_co],
+        *,
+        at_once: int = 10,
+        before_snapshot: Executable | None = None,
+        time: Callable[[AsyncConnection], Awaitable[datetime]] | None = None,
+        most_seconds: float | None = MOST_SECONDS,
+    ) -> None:
+        """`at_once` is how many connections may be in use, of which work leaves KEPT_FOR_READS to readers.
+
+        `before_snapshot` is executed before a snapshot is taken: a lock on what must not change its shape. `time`
+        says what time it is in a transaction: the database's, unless told otherwise. A transaction may take
+        `most_seconds`, where there are any, unless it reads a snapshot.
+        """
+        self._engine = engine
+        self._unit_of_work = unit_of_work
+        self._before_snapshot = before_snapshot
+        self._time = time or database_time
+        self._most_seconds = most_seconds
+        self._all = _Queue(at_once)
+        # Work that waits for others' locks leaves connections, and room to wait, to those who only read.
+        self._work = _Queue(max(1, at_once - KEPT_FOR_READS))
+        self.reruns: Counter[str | int | None] = Counter()
+        """How often work was run again, by the engine's error code."""
+
+    @property
+    def waiting(self) -> int:
+        """How much work waits for a connection."""
+        return self._all.length + self._work.length
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long the first of it has waited; 0 if none does."""
+        return max(self._all.waited_seconds, self._work.waited_seconds)
+
+    async def run(
+        self,
+        work: Callable[[U_co], Awaitable[T]],
+        *,
+        name: str = "",
+        repeatable: bool = False,
+        tries: int = TRIES,
+    ) -> T:
+        """Runs `work` and commits; runs it again, whole, when the engine says that other work was in the way, `tries`
+        times in all.
+
+        A connection lost while committing leaves the outcome unknown: the work is run again only if it is
+        `repeatable`, that is, if it recognises its own earlier effect. One that falls silent leaves it unknown too;
+        then nothing is run again, since nobody waits any more. `name` names the crash points around the commit.
+        Raises ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, Overloaded; whatever `work` itself raises
+        rolls back and goes through.
+        """
+        lock_waits = 0
+        for attempt in range(tries):
+            if attempt:
+                await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))
+            committing = False
+            try:
+                async with self._work.place(), self._connected() as (connection, now):
+                    result = await work(self._unit_of_work(connection, now))
+                    crash_point(f"{name}.before_commit")
+                    committing = True
+                    with traces.span("COMMIT"):
+                        await connection.commit()
+                crash_point(f"{name}.after_commit")
+            except TimeoutError as error:
+                raise DatabaseUnavailable from error
+            except DBAPIError as error:
+                refused = refusal(error)
+                if refused is None:
+                    raise
+                lost = isinstance(refused, DatabaseUnavailable)
+                if isinstance(refused, DeadlineExceeded) or (lost and committing and not repeatable):
+                    raise refused from error
+                lock_waits += lock_wait_ended(error)
+                if lock_waits > 1:
+                    # Each one took seconds; a third would outlast the call and leave its outcome in doubt.
+                    raise refused from error
+                self.reruns[code(error)] += 1
+                log.info("transaction runs again", code=code(error), attempt=attempt + 1)
+                last: Exception = refused
+            else:
+                return result
+        raise last
+
+    async def read(self, work: Callable[[U_co], Awaitable[T]], *, one_snapshot: bool = False) -> T:
+        """Runs `work` in a transaction that is never committed.
+
+        With `one_snapshot` all its statements see the data as of one instant, else each as of its own. It is
+        run once only. Raises ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, Overloaded.
+        """
+        try:
+            async with self._connected(one_snapshot) as (connection, now):
+                return await work(self._unit_of_work(connection, now))
+        except TimeoutError as error:
+            raise DatabaseUnavailable from error
+        except DBAPIError as error:
+            if (refused := refusal(error)) is not None:
+                raise refused from error
+            raise
+
+    @asynccontextmanager
+    async def _connected(self, one_snapshot: bool = False) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
+        limit = None if one_snapshot else self._most_seconds
+        async with self._all.place(), asyncio.timeout(limit):
+            connection = await self._connect()
+            traces.follow(connection)
+            try:
+                if one_snapshot:
+                    await connection.execution_options(isolation_level="REPEATABLE READ")
+                    if self._before_snapshot is not None:
+                        await connection.execute(self._before_snapshot)
+                yield connection, await self._time(connection)
+            finally:
+                # Shielded: a connection whose closing is cut short would be lost to the pool with its locks.
+                await asyncio.shield(_close(connection))
+
+    async def _connect(self) -> AsyncConnection:
+        try:
+            return await self._engine.connect()
+        except (OSError, PoolTimeout, DBAPIError) as error:
+            log.warning("database cannot be reached", error=type(error).__name__)
+            raise DatabaseUnavailable from error
+
+
+async def _close(connection: AsyncConnection) -> None:
+    """Gives it back, or gives it up where the engine does not even answer to that."""
+    try:
+        async with asyncio.timeout(CLOSING_SECONDS):
+            await connection.close()
+    except TimeoutError:
+        log.warning("connection given up: the database is silent")
+
+
+async def own_time(_connection: AsyncConnection) -> datetime:
+    """This process's clock: for work that asks the database itself where it matters, and need not do it twice."""
+    return datetime.now(UTC)
+
+
+async def database_time(connection: AsyncConnection) -> datetime:
+    """The time of the transaction by the database's clock."""
+    # Also the first statement: until SQLAlchemy has executed one, its connection has no transaction.
+    if connection.dialect.name == "postgresql":
+        now: datetime = (await connection.execute(_NOW)).scalar_one()
+        return now
+    naive: datetime = (await connection.execute(_UTC_NOW)).scalar_one()
+    return naive.replace(tzinfo=UTC)
