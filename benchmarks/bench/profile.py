@@ -29,7 +29,7 @@ LAYERS: Mapping[str, str] = {
     "protobuf": r"google/protobuf|_upb|_message\.abi3|upb_",
     "gRPC: core and its Python": r"grpc|cygrpc|absl",
     "the loop: uvloop, asyncio": r"uvloop|asyncio/|libuv|uv__",
-    "the interceptor: servicekit/calls": r"servicekit/rpc/(calls|interceptor|error_status|context)",
+    "the interceptor: servicekit/calls": r"servicekit/rpc/(calls|interceptor|guard|error_status|context)",
     "the kit's mutations and transactions": r"servicekit/",
     "inventory: group commit": r"inventory_service/workers",
     "inventory: parse and render": r"inventory_service/rpc",

@@ -1,7 +1,7 @@
 """A span for each call of ours that a server answers, in the trace that its caller names."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ from opentelemetry.trace import Span, StatusCode
 
 from servicekit.rpc.calls import call_under_way
 from servicekit.rpc.context import Context
+from servicekit.rpc.handlers import Behaviour, WrappingInterceptor, with_behaviour
 
 # Those of which the server is to blame, as OpenTelemetry's conventions have it.
 _FAULTS = frozenset(
@@ -24,41 +25,28 @@ _FAULTS = frozenset(
 )
 
 
-class SpanInterceptor(grpc.aio.ServerInterceptor):
+class SpanInterceptor(WrappingInterceptor):
     """Stands before every other: what these log and refuse is in the span."""
 
     def __init__(self, span: Callable[[str, Mapping[str, Any]], AbstractContextManager[Span]]) -> None:
         """`span` begins that of a call, by the method's full name and the call's metadata."""
+        super().__init__()
         self._span = span
-        self._traced: dict[str, Any] = {}
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        method = handler_call_details.method
-        if traced := self._traced.get(method):
-            return traced
-        handler = await continuation(handler_call_details)
+    def wrap(self, method: str, handler: Any) -> Any:
         # Probes ask for health all the time.
-        if handler is None or not method.startswith("/holdfast."):
+        if not method.startswith("/holdfast."):
             return handler
-        self._traced[method] = traced = self._trace(method, handler)
-        return traced
 
-    def _trace(self, method: str, handler: Any) -> Any:
-        asked = "stream" if handler.request_streaming else "unary"
-        answered = "stream" if handler.response_streaming else "unary"
-        kind = f"{asked}_{answered}"
-        behaviour = getattr(handler, kind)
+        def traced(behaviour: Behaviour) -> Behaviour:
+            async def call(request: Any, context: Context) -> Any:
+                with self._span(method, _metadata(context)) as span, _told(span, context):
+                    # Those of our own interceptor send their replies themselves, where there are many.
+                    return await behaviour(request, context)
 
-        async def call(request: Any, context: Context) -> Any:
-            with self._span(method, _metadata(context)) as span, _told(span, context):
-                # Those of our own interceptor send their replies themselves, where there are many.
-                return await behaviour(request, context)
+            return call
 
-        return handler._replace(**{kind: call})
+        return with_behaviour(handler, traced)
 
 
 def _metadata(context: Context) -> Mapping[str, Any]:

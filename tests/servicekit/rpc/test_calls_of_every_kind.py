@@ -11,7 +11,7 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
-from servicekit.rpc import interceptor
+from servicekit.rpc import guard
 from servicekit.rpc.calls import current_call
 from servicekit.rpc.context import Context
 from tests.servicekit.raw_peer import HEADERS, SETTINGS, raw_peer, window
@@ -161,7 +161,7 @@ async def test_a_refused_caller_that_leaves_while_it_is_heard_out_leaves_a_line(
         await sending
         await asyncio.sleep(5)
 
-    monkeypatch.setattr(interceptor, "hear_out", hear_on)
+    monkeypatch.setattr(guard, "hear_out", hear_on)
     with capture_logs() as logs:
         async with serving(_register) as channel:
             refused: asyncio.Future[Any] = asyncio.ensure_future(anext(exchange(channel, method, "bad")))
