@@ -1,9 +1,7 @@
 """The repairs of one Reconcile call, told in the words of OpsService."""
 
-from collections.abc import AsyncIterator
-
 from inventory_service.application.reconcile import Reconciler
-from inventory_service.application.repair_ports import Inconsistency, RepairRecord
+from inventory_service.application.repair_ports import Inconsistency
 from inventory_service.application.repairing import Operator
 from inventory_service.rpc.caller import current_operator
 from inventory_service.rpc.consistency import Checks
@@ -13,8 +11,6 @@ from servicekit.operations.reconciliation import Reconciliation
 from servicekit.persistence.transactions import Transactions
 from servicekit.tasks import Tasks
 
-BATCH = 200
-
 
 def reconciliation(
     transactions: Transactions[RequestUnitOfWork], tasks: Tasks, checks: Checks
@@ -23,7 +19,7 @@ def reconciliation(
 
     def begin(request_id: str, validate_only: bool) -> Repairs:
         by = current_operator(request_id)
-        return Repairs(transactions, by, Reconciler(transactions, by, validate_only))
+        return Repairs(by, Reconciler(transactions, by, validate_only))
 
     return Reconciliation(transactions, tasks, checks, begin)
 
@@ -31,33 +27,19 @@ def reconciliation(
 class Repairs:
     """What the kit asks of the repairs of one call."""
 
-    def __init__(
-        self, transactions: Transactions[RequestUnitOfWork], by: Operator, reconciler: Reconciler
-    ) -> None:
-        self._transactions = transactions
+    def __init__(self, by: Operator, reconciler: Reconciler) -> None:
         self._by = by
         self._reconciler = reconciler
 
     async def repair(self, check: str, found: Finding) -> Repair | None:
-        """One transaction; None where the records agree by now."""
         inconsistency = Inconsistency(check, found.subject, found.description, found.facts)
         repaired = await self._reconciler.repair(inconsistency)
         return None if repaired is None else Repair(found, repaired.what, repaired.done)
 
-    async def made(self) -> AsyncIterator[Repair]:
-        """What this request repaired before, oldest first."""
-        after = 0
-        while True:
+    async def made(self, uow: RequestUnitOfWork, after: int, size: int) -> list[tuple[int, Repair]]:
+        records = await uow.repairs.list_repairs(self._by.caller, self._by.request_id, after, size)
+        return [(number, Repair(_finding(record.found), record.repair, True)) for number, record in records]
 
-            async def page(uow: RequestUnitOfWork, after: int = after) -> list[tuple[int, RepairRecord]]:
-                return await uow.repairs.list_repairs(self._by.caller, self._by.request_id, after, BATCH)
 
-            records = await self._transactions.read(page)
-            if not records:
-                return
-            after = records[-1][0]
-            for _, record in records:
-                found = record.found
-                yield Repair(
-                    Finding(found.check, found.subject, found.description, found.facts), record.repair, True
-                )
+def _finding(found: Inconsistency) -> Finding:
+    return Finding(found.check, found.subject, found.description, found.facts)

@@ -1,6 +1,6 @@
 """The way of a Reconcile call: finding by finding, and with a request_id, so that a repeat tells what it made."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from holdfast.ops.v1 import ops_pb2 as pb
@@ -13,20 +13,23 @@ from servicekit.rpc.context import Context
 from servicekit.rpc.mutations import REPLAYED, WithRequests, digest
 from servicekit.tasks import Tasks
 
+PAGE = 200
+
 U = TypeVar("U", bound=WithRequests)
 F = TypeVar("F")
 """What a service's checks find."""
+U_contra = TypeVar("U_contra", contravariant=True)
 F_contra = TypeVar("F_contra", contravariant=True)
 
 
-class Repairs(Protocol[F_contra]):
+class Repairs(Protocol[U_contra, F_contra]):
     """The repairs of one call, made for its caller."""
 
     async def repair(self, check: str, found: F_contra) -> Repair | None:
-        """Looks again under the locks; None where the records agree by now."""
+        """Looks again under the locks, in one transaction; None where the records agree by now."""
 
-    def made(self) -> AsyncIterator[Repair]:
-        """What this caller has had repaired under this request_id."""
+    async def made(self, uow: U_contra, after: int, size: int) -> Sequence[tuple[int, Repair]]:
+        """What this caller has had done under this request_id, oldest first, by number; a page behind a number."""
 
 
 class Reconciliation(Generic[U, F]):
@@ -37,7 +40,7 @@ class Reconciliation(Generic[U, F]):
         transactions: Transactions[U],
         tasks: Tasks,
         checks: Mapping[str, Callable[[], AsyncIterator[F]]],
-        begin: Callable[[str, bool], Repairs[F]],
+        begin: Callable[[str, bool], Repairs[U, F]],
     ) -> None:
         """`begin` is given the request_id, and whether only to say what would be done; it raises what refuses the
         caller.
@@ -58,7 +61,7 @@ class Reconciliation(Generic[U, F]):
             ended = await self._claim(key)
             if ended:
                 await context.send_initial_metadata((REPLAYED,))
-            async for made in repairs.made():
+            async for made in self._made(repairs):
                 yield made
             if ended:
                 return
@@ -80,6 +83,22 @@ class Reconciliation(Generic[U, F]):
             return await uow.requests.claim(key)
 
         return await self._transactions.run(work, repeatable=True) is not None
+
+    async def _made(self, repairs: Repairs[U, F]) -> AsyncIterator[Repair]:
+        """What the request repaired before. Beside its repairs may stand what another method did under this id."""
+        after = 0
+        while True:
+
+            async def page(uow: U, after: int = after) -> Sequence[tuple[int, Repair]]:
+                return await repairs.made(uow, after, PAGE)
+
+            numbered = await self._transactions.read(page)
+            if not numbered:
+                return
+            after, _ = numbered[-1]
+            for _, repair in numbered:
+                if repair.finding.check in self._checks:
+                    yield repair
 
     async def _end(self, key: RequestKey) -> None:
         async def work(uow: U) -> None:
