@@ -238,7 +238,12 @@ async def serve(service: Service) -> int:
 
 
 def warn_of_plaintext(service: Service) -> None:
-    """Where other machines are served without mTLS, whoever reaches the address is believed whatever it says it is."""
+    """Where other machines are served without mTLS, whoever reaches the address is believed whatever it says it is.
+
+    Metrics have no mTLS at all.
+    """
     for address in {service.listen, service.admin_listen} - {""}:
         if not (service.security or for_this_machine_only(address)):
             log.warning("other machines are served in plaintext, and believed", address=address)
+    if service.metrics_listen and not for_this_machine_only(service.metrics_listen):
+        log.warning("other machines read the metrics in plaintext, whoever asks", address=service.metrics_listen)

@@ -20,6 +20,7 @@ from servicekit.process import server as server_module
 from servicekit.process.listeners import CannotListen
 from servicekit.process.server import Server, warn_of_plaintext
 from tests.servicekit.accounts import balances, open_accounts
+from tests.servicekit.probing import NOWHERE
 from tests.servicekit.scripts import write_history
 from tests.servicekit.sessions import wire_to
 from tests.servicekit.shop import build, open_shop
@@ -78,6 +79,19 @@ async def test_each_address_in_plaintext_that_others_reach_is_warned_of(tmp_path
     assert (
         warned(Security(wallet.certificates("shop"), {}), listen="0.0.0.0:1", admin_listen="[::]:2") == set()
     )
+
+
+async def test_metrics_that_other_machines_reach_are_warned_of_with_mtls_too(tmp_path: Path) -> None:
+    scripts, wallet = write_history(tmp_path / "shop"), Wallet(tmp_path / "tls")
+    guarded = Security(wallet.certificates("shop"), {})
+
+    def warned(metrics_listen: str) -> list[str]:
+        with capture_logs() as logs:
+            warn_of_plaintext(build(NOWHERE, scripts, security=guarded, metrics_listen=metrics_listen)[0])
+        return [entry["address"] for entry in logs if entry["log_level"] == "warning"]
+
+    assert warned("") == warned("127.0.0.1:9411") == []
+    assert warned("0.0.0.0:9411") == ["0.0.0.0:9411"]
 
 
 async def test_workers_leave_a_database_alone_that_this_build_was_not_written_for(
