@@ -5,9 +5,10 @@ import errno
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import structlog
 from fsspec.core import url_to_fs
@@ -63,6 +64,12 @@ class FsspecPhotoStore:
     def local_folder(self) -> Path | None:
         """Where the photos lie; None where that is on no disk of this machine."""
         return Path(self._root) if isinstance(self._files, LocalFileSystem) else None
+
+    def aside(self) -> Self:
+        """The same store over a thread of its own, for who must not wait behind photos."""
+        aside = copy(self)
+        aside._threads = ThreadPoolExecutor(1, thread_name_prefix="beside-photos")
+        return aside
 
     async def _run(self, work: Callable[..., T], *given: Any) -> T:
         try:

@@ -24,7 +24,8 @@ _LOOK_INTO_STORE = (
 def photo_store_probe(store: FsspecPhotoStore) -> Probe:
     """The file is not named as photos are, and always the same: the next probe takes away what one left behind."""
     name = f"{FOLDER}/{uuid.uuid4().hex}"
-
+    # While every thread of photos is busy, the disk can be told of all the same.
+    store = store.aside()
     folder = store.local_folder()
     look = f"df -h {quote(str(folder))}; ls -ld {quote(str(folder))}" if folder else _LOOK_INTO_STORE
 

@@ -1,14 +1,16 @@
 """Whether photos can be kept, on a disk that is full, and where nothing can be written."""
 
 import asyncio
+import contextlib
+import os
 from pathlib import Path
 
 import pytest
 
 from delivery_service.gateways import photo_store_probe as module
-from delivery_service.gateways.photo_store import FsspecPhotoStore
+from delivery_service.gateways.photo_store import THREADS, FsspecPhotoStore
 from delivery_service.gateways.photo_store_probe import photo_store_probe
-from servicekit.operations.diagnostics import Severity
+from servicekit.operations.diagnostics import PROBE_SECONDS, Severity
 
 
 def files(folder: Path) -> list[Path]:
@@ -21,13 +23,14 @@ class Store(FsspecPhotoStore):
     def __init__(self, folder: Path, free: int = module.LITTLE_BYTES) -> None:
         super().__init__(str(folder))
         self.free = free
-        self.removing = True
+        self.removing = asyncio.Event()
+        self.removing.set()
 
     async def free_bytes(self) -> int | None:
         return self.free
 
     async def remove(self, name: str) -> None:
-        if not self.removing:
+        if not self.removing.is_set():
             raise asyncio.CancelledError
         await super().remove(name)
 
@@ -55,12 +58,12 @@ async def test_a_store_is_as_well_as_it_has_room_and_keeps_nothing_of_the_probe(
 async def test_what_a_probe_that_was_cut_short_left_the_next_one_takes_away(tmp_path: Path) -> None:
     store = Store(tmp_path)
     probe = photo_store_probe(store)
-    store.removing = False
+    store.removing.clear()
     with pytest.raises(asyncio.CancelledError):
         await probe()
     assert len(files(tmp_path)) == 1
 
-    store.removing = True
+    store.removing.set()
     await probe()
     assert files(tmp_path) == []
 
@@ -70,6 +73,24 @@ async def test_a_store_that_is_no_folder_does_not_tell_its_room() -> None:
 
     assert (found.severity, found.next_command) == (Severity.OK, "")
     assert "does not tell how much room is left" in found.description
+
+
+async def test_a_store_whose_threads_are_all_busy_with_photos_is_told_of_all_the_same(tmp_path: Path) -> None:
+    store = FsspecPhotoStore(str(tmp_path))
+    os.mkfifo(tmp_path / "slow")
+    # Who opens a pipe to read it waits until somebody writes to it.
+    reading = [asyncio.ensure_future(store.get("slow")) for _ in range(2 * THREADS)]
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            found = await photo_store_probe(store)()
+    finally:
+        while not all(photo.done() for photo in reading):
+            with contextlib.suppress(OSError):
+                os.close(os.open(tmp_path / "slow", os.O_WRONLY | os.O_NONBLOCK))
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*reading, return_exceptions=True)
+
+    assert "takes writes" in found.description
 
 
 async def test_a_disk_that_is_full_is_named(small_disk: Path) -> None:
