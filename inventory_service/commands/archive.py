@@ -100,7 +100,7 @@ async def _archiver(arguments: argparse.Namespace, settings: Archive) -> AsyncIt
     try:
         serving = await Schema("inventory").serving(engine)
         if not serving.level:
-            raise CommandFailed(f"{serving.told}; first: {serving.next_command}")
+            raise CommandFailed(f"{serving.told}; first: {serving.remedy}")
         archiver = Archiver(Transactions(engine, SqlUnitOfWork, most_seconds=None), LedgerFolder(folder))
         if looks_only:
             yield archiver

@@ -40,7 +40,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 async def _run(arguments: argparse.Namespace, schema: Schema, engine: AsyncEngine) -> int:
     serving = await schema.serving(engine)
     if not serving.level:
-        print(f"{serving.told}; first: {serving.next_command}", file=sys.stderr)
+        print(f"{serving.told}; first: {serving.remedy}", file=sys.stderr)
         return 1
     async with engine.begin() as connection:
         present = (await connection.execute(_PRESENT)).scalar_one()

@@ -101,9 +101,11 @@ async def _schema(engine: AsyncEngine, schema: Schema) -> Diagnosis:
     figures = {_REVISION: int(serving.applied or 0), _EXPECTED: int(serving.expected)}
     if serving.level:
         return fine(serving.told, figures)
-    if serving.allowed:
-        return Diagnosis(Severity.WARN, serving.told, serving.next_command, figures)
-    return Diagnosis(Severity.FAIL, f"{serving.told}: calls are refused", serving.next_command, figures)
+    told = serving.told if serving.allowed else f"{serving.told}: calls are refused"
+    if serving.newer:
+        told += f"; {serving.remedy}"
+    severity = Severity.WARN if serving.allowed else Severity.FAIL
+    return Diagnosis(severity, told, serving.next_command, figures)
 
 
 def _pool(service: str, engine: AsyncEngine, transactions: Transactions[Any]) -> Diagnosis:

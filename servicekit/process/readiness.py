@@ -66,4 +66,4 @@ class Readiness:
 
     async def _unserved(self) -> str:
         serving = await self._schema.serving(self._engine)
-        return "" if serving.allowed else f"{serving.told}: {serving.next_command}"
+        return "" if serving.allowed else f"{serving.told}: {serving.remedy}"

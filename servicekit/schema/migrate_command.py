@@ -102,7 +102,7 @@ async def _run(arguments: argparse.Namespace, schema: Schema, url: str) -> int:
         if arguments.action == "status":
             print(f"applied: {applied or 'nothing'}\nexpected: {schema.expected}\npending: {len(pending)}")
             if applied and not serving.known:
-                print(f"ahead: {serving.told}; {serving.next_command}")
+                print(f"ahead: {serving.told}; {serving.remedy}")
             if hindrance:
                 print(f"hindered: {hindrance}")
             return 0 if applied == schema.expected and not hindrance else 3

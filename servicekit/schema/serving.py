@@ -22,26 +22,33 @@ class Serving:
         return self.applied == self.expected
 
     @property
+    def newer(self) -> bool:
+        """Whether a newer build has moved it."""
+        return self.applied is not None and not self.known
+
+    @property
     def allowed(self) -> bool:
         """Whether this build may serve it."""
-        newer = self.applied is not None and not self.known
-        return self.level or (newer and self.since is not None and self.since <= self.expected)
+        return self.level or (self.newer and self.since is not None and self.since <= self.expected)
 
     @property
     def told(self) -> str:
         """What was found, in a sentence."""
         if self.level:
             return f"the schema is at {self.applied}, as this build expects"
-        if self.applied is None or self.known:
+        if not self.newer:
             return f"the schema is at {self.applied or 'nothing'}, this build expects {self.expected}"
         told = f"the schema is at {self.applied}, ahead of this build, which is of {self.expected}"
         return f"{told}; builds since {self.since} may serve it" if self.since else told
 
     @property
+    def remedy(self) -> str:
+        """What brings the two together, a command or, where only people can, words; nothing where they are."""
+        return f"deploy the build whose schema is {self.applied}" if self.newer else self.next_command
+
+    @property
     def next_command(self) -> str:
-        """What brings the two together; nothing where they are."""
+        """The command to try next; nothing where the two are together. Builds are deployed by none of ours."""
         if self.level:
             return ""
-        if self.applied is None or self.known:
-            return f"{self.service}-service migrate upgrade"
-        return f"deploy the build whose schema is {self.applied}"
+        return f"{self.service}-service migrate {'status' if self.newer else 'upgrade'}"

@@ -53,13 +53,14 @@ async def test_a_build_goes_on_through_an_upgrade_and_stops_where_the_schema_say
     ahead = "ahead of this build, which is of 0002; builds since"
     assert beside == Diagnosis(
         Severity.WARN,
-        f"the schema is at 0003, {ahead} 0001 may serve it",
-        "deploy the build whose schema is 0003",
+        f"the schema is at 0003, {ahead} 0001 may serve it; deploy the build whose schema is 0003",
+        "shop-service migrate status",
     )
     assert stopped == Diagnosis(
         Severity.FAIL,
-        f"the schema is at 0004, {ahead} 0004 may serve it: calls are refused",
-        "deploy the build whose schema is 0004",
+        f"the schema is at 0004, {ahead} 0004 may serve it: calls are refused;"
+        " deploy the build whose schema is 0004",
+        "shop-service migrate status",
     )
 
 
