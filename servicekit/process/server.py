@@ -24,6 +24,7 @@ from servicekit.rpc import reflection
 from servicekit.rpc.calls import Call
 from servicekit.rpc.error_status import ErrorStatuses
 from servicekit.rpc.interceptor import CallInterceptor, plain_caller
+from servicekit.rpc.under_way import UnderWay
 from servicekit.schema.migrations import Schema
 from servicekit.settings import for_this_machine_only
 from servicekit.tasks import Tasks
@@ -34,6 +35,9 @@ log = structlog.get_logger("server")
 MOST_ENDING_SECONDS, MOST_CLOSING_SECONDS = 20.0, 5.0
 """For all that is under way, and then for what is to be closed: with the pause before, a stop is over before the 30 s
 that Kubernetes gives it."""
+ANSWER_SECONDS = 5.0
+"""How long callers may still take what they were sent once no call is at work any more; gRPC itself would wait for one
+that takes nothing as long as the grace lasts."""
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -79,7 +83,8 @@ class Service:
     """How long balancers get to notice NOT_SERVING before new calls are refused."""
     grace_seconds: float = 12.0
     """How long calls under way may still take, and after them the work that they left, and the workers: longer than any
-    call may last but those that `wake_waiters` ends, and a photo on its way to a caller who reads slowly."""
+    call may last but those that `wake_waiters` ends, and a photo on its way to a caller who reads slowly. Calls are
+    given less where none is at work and nobody takes what it was sent."""
 
 
 class Server:
@@ -94,6 +99,7 @@ class Server:
         self._readiness = Readiness(service.engine, service.schema, self._health)
         self._looking = [Poller("readiness", self._readiness.look, idle_seconds=1.0)]
         self._draining = asyncio.Event()
+        self._under_way = UnderWay()
         self._polling: list[asyncio.Task[None]] = []
         self._endpoint: MetricsEndpoint | None = None
         if service.metrics_listen:
@@ -123,6 +129,7 @@ class Server:
             service.long_calls,
             service.metrics.call_ended,
             security.caller if security else plain_caller,
+            self._under_way,
         )
         return [*traces.interceptors(), calls]
 
@@ -179,7 +186,7 @@ class Server:
         def left() -> float:
             return max(0.0, min(self._service.grace_seconds, ends - time.monotonic()))
 
-        await asyncio.gather(*(server.stop(left()) for server in self._servers.values()))
+        await self._end_calls(left())
         clean = await self._service.tasks.drain(left())
         _, late = await asyncio.wait(self._polling, timeout=left())
         for task in late:
@@ -192,6 +199,14 @@ class Server:
             log.warning("something would not be closed")
             clean = False
         return clean and not late
+
+    async def _end_calls(self, seconds: float) -> None:
+        """Lets calls end, for so many seconds at most, and cuts off who takes nothing of what it was sent."""
+        ending = asyncio.gather(*(server.stop(seconds) for server in self._servers.values()))
+        still = asyncio.create_task(self._under_way.still(ANSWER_SECONDS))
+        await asyncio.wait((ending, still), return_when=asyncio.FIRST_COMPLETED)
+        still.cancel()
+        await asyncio.gather(ending, *(server.stop(None) for server in self._servers.values()))
 
     async def _close(self) -> None:
         for close in self._service.close:

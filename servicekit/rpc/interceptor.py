@@ -19,6 +19,7 @@ from servicekit.rpc.context import Context
 from servicekit.rpc.error_status import ErrorStatuses
 from servicekit.rpc.guard import FindCaller, Guard, Note
 from servicekit.rpc.handlers import Behaviour, WrappingInterceptor, with_behaviour
+from servicekit.rpc.under_way import UnderWay
 
 NONE_LONG: Mapping[str, float] = {}
 
@@ -45,9 +46,10 @@ class CallInterceptor(WrappingInterceptor):
         long_calls: Mapping[str, float] = NONE_LONG,
         ended: Callable[[str, str, float], None] = lambda method, code, seconds: None,
         caller: FindCaller = plain_caller,
+        under_way: UnderWay | None = None,
     ) -> None:
         """`admit` is asked before each call, and before each message of a long stream, and raises what refuses it;
-        `ended` is told how each one ended.
+        `ended` is told how each one ended, `under_way` when it is at work.
 
         `long_calls` are methods, by full name, that may last longer than others: so many seconds, with a deadline
         or without; `math.inf` is as long as the caller stays. They themselves must not wait long for a silent
@@ -59,6 +61,7 @@ class CallInterceptor(WrappingInterceptor):
         self._long_calls = long_calls
         self._ended = ended
         self._caller = caller
+        self._under_way = under_way or UnderWay()
 
     def wrap(self, method: str, handler: Any) -> Any:
         if method.startswith(_HEALTH):
@@ -72,7 +75,7 @@ class CallInterceptor(WrappingInterceptor):
         guarded = partial(Guard, self._statuses, *told, method, cap)
         answering = _answering_many if handler.response_streaming else _answering_once
         tolerant = handler._replace(request_deserializer=_tolerant(handler.request_deserializer))
-        return with_behaviour(tolerant, partial(answering, guarded))
+        return with_behaviour(tolerant, partial(answering, guarded, self._under_way))
 
     def _note(self, call: Guard, code: str, facts: Mapping[str, str]) -> None:
         seconds = time.monotonic() - call.began
@@ -80,37 +83,42 @@ class CallInterceptor(WrappingInterceptor):
         log.info("call", code=code, milliseconds=round(seconds * 1000, 1), **facts)
 
 
-def _answering_once(guarded: Callable[[Context, Any], Guard], behaviour: Behaviour) -> Behaviour:
-    async def call(request: Any, context: Context) -> Any:
+def _answering_once(
+    guarded: Callable[[Context, Any], Guard], under_way: UnderWay, behaviour: Behaviour
+) -> Behaviour:
+    async def answer(request: Any, context: Context) -> Any:
         guard = guarded(context, request)
         try:
-            under_way = guard.begin()
-            async with asyncio.timeout(under_way.remaining()):
-                reply = behaviour(_well_formed(request), context)
-                if inspect.isawaitable(reply):
-                    reply = await reply
+            call = guard.begin()
+            with under_way:
+                async with asyncio.timeout(call.remaining()):
+                    reply = behaviour(_well_formed(request), context)
+                    if inspect.isawaitable(reply):
+                        reply = await reply
         except BaseException as error:
             await guard.refuse(error)
             raise
         guard.end("OK")
         return reply
 
-    return call
+    return answer
 
 
-def _answering_many(guarded: Callable[[Context, Any], Guard], behaviour: Behaviour) -> Behaviour:
-    async def call(request: Any, context: Context) -> None:
+def _answering_many(
+    guarded: Callable[[Context, Any], Guard], under_way: UnderWay, behaviour: Behaviour
+) -> Behaviour:
+    async def answer(request: Any, context: Context) -> None:
         guard = guarded(context, request)
         try:
-            under_way = guard.begin()
+            call = guard.begin()
             async with aclosing(behaviour(_well_formed(request), context)) as replies:
-                await _send(replies, context, under_way)
+                await _send(replies, context, call, under_way)
         except BaseException as error:
             await guard.refuse(error)
             raise
         guard.end("OK")
 
-    return call
+    return answer
 
 
 def _note_nothing(call: Guard, code: str, facts: Mapping[str, str]) -> None: ...
@@ -123,11 +131,16 @@ def _nobody(context: Context, metadata: Mapping[Any, Any]) -> Caller:
 def _admit_all(call: Call) -> None: ...
 
 
-async def _send(replies: AsyncIterator[Any], context: Context, call: Call) -> None:
+async def _send(replies: AsyncIterator[Any], context: Context, call: Call, under_way: UnderWay) -> None:
     """Sends the replies until the call's deadline, also to a caller that does not read. Raises TimeoutError."""
     left = call.remaining()
     async with asyncio.timeout(left if left < math.inf else None):
-        async for reply in replies:
+        while True:
+            with under_way:
+                try:
+                    reply = await anext(replies)
+                except StopAsyncIteration:
+                    return
             # Neither may wait at all, and a timeout ends only what waits.
             if call.remaining() <= 0:
                 raise TimeoutError

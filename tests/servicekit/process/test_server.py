@@ -20,12 +20,15 @@ from servicekit.process import server as server_module
 from servicekit.process.listeners import CannotListen
 from servicekit.process.server import Server, warn_of_plaintext
 from tests.servicekit.accounts import balances, open_accounts
-from tests.servicekit.probing import NOWHERE
+from tests.servicekit.probing import ASK, NOWHERE, ask, probed
+from tests.servicekit.raw_peer import HEADERS, SETTINGS, raw_peer, window
 from tests.servicekit.scripts import write_history
 from tests.servicekit.sessions import wire_to
 from tests.servicekit.shop import build, open_shop
 from tests.servicekit.waiting import until
 from tests.support.wallet import Wallet
+
+WATCH = "/grpc.health.v1.Health/Watch"
 
 
 @pytest.fixture
@@ -263,6 +266,56 @@ def reflection_over(channel: grpc.aio.Channel) -> Any:
     """A stream of questions to reflection, none of them asked yet."""
     untyped: Any = reflection_pb2_grpc
     return untyped.ServerReflectionStub(channel).ServerReflectionInfo()
+
+
+ASK_FOR_FINDINGS = "/holdfast.ops.v1.OpsService/CheckConsistency"
+TWO_FINDINGS = pb.CheckConsistencyRequest(checks=["ledger"]).SerializeToString()
+
+
+@pytest.mark.parametrize(("method", "request_"), [(ASK, b""), (ASK_FOR_FINDINGS, TWO_FINDINGS), (WATCH, b"")])
+async def test_a_caller_that_takes_nothing_does_not_hold_up_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, request_: bytes
+) -> None:
+    monkeypatch.setattr(server_module, "ANSWER_SECONDS", 0.4)
+    async with probed(tmp_path, grace_seconds=6) as (server, address), raw_peer(address, window(0)) as silent:
+        silent.call(1, method, request_)
+        await silent.read_until(HEADERS)
+
+        began = time.monotonic()
+        assert await server.stop()
+
+        assert time.monotonic() - began < 3
+
+
+async def test_a_caller_that_takes_what_it_is_sent_slowly_gets_all_of_it_before_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "ANSWER_SECONDS", 0.8)
+    async with probed(tmp_path, grace_seconds=6) as (server, address), raw_peer(address, window(0)) as slow:
+        slow.call(1, ASK_FOR_FINDINGS, TWO_FINDINGS)
+        await slow.read_until(HEADERS)
+
+        stopping = asyncio.create_task(server.stop())
+        for one_finding_more in (150, 300):
+            await asyncio.sleep(0.6)
+            slow.send(SETTINGS, 0, window(one_finding_more))
+        _, _, trailers = await slow.read_until(HEADERS)
+        assert b"grpc-status\x010" in trailers
+
+        assert await stopping
+
+
+async def test_a_call_at_work_is_not_cut_for_want_of_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "ANSWER_SECONDS", 0.1)
+    async with probed(tmp_path) as (server, address), grpc.aio.insecure_channel(address) as channel:
+        asked = asyncio.ensure_future(ask(channel, seconds=0.8))
+        await asyncio.sleep(0.2)
+
+        assert await server.stop()
+
+        assert (await asked).plan == "anonymous"
 
 
 async def test_an_idle_stream_of_reflection_does_not_hold_up_the_stop(url: str, scripts: Path) -> None:
