@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from servicekit.crash_points import crash_point
-from servicekit.reports.durable_files import make_durable
+from servicekit.durable_files import make_durable
 
 UNFINISHED = ".new-"
 """What the name of a file begins with that was not written to its end."""

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from inventory_service.application.errors import LedgerFileDamaged
 from inventory_service.domain.ledger import LedgerEntry, LedgerFile, LedgerMonth
 from servicekit.crash_points import crash_point
-from servicekit.reports.durable_files import keep
+from servicekit.durable_files import keep
 
 SCHEMA = pa.schema(
     [

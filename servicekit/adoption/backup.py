@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from servicekit.reports.durable_files import keep, make_private
+from servicekit.durable_files import keep, make_private
 
 
 class BackupFailed(Exception):
