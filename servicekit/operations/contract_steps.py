@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from servicekit.operations.ops import ContractStep
 from servicekit.schema.migrations import Schema
 
 CONTRACT = "contract"
@@ -20,6 +19,20 @@ class NotVerified(Exception):
 
     def __init__(self, complaints: Sequence[str]) -> None:
         super().__init__("\n".join(complaints))
+
+
+@dataclass(frozen=True)
+class ContractStep:
+    """A removal that is run by name only; `reason` says why its time has not come, and is empty where it has."""
+
+    name: str
+    done: bool
+    reason: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        """Whether it may be run now; the run itself verifies afresh."""
+        return not self.done and not self.reason
 
 
 @dataclass(frozen=True, kw_only=True)

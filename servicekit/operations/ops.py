@@ -6,7 +6,6 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from textwrap import wrap
@@ -23,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from servicekit.draining import until_drained
 from servicekit.errors import Overloaded
 from servicekit.operations.consistency import ConsistencyCheck, Reconcile
+from servicekit.operations.contract_steps import ContractStep
 from servicekit.operations.diagnostics import Diagnosis, Probe, diagnose
 from servicekit.operations.index_usage import IndexUsage
 from servicekit.operations.ops_messages import (
@@ -48,20 +48,6 @@ MOST_AT_ONCE = 8
 TURN_SECONDS = 1.0
 """How long a further one waits for its turn."""
 LONG_CALLS = {f"/{SERVICE_NAME}/{method}": CHECK_SECONDS for method in ("CheckConsistency", "Reconcile")}
-
-
-@dataclass(frozen=True)
-class ContractStep:
-    """A removal that is run by name only; `reason` says why its time has not come, and is empty where it has."""
-
-    name: str
-    done: bool
-    reason: str = ""
-
-    @property
-    def allowed(self) -> bool:
-        """Whether it may be run now; the run itself verifies afresh."""
-        return not self.done and not self.reason
 
 
 class OpsServicer(ops_pb2_grpc.OpsServiceServicer):

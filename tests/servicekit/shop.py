@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from servicekit.operations import ops
 from servicekit.operations.consistency import ConsistencyCheck, Finding, Repair
+from servicekit.operations.contract_steps import ContractStep
 from servicekit.operations.diagnostics import Diagnosis, Probe, fine
 from servicekit.operations.index_usage import IndexUsage
 from servicekit.operations.outboxes import NoOutbox
@@ -49,7 +50,7 @@ def _checks(engine: AsyncEngine) -> Mapping[str, ConsistencyCheck]:
     return {"ledger": _two_findings, "holds": ask_the_database}
 
 
-async def _nothing_to_remove() -> Sequence[ops.ContractStep]:
+async def _nothing_to_remove() -> Sequence[ContractStep]:
     return ()
 
 
