@@ -18,19 +18,19 @@ LOOP_SECONDS = 0.25
 
 def watchers(metrics: Metrics, probes: Mapping[str, Probe], seconds: float) -> list[Poller]:
     """Pollers that look while the server runs, whatever its database: at the probes every so many seconds."""
-    findings = Findings(probes, seconds)
-    metrics.registry.register(findings)
+    diagnoses = LastDiagnoses(probes, seconds)
+    metrics.registry.register(diagnoses)
     late = metrics.histogram(
         "holdfast_event_loop_lag_seconds",
         f"How late the event loop came back to what waited for {LOOP_SECONDS} s.",
     )
     return [
-        Poller("diagnoses", findings.look, idle_seconds=seconds),
+        Poller("diagnoses", diagnoses.look, idle_seconds=seconds),
         Poller("loop_lag", lambda: _look_at_loop(late), idle_seconds=0),
     ]
 
 
-class Findings(Collector):
+class LastDiagnoses(Collector):
     """What each probe said last, and the figures that it saw."""
 
     def __init__(self, probes: Mapping[str, Probe], seconds: float) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from servicekit.operations import watching
 from servicekit.operations.diagnostics import Diagnosis, Figure, Probe, Severity, fine
 from servicekit.operations.probes import common_probes
-from servicekit.operations.watching import Findings
+from servicekit.operations.watching import LastDiagnoses
 from servicekit.persistence.engines import create_engine
 from servicekit.persistence.transactions import Transactions
 from servicekit.schema.migrations import Schema
@@ -118,11 +118,11 @@ async def test_a_figure_that_a_probe_does_not_see_any_more_is_gone() -> None:
     async def sound() -> Diagnosis:
         return answers.pop(0)
 
-    findings = Findings({"lead": Probe(sound, "heave the lead")}, 60)
+    diagnoses = LastDiagnoses({"lead": Probe(sound, "heave the lead")}, 60)
     told = []
     for _ in range(3):
-        await findings.look()
-        told.append(samples(findings))
+        await diagnoses.look()
+        told.append(samples(diagnoses))
 
     assert told == [
         {"depth_metres": 3, SEVERITY: 1},
@@ -137,7 +137,7 @@ async def test_what_nobody_looked_at_for_long_is_not_told(monkeypatch: pytest.Mo
 
     probes: Mapping[str, Probe] = {"lead": Probe(sound, "heave the lead")}
     monkeypatch.setattr(watching, "PROBE_SECONDS", 0.0)
-    lasting, passing = Findings(probes, 60), Findings(probes, 0.01)
+    lasting, passing = LastDiagnoses(probes, 60), LastDiagnoses(probes, 0.01)
     await lasting.look()
     await passing.look()
     time.sleep(0.05)  # noqa: ASYNC251 - nobody looks meanwhile
@@ -146,5 +146,5 @@ async def test_what_nobody_looked_at_for_long_is_not_told(monkeypatch: pytest.Mo
     assert samples(passing) == {}
 
 
-def samples(findings: Findings) -> dict[str, float]:
-    return {sample.name: sample.value for family in findings.collect() for sample in family.samples}
+def samples(diagnoses: LastDiagnoses) -> dict[str, float]:
+    return {sample.name: sample.value for family in diagnoses.collect() for sample in family.samples}
