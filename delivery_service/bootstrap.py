@@ -38,9 +38,9 @@ from servicekit.operations.grpcurl import grpcurl
 from servicekit.operations.probes import common_probes
 from servicekit.operations.query_plans import NamedQueries
 from servicekit.persistence.engines import create_engine
+from servicekit.persistence.expiry import request_expiry
 from servicekit.persistence.transactions import Transactions
 from servicekit.process.server import Service
-from servicekit.rpc.expiry import request_expiry
 from servicekit.rpc.mutations import Mutations
 from servicekit.schema.migrations import Schema
 from servicekit.settings import admin_address, shown

@@ -33,9 +33,9 @@ from servicekit.operations.outboxes import NoOutbox
 from servicekit.operations.probes import common_probes
 from servicekit.operations.query_plans import NamedQueries
 from servicekit.persistence.engines import create_engine
+from servicekit.persistence.expiry import request_expiry
 from servicekit.persistence.transactions import KEPT_FOR_READS, Transactions, own_time
 from servicekit.process.server import Service
-from servicekit.rpc.expiry import request_expiry
 from servicekit.rpc.mutations import Mutations
 from servicekit.schema.migrations import Schema
 from servicekit.settings import admin_address, shown

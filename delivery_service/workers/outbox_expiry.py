@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from delivery_service.application.ports import Transactions, UnitOfWork
+from servicekit.persistence.expiry import expiry
 from servicekit.polling import Poller
-from servicekit.rpc.expiry import expiry
 
 BATCH = 500
 KEPT_DAYS = 30

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from inventory_service.application.ports import UnitOfWork
-from servicekit.rpc.mutations import WithRequests
+from servicekit.persistence.requests import WithRequests
 
 
 class RequestUnitOfWork(UnitOfWork, WithRequests, Protocol):

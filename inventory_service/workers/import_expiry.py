@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from inventory_service.application.ports import UnitOfWork
+from servicekit.persistence.expiry import expiry
 from servicekit.persistence.requests import KEPT_DAYS
 from servicekit.persistence.transactions import Transactions
 from servicekit.polling import Poller
-from servicekit.rpc.expiry import expiry
 
 BATCH = 2000
 ROWS_KEPT = timedelta(days=KEPT_DAYS)

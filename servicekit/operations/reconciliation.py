@@ -6,11 +6,11 @@ from typing import Generic, Protocol, TypeVar
 from holdfast.ops.v1 import ops_pb2 as pb
 
 from servicekit.operations.consistency import Repair
-from servicekit.persistence.requests import RequestKey
+from servicekit.persistence.requests import RequestKey, WithRequests
 from servicekit.persistence.transactions import Transactions
 from servicekit.rpc.calls import current_call
 from servicekit.rpc.context import Context
-from servicekit.rpc.mutations import REPLAYED, WithRequests, digest
+from servicekit.rpc.mutations import REPLAYED, digest
 from servicekit.tasks import Tasks
 
 PAGE = 200

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Protocol
 
 from sqlalchemy import (
     CHAR,
@@ -132,6 +133,13 @@ class RequestLog:
         return and_(
             columns.caller == key.caller, columns.method == key.method, columns.request_id == key.request_id
         )
+
+
+class WithRequests(Protocol):
+    """A unit of work that can reach the request log."""
+
+    @property
+    def requests(self) -> RequestLog: ...
 
 
 # Made once: to make a statement costs more than to send it.

@@ -5,9 +5,10 @@ from typing import ClassVar, Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from servicekit.persistence.requests import WithRequests
 from servicekit.persistence.transactions import Transactions
 from servicekit.rpc.context import Context
-from servicekit.rpc.mutations import Mutations, WithRequests
+from servicekit.rpc.mutations import Mutations
 
 U = TypeVar("U", bound=WithRequests)
 Result = TypeVar("Result")

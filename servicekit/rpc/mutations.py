@@ -4,12 +4,12 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
 from servicekit.errors import DeadlineTooShort
-from servicekit.persistence.requests import RequestKey, RequestLog
+from servicekit.persistence.requests import RequestKey, WithRequests
 from servicekit.persistence.transactions import Transactions
 from servicekit.rpc.calls import current_call
 from servicekit.rpc.context import Context
@@ -18,13 +18,6 @@ from servicekit.tasks import Tasks
 
 LEAST_SECONDS = 0.05
 REPLAYED = ("idempotent-replayed", "true")
-
-
-class WithRequests(Protocol):
-    """A unit of work that can reach the request log."""
-
-    @property
-    def requests(self) -> RequestLog: ...
 
 
 U = TypeVar("U", bound=WithRequests)

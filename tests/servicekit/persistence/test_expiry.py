@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from servicekit.persistence.expiry import BATCH, request_expiry
 from servicekit.persistence.requests import KEPT_DAYS
 from servicekit.persistence.transactions import Transactions
-from servicekit.rpc.expiry import BATCH, request_expiry
 from tests.servicekit.accounts import REQUESTS, Accounts
 
 

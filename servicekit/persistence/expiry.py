@@ -2,13 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import TypeVar
 
-from servicekit.persistence.requests import KEPT_DAYS
+from servicekit.persistence.requests import KEPT_DAYS, WithRequests
 from servicekit.persistence.transactions import Transactions
 from servicekit.polling import Poller
-from servicekit.rpc.mutations import U
 
 BATCH = 500
+
+U = TypeVar("U", bound=WithRequests)
 
 
 def expiry(name: str, forget: Callable[[], Awaitable[int]], idle_seconds: float = 3600.0) -> Poller:
