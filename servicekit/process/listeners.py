@@ -18,9 +18,10 @@ MOST_CALLS = 8_000
 CONNECTION_AGE_SECONDS = 300.0
 """After so long, a tenth more or less, a connection takes no new calls and its caller opens another one: it finds the
 replicas that are there by then, and shows its certificate again. Calls under way are left to end, within the grace."""
-CONNECTION_GRACE_SECONDS = 3600.0
-"""As long as the longest call that has an end; then what is left of the connection is cut. The certificate that it
-began with may not be good any more."""
+LEAST_GRACE_SECONDS = 120.0
+"""How long calls may go on over such a connection, where none may last longer; then what is left of it is cut. The
+certificate that it began with may not be good any more; and an answer that its caller never takes has its place among
+MOST_CALLS until then, for gRPC lets a server give up no call by itself."""
 KEEPALIVE_SECONDS = 60.0
 """After such a silence a peer is asked whether it is there; without an answer its calls end 20 s later."""
 
@@ -29,8 +30,8 @@ class CannotListen(Exception):
     """The address is taken or is none of this machine's."""
 
 
-def listener(interceptors: Sequence[grpc.aio.ServerInterceptor]) -> grpc.aio.Server:
-    """A server within these limits."""
+def listener(interceptors: Sequence[grpc.aio.ServerInterceptor], longest_seconds: float) -> grpc.aio.Server:
+    """A server within these limits; its longest call that has an end may last so many seconds."""
     options = [
         # Two servers on one port would share its calls without a word.
         ("grpc.so_reuseport", 0),
@@ -40,7 +41,7 @@ def listener(interceptors: Sequence[grpc.aio.ServerInterceptor]) -> grpc.aio.Ser
         ("grpc.absolute_max_metadata_size", MOST_METADATA_BYTES),
         ("grpc.max_concurrent_streams", MOST_STREAMS),
         ("grpc.max_connection_age_ms", int(CONNECTION_AGE_SECONDS * 1000)),
-        ("grpc.max_connection_age_grace_ms", int(CONNECTION_GRACE_SECONDS * 1000)),
+        ("grpc.max_connection_age_grace_ms", int(max(LEAST_GRACE_SECONDS, longest_seconds) * 1000)),
         ("grpc.keepalive_time_ms", int(KEEPALIVE_SECONDS * 1000)),
         # By default gRPC cancels calls without a word once a thousand and more wait for us to take them up.
         ("grpc.server.max_pending_requests", 8_000),

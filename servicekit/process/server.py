@@ -1,6 +1,7 @@
 """A gRPC server around one service: what it needs to start, to tell its health, and to end without losing work."""
 
 import asyncio
+import math
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -116,9 +117,20 @@ class Server:
                 service.metrics.serves(name)
         self._admin_listen = service.admin_listen or service.listen
         self._servers = {
-            address: listener(self._interceptors())
+            address: listener(self._interceptors(), self._longest_seconds(address))
             for address in dict.fromkeys((service.listen, self._admin_listen))
         }
+
+    def _longest_seconds(self, address: str) -> float:
+        """How long the longest call that has an end may last at an address."""
+        service = self._service
+        names = (*service.grpc_services, *(service.admin_services if address == self._admin_listen else ()))
+        lasting = (
+            seconds
+            for method, seconds in service.long_calls.items()
+            if method.startswith(tuple(f"/{name}/" for name in names)) and seconds < math.inf
+        )
+        return max(lasting, default=0.0)
 
     def _interceptors(self) -> list[grpc.aio.ServerInterceptor]:
         """Of one address: they remember its methods, and would answer at one address for another."""
@@ -261,4 +273,6 @@ def warn_of_plaintext(service: Service) -> None:
         if not (service.security or for_this_machine_only(address)):
             log.warning("other machines are served in plaintext, and believed", address=address)
     if service.metrics_listen and not for_this_machine_only(service.metrics_listen):
-        log.warning("other machines read the metrics in plaintext, whoever asks", address=service.metrics_listen)
+        log.warning(
+            "other machines read the metrics in plaintext, whoever asks", address=service.metrics_listen
+        )

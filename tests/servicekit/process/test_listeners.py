@@ -17,7 +17,7 @@ from servicekit import traces
 from servicekit.process import listeners
 from servicekit.settings import admin_address
 from tests.servicekit.probing import ASK, ask, probed
-from tests.servicekit.raw_peer import REFUSED_STREAM, RESET, raw_peer
+from tests.servicekit.raw_peer import HEADERS, REFUSED_STREAM, RESET, raw_peer, window
 from tests.support.collector import collecting
 
 OPS = "holdfast.ops.v1.OpsService"
@@ -192,9 +192,46 @@ async def test_a_call_that_outlasts_the_grace_of_an_old_connection_is_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listeners, "CONNECTION_AGE_SECONDS", 0.3)
-    monkeypatch.setattr(listeners, "CONNECTION_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(listeners, "LEAST_GRACE_SECONDS", 0.3)
     async with probed(tmp_path) as (_, address), grpc.aio.insecure_channel(address) as channel:
         assert await code_of(ask(channel, seconds=8)) is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_call_that_may_last_longer_outlasts_the_grace_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listeners, "CONNECTION_AGE_SECONDS", 0.3)
+    monkeypatch.setattr(listeners, "LEAST_GRACE_SECONDS", 0.1)
+    probing: dict[str, Any] = {"grpc_services": ("holdfast.ops.test.Probe",), "long_calls": {ASK: 8.0}}
+    async with probed(tmp_path, **probing) as (_, address), grpc.aio.insecure_channel(address) as channel:
+        assert (await ask(channel, seconds=1.5)).plan == "anonymous"
+
+
+@pytest.mark.parametrize(
+    ("method", "request_"),
+    [
+        (ASK, b""),
+        (f"/{OPS}/CheckConsistency", pb.CheckConsistencyRequest(checks=["ledger"]).SerializeToString()),
+    ],
+)
+async def test_an_answer_that_is_never_taken_gives_its_place_back_with_its_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, request_: bytes
+) -> None:
+    monkeypatch.setattr(listeners, "MOST_CALLS", 1)
+    monkeypatch.setattr(listeners, "CONNECTION_AGE_SECONDS", 0.5)
+    monkeypatch.setattr(listeners, "LEAST_GRACE_SECONDS", 0.5)
+    async with probed(tmp_path) as (_, address), raw_peer(address, window(0)) as silent:
+        silent.call(1, method, request_)
+        await silent.read_until(HEADERS)
+        async with grpc.aio.insecure_channel(address) as channel:
+            assert await code_of(ask(channel)) is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+        async with asyncio.timeout(8):
+            while True:
+                async with grpc.aio.insecure_channel(address) as channel:
+                    if await code_of(ask(channel)) is grpc.StatusCode.OK:
+                        break
+                await asyncio.sleep(0.1)
 
 
 async def test_a_stream_beyond_the_most_of_a_connection_is_refused(
@@ -210,4 +247,4 @@ async def test_a_stream_beyond_the_most_of_a_connection_is_refused(
 
 def test_the_limits_are_those_of_the_design() -> None:
     assert (listeners.MOST_MESSAGE_BYTES, listeners.MOST_METADATA_BYTES) == (1 << 20, 8 << 10)
-    assert (listeners.CONNECTION_AGE_SECONDS, listeners.CONNECTION_GRACE_SECONDS) == (300, 3600)
+    assert (listeners.CONNECTION_AGE_SECONDS, listeners.LEAST_GRACE_SECONDS) == (300, 120)
