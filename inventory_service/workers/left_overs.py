@@ -6,6 +6,8 @@ nobody waits for that one in turn; then a batch takes up all that queue there.
 
 from collections.abc import Sequence
 
+from sqlalchemy.exc import DBAPIError
+
 from inventory_service.application.locks import Lockable, Locked
 from inventory_service.application.ports import UnitOfWork
 from inventory_service.workers.batches import Batches, LeftOut, refuse_impatient
@@ -79,7 +81,7 @@ class LeftOvers:
             await self._transactions.run(lambda uow: uow.locks.wait_for(what))
         except Locked:
             return False
-        except KitRefusal:
+        except (KitRefusal, DBAPIError):
             return True
         return True
 

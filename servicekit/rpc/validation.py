@@ -118,6 +118,9 @@ class Violations:
     def seconds(self, field: str, message: Duration, *, least: float, most: float) -> float:
         """A duration in seconds."""
         seconds = message.seconds + message.nanos / 1e9
+        if abs(message.nanos) >= 10**9 or message.seconds * message.nanos < 0:
+            self.add(field, "must have less than a second of nanos, of the same sign as its seconds")
+            return least
         if not least <= seconds <= most:
             self.add(field, f"must be from {least:g}s to {_seconds(most)}")
             return least

@@ -32,7 +32,7 @@ def batch_adjust_stocks(request: pb.BatchAdjustStocksRequest, actor: Actor) -> l
         v.count("adjustments", len(request.adjustments), least=1, most=MOST_ADJUSTMENTS)
         return [
             _adjustment(v, f"adjustments[{index}].", adjustment, actor)
-            for index, adjustment in enumerate(request.adjustments)
+            for index, adjustment in enumerate(request.adjustments[:MOST_ADJUSTMENTS])
         ]
 
 

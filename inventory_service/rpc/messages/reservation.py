@@ -1,7 +1,7 @@
 """Reservations: their four verbs, their lists, and how they are shown."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
@@ -97,12 +97,14 @@ def list_reservations(request: pb.ListReservationsRequest) -> tuple[ReservationF
         return wanted, page
 
 
-def quantities(v: Violations, lines: Iterable[pb.ReservationLine], *, least: int) -> Mapping[str, int]:
-    """Units by sku, in the order given; lines of one sku are summed. At least so many lines are wanted."""
-    lines = list(lines)
+def quantities(v: Violations, lines: Sequence[pb.ReservationLine], *, least: int) -> Mapping[str, int]:
+    """Units by sku, in the order given; lines of one sku are summed. At least so many lines are wanted.
+
+    Of too many only the first are looked at: to judge a hundred thousand would hold up everybody else's calls.
+    """
     v.count("lines", len(lines), least=least, most=MOST_LINES)
     summed: Counter[str] = Counter()
-    for index, line in enumerate(lines):
+    for index, line in enumerate(lines[:MOST_LINES]):
         sku = v.name(f"lines[{index}].sku", line.sku)
         summed[sku] += v.quantity(f"lines[{index}].quantity", line.quantity, least=1)
         if line.committed_quantity:

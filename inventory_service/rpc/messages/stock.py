@@ -77,7 +77,7 @@ def skus(request: pb.BatchGetStocksRequest) -> list[str]:
     """The skus asked for, each once, in the order asked. Raises FieldInvalid."""
     with Violations() as v:
         v.count("skus", len(request.skus), least=1, most=MOST_SKUS)
-        for index, value in enumerate(request.skus):
+        for index, value in enumerate(request.skus[:MOST_SKUS]):
             v.name(f"skus[{index}]", value)
         return list(dict.fromkeys(request.skus))
 

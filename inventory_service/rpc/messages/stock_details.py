@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from uuid import UUID
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -11,6 +12,8 @@ from holdfast.inventory.v1 import stock_pb2 as pb
 from inventory_service.domain.stock import StockDetails
 from servicekit.rpc.times import timestamp
 from servicekit.rpc.validation import Violations
+
+MOST_PAIRS = 50
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _DATES = {"purchase_time": "purchase_date", "delivery_time": "delivery_date"}
@@ -72,7 +75,7 @@ def details_mask(v: Violations, path: str, mask: FieldMask) -> set[str]:
 def field_mask(v: Violations, mask: FieldMask, known: Sequence[str], path: str = "update_mask") -> set[str]:
     """The known fields that a required mask names."""
     v.count(f"{path}.paths", len(mask.paths), least=1, most=len(known))
-    for index, name in enumerate(mask.paths):
+    for index, name in enumerate(mask.paths[: len(known)]):
         if name not in known:
             v.add(f"{path}.paths[{index}]", f"must be one of {', '.join(known)}")
     return set(mask.paths) & set(known)
@@ -126,8 +129,8 @@ def decimal(v: Violations, field: str, value: str, digits: int) -> Decimal | Non
 
 def pairs(v: Violations, field: str, given: dict[str, str]) -> dict[str, str]:
     """At most 50 pairs of at most 64 and 256 characters."""
-    v.count(field, len(given), most=50)
-    for key, value in given.items():
+    v.count(field, len(given), most=MOST_PAIRS)
+    for key, value in islice(given.items(), MOST_PAIRS):
         v.text(f"{field}.key", key, most=64, required=True)
         v.text(f"{field}[{key!r}]", value, most=256)
     return given

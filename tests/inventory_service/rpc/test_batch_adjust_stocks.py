@@ -127,6 +127,12 @@ async def test_a_batch_has_from_one_to_five_hundred(inventory: Inventory, size: 
     assert await inventory.everything() == before
 
 
+async def test_adjustments_beyond_the_most_are_not_looked_at(inventory: Inventory) -> None:
+    refusal = await refused(adjust(inventory, *[one("A", 1)] * 500, *[one("", 0)] * 500))
+
+    assert refusal.violations == [("adjustments", "must have at most 500 entries, has 1000")]
+
+
 async def test_every_violation_of_every_adjustment_is_named_at_once(inventory: Inventory) -> None:
     bad = one("", 0, reason=pb.MOVEMENT_REASON_SOLD, reference="x" * 201, note="y" * 501)
 

@@ -73,6 +73,12 @@ async def test_from_one_to_a_thousand_can_be_asked_for(inventory: Inventory, cou
     assert [field for field, _ in refusal.violations] == ["skus"]
 
 
+async def test_codes_beyond_the_most_are_not_looked_at(inventory: Inventory) -> None:
+    refusal = await refused(get(inventory, *["A"] * 1000, *[""] * 1000))
+
+    assert refusal.violations == [("skus", "must have at most 1000 entries, has 2000")]
+
+
 async def test_every_code_that_can_be_none_is_named(inventory: Inventory) -> None:
     refusal = await refused(get(inventory, "", "A", "a b"))
 

@@ -147,6 +147,14 @@ async def test_a_stock_has_at_most_a_hundred_open_offers_and_shows_the_last_hund
     await add(inventory, offer("one more"))
 
 
+async def test_metadata_beyond_the_most_are_not_looked_at(inventory: Inventory) -> None:
+    many = {f"{number:065}": "x" for number in range(80)}
+
+    refusal = await refused(add(inventory, offer(metadata=many)))
+
+    assert len([field for field, _ in refusal.violations if field == "listing.metadata.key"]) == 50
+
+
 async def test_metadata_are_small(inventory: Inventory) -> None:
     await inventory.create("A", 5)
     large = {f"k{number}": "ü" * 205 for number in range(10)}

@@ -190,6 +190,16 @@ async def test_lines_have_a_number(inventory: Inventory) -> None:
     assert many.violations == [("lines", "must have at most 200 entries, has 201")]
 
 
+async def test_lines_beyond_the_most_are_counted_and_not_looked_at(inventory: Inventory) -> None:
+    refusal = await refused(inventory.reserve("r1", [("A", 1)] * 199 + [("", 0)] * 99_801))
+
+    assert refusal.violations == [
+        ("lines", "must have at most 200 entries, has 100000"),
+        ("lines[199].sku", "must be 1 to 64 characters of A-Z a-z 0-9 . _ : / -"),
+        ("lines[199].quantity", "must be from 1 to 1000000000"),
+    ]
+
+
 async def test_two_hundred_lines_are_held(inventory: Inventory) -> None:
     for index in range(200):
         await inventory.create(f"S{index:03}", 1)

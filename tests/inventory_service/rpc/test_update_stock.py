@@ -106,6 +106,16 @@ async def test_a_mask_is_required(inventory: Inventory) -> None:
     assert await inventory.everything() == before
 
 
+async def test_paths_beyond_as_many_as_there_are_are_not_looked_at(inventory: Inventory) -> None:
+    known = [field.name for field in pb.StockDetails.DESCRIPTOR.fields]
+
+    refusal = await refused(update(inventory, *known, *["no"] * 5, details=FULL))
+
+    assert refusal.violations == [
+        ("update_mask.paths", f"must have at most {len(known)} entries, has {len(known) + 5}")
+    ]
+
+
 async def test_every_violation_is_named_at_once(inventory: Inventory) -> None:
     await inventory.create("A", 5)
     bad = pb.StockDetails(ean="x", purchase_price="1.999")

@@ -8,14 +8,22 @@ from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 from structlog.testing import capture_logs
 
 from inventory_service.application.answer_wishes import Recorded, Wish
+from inventory_service.application.locks import Kind, Lockable
 from inventory_service.domain.commands import CommitReservation, ReleaseReservation, ReserveStock
 from inventory_service.domain.reservation import Reservation, ReservationState
+from inventory_service.persistence.unit_of_work import SqlUnitOfWork
 from inventory_service.workers import batches
 from inventory_service.workers.group_commit import MOST_WISHES
+from inventory_service.workers.left_overs import LeftOvers
+from inventory_service.workers.pending_wish import PendingWish
 from servicekit.errors import ConcurrentUpdate
+from servicekit.persistence.engines import create_engine
+from servicekit.persistence.transactions import Transactions, own_time
+from servicekit.tasks import Tasks
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.workers.tills import SHOP, key, locked, reserve, states, tilling
 from tests.servicekit.waiting import until
@@ -159,3 +167,15 @@ async def test_nobody_is_refused_for_a_table_that_others_lock_for_a_while(
             await asyncio.sleep(1.5)
 
         assert states(await asyncio.gather(*waiting)) == [ReservationState.HELD] * 4
+
+
+async def test_a_wait_that_the_database_fails_leaves_nobody_without_an_answer(postgres_url: str) -> None:
+    without_tables = create_engine(postgres_url)
+    left_overs = LeftOvers(Transactions(without_tables, SqlUnitOfWork, time=own_time), Tasks())
+    pending = PendingWish(reserve("r1", "A"))
+
+    left_overs.wait([(pending, Lockable(Kind.STOCK, "A"))])
+
+    with pytest.raises(ProgrammingError):
+        await asyncio.wait_for(pending.answer, 5)
+    await without_tables.dispose()

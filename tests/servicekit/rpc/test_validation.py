@@ -177,6 +177,21 @@ def test_a_duration_has_limits(duration: Duration, fits: bool) -> None:
     assert answer == (duration.seconds if fits else 1)
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        Duration(seconds=2, nanos=-500_000_000),
+        Duration(seconds=-2, nanos=500_000_000),
+        Duration(nanos=2_000_000_000),
+        Duration(seconds=4, nanos=-2_000_000_000),
+    ],
+)
+def test_what_protobuf_calls_no_duration_is_a_violation(broken: Duration) -> None:
+    answer, found = checked(lambda v: v.seconds("f", broken, least=1, most=604800))
+
+    assert (answer, found) == (1, ["must have less than a second of nanos, of the same sign as its seconds"])
+
+
 def test_an_instant_is_utc_to_the_microsecond() -> None:
     moment = Timestamp(seconds=1_700_000_000, nanos=123_456_789)
 
