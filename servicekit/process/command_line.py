@@ -51,20 +51,16 @@ def run(
     commands: Sequence[Command[Any]] = (),
     hindrance: Hindrance = nothing_hinders,
 ) -> int:
-    """Runs one command of the service and answers the exit code: 2 for bad settings or a taken address.
+    """Runs one command of the service and answers the exit code: 2 for bad settings or a taken address, 130 for ^C.
 
     `serve` reads the variables of `kind`, `migrate` those of `database`; `actions` are the service's own of
     `migrate`, `commands` its own beside it. While `hindrance` has a reason, `migrate` does not move the schema.
     """
-    parser = argparse.ArgumentParser(f"{name}-service")
-    parsers = parser.add_subparsers(dest="command", required=True)
-    parsers.add_parser("serve", help="serve until SIGTERM, then drain")
-    migrate_command.add_parser(parsers, actions)
-    for command in commands:
-        command.add_arguments(parsers.add_parser(command.name, help=command.help))
-    arguments = parser.parse_args()
-    prefix = name.upper()
+    interrupted = f"{name}-service"
     try:
+        arguments = _parse(name, actions, commands)
+        interrupted = arguments.command
+        prefix = name.upper()
         for command in commands:
             if arguments.command == command.name:
                 return _run_command(command, arguments, settings.read(command.settings, prefix, os.environ))
@@ -78,6 +74,21 @@ def run(
     except (settings.SettingsInvalid, CertificatesInvalid, CallersInvalid, CannotListen) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"{interrupted} was interrupted", file=sys.stderr)
+        return 130
+
+
+def _parse(
+    name: str, actions: Sequence[migrate_command.Action], commands: Sequence[Command[Any]]
+) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(f"{name}-service")
+    parsers = parser.add_subparsers(dest="command", required=True)
+    parsers.add_parser("serve", help="serve until SIGTERM, then drain")
+    migrate_command.add_parser(parsers, actions)
+    for command in commands:
+        command.add_arguments(parsers.add_parser(command.name, help=command.help))
+    return parser.parse_args()
 
 
 def _run_command(command: Command[R], arguments: argparse.Namespace, read: R) -> int:
@@ -91,9 +102,6 @@ def _run_command(command: Command[R], arguments: argparse.Namespace, read: R) ->
     except CommandFailed as error:
         print(f"{command.name} failed: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"{command.name} was interrupted", file=sys.stderr)
-        return 130
 
 
 def _run_loop(read: S, build: Callable[[S], Service]) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -70,6 +71,22 @@ def test_an_address_that_is_taken_is_told_in_one_line(service: str, tmp_path: Pa
     assert "canary" not in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("service", NOWHERE)
+def test_an_interrupt_while_a_command_loads_is_told_in_words(service: str) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", f"{service}_service", "serve"]
+    loading = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert loading.stderr is not None
+    # The first room of the service that is loaded; all that comes after takes far longer than a signal.
+    for line in loading.stderr:
+        if line.rstrip().endswith(f"{service}_service.adoption"):
+            break
+
+    loading.send_signal(signal.SIGINT)
+
+    rest = [line for line in loading.communicate(timeout=30)[1].splitlines() if "import time:" not in line]
+    assert (loading.returncode, rest) == (130, [f"{service}-service was interrupted"])
+
+
 def test_an_unknown_command_is_answered_with_those_that_exist() -> None:
     done = run("inventory", "sell")
 
@@ -119,6 +136,20 @@ def test_a_command_that_a_service_adds_reads_its_own_settings(
 
     printed = capsys.readouterr()
     assert (code, printed.out, printed.err) == expected
+
+
+def test_an_interrupt_before_a_service_serves_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["shop-service", "serve"])
+    monkeypatch.setenv("SHOP_DATABASE_URL", NOWHERE["inventory"])
+
+    def interrupted(settings: DatabaseSettings) -> Service:
+        raise KeyboardInterrupt
+
+    code = command_line.run("shop", DatabaseSettings, DatabaseSettings, build=interrupted)
+
+    assert (code, capsys.readouterr().err) == (130, "serve was interrupted\n")
 
 
 def never(settings: DatabaseSettings) -> Service:
