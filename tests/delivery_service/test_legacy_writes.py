@@ -90,7 +90,10 @@ async def test_a_leg_that_a_package_leaves_by_a_call_goes_to_the_next_one_that_w
     status = 0 if ends == "cancelled" else 5
     await write(
         delivery,
-        *(INSERT.format(id=number, orders=orders, status=status) for number, orders in ((1, "4,5"), (2, "4"))),
+        *(
+            INSERT.format(id=number, orders=orders, status=status)
+            for number, orders in ((1, "4,5"), (2, "4"))
+        ),
         *(INSERT.format(id=number, orders="4", status=status) for number in (3, 4)),
     )
     await follow_legacy_writes(transactions)
