@@ -91,7 +91,9 @@ class Packages(Protocol):
         """Locks those that nobody else has locked and that can be read, by package_sn; waits for nobody."""
 
     async def save(self, package: Package) -> None:
-        """Stores what can change: state, stock, driver, times."""
+        """Stores what can change: state, stock, driver, times. The orders of one that ends are locked: each leg that
+        it had goes to the active package with the lowest id that waits for it.
+        """
 
     async def save_stock(self, packages: Collection[Package]) -> None:
         """Stores what inventory's answers change, of packages whose rows are locked: their stock."""

@@ -1,6 +1,6 @@
 """The statements on packages that every package needs, again and again."""
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import and_, bindparam, case, func, or_, select, update
 
 from delivery_service.domain.workflow import PackageState
 from delivery_service.persistence.codes import STATE_CODES
@@ -9,6 +9,10 @@ from delivery_service.persistence.package_rows import CHANGED_COLUMNS, SKU
 from delivery_service.persistence.tables import package_items, package_orders, packages
 
 _this = packages.c.prepare_sn == bindparam("package_sn")
+_leg = bindparam("leg")
+_active = or_(
+    packages.c.prepare_status.is_(None), packages.c.prepare_status < STATE_CODES[PackageState.COMPLETED]
+)
 
 PACKAGE = Fixed(select(packages).where(_this))
 LOCKED = Fixed(select(packages).where(_this).with_for_update())
@@ -69,4 +73,25 @@ FREE_LEGS = Fixed(
     update(package_orders)
     .where(package_orders.c.prepare_goods_id.in_(bindparam("package_ids", expanding=True)))
     .values(active_leg=None)
+)
+
+_free = (
+    select(
+        package_orders.c.order_id,
+        func.min(case((and_(packages.c.type == _leg, _active), packages.c.id))).label("first_waiting"),
+    )
+    .outerjoin(packages, packages.c.id == package_orders.c.prepare_goods_id)
+    .where(package_orders.c.order_id.in_(bindparam("order_ids", expanding=True)))
+    .group_by(package_orders.c.order_id)
+    .having(func.count(case((package_orders.c.active_leg == _leg, 1))) == 0)
+    .subquery("free")
+)
+# Only the old application puts an order into two active packages. Where it ends one, following.py does this.
+HAND_ON_LEGS = Fixed(
+    update(package_orders)
+    .where(
+        package_orders.c.order_id == _free.c.order_id,
+        package_orders.c.prepare_goods_id == _free.c.first_waiting,
+    )
+    .values(active_leg=_leg)
 )

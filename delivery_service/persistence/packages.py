@@ -63,6 +63,9 @@ class SqlPackages:
         key = {"package_id": package.package_id, "before": package.version - 1}
         await self._trips.write(save(**values, **key), rows=1)
         await self._free_ended([package])
+        if not package.state.active and package.order_ids:
+            legs = statements.HAND_ON_LEGS(order_ids=package.order_ids, leg=package.leg)
+            await self._trips.write(legs)
 
     async def save_stock(self, changed: Collection[Package]) -> None:
         """A statement for all of which inventory said the same."""

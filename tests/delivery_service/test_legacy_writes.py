@@ -15,7 +15,7 @@ from delivery_service.workers.legacy_following import legacy_following
 from devtools.journey import PREPARE
 from servicekit.persistence.engines import create_engine
 from servicekit.persistence.transactions import Transactions
-from tests.delivery_service.client import Delivery, eventually
+from tests.delivery_service.client import MERCHANT, Delivery, eventually
 from tests.delivery_service.conftest import Running
 
 INSERT = (
@@ -79,6 +79,45 @@ async def test_a_leg_that_an_old_package_leaves_goes_to_the_next_one_that_waits_
     assert await rows(delivery, MAPPED) == [(1, 4, None), (2, 4, 0), (3, 4, None)]
     await write(delivery, "UPDATE tigu_prepare_goods SET prepare_status = 6 WHERE id > 1")
     await follow_legacy_writes(transactions)
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "completed"])
+async def test_a_leg_that_a_package_leaves_by_a_call_goes_to_the_next_one_that_waits_for_it(
+    delivery: Delivery, transactions: Transactions[SqlUnitOfWork], ends: str
+) -> None:
+    await delivery.order({"A": 1}, 4)
+    await delivery.order({"A": 1}, 5)
+    status = 0 if ends == "cancelled" else 5
+    await write(
+        delivery,
+        *(
+            INSERT.format(id=number, orders=orders, status=status)
+            for number, orders in ((1, "4,5"), (2, "4"))
+        ),
+        *(INSERT.format(id=number, orders="4", status=status) for number in (3, 4)),
+    )
+    await follow_legacy_writes(transactions)
+    assert await rows(delivery, MAPPED) == [(1, 4, 0), (1, 5, 0), (2, 4, None), (3, 4, None), (4, 4, None)]
+
+    async def end(number: int) -> None:
+        if ends == "completed":
+            await delivery.move("CompletePackage", f"OLD{number}", by=MERCHANT)
+        else:
+            await delivery.move("CancelPackage", f"OLD{number}", by=MERCHANT, reason="twice")
+
+    # One that waits ends before the one that has the leg.
+    await end(3)
+    assert await rows(delivery, MAPPED) == [(1, 4, 0), (1, 5, 0), (2, 4, None), (3, 4, None), (4, 4, None)]
+    await end(1)
+
+    assert await rows(delivery, MAPPED) == [(1, 4, None), (1, 5, None), (2, 4, 0), (3, 4, None), (4, 4, None)]
+    assert await delivery.findings("mapping") == []
+    await end(2)
+    assert await rows(delivery, MAPPED) == [(1, 4, None), (1, 5, None), (2, 4, None), (3, 4, None), (4, 4, 0)]
+    refusal = await delivery.refused(delivery.create("DRIVER_TO_USER", ["4"]))
+    assert refusal.reason == "ORDER_ALREADY_PACKED"
+    await end(4)
+    assert {row[2] for row in await rows(delivery, MAPPED)} == {None}
 
 
 async def test_an_order_of_an_old_package_that_nobody_followed_yet_is_not_packed_twice(
