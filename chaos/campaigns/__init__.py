@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from chaos.campaign import Campaign
 from chaos.campaigns import (
     crash_points,
+    departures,
     kill_databases,
     kill_services,
     linear_history,
@@ -22,6 +23,7 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         kill_services.CAMPAIGN,
         kill_databases.CAMPAIGN,
         crash_points.CAMPAIGN,
+        departures.CAMPAIGN,
         same_key.CAMPAIGN,
         proxy_faults.CAMPAIGN,
         rolling_stop.CAMPAIGN,
@@ -31,7 +33,6 @@ CAMPAIGNS: Mapping[int, Campaign] = {
 }
 
 NOT_YET: Mapping[int, str] = {
-    5: "callers that leave, in storms",
     7: "the outbox with 16 writers, 4 relays and poison",
     12: "migrations that are killed at each statement",
     13: "fuzzed requests",
