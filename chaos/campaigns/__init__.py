@@ -9,6 +9,7 @@ from chaos.campaigns import (
     kill_databases,
     kill_services,
     linear_history,
+    outbox,
     oversell,
     proxy_faults,
     rolling_stop,
@@ -25,6 +26,7 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         crash_points.CAMPAIGN,
         departures.CAMPAIGN,
         same_key.CAMPAIGN,
+        outbox.CAMPAIGN,
         proxy_faults.CAMPAIGN,
         rolling_stop.CAMPAIGN,
         simulation.CAMPAIGN,
@@ -33,7 +35,6 @@ CAMPAIGNS: Mapping[int, Campaign] = {
 }
 
 NOT_YET: Mapping[int, str] = {
-    7: "the outbox with 16 writers, 4 relays and poison",
     12: "migrations that are killed at each statement",
     13: "fuzzed requests",
     14: "an error at every statement of every call",

@@ -9,6 +9,7 @@ from chaos.campaigns import (
     departures,
     kill_services,
     linear_history,
+    outbox,
     oversell,
     rolling_stop,
     same_key,
@@ -20,6 +21,7 @@ SMALL: list[tuple[Campaign, str, int]] = [
     (kill_services.CAMPAIGN, "mariadb", 4),
     (departures.CAMPAIGN, "mysql", 300),
     (same_key.CAMPAIGN, "", 8),
+    (outbox.CAMPAIGN, "mariadb", 150),
     (rolling_stop.CAMPAIGN, "", 2),
     (linear_history.CAMPAIGN, "", 2),
 ]
