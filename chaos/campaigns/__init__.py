@@ -6,6 +6,7 @@ from chaos.campaign import Campaign
 from chaos.campaigns import (
     crash_points,
     departures,
+    fuzz,
     kill_databases,
     kill_services,
     linear_history,
@@ -31,12 +32,12 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         rolling_stop.CAMPAIGN,
         simulation.CAMPAIGN,
         linear_history.CAMPAIGN,
+        fuzz.CAMPAIGN,
     )
 }
 
 NOT_YET: Mapping[int, str] = {
     12: "migrations that are killed at each statement",
-    13: "fuzzed requests",
     14: "an error at every statement of every call",
     15: "soak",
     16: "overload",

@@ -7,6 +7,7 @@ import pytest
 from chaos.campaign import Campaign, Trial
 from chaos.campaigns import (
     departures,
+    fuzz,
     kill_services,
     linear_history,
     outbox,
@@ -24,6 +25,7 @@ SMALL: list[tuple[Campaign, str, int]] = [
     (outbox.CAMPAIGN, "mariadb", 150),
     (rolling_stop.CAMPAIGN, "", 2),
     (linear_history.CAMPAIGN, "", 2),
+    (fuzz.CAMPAIGN, "mysql", 400),
 ]
 
 
