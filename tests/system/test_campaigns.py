@@ -20,12 +20,12 @@ SMALL: list[tuple[Campaign, str, int]] = [
     (oversell.CAMPAIGN, "", 2_000),
     (kill_services.CAMPAIGN, "mysql", 4),
     (kill_services.CAMPAIGN, "mariadb", 4),
-    (departures.CAMPAIGN, "mysql", 300),
+    (departures.CAMPAIGN, "mysql", 200),
     (same_key.CAMPAIGN, "", 8),
-    (outbox.CAMPAIGN, "mariadb", 150),
+    (outbox.CAMPAIGN, "mariadb", 100),
     (rolling_stop.CAMPAIGN, "", 2),
     (linear_history.CAMPAIGN, "", 2),
-    (fuzz.CAMPAIGN, "mysql", 400),
+    (fuzz.CAMPAIGN, "mysql", 250),
 ]
 
 
