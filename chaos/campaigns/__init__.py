@@ -16,6 +16,7 @@ from chaos.campaigns import (
     rolling_stop,
     same_key,
     simulation,
+    soak,
 )
 
 CAMPAIGNS: Mapping[int, Campaign] = {
@@ -33,13 +34,13 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         simulation.CAMPAIGN,
         linear_history.CAMPAIGN,
         fuzz.CAMPAIGN,
+        soak.CAMPAIGN,
     )
 }
 
 NOT_YET: Mapping[int, str] = {
     12: "migrations that are killed at each statement",
     14: "an error at every statement of every call",
-    15: "soak",
     16: "overload",
     17: "reconciliation after every campaign",
     18: "idle connections that are killed",
