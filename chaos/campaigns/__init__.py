@@ -11,6 +11,7 @@ from chaos.campaigns import (
     kill_services,
     linear_history,
     outbox,
+    overload,
     oversell,
     proxy_faults,
     rolling_stop,
@@ -35,13 +36,13 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         linear_history.CAMPAIGN,
         fuzz.CAMPAIGN,
         soak.CAMPAIGN,
+        overload.CAMPAIGN,
     )
 }
 
 NOT_YET: Mapping[int, str] = {
     12: "migrations that are killed at each statement",
     14: "an error at every statement of every call",
-    16: "overload",
     17: "reconciliation after every campaign",
     18: "idle connections that are killed",
 }
