@@ -55,7 +55,6 @@ class Look:
     """By the monotonic clock."""
     megabytes: float
     descriptors: int
-    tasks: int
     sessions: int
     """Of its database."""
 
@@ -78,7 +77,6 @@ class Observed:
             time.monotonic(),
             found["process_resident_memory_bytes"] / 2**20,
             int(found["process_open_fds"]),
-            int(found["holdfast_tasks"]),
             await self._count(_SESSIONS),
         )
 
