@@ -29,7 +29,7 @@ class Inventories:
     ) -> None:
         self.servers = servers
         self.stubs = [inventory_pb2_grpc.InventoryServiceStub(channel) for channel in channels]
-        self._url = pair.inventory_url
+        self.url = pair.inventory_url
         self._channels = channels
 
     async def stock(self, sku: str, quantity: int) -> None:
@@ -50,7 +50,7 @@ class Inventories:
     @asynccontextmanager
     async def watched_locks(self, seen: list[int]) -> AsyncIterator[None]:
         """Adds to `seen` how many sessions were found waiting for a lock at each look."""
-        engine = create_async_engine(self._url, isolation_level="AUTOCOMMIT")
+        engine = create_async_engine(self.url, isolation_level="AUTOCOMMIT")
 
         async def look() -> None:
             async with engine.connect() as connection:

@@ -5,14 +5,19 @@ from collections.abc import Mapping
 from chaos.campaign import Campaign
 from chaos.campaigns import (
     crash_points,
+    departures,
+    fuzz,
     kill_databases,
     kill_services,
     linear_history,
+    outbox,
+    overload,
     oversell,
     proxy_faults,
     rolling_stop,
     same_key,
     simulation,
+    soak,
 )
 
 CAMPAIGNS: Mapping[int, Campaign] = {
@@ -22,22 +27,22 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         kill_services.CAMPAIGN,
         kill_databases.CAMPAIGN,
         crash_points.CAMPAIGN,
+        departures.CAMPAIGN,
         same_key.CAMPAIGN,
+        outbox.CAMPAIGN,
         proxy_faults.CAMPAIGN,
         rolling_stop.CAMPAIGN,
         simulation.CAMPAIGN,
         linear_history.CAMPAIGN,
+        fuzz.CAMPAIGN,
+        soak.CAMPAIGN,
+        overload.CAMPAIGN,
     )
 }
 
 NOT_YET: Mapping[int, str] = {
-    5: "callers that leave, in storms",
-    7: "the outbox with 16 writers, 4 relays and poison",
     12: "migrations that are killed at each statement",
-    13: "fuzzed requests",
     14: "an error at every statement of every call",
-    15: "soak",
-    16: "overload",
     17: "reconciliation after every campaign",
     18: "idle connections that are killed",
 }

@@ -111,6 +111,11 @@ class Server:
             )
             service.metrics.gauge("holdfast_calls_open", "Calls under way.", channelz.open_calls)
             service.metrics.gauge(
+                "holdfast_tasks",
+                "Pieces of work under way that a caller's departure does not stop.",
+                lambda: len(service.tasks),
+            )
+            service.metrics.gauge(
                 "holdfast_calls_open_max", "How many gRPC lets in at an address.", lambda: MOST_CALLS
             )
             for name in (*service.grpc_services, *service.admin_services):

@@ -5,15 +5,27 @@ from pathlib import Path
 import pytest
 
 from chaos.campaign import Campaign, Trial
-from chaos.campaigns import kill_services, linear_history, oversell, rolling_stop, same_key
+from chaos.campaigns import (
+    departures,
+    fuzz,
+    kill_services,
+    linear_history,
+    outbox,
+    oversell,
+    rolling_stop,
+    same_key,
+)
 
 SMALL: list[tuple[Campaign, str, int]] = [
     (oversell.CAMPAIGN, "", 2_000),
     (kill_services.CAMPAIGN, "mysql", 4),
     (kill_services.CAMPAIGN, "mariadb", 4),
+    (departures.CAMPAIGN, "mysql", 200),
     (same_key.CAMPAIGN, "", 8),
+    (outbox.CAMPAIGN, "mariadb", 100),
     (rolling_stop.CAMPAIGN, "", 2),
     (linear_history.CAMPAIGN, "", 2),
+    (fuzz.CAMPAIGN, "mysql", 250),
 ]
 
 

@@ -84,6 +84,23 @@ async def test_calls_under_way_are_counted(postgres_url: str, scripts: Path) -> 
     assert under_way["holdfast_calls_open_max"] == MOST_CALLS
 
 
+async def test_work_that_goes_on_without_its_caller_is_counted(postgres_url: str, scripts: Path) -> None:
+    listen = f"127.0.0.1:{free_port()}"
+    service, _ = build(postgres_url, scripts, metrics_listen=listen)
+    go_on = asyncio.Event()
+
+    async def work() -> None:
+        await go_on.wait()
+
+    async with open_shop(service):
+        service.tasks.start(work())
+        under_way = await scrape(listen)
+        go_on.set()
+        await scraped(listen, lambda found: found["holdfast_tasks"] == 0)
+
+    assert under_way["holdfast_tasks"] == 1
+
+
 async def test_a_service_that_stopped_gives_the_port_back(postgres_url: str, scripts: Path) -> None:
     listen = f"127.0.0.1:{free_port()}"
     for _ in range(2):
