@@ -5,8 +5,12 @@ from collections.abc import Mapping
 from chaos.campaign import Campaign
 from chaos.campaigns import (
     crash_points,
+    failing_statements,
+    full_disk,
+    idle_connections,
     kill_databases,
     kill_services,
+    killed_upgrades,
     linear_history,
     oversell,
     proxy_faults,
@@ -27,18 +31,19 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         rolling_stop.CAMPAIGN,
         simulation.CAMPAIGN,
         linear_history.CAMPAIGN,
+        killed_upgrades.CAMPAIGN,
+        failing_statements.CAMPAIGN,
+        idle_connections.CAMPAIGN,
+        full_disk.CAMPAIGN,
     )
 }
 
 NOT_YET: Mapping[int, str] = {
     5: "callers that leave, in storms",
     7: "the outbox with 16 writers, 4 relays and poison",
-    12: "migrations that are killed at each statement",
     13: "fuzzed requests",
-    14: "an error at every statement of every call",
     15: "soak",
     16: "overload",
     17: "reconciliation after every campaign",
-    18: "idle connections that are killed",
 }
 """What has no campaign yet; much of it is tried by tests."""

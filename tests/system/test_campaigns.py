@@ -5,8 +5,19 @@ from pathlib import Path
 import pytest
 
 from chaos.campaign import Campaign, Trial
-from chaos.campaigns import kill_services, linear_history, oversell, rolling_stop, same_key
+from chaos.campaigns import (
+    failing_statements,
+    full_disk,
+    idle_connections,
+    kill_services,
+    killed_upgrades,
+    linear_history,
+    oversell,
+    rolling_stop,
+    same_key,
+)
 
+ENGINES = ("postgres", "mysql", "mariadb")
 SMALL: list[tuple[Campaign, str, int]] = [
     (oversell.CAMPAIGN, "", 2_000),
     (kill_services.CAMPAIGN, "mysql", 4),
@@ -14,6 +25,10 @@ SMALL: list[tuple[Campaign, str, int]] = [
     (same_key.CAMPAIGN, "", 8),
     (rolling_stop.CAMPAIGN, "", 2),
     (linear_history.CAMPAIGN, "", 2),
+    *((killed_upgrades.CAMPAIGN, engine, 1) for engine in ENGINES),
+    *((failing_statements.CAMPAIGN, engine, 3) for engine in ENGINES),
+    *((idle_connections.CAMPAIGN, engine, 20) for engine in ENGINES),
+    (full_disk.CAMPAIGN, "mariadb", 5),
 ]
 
 
