@@ -26,7 +26,7 @@ SMALL: list[tuple[Campaign, str, int]] = [
     (rolling_stop.CAMPAIGN, "", 2),
     (linear_history.CAMPAIGN, "", 2),
     *((killed_upgrades.CAMPAIGN, engine, 1) for engine in ENGINES),
-    *((failing_statements.CAMPAIGN, engine, 3) for engine in ENGINES),
+    *((failing_statements.CAMPAIGN, engine, 1) for engine in ENGINES),
     *((idle_connections.CAMPAIGN, engine, 20) for engine in ENGINES),
     (full_disk.CAMPAIGN, "mariadb", 5),
 ]
