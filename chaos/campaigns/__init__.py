@@ -6,9 +6,13 @@ from chaos.campaign import Campaign
 from chaos.campaigns import (
     crash_points,
     departures,
+    failing_statements,
+    full_disk,
     fuzz,
+    idle_connections,
     kill_databases,
     kill_services,
+    killed_upgrades,
     linear_history,
     outbox,
     overload,
@@ -37,13 +41,14 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         fuzz.CAMPAIGN,
         soak.CAMPAIGN,
         overload.CAMPAIGN,
+        killed_upgrades.CAMPAIGN,
+        failing_statements.CAMPAIGN,
+        idle_connections.CAMPAIGN,
+        full_disk.CAMPAIGN,
     )
 }
 
 NOT_YET: Mapping[int, str] = {
-    12: "migrations that are killed at each statement",
-    14: "an error at every statement of every call",
     17: "reconciliation after every campaign",
-    18: "idle connections that are killed",
 }
 """What has no campaign yet; much of it is tried by tests."""

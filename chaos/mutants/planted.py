@@ -5,6 +5,7 @@ from chaos.mutants.mutant import Mutant, campaign, test
 SIMULATION = campaign(10, 20)
 OVERSELL = campaign(1, 2_000, "postgres")
 LINEAR_HISTORY = campaign(11, 2, "postgres")
+ALL_ENGINES = ("postgres", "mysql", "mariadb")
 OUTBOX = test("tests/delivery_service/persistence/test_outbox.py", "mysql", "mariadb")
 
 MUTANTS = (
@@ -191,5 +192,17 @@ MUTANTS = (
             "mariadb",
             only="evidence.after_temp and mysql",
         ),
+    ),
+    Mutant(
+        "A connection that the server has ended is given to a call",
+        "servicekit/persistence/engines.py",
+        {'"pool_pre_ping": pre_ping,': '"pool_pre_ping": False,'},
+        campaign(18, 20, *ALL_ENGINES),
+    ),
+    Mutant(
+        "Two upgrades go on beside each other",
+        "servicekit/schema/migrations.py",
+        {"            await self._lock(guard)\n": ""},
+        campaign(12, 2, *ALL_ENGINES),
     ),
 )

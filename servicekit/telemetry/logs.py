@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -30,14 +31,16 @@ def with_call(_logger: object, _method: str, event: MutableMapping[str, Any]) ->
 
 
 class _Lines:
-    """Writes whole lines to standard error; it has a name, as the loggers of libraries have."""
+    """Writes whole lines to standard error, or loses them; it has a name, as the loggers of libraries have."""
 
     def __init__(self, name: str = "") -> None:
         self.name = name
 
     def msg(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        # A disk that is full, or whoever read it has gone: the work that a line tells of goes on.
+        with suppress(OSError):
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
 
     debug = info = warning = error = critical = exception = msg
 

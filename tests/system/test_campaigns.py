@@ -7,8 +7,12 @@ import pytest
 from chaos.campaign import Campaign, Trial
 from chaos.campaigns import (
     departures,
+    failing_statements,
+    full_disk,
     fuzz,
+    idle_connections,
     kill_services,
+    killed_upgrades,
     linear_history,
     outbox,
     oversell,
@@ -16,6 +20,7 @@ from chaos.campaigns import (
     same_key,
 )
 
+ENGINES = ("postgres", "mysql", "mariadb")
 SMALL: list[tuple[Campaign, str, int]] = [
     (oversell.CAMPAIGN, "", 2_000),
     (kill_services.CAMPAIGN, "mysql", 4),
@@ -26,6 +31,10 @@ SMALL: list[tuple[Campaign, str, int]] = [
     (rolling_stop.CAMPAIGN, "", 2),
     (linear_history.CAMPAIGN, "", 2),
     (fuzz.CAMPAIGN, "mysql", 250),
+    *((killed_upgrades.CAMPAIGN, engine, 1) for engine in ENGINES),
+    *((failing_statements.CAMPAIGN, engine, 1) for engine in ENGINES),
+    *((idle_connections.CAMPAIGN, engine, 20) for engine in ENGINES),
+    (full_disk.CAMPAIGN, "mariadb", 5),
 ]
 
 

@@ -70,6 +70,30 @@ async def legacy_rows(engine: AsyncEngine) -> None:
     )
 
 
+async def contents(engine: AsyncEngine) -> list[tuple[Any, ...]]:
+    """Every relation with its number of rows and what belongs to it, and the revision."""
+    return [
+        *await rows(engine, "SELECT version_num FROM holdfast_schema_version"),
+        *await rows(
+            engine,
+            """
+            SELECT c.relname, c.relkind, CASE WHEN c.relkind IN ('r', 'p', 'm') THEN query_to_xml(
+                format('SELECT count(*) FROM %s', c.oid::regclass), false, true, '')::text END,
+                (SELECT array_agg(attname::text || format_type(atttypid, atttypmod) || attnotnull ORDER BY attname)
+                 FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
+                (SELECT array_agg(conname::text || convalidated ORDER BY conname) FROM pg_constraint
+                 WHERE conrelid = c.oid),
+                (SELECT array_agg(tgname::text ORDER BY tgname) FROM pg_trigger
+                 WHERE tgrelid = c.oid AND NOT tgisinternal),
+                (SELECT indisvalid FROM pg_index WHERE indexrelid = c.oid)
+            FROM pg_class c
+            WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('inventory', 'analytics'))
+            ORDER BY c.relname
+            """,
+        ),
+    ]
+
+
 async def base_rows(engine: AsyncEngine) -> list[tuple[Any, ...]]:
     """What every revision must keep of each stock."""
     return await rows(

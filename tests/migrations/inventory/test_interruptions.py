@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.persistence.engines import create_engine
-from tests.migrations.inventory.legacy import HEAD, REVISIONS, SCHEMA, base_rows, legacy_rows, rows
+from tests.migrations.inventory.legacy import HEAD, REVISIONS, SCHEMA, base_rows, contents, legacy_rows
 from tests.migrations.inventory.soundness import assert_sound
 from tests.support.databases import copied_database, fresh_database
 from tests.support.forks import run_command
@@ -77,36 +77,12 @@ async def _upgraded(
     if cut is not None:
         with suppress(OperationalError), cut_at(engine, cut):
             await SCHEMA.upgrade(engine, revision)
-        seen.append(await _contents(engine))
+        seen.append(await contents(engine))
     with cut_at(engine, 0) as statements:
         await SCHEMA.upgrade(engine, revision)
-    seen.append(await _contents(engine))
+    seen.append(await contents(engine))
     await engine.dispose()
     return seen, statements[0]
-
-
-async def _contents(engine: AsyncEngine) -> list[tuple[Any, ...]]:
-    """Every relation with its number of rows and what belongs to it, and the revision."""
-    return [
-        *await rows(engine, "SELECT version_num FROM holdfast_schema_version"),
-        *await rows(
-            engine,
-            """
-            SELECT c.relname, c.relkind, CASE WHEN c.relkind IN ('r', 'p', 'm') THEN query_to_xml(
-                format('SELECT count(*) FROM %s', c.oid::regclass), false, true, '')::text END,
-                (SELECT array_agg(attname::text || format_type(atttypid, atttypmod) || attnotnull ORDER BY attname)
-                 FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped),
-                (SELECT array_agg(conname::text || convalidated ORDER BY conname) FROM pg_constraint
-                 WHERE conrelid = c.oid),
-                (SELECT array_agg(tgname::text ORDER BY tgname) FROM pg_trigger
-                 WHERE tgrelid = c.oid AND NOT tgisinternal),
-                (SELECT indisvalid FROM pg_index WHERE indexrelid = c.oid)
-            FROM pg_class c
-            WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('inventory', 'analytics'))
-            ORDER BY c.relname
-            """,
-        ),
-    ]
 
 
 async def _finish(url: str, before: list[tuple[Any, ...]]) -> None:

@@ -55,3 +55,21 @@ def test_what_is_below_the_level_is_not_written(level: str, expected: int) -> No
     program = "log = structlog.get_logger('x'); log.debug('1'); log.info('2'); log.warning('3')"
 
     assert len(logged(program, level)) == expected
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_the_work_goes_on() -> None:
+    program = (
+        "import logging, structlog\n"
+        "from servicekit.telemetry import logs\n"
+        "logs.configure('info')\n"
+        "for _ in range(1000):\n"
+        "    structlog.get_logger('calls').info('call')\n"
+        "    logging.getLogger('library').warning('note')\n"
+        "print('went on')\n"
+    )
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=full, text=True, cwd=ROOT
+        )
+
+    assert run.stdout == "went on\n"

@@ -1,0 +1,167 @@
+"""Every call that changes something, with an error or a lost connection at each of its statements in turn."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+
+import grpc
+
+from chaos.calls import DELIVERY, INVENTORY, Call
+from chaos.campaign import Campaign, Trial
+from chaos.statements import Fault, Statements, statements_to
+from tests.support.databases import fresh_database
+from tests.support.services import Pair, migrate
+from tests.support.town import UNKNOWN_OUTCOMES, Town, ids
+
+TOLD = {
+    Fault.DEADLOCK: {"OK"},
+    Fault.OVERTAKEN: {"OK"},
+    Fault.LOCK_WAIT: {"OK", "ABORTED"},
+    Fault.LOST_BEFORE: {"OK", "UNAVAILABLE"},
+    Fault.LOST_AFTER: {"OK", "UNAVAILABLE"},
+}
+"""What a caller may be told: it is done, nothing was done, or it is not known."""
+MOST_STATEMENTS = 200
+SETTLED_SECONDS = 30.0
+LEASE_SECONDS = "4"
+ROUND = len(Fault) * max(len(INVENTORY), len(DELIVERY))
+
+
+async def run(trial: Trial) -> None:
+    """Round after round of all calls and faults, in an order that the seed says; then the books of both services."""
+    calls = INVENTORY if trial.engine == "postgres" else DELIVERY
+    ways = list(itertools.product(calls, Fault))
+    undisturbed: dict[Call, str] = {}
+    async with _scene(trial) as (town, statements):
+        while trial.more:
+            if trial.attempts % len(ways) == 0:
+                trial.random.shuffle(ways)
+            call, fault = ways[trial.attempts % len(ways)]
+            sweep = _Sweep(trial, town, statements, call, fault)
+            if call not in undisturbed:
+                undisturbed[call] = await sweep.undisturbed()
+            await sweep.run(undisturbed[call])
+            trial.attempted()
+        trial.violations.extend(await town.findings())
+
+
+class _Sweep:
+    """One call under one fault: made again and again, each time with the fault one statement later."""
+
+    def __init__(self, trial: Trial, town: Town, statements: Statements, call: Call, fault: Fault) -> None:
+        self._trial = trial
+        self._town = town
+        self._statements = statements
+        self._call = call
+        self._fault = fault
+
+    async def run(self, wanted: str) -> None:
+        """Until it is over before the fault has come; each time `wanted` must be left."""
+        known = len(self._trial.violations)
+        for nth in range(1, MOST_STATEMENTS):
+            if not await self._failing(nth, wanted) or len(self._trial.violations) > known:
+                return
+        self._trial.violations.append(f"{self._call.method} has no end of statements")
+
+    async def undisturbed(self) -> str:
+        """What the call leaves without a fault."""
+        name = await self._arranged()
+        await self._call.ask(self._town, name)
+        return await self._settled(name, "")
+
+    async def _failing(self, nth: int, wanted: str) -> bool:
+        """Whether the call had so many statements."""
+        call, town, name = self._call, self._town, await self._arranged()
+        # A package goes on by itself meanwhile: its stock is settled.
+        still = call in INVENTORY and "ABORTED" in TOLD[self._fault]
+        before = await town.insist(call.state, town, name) if still else ""
+        self._statements.fail(nth, self._fault)
+        told = await _outcome(call.ask(town, name))
+        failed = self._statements.relent()
+        what = f"{call.method}, {self._fault.value} {nth} ({failed[:60]})"
+        self._trial.require(told in TOLD[self._fault], f"{what}: the caller is told {told}")
+        if told == "ABORTED" and still:
+            after = await town.insist(call.state, town, name)
+            self._trial.require(after == before, f"{what}: refused, and yet {after}, not {before}")
+        again = await _outcome(town.insist(call.ask, town, name))
+        self._trial.require(again == "OK", f"{what}: asked again, the caller is told {again}")
+        left = await self._settled(name, wanted)
+        self._trial.require(left == wanted, f"{what}: left {left}, not {wanted}")
+        if failed:
+            self._trial.faults[self._fault.value] += 1
+            self._trial.contention[f"told {told}"] += 1
+        return bool(failed)
+
+    async def _arranged(self) -> str:
+        """The name of something that is ready for the call: the first that nothing disturbs."""
+        async with asyncio.timeout(SETTLED_SECONDS):
+            while True:
+                name = str(next(ids))
+                try:
+                    await self._call.arrange(self._town, name)
+                except grpc.aio.AioRpcError as error:
+                    if error.code() not in UNKNOWN_OUTCOMES:
+                        raise
+                    await asyncio.sleep(0.1)
+                else:
+                    return name
+
+    async def _settled(self, name: str, wanted: str) -> str:
+        """What is left once it is as wanted, or in the end; of the undisturbed call, once it changes no more."""
+        until = time.monotonic() + SETTLED_SECONDS
+        left = await self._town.insist(self._call.state, self._town, name)
+        while left != wanted and time.monotonic() < until:
+            await asyncio.sleep(0.05 if wanted else 1.5)
+            earlier, left = left, await self._town.insist(self._call.state, self._town, name)
+            if not wanted and left == earlier:
+                break
+        return left
+
+
+async def _outcome(call: Awaitable[object]) -> str:
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return error.code().name
+    return "OK"
+
+
+@asynccontextmanager
+async def _scene(trial: Trial) -> AsyncIterator[tuple[Town, Statements]]:
+    """Both services; the statements are those of delivery, or of inventory where that is what is tried."""
+    engine = "mysql" if trial.engine == "postgres" else trial.engine
+    async with (
+        fresh_database("postgres") as inventory_url,
+        fresh_database(engine) as delivery_url,
+        statements_to(inventory_url if trial.engine == "postgres" else delivery_url, trial.engine) as (
+            through_url,
+            statements,
+        ),
+    ):
+        await asyncio.gather(migrate("inventory", inventory_url), migrate("delivery", delivery_url))
+        urls = (through_url, delivery_url) if trial.engine == "postgres" else (inventory_url, through_url)
+        pair = Pair(*urls, trial.folder)
+        pair.delivery.environment["DELIVERY_RELAY_LEASE_SECONDS"] = LEASE_SECONDS
+        town = Town(pair)
+        try:
+            await pair.start()
+            await town.found()
+            yield town, statements
+        finally:
+            await town.close()
+            await pair.kill()
+
+
+CAMPAIGN = Campaign(
+    number=14,
+    title="An error, or a lost connection, at every statement of every call",
+    promises=(3, 4, 5, 9, 10),
+    attempt="calls under a fault, at each statement",
+    short=ROUND,
+    long=5 * ROUND,
+    run=run,
+    contention=("told OK",),
+    engines=("postgres", "mysql", "mariadb"),
+)

@@ -1,0 +1,89 @@
+"""The database's server ends every connection that is idle, and the next call of each kind must not notice."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import grpc
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from chaos.calls import DELIVERY, INVENTORY, Call
+from chaos.campaign import Campaign, Trial
+from tests.support.services import running_pair
+from tests.support.town import Town, ids
+
+IDLE = {
+    "postgres": "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'"
+    " AND pid <> pg_backend_pid()",
+    "mysql": "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND command = 'Sleep'"
+    " AND id <> CONNECTION_ID()",
+}
+KILL = {"postgres": "SELECT pg_terminate_backend(:session)", "mysql": "KILL :session"}
+NO_SUCH_SESSION = 1094
+"""MySQL's and MariaDB's: it ended by itself meanwhile."""
+
+
+async def run(trial: Trial) -> None:
+    """Calls and looks at what they left, each without any connection there was before; nobody repeats anything."""
+    calls = INVENTORY if trial.engine == "postgres" else DELIVERY
+    async with (
+        running_pair("mysql" if trial.engine == "postgres" else trial.engine, trial.folder) as pair,
+        _administrator(pair.inventory_url if trial.engine == "postgres" else pair.delivery_url) as engine,
+    ):
+        town = Town(pair)
+        await town.found()
+        while trial.more:
+            await _surprise(trial, town, engine, calls)
+        trial.violations.extend(await town.findings())
+        await town.close()
+
+
+async def _surprise(trial: Trial, town: Town, engine: AsyncEngine, calls: Sequence[Call]) -> None:
+    call, name = calls[trial.attempts // 2 % len(calls)], str(next(ids))
+    await call.arrange(town, name)
+    for what in (call.ask, call.state):
+        killed = await _kill_idle(engine)
+        trial.faults["idle connections killed"] += killed
+        trial.contention["calls that found none"] += killed > 0
+        try:
+            await what(town, name)
+        except grpc.aio.AioRpcError as error:
+            told = f"{error.code().name} {error.details()}"
+            trial.violations.append(f"{call.method}, {'read' if what is call.state else 'asked'}: {told}")
+        trial.attempted()
+
+
+async def _kill_idle(engine: AsyncEngine) -> int:
+    """How many sessions it ended."""
+    kind = "postgres" if engine.dialect.name == "postgresql" else "mysql"
+    async with engine.connect() as connection:
+        sessions = (await connection.execute(text(IDLE[kind]))).scalars().all()
+        for session in sessions:
+            try:
+                await connection.execute(text(KILL[kind]), {"session": session})
+            except Exception as error:
+                if NO_SUCH_SESSION not in getattr(getattr(error, "orig", None), "args", ()):
+                    raise
+    return len(sessions)
+
+
+@asynccontextmanager
+async def _administrator(url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+CAMPAIGN = Campaign(
+    number=18,
+    title="Idle connections killed at the server",
+    promises=(10,),
+    attempt="calls after it",
+    short=30,
+    long=150,
+    run=run,
+    contention=("calls that found none",),
+    engines=("postgres", "mysql", "mariadb"),
+)

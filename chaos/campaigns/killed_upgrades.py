@@ -1,0 +1,59 @@
+"""An upgrade that dies before a statement, any of them, and then two at once: same schema, same rows as undisturbed."""
+
+import asyncio
+
+from chaos.campaign import Campaign, Trial
+from chaos.schemas import Legacy, legacies
+from tests.support.forks import Done, run_command
+
+CRASHED = 137
+UPGRADERS = 2
+
+
+async def run(trial: Trial) -> None:
+    """Every statement of the way from the first revision to the newest, in an order that the seed says."""
+    async with legacies(trial.engine) as legacy:
+        async with legacy.another() as url:
+            statements = await legacy.statements(url)
+            wanted = await legacy.contents(url)
+        places: list[int] = []
+        while trial.more:
+            if not places:
+                places = list(range(1, statements + 1))
+                trial.random.shuffle(places)
+            async with legacy.another() as url:
+                await _try(trial, legacy, url, places.pop(), wanted)
+
+
+async def _try(trial: Trial, legacy: Legacy, url: str, place: int, wanted: list[object]) -> None:
+    killed = await _upgrade(legacy, url, HOLDFAST_CRASH_AT=f"migrate.between_steps:{place}")
+    if killed.code == 0:
+        # Of those counted, some are sent before the revisions begin.
+        return
+    trial.require(killed.code == CRASHED, f"before statement {place}: {killed.code} {killed.errors[-300:]}")
+    after = await asyncio.gather(*(_upgrade(legacy, url) for _ in range(UPGRADERS)))
+    for done in after:
+        trial.require(done.code == 0, f"after a death before statement {place}: {done.errors[-300:]}")
+        trial.contention["upgraders that waited"] += "waiting for it" in done.errors + done.output
+    found = await legacy.contents(url)
+    trial.require(found == wanted, f"after a death before statement {place} the database is another")
+    trial.faults["deaths of an upgrade"] += 1
+    trial.attempted()
+
+
+async def _upgrade(legacy: Legacy, url: str, **environment: str) -> Done:
+    given = {f"{legacy.service.upper()}_DATABASE_URL": url} | environment
+    return await run_command(legacy.service, "migrate", "upgrade", **given)
+
+
+CAMPAIGN = Campaign(
+    number=12,
+    title="An upgrade killed at each statement, then two at once",
+    promises=(21,),
+    attempt="deaths",
+    short=20,
+    long=1_000,
+    run=run,
+    contention=("upgraders that waited",),
+    engines=("postgres", "mysql", "mariadb"),
+)
