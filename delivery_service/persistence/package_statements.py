@@ -1,6 +1,6 @@
 """The statements on packages that every package needs, again and again."""
 
-from sqlalchemy import and_, bindparam, case, func, or_, select, update
+from sqlalchemy import BindParameter, and_, bindparam, case, func, or_, select, update
 
 from delivery_service.domain.workflow import PackageState
 from delivery_service.persistence.codes import STATE_CODES
@@ -9,7 +9,7 @@ from delivery_service.persistence.package_rows import CHANGED_COLUMNS, SKU
 from delivery_service.persistence.tables import package_items, package_orders, packages
 
 _this = packages.c.prepare_sn == bindparam("package_sn")
-_leg = bindparam("leg")
+_leg: BindParameter[int] = bindparam("leg")
 _active = or_(
     packages.c.prepare_status.is_(None), packages.c.prepare_status < STATE_CODES[PackageState.COMPLETED]
 )
