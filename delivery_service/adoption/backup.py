@@ -14,8 +14,9 @@ from sqlalchemy import URL
 
 from delivery_service.adoption.expectations import TABLES
 from delivery_service.adoption.journal import JOURNAL, ROWS, STEPS
-from delivery_service.adoption.programs import Make, Programs, option_file, running
+from delivery_service.adoption.programs import Make, Programs, option_file
 from servicekit.adoption.backup import BackupFailed, keep_backup
+from servicekit.adoption.running import running
 from servicekit.schema.migrations import Progress
 
 MIB = 1 << 20

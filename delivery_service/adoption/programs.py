@@ -1,11 +1,10 @@
 """The engines' own programs for backups, and how they reach the database of a URL."""
 
-import asyncio
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from servicekit.adoption.backup import BackupFailed
+from servicekit.adoption.running import running
 
 _PLACES = ("/usr/bin", "/usr/local/bin", "/usr/local/mysql/bin", "/opt/homebrew/opt/*/bin")
-_BUFFER = 1 << 20
 _OF_MARIADB = re.compile(r"(\d+)\.\d+\.\d+-MariaDB")
 _OF_MYSQL = re.compile(r"(?:Distrib|Ver) (\d+)\.\d+\.\d+")
 
@@ -125,54 +124,3 @@ async def _output(command: Sequence[str]) -> str:
     async with running(command) as process:
         output = await process.output.read()
         return "" if await process.complaint() else output.decode(errors="replace")
-
-
-class Running:
-    """A program at work; what it complains of is read meanwhile, so that it never waits for us."""
-
-    def __init__(self, process: asyncio.subprocess.Process, complaints: asyncio.Task[bytes]) -> None:
-        self._process = process
-        self._complaints = complaints
-
-    @property
-    def output(self) -> asyncio.StreamReader:
-        """What it prints."""
-        assert self._process.stdout is not None
-        return self._process.stdout
-
-    async def feed(self, chunk: bytes) -> bool:
-        """Gives it more to read; false where it has stopped listening."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(chunk)
-            await self._process.stdin.drain()
-        except (BrokenPipeError, ConnectionResetError):
-            return False
-        return True
-
-    async def complaint(self) -> str:
-        """Waits for its end; what it complained of where it failed, else nothing."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        code = await self._process.wait()
-        said = (await self._complaints).decode(errors="replace").strip()
-        return (said or f"it ended with code {code}") if code else ""
-
-
-@asynccontextmanager
-async def running(command: Sequence[str], *, fed: bool = False) -> AsyncIterator[Running]:
-    """Starts a program, and ends it where the caller goes before its end. Raises OSError where there is none."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.PIPE if fed else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL if fed else asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=_BUFFER,
-    )
-    assert process.stderr is not None
-    try:
-        yield Running(process, asyncio.create_task(process.stderr.read()))
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()

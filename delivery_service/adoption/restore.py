@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from delivery_service.adoption.backup import MIB, in_mib, opened
 from delivery_service.adoption.expectations import TAKEN_TABLES
 from delivery_service.adoption.journal import RESTORE, drop
-from delivery_service.adoption.programs import Programs, option_file, running
+from delivery_service.adoption.programs import Programs, option_file
 from delivery_service.adoption.sessions import others_in
 from servicekit.adoption.backup import BackupFailed
+from servicekit.adoption.running import running
 from servicekit.crash_points import crash_point
 from servicekit.schema.migrations import VERSION_TABLE, Progress
 from servicekit.schema.schema_history import HISTORY_TABLE

@@ -56,9 +56,9 @@ def checks(shape: Shape, revision: str, zone: str) -> Iterator[Check]:
     tables = shape.tables
     yield from _of_stock(tables)
     for table in SPLIT_TABLES:
-        if table in tables:
-            yield from _of_split_table(table, tables)
-        elif f"{table}_backup" in tables and revision == "0001":
+        if table in shape.sources:
+            yield from of_split_table(table, tables)
+        elif table not in tables and f"{table}_backup" in tables and revision == "0001":
             select = f"SELECT stock_id::text AS row, '' AS problem FROM inventory.{table}_backup"
             yield Check(f"rows of {table}_backup, whose own table is gone", select)
     if "stock_financial" in shape.sources:
@@ -88,7 +88,8 @@ def _of_stock(tables: Tables) -> Iterator[Check]:
     )
 
 
-def _of_split_table(table: str, tables: Tables) -> Iterator[Check]:
+def of_split_table(table: str, tables: Tables) -> Iterator[Check]:
+    """What contradicts itself within a split table, its backup and the stocks there are."""
     yield Check(
         f"rows of {table} without their stock",
         f"SELECT COALESCE(t.stock_id::text, 'NULL') AS row, '' AS problem FROM inventory.{table} t"

@@ -23,7 +23,10 @@ def conversion(schema: Schema) -> Conversion:
 async def verify_documents(
     connection: AsyncConnection, tables: Tables, convert: Conversion, zone: tzinfo, findings: Findings
 ) -> None:
-    """Notes every listing and every change of status that was there before and is not there now."""
+    """Notes every listing and every change of status that was there before and is not there now.
+
+    Somebody may have written meanwhile what cannot be read: that is noted too.
+    """
     before = "SELECT id, listed_on_platforms, status_history FROM inventory.adoption_stock"
     if "stock_lifecycle" in tables:
         # One with jsonb, the other perhaps with json.
@@ -39,5 +42,8 @@ async def verify_documents(
     )
     async with connection.stream(text(joined)) as rows:
         async for row in rows:
-            for says, entry in lost_entries(convert, row, zone):
-                findings.add(says, str(row.id), entry)
+            try:
+                for says, entry in lost_entries(convert, row, zone):
+                    findings.add(says, str(row.id), entry)
+            except convert.WrongShape as error:
+                findings.add("documents of no known shape", str(row.id), str(error))

@@ -6,7 +6,7 @@ The stocks are right. Each difference is told, since nobody but the operator kno
 from collections.abc import Iterator
 
 from inventory_service.adoption.catalogue import Tables
-from inventory_service.adoption.checks import due, flags_of
+from inventory_service.adoption.checks import due, flags_of, of_split_table
 from inventory_service.adoption.documents import DOCUMENTS
 from inventory_service.adoption.shape import Shape
 from inventory_service.domain.legacy import MONEY, SPLIT_TABLES
@@ -39,6 +39,8 @@ def outrun(shape: Shape, zone: str) -> Iterator[Check]:
     """Each kind of difference; of a database after Phase 2."""
     tables = shape.tables
     for table in SPLIT_TABLES:
+        if table in tables:
+            yield from of_split_table(table, tables)
         there = [name for name in (table, f"{table}_backup") if name in tables]
         if there:
             yield from _of_split_table(table, there[0], tables)

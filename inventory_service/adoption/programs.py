@@ -1,6 +1,5 @@
 """Postgres' own programs for backups, and how they reach the database of a URL."""
 
-import asyncio
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from servicekit.adoption.backup import BackupFailed
+from servicekit.adoption.running import running
 
 _PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
 _SERVER_FOLDER = text("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
@@ -28,21 +28,11 @@ class Programs:
     async def run(self, name: str, arguments: Sequence[str], url: URL | None = None) -> str:
         """Runs one of them and answers what it prints. Raises BackupFailed with what it complains of."""
         program = self.pg_dump.with_name(name)
-        process = await asyncio.create_subprocess_exec(
-            *(str(program), *(connection_options(url) if url else ()), *arguments),
-            env=environment(program, url),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            output, complaint = await process.communicate()
-        except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
-            raise
-        if process.returncode:
-            raise BackupFailed(f"{name} failed: {complaint.decode(errors='replace').strip()}")
+        command = [str(program), *(connection_options(url) if url else ()), *arguments]
+        async with running(command, environment(program, url)) as process:
+            output = await process.output.read()
+            if complaint := await process.complaint():
+                raise BackupFailed(f"{name} failed: {complaint}")
         return output.decode(errors="replace")
 
 

@@ -1,6 +1,5 @@
 """The way back to a backup: the schema `inventory` as it was, all of it or nothing."""
 
-import asyncio
 from pathlib import Path
 
 from sqlalchemy import URL, text
@@ -10,6 +9,7 @@ from inventory_service.adoption.dependents import outside
 from inventory_service.adoption.journal import JOURNAL
 from inventory_service.adoption.programs import Programs, connection_options, environment
 from servicekit.adoption.backup import BackupFailed
+from servicekit.adoption.running import Running, running
 from servicekit.schema.migrations import VERSION_TABLE
 from servicekit.schema.schema_history import HISTORY_TABLE
 
@@ -59,54 +59,27 @@ async def put_back(connection: AsyncConnection, programs: Programs, url: URL, fi
         "--set=ON_ERROR_STOP=1",
         "--output=/dev/null",
     ]
-    writing = await asyncio.create_subprocess_exec(
-        *(str(psql), *connection_options(url), *options, "--file=-"),
-        env=environment(psql, url),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert writing.stdin is not None and writing.stderr is not None
-    complaint = asyncio.create_task(writing.stderr.read())
-    try:
-        await _feed(writing.stdin, programs, file, before, after)
-        code = await writing.wait()
-    except (BrokenPipeError, ConnectionResetError):
-        code = await writing.wait()  # it has stopped listening, and says why
-    except BaseException:
-        # Without an end of its input there is no commit.
-        writing.kill()
-        await writing.wait()
-        raise
-    if code:
-        raise BackupFailed(f"nothing was put back: {(await complaint).decode(errors='replace').strip()}")
+    command = [str(psql), *connection_options(url), *options, "--file=-"]
+    # Where this ends before the end of its input, psql is killed, and commits nothing.
+    async with running(command, environment(psql, url), fed=True) as writing:
+        await _feed(writing, programs, file, before, after)
+        if complaint := await writing.complaint():
+            raise BackupFailed(f"nothing was put back: {complaint}")
 
 
-async def _feed(into: asyncio.StreamWriter, programs: Programs, file: Path, before: str, after: str) -> None:
-    into.write(before.encode())
+async def _feed(into: Running, programs: Programs, file: Path, before: str, after: str) -> None:
+    """Ends where it listens no more, which it gives the reason for itself."""
     pg_restore = programs.pg_dump.with_name("pg_restore")
-    reading = await asyncio.create_subprocess_exec(
-        *(str(pg_restore), "--file=-", str(file)),
-        env=environment(pg_restore, None),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert reading.stdout is not None
-    try:
-        while chunk := await reading.stdout.read(1 << 20):
-            into.write(chunk)
-            await into.drain()
-        if await reading.wait():
-            raise BackupFailed(f"nothing was put back: {file} cannot be read to its end")
-    except BaseException:
-        if reading.returncode is None:
-            reading.kill()
-            await reading.wait()
-        raise
-    into.write(after.encode())
-    await into.drain()
-    into.close()
+    command = [str(pg_restore), "--file=-", str(file)]
+    async with running(command, environment(pg_restore, None)) as reading:
+        listens = await into.feed(before.encode())
+        while listens and (chunk := await reading.output.read(1 << 20)):
+            listens = await into.feed(chunk)
+        if not listens:
+            return
+        if complaint := await reading.complaint():
+            raise BackupFailed(f"nothing was put back: {file} cannot be read to its end: {complaint}")
+    await into.feed(after.encode())
 
 
 async def _around(connection: AsyncConnection) -> tuple[str, str]:

@@ -139,6 +139,11 @@ async def _phase_2(
         wrong.append(
             Difference(VIEW, "*", Verdict.STOPS, "is another view than Phase 2's; rename or drop it")
         )
+    lacking = [column.name for column in PHASE_2_COLUMNS if not there[column.name]]
+    if there[VIEW] and lacking:
+        # Revision 0002 takes the view beside all columns for the end of Phase 2, and it would add them.
+        says = f"is there, which Phase 2 makes last, and stock has no {', '.join(lacking)}; drop the view"
+        wrong.append(Difference(VIEW, "*", Verdict.STOPS, says))
     done = [name for name, is_there in there.items() if is_there]
     missing = [name for name, is_there in there.items() if not is_there]
     return [*done, *(name for name in BACKUPS if name in tables)], missing, wrong

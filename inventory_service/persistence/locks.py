@@ -11,6 +11,8 @@ from enum import StrEnum
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from servicekit.persistence.named_locks import give_lock, take_lock
+
 
 class Lock(StrEnum):
     """What one does at a time."""
@@ -27,8 +29,6 @@ class Lock(StrEnum):
 
 _TRY = text("SELECT pg_try_advisory_xact_lock(hashtext(:name))")
 _WAIT = text("SELECT pg_advisory_xact_lock(hashtext(:name))")
-_TRY_FOR_SESSION = text("SELECT pg_try_advisory_lock(hashtext(:name))")
-_GIVE_BACK = text("SELECT pg_advisory_unlock(hashtext(:name))")
 
 
 async def try_lock(connection: AsyncConnection, lock: Lock) -> bool:
@@ -49,9 +49,9 @@ async def lock_of_process(engine: AsyncEngine, lock: Lock) -> AsyncIterator[bool
     """
     async with engine.connect() as guard:
         await guard.execution_options(isolation_level="AUTOCOMMIT")
-        has_it = bool((await guard.execute(_TRY_FOR_SESSION, {"name": lock})).scalar())
+        has_it = await take_lock(guard, lock)
         try:
             yield has_it
         finally:
             if has_it:
-                await guard.execute(_GIVE_BACK, {"name": lock})
+                await give_lock(guard, lock)

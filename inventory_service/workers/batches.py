@@ -20,6 +20,8 @@ from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable
 from servicekit.persistence.conflicts import lock_wait_ended, waited_in_vain
 from servicekit.persistence.transactions import TRIES, Transactions
 
+MOST_WISHES = 256
+"""In one batch."""
 TRIES_OF_HALVES = 2
 MOST_PATIENCE_SECONDS = 4.0
 """How long a wish waits for what is nobody's fault here; then its caller may decide to call again."""

@@ -11,14 +11,13 @@ from collections.abc import Callable, Sequence
 
 from inventory_service.application.answer_wishes import Answer, Wish
 from inventory_service.application.ports import UnitOfWork
-from inventory_service.workers.batches import Batches
+from inventory_service.workers.batches import MOST_WISHES, Batches
 from inventory_service.workers.left_overs import LeftOvers
 from inventory_service.workers.pending_wish import PendingWish
 from servicekit.errors import Overloaded
 from servicekit.persistence.transactions import Transactions
 from servicekit.tasks import Tasks
 
-MOST_WISHES = 256
 MOST_LINES = 2_000
 MOST_CALLERS = 2_048
 QUIET_TURNS = 16

@@ -5,15 +5,15 @@ nobody waits for that one in turn; then a batch takes up all that queue there.
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 
-from sqlalchemy.exc import DBAPIError
+import structlog
 
 from inventory_service.application.locks import Lockable, Locked
 from inventory_service.application.ports import UnitOfWork
-from inventory_service.workers.batches import Batches, LeftOut, refuse_impatient
+from inventory_service.workers.batches import MOST_WISHES, Batches, LeftOut, refuse_impatient
 from inventory_service.workers.pending_wish import PendingWish
 from servicekit.crash_points import crash_point
-from servicekit.errors import KitRefusal
 from servicekit.persistence.transactions import Transactions
 from servicekit.tasks import Tasks
 
@@ -21,7 +21,8 @@ AT_ONCE = 3
 """Locks that are waited for at a time, each over a connection of its own."""
 LOCK_SECONDS = 1.0
 """How long one is waited for before others have their turn."""
-MOST_WISHES = 256
+
+log = structlog.get_logger("left_overs")
 
 
 class LeftOvers:
@@ -66,7 +67,7 @@ class LeftOvers:
                 if not free:
                     refuse_impatient(self._queues[what])
                 queue = [pending for pending in self._queues[what] if not pending.answer.done()]
-                batch = queue[:MOST_WISHES] if free else []
+                batch = _next_batch(queue) if free else []
                 self._queues[what] = queue[len(batch) :]
                 left_out = await self._batches.answer(batch)
                 refuse_impatient(pending for pending, _ in left_out)
@@ -81,9 +82,16 @@ class LeftOvers:
             await self._transactions.run(lambda uow: uow.locks.wait_for(what))
         except Locked:
             return False
-        except (KitRefusal, DBAPIError):
-            return True
+        except Exception as error:
+            # Whatever it is: who queues here must hear of it.
+            log.info("lock cannot be waited for", kind=what.kind.value, error=type(error).__name__)
         return True
 
     async def _answer_alone(self, pending: PendingWish) -> None:
         self.wait(await self._batches.answer([pending], skip_locked=True))
+
+
+def _next_batch(queue: Sequence[PendingWish]) -> Sequence[PendingWish]:
+    """The first of them that can be run again together; one that cannot has a transaction of its own (ADR 0026)."""
+    together = list(takewhile(lambda pending: pending.knows_its_effect, queue))
+    return together[:MOST_WISHES] or queue[:1]

@@ -13,6 +13,8 @@ from servicekit.polling import Poller
 BATCH = 100
 PASSED_SECONDS = 60.0
 """How long a hold is passed over that could not be given back, before it is tried, and logged, again."""
+LOCKED_SECONDS = 1.0
+"""How long one is that somebody else has in hand, so that those after it have their turn."""
 
 log = structlog.get_logger("reservation_expiry")
 
@@ -34,6 +36,7 @@ def reservation_expiry(transactions: Transactions[UnitOfWork], idle_seconds: flo
         for reservation_id, error in swept.kept.items():
             log.warning("a hold cannot expire", reservation_id=reservation_id, error=str(error))
             passed[reservation_id] = now + PASSED_SECONDS
+        passed.update(dict.fromkeys(swept.locked, now + LOCKED_SECONDS))
         return swept.due == BATCH
 
     return Poller("reservation_expiry", step, idle_seconds=idle_seconds)

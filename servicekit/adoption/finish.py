@@ -65,11 +65,11 @@ async def finish(
     way_out = _way_out(run, entry)
     try:
         await take_over(run, connection, entry)
+        crash_point("adopt.after_upgrade")
+        now = await verify(run, connection, entry)
+        await connection.rollback()
     except Exception as error:
         raise AdoptionUnfinished(f"the adoption is half done: {_reason(error)}\n{way_out}") from error
-    crash_point("adopt.after_upgrade")
-    now = await verify(run, connection, entry)
-    await connection.rollback()
     _compare(run, entry.totals, now, way_out)
     await record(connection)
     crash_point("adopt.before_finish")
@@ -114,10 +114,15 @@ def _compare(run: Run[Any], totals: Mapping[str, str], now: Mapping[str, str], w
         for name, before in totals.items()
     ]
     run.tell("\n" + table_of(["verified", "before", "now", ""], rows))
-    if (run.findings.count or differing) and not run.request.accept_differences:
-        says = "the end is not what the beginning promised; did somebody write meanwhile?"
-        advice = f"{way_out}; or take it as it is with --accept-differences"
-        raise AdoptionUnfinished("\n".join([says, *run.findings.lines(), advice]))
+    if run.findings.count or differing:
+        says = [
+            "the end is not what the beginning promised; did somebody write meanwhile?",
+            *run.findings.lines(),
+        ]
+        if not run.request.accept_differences:
+            advice = f"{way_out}; or take it as it is with --accept-differences"
+            raise AdoptionUnfinished("\n".join([*says, advice]))
+        run.tell("\n".join([*says, "it is taken as it is, as --accept-differences says"]))
 
 
 def _reason(error: Exception) -> object:

@@ -1,6 +1,7 @@
 """Locks that a database keeps by name, for as long as the session that took them lives."""
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 _TAKE_ON_POSTGRES = text("SELECT pg_try_advisory_lock(hashtext(:name))")
@@ -17,6 +18,10 @@ async def take_lock(connection: AsyncConnection, name: str) -> bool:
 
 
 async def give_lock(connection: AsyncConnection, name: str) -> None:
-    """Gives it back before the session ends."""
+    """Gives it back before the session ends; a session that cannot do that is ended, and its locks with it."""
     give = _GIVE_ON_POSTGRES if connection.dialect.name == "postgresql" else _GIVE_ON_MYSQL
-    await connection.execute(give, {"name": name})
+    try:
+        await connection.execute(give, {"name": name})
+    except DBAPIError:
+        # Not raised: it would hide what the work under the lock ended with.
+        await connection.invalidate()

@@ -56,6 +56,11 @@ INDEXES = {
 
 DOCUMENTS = ("listed_on_platforms", "status_history")
 
+_COLUMNS = sa.text(
+    "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute"
+    " WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped"
+)
+
 VIEW = """
 CREATE MATERIALIZED VIEW IF NOT EXISTS inventory.stock_metrics_view AS
 SELECT
@@ -193,10 +198,14 @@ def _back_up(table: str) -> None:
     there = _exists(f"{table}_backup")
     op.execute(f"CREATE TABLE IF NOT EXISTS inventory.{table}_backup AS TABLE inventory.{table}")
     if there:
-        # A backup of an earlier attempt keeps what it has and gets what came since.
-        op.execute(
-            f"INSERT INTO inventory.{table}_backup TABLE inventory.{table} EXCEPT TABLE inventory.{table}_backup"
+        # A backup of an earlier attempt keeps what it has and gets what came since. Rows are compared as documents:
+        # some types know no equality, and a backup by others may have its columns in another order, or json for jsonb.
+        columns = op.get_bind().execute(_COLUMNS, {"table": f"inventory.{table}"}).scalar_one()
+        add = (
+            f"INSERT INTO inventory.{table}_backup ({columns}) SELECT {columns} FROM inventory.{table} t"  # noqa: S608
+            f" WHERE NOT EXISTS (SELECT FROM inventory.{table}_backup b WHERE to_jsonb(b) = to_jsonb(t))"
         )
+        op.get_bind().exec_driver_sql(add)
 
 
 def _differs() -> str:

@@ -100,7 +100,7 @@ async def test_an_adoption_that_is_killed_is_finished_by_the_next_with_the_same_
     assert await content(engine) == await end(delivery_engine)
 
 
-class _Interrupted(Exception):
+class _Interrupted(BaseException):
     """Somebody pressed the keys."""
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from inventory_service.domain.legacy import BACKUPS
 from servicekit.adoption.run import AdoptionRefused
 from servicekit.persistence.engines import create_engine
 from servicekit.schema.migrations import Schema
@@ -213,3 +214,39 @@ async def test_two_adoptions_at_once_do_not_meet(
 
     await other.dispose()
     assert Schema("inventory").pending(await SCHEMA.applied(engine))
+
+
+async def test_backups_by_others_are_kept_whatever_the_type_and_the_order_of_their_columns(
+    engine: AsyncEngine, adopt: Adopt
+) -> None:
+    await lay_out(engine, Legacy(stocks=24, phase_2=11))
+    for table in ("stock_lifecycle", "stock_lifecycle_backup"):
+        types = (
+            "ALTER listed_on_platforms TYPE json, ALTER status_history TYPE json, ADD extra json DEFAULT '{}'"
+        )
+        await execute(engine, f"ALTER TABLE inventory.{table} {types}")
+    await execute(engine, "DROP TABLE inventory.stock_metrics_backup")
+    await execute(
+        engine,
+        "CREATE TABLE inventory.stock_metrics_backup AS SELECT reserved_quantity, available_quantity, id, stock_id,"
+        " expected_profit, total_cost FROM inventory.stock_metrics",
+    )
+    kept = {table: await rows(engine, f"TABLE inventory.{table} ORDER BY id") for table in BACKUPS}
+
+    await adopt(without_backup=True)
+
+    assert kept == {table: await rows(engine, f"TABLE inventory.{table} ORDER BY id") for table in BACKUPS}
+
+
+async def test_a_view_that_is_older_than_the_columns_of_phase_2_stops_it(
+    engine: AsyncEngine, adopt: Adopt
+) -> None:
+    await lay_out(engine, Legacy(stocks=24, phase_2=AFTER))
+    await execute(engine, "ALTER TABLE inventory.stock DROP COLUMN status_history")
+    says = r"stock_metrics_view\.\* is there, which Phase 2 makes last, and stock has no status_history; drop the view"
+
+    with pytest.raises(AdoptionRefused, match=says):
+        await adopt()
+
+    await execute(engine, "DROP MATERIALIZED VIEW inventory.stock_metrics_view")
+    assert "differs" not in await adopt()

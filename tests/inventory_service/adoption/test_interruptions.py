@@ -104,6 +104,35 @@ async def test_a_revision_that_stops_leaves_an_adoption_that_can_be_finished(
     assert "was cut short" in await adopt()
 
 
+SESSIONS_ENDED = """
+CREATE FUNCTION end_sessions() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF to_regclass('inventory.adoption') IS NOT NULL THEN
+        PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid();
+        RAISE 'ended by an administrator';
+    END IF;
+END $$
+"""
+
+
+async def test_an_adoption_whose_sessions_are_ended_still_tells_the_way_out(
+    engine: AsyncEngine, adopt: Adopt
+) -> None:
+    await lay_out(engine, Legacy(stocks=20, split=0))
+    await execute(engine, SESSIONS_ENDED)
+    await execute(
+        engine,
+        "CREATE EVENT TRIGGER ends ON ddl_command_start WHEN TAG IN ('CREATE TABLE')"
+        " EXECUTE FUNCTION end_sessions()",
+    )
+
+    with pytest.raises(AdoptionUnfinished, match=r"half done: (.|\n)*run migrate adopt again, or go back: "):
+        await adopt()
+
+    await execute(engine, "DROP EVENT TRIGGER ends")
+    assert "was cut short" in await adopt()
+
+
 ANOTHER_CODE = "stocks with another code: 1"
 CHANGES = {
     "stocks that are lost: 1": "DELETE FROM inventory.stock WHERE notes = 'note 2'",
@@ -120,6 +149,10 @@ CHANGES = {
     ANOTHER_CODE: "UPDATE inventory.stock SET sku = 'other' WHERE notes = 'note 8'",
     "listings that are lost: 2": "UPDATE inventory.stock SET listed_on_platforms = '[]' WHERE notes = 'note 12'",
     "changes of status that are lost: 1": "UPDATE inventory.stock SET status_history = '[]' WHERE notes = 'note 6'",
+    "documents of no known shape: 1": (
+        "UPDATE inventory.stock_lifecycle SET listed_on_platforms = '17' WHERE stock_id ="
+        " (SELECT id FROM inventory.stock WHERE notes = 'note 3')"
+    ),
     "open rows of stock_reservation that became no reservation: 1": (
         "INSERT INTO inventory.stock_reservation (stock_id, reserved_quantity)"
         " SELECT id, 1 FROM inventory.stock LIMIT 1"
@@ -149,4 +182,8 @@ async def test_what_somebody_wrote_meanwhile_is_named_at_the_end(
     told = str(unfinished.value)
     assert [says for says in CHANGES if says not in told] == [], told
     assert "migrate restore" in told and "--accept-differences" in told
-    assert "adopted: the schema is at" in await adopt(accept_differences=True)
+
+    accepted = await adopt(accept_differences=True)
+
+    assert [says for says in CHANGES if says not in accepted] == [], accepted
+    assert "adopted: the schema is at" in accepted

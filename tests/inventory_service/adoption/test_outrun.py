@@ -143,3 +143,32 @@ async def test_holds_and_listings_that_other_columns_bring_back_are_named_by_row
         oddities[3:5]
     ) == {f"  {named['note 1']} (stockx)", f"  {named['note 2']} (ebay)"}
     assert await rows(engine, "SELECT sum(reserved_quantity) FROM inventory.stock") == [(2,)]
+
+
+@pytest.mark.parametrize("cascades", [False, True], ids=["alone", "with its split rows"])
+async def test_a_stock_that_was_removed_since_is_named_and_keeps_no_table_from_being_dropped(
+    engine: AsyncEngine, adopt: Adopt, command: Command, cascades: bool
+) -> None:
+    await lay_out(engine, Legacy(stocks=12, phase_2=AFTER, split=2))
+    if cascades:
+        for table in SPLIT_TABLES:
+            reference = "FOREIGN KEY (stock_id) REFERENCES inventory.stock ON DELETE CASCADE"
+            await execute(engine, f"ALTER TABLE inventory.{table} ADD {reference}")
+    [(gone,)] = await rows(engine, "SELECT id FROM inventory.stock WHERE notes = 'note 5'")
+    await execute(engine, "DELETE FROM inventory.stock WHERE notes = 'note 5'")
+
+    told = await adopt(without_backup=True)
+
+    for table in SPLIT_TABLES:
+        says = (
+            f"rows in which {table} and its backup differ: 1\n  {gone} (only in {table}_backup)"
+            if cascades
+            else f"rows of {table} without their stock: 1\n  {gone}"
+        )
+        assert says in told, told
+    steps = (["drop-split-tables"], ["drop-backups", "--discard-data"])
+    for step in ([["renew-backups"]] if cascades else []) + list(steps):
+        waited = "UPDATE holdfast_schema_history SET record_time = record_time - interval '31 days'"
+        await execute(engine, waited)
+        done = await command("contract", *step)
+        assert done.code == 0, done.errors

@@ -64,7 +64,7 @@ async def test_adopted_stock_is_reserved_and_sold_by_its_code(
         assert await inventory.findings() == []
 
 
-class _Interrupted(Exception):
+class _Interrupted(BaseException):
     """Somebody pressed the keys."""
 
 

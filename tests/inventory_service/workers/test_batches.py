@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from inventory_service.domain.reservation import ReservationState
-from inventory_service.workers.group_commit import MOST_WISHES
+from inventory_service.workers.batches import MOST_WISHES
 from servicekit.errors import ConcurrentUpdate
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.workers.tills import Till, reserve, states

@@ -15,7 +15,7 @@ from inventory_service.domain.commands import (
 )
 from inventory_service.domain.errors import EtagMismatch, InsufficientStock, ReservationExists
 from inventory_service.domain.reservation import Reservation, ReservationState
-from inventory_service.workers.group_commit import MOST_WISHES
+from inventory_service.workers.batches import MOST_WISHES
 from servicekit.errors import DatabaseUnavailable, Overloaded, RequestIdReused
 from servicekit.persistence import transactions
 from servicekit.persistence.engines import create_engine

@@ -5,27 +5,29 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import ProgrammingError
 from structlog.testing import capture_logs
 
 from inventory_service.application.answer_wishes import Recorded, Wish
-from inventory_service.application.locks import Kind, Lockable
-from inventory_service.domain.commands import CommitReservation, ReleaseReservation, ReserveStock
+from inventory_service.application.locks import Kind
+from inventory_service.domain.commands import (
+    CommitReservation,
+    ExtendReservation,
+    ReleaseReservation,
+    ReserveStock,
+)
 from inventory_service.domain.reservation import Reservation, ReservationState
-from inventory_service.persistence.unit_of_work import SqlUnitOfWork
+from inventory_service.persistence import lock_waits
+from inventory_service.persistence.fixed import Fixed
 from inventory_service.workers import batches
-from inventory_service.workers.group_commit import MOST_WISHES
-from inventory_service.workers.left_overs import LeftOvers
-from inventory_service.workers.pending_wish import PendingWish
-from servicekit.errors import ConcurrentUpdate
-from servicekit.persistence.engines import create_engine
-from servicekit.persistence.transactions import Transactions, own_time
-from servicekit.tasks import Tasks
+from inventory_service.workers.batches import MOST_WISHES
+from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.workers.tills import SHOP, key, locked, reserve, states, tilling
+from tests.servicekit.sessions import wire_to
 from tests.servicekit.waiting import until
 
 STOCK = "SELECT FROM inventory.stock WHERE sku = :name FOR UPDATE"
@@ -169,13 +171,40 @@ async def test_nobody_is_refused_for_a_table_that_others_lock_for_a_while(
         assert states(await asyncio.gather(*waiting)) == [ReservationState.HELD] * 4
 
 
-async def test_a_wait_that_the_database_fails_leaves_nobody_without_an_answer(postgres_url: str) -> None:
-    without_tables = create_engine(postgres_url)
-    left_overs = LeftOvers(Transactions(without_tables, SqlUnitOfWork, time=own_time), Tasks())
-    pending = PendingWish(reserve("r1", "A"))
+async def test_who_queues_for_a_lock_is_answered_where_the_database_fails_the_wait_for_it(
+    inventory: Inventory, inventory_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(lock_waits._WAYS, Kind.STOCK, [Fixed("SELECT 1 / 0")])
+    async with tilling(inventory, inventory_url, lock_seconds=0.1) as till:
+        async with locked(inventory, "A"):
+            waiting = till.begin(reserve("a1"), reserve("a2"))
+            await asyncio.sleep(0.5)
+            assert not any(caller.done() for caller in waiting)
 
-    left_overs.wait([(pending, Lockable(Kind.STOCK, "A"))])
+        async with asyncio.timeout(5):
+            assert states(await asyncio.gather(*waiting)) == [ReservationState.HELD] * 2
 
-    with pytest.raises(ProgrammingError):
-        await asyncio.wait_for(pending.answer, 5)
-    await without_tables.dispose()
+
+async def test_an_extension_that_does_not_know_its_own_effect_queues_with_others_and_fails_none_of_them(
+    inventory: Inventory, inventory_url: str
+) -> None:
+    extend = Wish(ExtendReservation("old", timedelta(hours=1), SHOP, expected_version=1))
+    async with (
+        wire_to(inventory_url) as (through, wire),
+        tilling(inventory, through, lock_seconds=0.1) as till,
+    ):
+        await inventory.reserve("old", {"A": 1}, ttl=60)
+        async with locked(inventory, "A"):
+            [unknown] = till.begin(extend)
+            await until(lambda: len(till.left_overs) == 1)
+            others = till.begin(reserve("r1"), reserve("r2"))
+            await asyncio.sleep(0.1)
+            await until(lambda: till.group_commit.waiting == 0)
+            # That of the wait itself, and that of what waited.
+            wire.cut_commit = "after"
+        while wire.cut_commit:  # noqa: ASYNC110  # whoever waits longer misses the second
+            await asyncio.sleep(0)
+        wire.cut_commit = "after"
+
+        assert states(await asyncio.gather(*others)) == [ReservationState.HELD] * 2
+        assert isinstance((await asyncio.gather(unknown, return_exceptions=True))[0], DatabaseUnavailable)

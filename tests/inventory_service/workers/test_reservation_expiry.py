@@ -13,6 +13,7 @@ from inventory_service.workers.reservation_expiry import BATCH, reservation_expi
 from servicekit.persistence.engines import create_engine
 from servicekit.persistence.transactions import Transactions
 from tests.inventory_service.client import Inventory, refused
+from tests.inventory_service.workers.tills import locked
 
 
 @pytest.fixture
@@ -83,6 +84,31 @@ async def test_many_sweepers_give_many_holds_back_once(
     await asyncio.gather(*running)
 
     assert await inventory.levels("A") == (1000, 0, 1000)
+
+
+async def test_a_stock_that_others_keep_locked_holds_up_neither_other_holds_nor_sales(
+    inventory: Inventory, transactions: Transactions[SqlUnitOfWork], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inventory_service.workers.reservation_expiry.BATCH", 2)
+    for sku in ("A", "B"):
+        await inventory.create(sku, 10)
+    for number in range(3):
+        await inventory.reserve(f"a{number}", {"A": 1}, ttl=60)
+    await inventory.reserve("b", {"B": 3}, ttl=60)
+    await inventory.let_expire("a0", "a1", "a2", seconds_ago=9)
+    await inventory.let_expire("b")
+    sweeper = reservation_expiry(transactions, idle_seconds=0.05)
+
+    async with locked(inventory, "A"):
+        running = asyncio.create_task(sweeper.run())
+        async with asyncio.timeout(1.5):
+            await until_free(inventory, "B", 10)
+            await inventory.reserve("sale", {"B": 10})
+    await until_free(inventory, "A", 10)
+    sweeper.stop()
+    await running
+
+    assert sweeper.failed == 0
 
 
 async def test_a_hold_that_cannot_be_given_back_stops_no_other_and_is_given_back_once_it_can(

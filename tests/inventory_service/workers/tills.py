@@ -36,11 +36,12 @@ class Till:
     ) -> None:
         self.batches: list[int] = []
         self.tasks = Tasks()
+        self.left_overs = LeftOvers(
+            Transactions(pool, SqlUnitOfWork, time=own_time, most_seconds=most_seconds), self.tasks
+        )
         self.group_commit = GroupCommit(
             Transactions(engine, self._counted, at_once=1, time=own_time, most_seconds=most_seconds),
-            LeftOvers(
-                Transactions(pool, SqlUnitOfWork, time=own_time, most_seconds=most_seconds), self.tasks
-            ),
+            self.left_overs,
             self.tasks,
             **bounds,
         )
