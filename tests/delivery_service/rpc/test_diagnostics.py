@@ -66,10 +66,10 @@ async def test_a_commit_that_may_be_lost_with_the_power_is_named(delivery: Deliv
 
 
 async def test_the_next_command_writes_through_what_can_be_while_the_engine_runs(
-    delivery: Delivery, delivery_url: str
+    delivery: Delivery, running: Running
 ) -> None:
     _, _, statements = (await diagnosed(delivery))["durability"].next_command.partition(' -e "')
-    engine = create_engine(delivery_url, pool_size=1)
+    engine = create_engine(running.url, pool_size=1)
     try:
         async with engine.connect() as connection:
             for statement in statements.rstrip('"').split("; "):
