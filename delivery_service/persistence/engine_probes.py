@@ -17,6 +17,8 @@ _DURABLE = text(
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN"
     " ('innodb_flush_log_at_trx_commit', 'innodb_doublewrite', 'log_bin', 'sync_binlog')"
 )
+_AT_START = "innodb_doublewrite"
+"""Of these the one that no engine changes while it runs."""
 # MariaDB before 11.1 has the older name only.
 _SESSION = text(
     "SHOW SESSION VARIABLES WHERE Variable_name IN"
@@ -52,18 +54,22 @@ async def durability(connection: AsyncConnection) -> Diagnosis:
     wrong = {}
     if found["innodb_flush_log_at_trx_commit"] != "1":
         wrong["innodb_flush_log_at_trx_commit"] = "1"
-    if found["innodb_doublewrite"] == "OFF":
-        wrong["innodb_doublewrite"] = "ON"
+    if found[_AT_START] == "OFF":
+        wrong[_AT_START] = "ON"
     # Without a binary log there is nothing to write through.
     if found["log_bin"] == "ON" and found["sync_binlog"] != "1":
         wrong["sync_binlog"] = "1"
     if not wrong:
         return fine(", ".join(f"{name}={value}" for name, value in sorted(found.items())))
     told = ", ".join(f"{name} is {found[name]} and should be {right}" for name, right in wrong.items())
-    statements = [f"SET GLOBAL {name} = {right}" for name, right in wrong.items()]
+    told += ", also in its configuration"
+    statements = [f"SET GLOBAL {name} = {right}" for name, right in wrong.items() if name != _AT_START]
+    if _AT_START in wrong:
+        told += f", where {_AT_START} is to be changed before a restart"
+        statements.append(f"SHOW GLOBAL VARIABLES LIKE '{_AT_START}'")
     return Diagnosis(
         Severity.FAIL,
-        f"{told}, also in its configuration: what callers were told is done may be lost with the machine's power",
+        f"{told}: what callers were told is done may be lost with the machine's power",
         run(connection.engine.url, *statements),
     )
 

@@ -1,6 +1,8 @@
 """What Postgres itself says of how safe and how free the service's data is."""
 
-from sqlalchemy import text
+from typing import Any
+
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from servicekit.operations.client_commands import run
@@ -9,8 +11,19 @@ from servicekit.operations.diagnostics import Diagnosis, Severity, fine
 LONG_SECONDS = 10.0
 """How long a transaction may hold locks that nobody waits for."""
 
-_SETTINGS = text("SELECT name, setting FROM pg_settings WHERE name = ANY(:names)")
+_SETTINGS = text("""
+    SELECT name, setting, source, quote_ident(current_database()) AS database, quote_ident(current_user) AS account
+    FROM pg_settings WHERE name = ANY(:names) ORDER BY name
+""")
 _DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+_OPEN_SESSIONS = ", which open sessions keep until their server is restarted"
+_OFF_BY = {
+    "command line": " by the command line that the database was started with",
+    "database": f" by ALTER DATABASE{_OPEN_SESSIONS}",
+    "user": f" by ALTER ROLE{_OPEN_SESSIONS}",
+    "database user": f" by ALTER ROLE{_OPEN_SESSIONS}",
+}
+"""Where a setting may come from that is stronger than ALTER SYSTEM."""
 _SESSION = text("""
     SELECT current_setting('transaction_isolation') AS isolation, current_setting('TimeZone') AS zone,
         current_setting('transaction_read_only') = 'on' AS read_only
@@ -45,21 +58,31 @@ _LONG = text("""
 
 async def durability(connection: AsyncConnection) -> Diagnosis:
     """Whether what was acknowledged outlives the machine's power."""
-    rows = await connection.execute(_SETTINGS, {"names": list(_DURABLE)})
-    found = {row.name: row.setting for row in rows}
-    off = sorted(name for name, setting in found.items() if setting == "off")
+    rows = (await connection.execute(_SETTINGS, {"names": list(_DURABLE)})).all()
+    off = [row for row in rows if row.setting == "off"]
     if not off:
-        return fine(", ".join(f"{name}={found[name]}" for name in _DURABLE))
-    told = ", ".join(f"{name} is off" for name in off)
+        return fine(", ".join(f"{row.name}={row.setting}" for row in rows))
+    told = ", ".join(f"{row.name} is off{_OFF_BY.get(row.source, '')}" for row in off)
     return Diagnosis(
         Severity.FAIL,
         f"{told}: what callers were told is done may be lost with the machine's power",
-        run(
-            connection.engine.url,
-            *(f"ALTER SYSTEM SET {name} = on" for name in off),
-            "SELECT pg_reload_conf()",
-        ),
+        run(connection.engine.url, *dict.fromkeys(map(_mending, off)), "SELECT pg_reload_conf()"),
     )
+
+
+def _mending(off: Row[Any]) -> str:
+    """What turns a setting on where it was turned off: ALTER SYSTEM is stronger than a file, and than nothing else."""
+    match off.source:
+        case "database":
+            return f"ALTER DATABASE {off.database} RESET {off.name}"
+        case "user":
+            return f"ALTER ROLE {off.account} RESET {off.name}"
+        case "database user":
+            return f"ALTER ROLE {off.account} IN DATABASE {off.database} RESET {off.name}"
+        case "command line":
+            return "SELECT pg_read_file('postmaster.opts')"
+        case _:
+            return f"ALTER SYSTEM SET {off.name} = on"
 
 
 async def sessions(connection: AsyncConnection) -> Diagnosis:

@@ -15,7 +15,7 @@ def partitions_check(transactions: Transactions[UnitOfWork]) -> ConsistencyCheck
 
     async def check() -> AsyncIterator[Finding]:
         for month in await transactions.read(partial(missing_ledger_months, 1)):
-            yield Finding("partitions", str(month), "the ledger has no partition for this month", {})
+            yield Finding("partitions", str(month), f"the ledger has no partition for {month}", {})
         strays, archived = await transactions.read(_strays)
         for month, count in strays.items():
             why = (

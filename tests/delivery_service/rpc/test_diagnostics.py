@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service import bootstrap
 from delivery_service.persistence import engine_probes
-from delivery_service.persistence.engine_probes import locks
+from delivery_service.persistence.engine_probes import durability, locks
 from delivery_service.persistence.outbox import PARKED, PENDING
 from delivery_service.persistence.probes import oldest_command
 from delivery_service.persistence.tables import outbox
@@ -62,9 +62,24 @@ async def test_a_commit_that_may_be_lost_with_the_power_is_named(delivery: Deliv
     assert "innodb_doublewrite is OFF and should be ON" in found.description
     assert found.description.endswith("may be lost with the machine's power")
     assert found.next_command.startswith("mysql --socket=/")
-    assert found.next_command.endswith(
-        ' -e "SET GLOBAL innodb_flush_log_at_trx_commit = 1; SET GLOBAL innodb_doublewrite = ON"'
-    )
+    assert "innodb_doublewrite is to be changed before a restart" in found.description
+
+
+async def test_the_next_command_writes_through_what_can_be_while_the_engine_runs(
+    delivery: Delivery, running: Running
+) -> None:
+    _, _, statements = (await diagnosed(delivery))["durability"].next_command.partition(' -e "')
+    engine = create_engine(running.url, pool_size=1)
+    try:
+        async with engine.connect() as connection:
+            for statement in statements.rstrip('"').split("; "):
+                await connection.exec_driver_sql(statement)
+            mended = await durability(connection)
+            await connection.exec_driver_sql("SET GLOBAL innodb_flush_log_at_trx_commit = 0")
+    finally:
+        await engine.dispose()
+
+    assert mended.description.startswith("innodb_doublewrite is OFF and should be ON, ")
 
 
 async def test_a_command_that_inventory_does_not_take_is_named_by_its_age(delivery: Delivery) -> None:
