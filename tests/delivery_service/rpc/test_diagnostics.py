@@ -234,7 +234,8 @@ async def test_an_account_that_may_not_see_the_transactions_of_others_says_so_an
     # Rights of the whole server come to the sessions that begin now.
     await limited.dispose()
     async with limited.connect() as connection:
-        assert (await locks(connection)).severity is Severity.OK
+        # Whatever it sees now: the server has others, too.
+        assert not (await locks(connection)).description.startswith("not known")
 
 
 async def test_with_the_database_away_the_answer_says_so_and_what_else_it_knows(

@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 
 from delivery_service.application.stock_ports import Refused
 from tests.delivery_service.client import Delivery, eventually
+from tests.servicekit.waiting import until
 
 
 async def test_a_slow_answer_holds_up_its_own_package_only(delivery: Delivery) -> None:
@@ -42,7 +43,8 @@ async def test_what_is_tried_again_or_set_aside_is_told_with_its_reason(delivery
         package = await delivery.stock_state("PG1", "HELD")
         delivery.inventory.refuse["commit"] = Refused("RESERVATION_ALREADY_RESOLVED", "it is RELEASED")
         await delivery.drive(package, until="DeliverPackage")
-        await delivery.quiet()
+        # What became of a command is told once it is recorded.
+        await until(lambda: any(entry["event"] == "parked" for entry in logs))
 
     told = [entry for entry in logs if entry["event"] in ("try later", "parked")]
     assert {
