@@ -10,6 +10,8 @@ from pathlib import Path
 
 MOST_VIOLATIONS = 20
 """After so many nothing more is tried."""
+NOTHING_TRIED = "nothing was tried"
+"""How a violation begins that says only that a run met nothing to withstand."""
 
 
 @dataclass
@@ -81,7 +83,7 @@ class Campaign:
         """Runs it, and adds the violations that only the end shows."""
         await self.run(trial)
         for name in self.contention:
-            trial.require(trial.contention[name] > 0, f"nothing was tried: {name}: 0")
+            trial.require(trial.contention[name] > 0, f"{NOTHING_TRIED}: {name}: 0")
         late = percentile(trial.recoveries, 0.99)
         trial.require(late <= self.slowest_recovery, f"recovery took {late:.1f} s at the 99th percentile")
 

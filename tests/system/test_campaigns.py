@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import NOTHING_TRIED, Campaign, Trial
 from chaos.campaigns import (
     departures,
     failing_statements,
@@ -37,6 +37,9 @@ SMALL: list[tuple[Campaign, str, int]] = [
     (full_disk.CAMPAIGN, "mariadb", 5),
 ]
 
+SEEDS = (7, 8, 9)
+"""So few attempts may by chance meet nothing to withstand; then there is another run."""
+
 
 @pytest.mark.parametrize(
     ("campaign", "engine", "size"),
@@ -46,9 +49,14 @@ SMALL: list[tuple[Campaign, str, int]] = [
 async def test_a_campaign_in_small_breaks_no_promise(
     tmp_path: Path, campaign: Campaign, engine: str, size: int
 ) -> None:
-    trial = Trial(size, 7, tmp_path, engine)
-
-    await campaign.judge(trial)
+    for seed in SEEDS:
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        trial = Trial(size, seed, folder, engine)
+        await campaign.judge(trial)
+        assert [told for told in trial.violations if not told.startswith(NOTHING_TRIED)] == []
+        if not trial.violations:
+            break
 
     assert trial.violations == []
     assert trial.attempts >= size
