@@ -100,7 +100,9 @@ class Schema:
         async with engine.connect() as connection:
             applied = await connection.run_sync(applied_revision)
             known = applied in {revision.id for revision in self.history()}
-            since = None if known else await connection.run_sync(schema_history.serves_since)
+            newer = applied is not None and not known
+            # Nothing is asked of a record that another process may be making just now: MySQL would refuse.
+            since = await connection.run_sync(schema_history.serves_since) if newer else None
         return Serving(self.service, applied, self.expected, known, since)
 
     async def hindrance(self, engine: AsyncEngine) -> str:
