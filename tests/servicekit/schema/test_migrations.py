@@ -4,10 +4,11 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.script.revision import RangeNotAncestorError
-from sqlalchemy import inspect, text
+from sqlalchemy import event, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
@@ -15,6 +16,7 @@ from structlog.testing import capture_logs
 from servicekit.persistence.engines import create_engine
 from servicekit.schema import migrations
 from servicekit.schema.migrations import MigrationLocked, Revision, Schema, SchemaAhead, UnknownRevision
+from servicekit.schema.schema_history import HISTORY_TABLE
 from tests.servicekit.scripts import write_history
 from tests.servicekit.waiting import until
 
@@ -149,6 +151,20 @@ async def test_two_upgrades_at_once_apply_each_revision_once(
     assert events.count("another migration is running, waiting for it") == 1
     assert events.count("revision applied") == 3
     assert await rooms(engine) == {"room_1": 1, "room_2": 1, "room_3": 1}
+
+
+async def test_an_upgrade_that_comes_while_the_first_one_begins_asks_nothing_of_what_that_one_makes(
+    schema: Schema, engine: AsyncEngine
+) -> None:
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        sent.append(statement)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+
+    assert (await schema.serving(engine)).applied is None
+    assert not [statement for statement in sent if HISTORY_TABLE in statement]
 
 
 async def test_a_lock_that_is_never_given_back_is_waited_for_only_so_long(
