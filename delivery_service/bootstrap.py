@@ -75,12 +75,14 @@ def assemble(
     transactions: Transactions[RequestUnitOfWork] = Transactions(
         engine, SqlUnitOfWork, at_once=settings.pool_size
     )
+    # Where callers are refused because too many wait, what they have begun goes on.
+    patient = transactions.patient()
     tasks = Tasks()
     settlements = Settlements(transactions)
     photos = FsspecPhotoStore(settings.evidence_url)
     reader = PillowPhotoReader()
     relay = OutboxRelay(
-        transactions,
+        patient,
         inventory,
         settlements.notify,
         idle_seconds=settings.relay_seconds,
@@ -98,7 +100,7 @@ def assemble(
         draining,
     )
     sweep = evidence_sweep(
-        transactions,
+        patient,
         photos,
         unused_days=settings.evidence_unused_days,
         idle_seconds=settings.evidence_sweep_seconds,
@@ -158,9 +160,9 @@ def assemble(
         pollers=[
             relay,
             sweep,
-            outbox_expiry(transactions),
-            request_expiry(transactions),
-            *([legacy_following(transactions, following)] if following else []),
+            outbox_expiry(patient),
+            request_expiry(patient),
+            *([legacy_following(patient, following)] if following else []),
         ],
         long_calls=ops.LONG_CALLS,
         wake_waiters=wake_waiters,

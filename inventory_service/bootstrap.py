@@ -55,6 +55,8 @@ def build(settings: Settings) -> Service:
     transactions: Transactions[RequestUnitOfWork] = Transactions(
         engine, SqlUnitOfWork, at_once=settings.pool_size, before_snapshot=LEDGER_STAYS
     )
+    # Where callers are refused because too many wait, what nobody waits for goes on.
+    patient = transactions.patient()
     tasks = Tasks()
     # A refresh takes seconds: over a connection of its own it takes none from the calls.
     refreshing = create_engine(settings.database_url, pool_size=1)
@@ -71,9 +73,8 @@ def build(settings: Settings) -> Service:
     waiting = create_engine(
         settings.database_url, pool_size=AT_ONCE, lock_seconds=LOCK_SECONDS, by_index=True
     )
-    left_overs = LeftOvers(
-        Transactions(waiting, SqlUnitOfWork, at_once=AT_ONCE + KEPT_FOR_READS, time=own_time), tasks
-    )
+    locked = Transactions(waiting, SqlUnitOfWork, at_once=AT_ONCE + KEPT_FOR_READS, time=own_time)
+    left_overs = LeftOvers(locked.patient(), tasks)
     group_commit = GroupCommit(batches, left_overs, tasks, batch_ended=BatchMetrics(metrics).batch_ended)
     metrics.gauge(
         "holdfast_group_commit_queue_length",
@@ -133,13 +134,13 @@ def build(settings: Settings) -> Service:
         register=lambda server: servicer.register(server, inventory),
         tasks=tasks,
         pollers=[
-            reservation_expiry(transactions, settings.sweep_seconds),
-            fact_counting(transactions, settings.facts_seconds),
-            ledger_preparation(transactions, settings.ledger_months_ahead),
-            request_expiry(transactions),
-            import_expiry(transactions),
-            low_stock(transactions, settings.sweep_seconds),
-            *([metrics_refresh(transactions, refresher, every)] if every else []),
+            reservation_expiry(patient, settings.sweep_seconds),
+            fact_counting(patient, settings.facts_seconds),
+            ledger_preparation(patient, settings.ledger_months_ahead),
+            request_expiry(patient),
+            import_expiry(patient),
+            low_stock(patient, settings.sweep_seconds),
+            *([metrics_refresh(patient, refresher, every)] if every else []),
         ],
         long_calls=servicer.LONG_CALLS | ops.LONG_CALLS,
         wake_waiters=wake_waiters,

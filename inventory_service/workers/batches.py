@@ -19,12 +19,11 @@ from servicekit.crash_points import crash_point
 from servicekit.errors import ConcurrentUpdate, DatabaseUnavailable
 from servicekit.persistence.conflicts import lock_wait_ended, waited_in_vain
 from servicekit.persistence.transactions import TRIES, Transactions
+from servicekit.places import MOST_PATIENCE_SECONDS
 
 MOST_WISHES = 256
 """In one batch."""
 TRIES_OF_HALVES = 2
-MOST_PATIENCE_SECONDS = 4.0
-"""How long a wish waits for what is nobody's fault here; then its caller may decide to call again."""
 
 LeftOut = tuple[PendingWish, Lockable]
 """A wish that a batch went on without, and what others have locked of what it needs."""

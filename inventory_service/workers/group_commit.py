@@ -16,6 +16,7 @@ from inventory_service.workers.left_overs import LeftOvers
 from inventory_service.workers.pending_wish import PendingWish
 from servicekit.errors import Overloaded
 from servicekit.persistence.transactions import Transactions
+from servicekit.places import MOST_PATIENCE_SECONDS, MOST_WAIT_SECONDS
 from servicekit.tasks import Tasks
 
 MOST_LINES = 2_000
@@ -48,6 +49,7 @@ class GroupCommit:
         self._most_callers = most_callers
         self._batch_ended = batch_ended
         self._callers = 0
+        self._seconds_each = 0.0
         self._waiting: deque[PendingWish] = deque()
         self._working = False
 
@@ -60,10 +62,12 @@ class GroupCommit:
         """What became of the wish.
 
         A caller that leaves takes its wish along if no batch has begun with it; else the batch goes on and the
-        outcome is unknown to the caller. Raises the wish's own refusal; Overloaded at once where too many callers
-        wait; ConcurrentUpdate where others do not let go of a stock; what Transactions.run raises.
+        outcome is unknown to the caller. Raises the wish's own refusal; Overloaded, at once where it would wait for
+        too long, later where that did not show at once; ConcurrentUpdate where others do not let go of a stock; what
+        Transactions.run raises.
         """
-        if self._callers >= self._most_callers:
+        wait_seconds = len(self._waiting) * self._seconds_each
+        if self._callers >= self._most_callers or wait_seconds > MOST_WAIT_SECONDS:
             raise Overloaded
         pending = PendingWish(wish)
         self._callers += 1
@@ -91,12 +95,16 @@ class GroupCommit:
             while self._waiting:
                 await self._let_in()
                 if batch := self._next_batch():
+                    full = len(self._waiting) > 0
                     began = time.monotonic()
                     waits = [began - pending.since for pending in batch]
                     # While some wait for what others have locked, none is waited for here: it may be that again.
                     left_out = await self._batches.answer(batch, skip_locked=len(self._left_overs) > 0)
                     self._left_overs.wait(left_out)
-                    self._batch_ended(waits, time.monotonic() - began)
+                    seconds = time.monotonic() - began
+                    # What a wish costs shows only where all that wait are too many for one batch.
+                    self._seconds_each = seconds / len(batch) if full else 0.0
+                    self._batch_ended(waits, seconds)
         finally:
             self._working = False
 
@@ -117,7 +125,9 @@ class GroupCommit:
         lines = 0
         while self._waiting and len(batch) < MOST_WISHES and lines < MOST_LINES:
             pending = self._waiting.popleft()
-            if not self._left_overs.take(pending):
+            if time.monotonic() - pending.since > MOST_PATIENCE_SECONDS:
+                pending.settle(Overloaded())
+            elif not self._left_overs.take(pending):
                 batch.append(pending)
                 lines += pending.lines
         return batch

@@ -5,9 +5,9 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from copy import copy
 from datetime import UTC, datetime
-from time import monotonic
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import structlog
 from sqlalchemy import Executable, func, select
@@ -17,13 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from servicekit import traces
 from servicekit.crash_points import crash_point
-from servicekit.errors import DatabaseUnavailable, DeadlineExceeded, Overloaded
+from servicekit.errors import DatabaseUnavailable, DeadlineExceeded
 from servicekit.persistence.conflicts import code, lock_wait_ended, refusal
+from servicekit.places import Places
 
 _NOW, _UTC_NOW = select(func.now()), select(func.utc_timestamp(6))
 
 TRIES = 5
-MOST_WAITING = 1000
 KEPT_FOR_READS = 2
 MOST_SECONDS = 10.0
 """How long a transaction may take: as long as a call. The engines end a statement well before; what takes longer has
@@ -34,39 +34,6 @@ T = TypeVar("T")
 U_co = TypeVar("U_co", covariant=True)
 """A unit of work; work that wants less of it can be run by transactions that give more."""
 log = structlog.get_logger("transactions")
-
-
-class _Queue:
-    """Places for so much work at once, and those who wait for one, in their order, MOST_WAITING of them."""
-
-    def __init__(self, places: int) -> None:
-        # The engine's own pool starves some of its waiters under load.
-        self._places = asyncio.Semaphore(places)
-        self._since: dict[object, float] = {}
-
-    @property
-    def length(self) -> int:
-        return len(self._since)
-
-    @property
-    def waited_seconds(self) -> float:
-        return monotonic() - next(iter(self._since.values())) if self._since else 0.0
-
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Raises Overloaded."""
-        if self.length >= MOST_WAITING:
-            raise Overloaded
-        waiter = object()
-        self._since[waiter] = monotonic()
-        try:
-            await self._places.acquire()
-        finally:
-            del self._since[waiter]
-        try:
-            yield
-        finally:
-            self._places.release()
 
 
 class Transactions(Generic[U_co]):
@@ -93,11 +60,19 @@ class Transactions(Generic[U_co]):
         self._before_snapshot = before_snapshot
         self._time = time or database_time
         self._most_seconds = most_seconds
-        self._all = _Queue(at_once)
+        # The engine's own pool starves some of its waiters under load.
+        self._all = Places(at_once)
         # Work that waits for others' locks leaves connections, and room to wait, to those who only read.
-        self._work = _Queue(max(1, at_once - KEPT_FOR_READS))
+        self._work = Places(max(1, at_once - KEPT_FOR_READS))
+        self._patient = False
         self.reruns: Counter[str | int | None] = Counter()
         """How often work was run again, by the engine's error code."""
+
+    def patient(self) -> Self:
+        """The same connections for work that nobody waits for: it queues for them however long that takes."""
+        patient = copy(self)
+        patient._patient = True
+        return patient
 
     @property
     def waiting(self) -> int:
@@ -131,8 +106,10 @@ class Transactions(Generic[U_co]):
             if attempt:
                 await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))
             committing = False
+            # Whoever was let in once is not turned away: what ended the first try may have had an effect.
+            patient = self._patient or attempt > 0
             try:
-                async with self._work.place(), self._connected() as (connection, now):
+                async with self._work.place(patient=patient), self._connected() as (connection, now):
                     result = await work(self._unit_of_work(connection, now))
                     crash_point(f"{name}.before_commit")
                     committing = True
@@ -166,7 +143,7 @@ class Transactions(Generic[U_co]):
         run once only. Raises ConcurrentUpdate, DatabaseUnavailable, DeadlineExceeded, Overloaded.
         """
         try:
-            async with self._connected(one_snapshot) as (connection, now):
+            async with self._connected(self._patient, one_snapshot) as (connection, now):
                 return await work(self._unit_of_work(connection, now))
         except TimeoutError as error:
             raise DatabaseUnavailable from error
@@ -176,9 +153,11 @@ class Transactions(Generic[U_co]):
             raise
 
     @asynccontextmanager
-    async def _connected(self, one_snapshot: bool = False) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
+    async def _connected(
+        self, patient: bool = True, one_snapshot: bool = False
+    ) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
         limit = None if one_snapshot else self._most_seconds
-        async with self._all.place(), asyncio.timeout(limit):
+        async with self._all.place(patient=patient), asyncio.timeout(limit):
             connection = await self._connect()
             traces.follow(connection)
             try:

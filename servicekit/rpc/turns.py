@@ -1,18 +1,14 @@
 """Turns by name: work that wants the same row queues for it in this process, without a connection."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
 from servicekit.errors import ConcurrentUpdate, Overloaded
+from servicekit.places import MOST_WAITING, Places
 
 AT_ONCE = 2
 """One has the row, the next one is on its way to it; a third would only keep a connection from others."""
-MOST_WAITING = 1000
-MOST_PATIENCE_SECONDS = 4.0
-"""How long work waits for its turn: what waited longer would find its own time over while it waits for the row, and its
-caller would not know what became of it."""
 
 
 class Turns:
@@ -20,24 +16,22 @@ class Turns:
 
     def __init__(self) -> None:
         # Each is there for as long as somebody has it or waits for it.
-        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        self._waiting = 0
+        self._turns: WeakValueDictionary[str, Places] = WeakValueDictionary()
+        self._there = 0
 
     @asynccontextmanager
     async def of(self, name: str) -> AsyncIterator[None]:
-        """Waits for a turn. Raises Overloaded at once where too many wait, ConcurrentUpdate where it comes too late."""
-        if self._waiting >= MOST_WAITING:
+        """Waits for a turn, and has it.
+
+        Raises Overloaded at once where too many wait, ConcurrentUpdate where the turn comes too late: somebody has
+        the row, and whoever waited on for it would not know in the end what became of its work.
+        """
+        if self._there >= MOST_WAITING:
             raise Overloaded
-        turn = self._turns.setdefault(name, asyncio.Semaphore(AT_ONCE))
-        self._waiting += 1
+        turns = self._turns.setdefault(name, Places(AT_ONCE, too_late=ConcurrentUpdate))
+        self._there += 1
         try:
-            async with asyncio.timeout(MOST_PATIENCE_SECONDS):
-                await turn.acquire()
-        except TimeoutError:
-            raise ConcurrentUpdate from None
+            async with turns.place():
+                yield
         finally:
-            self._waiting -= 1
-        try:
-            yield
-        finally:
-            turn.release()
+            self._there -= 1

@@ -15,6 +15,7 @@ from inventory_service.domain.commands import (
 )
 from inventory_service.domain.errors import EtagMismatch, InsufficientStock, ReservationExists
 from inventory_service.domain.reservation import Reservation, ReservationState
+from inventory_service.workers import group_commit
 from inventory_service.workers.batches import MOST_WISHES
 from servicekit.errors import DatabaseUnavailable, Overloaded, RequestIdReused
 from servicekit.persistence import transactions
@@ -149,6 +150,63 @@ async def test_who_comes_when_too_many_wait_is_refused_at_once(
         assert isinstance(surplus, Overloaded)
         assert states(await asyncio.gather(*first, *waiting)) == [ReservationState.HELD] * 4
     assert await inventory.levels("A") == (1000, 4, 996)
+
+
+async def test_who_comes_when_slow_batches_would_keep_it_waiting_for_too_long_is_refused_at_once(
+    inventory: Inventory, inventory_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MOST_WISHES", 4)
+    monkeypatch.setattr(group_commit, "MOST_WAIT_SECONDS", 1.0)
+    async with tilling(inventory, inventory_url, lock_seconds=10) as till:
+        async with locked(inventory, "B"):
+            async with locked(inventory, "A"):
+                waiting = till.begin(*(reserve(f"r{number}") for number in range(4)))
+                waiting += till.begin(*(reserve(f"r{number}", "B") for number in range(4, 12)))
+                await asyncio.sleep(1.0)
+                # Nothing has shown yet how long it would wait.
+                waiting += till.begin(reserve("r12"))
+                await asyncio.sleep(0)
+            await until(lambda: till.batches == [4, 4])
+            async with asyncio.timeout(0.05):
+                [surplus] = await till.answers(reserve("r13"))
+        answers = await asyncio.gather(*waiting)
+        again = await till.answers(*(reserve(f"s{number}") for number in range(12)))
+
+    assert isinstance(surplus, Overloaded)
+    assert states(answers) == [ReservationState.HELD] * 13
+    assert states(again) == [ReservationState.HELD] * 12
+
+
+async def test_what_a_lone_wish_waited_for_refuses_nobody_else(
+    inventory: Inventory, inventory_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MOST_WISHES", 4)
+    monkeypatch.setattr(group_commit, "MOST_WAIT_SECONDS", 1.0)
+    async with tilling(inventory, inventory_url, lock_seconds=10) as till:
+        async with locked(inventory, "A"):
+            alone = till.begin(reserve("r0"))
+            await asyncio.sleep(0.5)
+        assert states(await asyncio.gather(*alone)) == [ReservationState.HELD]
+        answers = await till.answers(*(reserve(f"s{number}") for number in range(12)))
+
+    assert states(answers) == [ReservationState.HELD] * 12
+
+
+async def test_who_was_taken_on_and_waited_for_too_long_is_told_that_nothing_was_done(
+    inventory: Inventory, inventory_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MOST_PATIENCE_SECONDS", 0.5)
+    async with tilling(inventory, inventory_url, lock_seconds=10) as till:
+        async with locked(inventory, "A"):
+            begun = till.begin(reserve("r0"))
+            await until(lambda: till.batches == [1])
+            late = till.begin(reserve("r1"), reserve("r2"))
+            await asyncio.sleep(0.6)
+        answers = await asyncio.gather(*begun, *late, return_exceptions=True)
+
+    assert states(answers[:1]) == [ReservationState.HELD]
+    assert [type(answer) for answer in answers[1:]] == [Overloaded] * 2
+    assert await inventory.levels("A") == (1000, 1, 999)
 
 
 @pytest.mark.parametrize("etag", [None, 1], ids=["in a batch", "beside the batches"])

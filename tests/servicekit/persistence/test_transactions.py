@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from servicekit import places
 from servicekit.errors import DatabaseUnavailable, Overloaded
 from servicekit.persistence import transactions as kit
 from servicekit.persistence.engines import create_engine
@@ -104,7 +105,7 @@ async def test_no_more_work_than_admitted_runs_at_once(engine: AsyncEngine) -> N
 async def test_work_that_waits_for_others_leaves_readers_their_way(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kit, "MOST_WAITING", 18)
+    monkeypatch.setattr(places, "MOST_WAITING", 18)
     transactions = Transactions(engine, Accounts, at_once=4)
     locked = asyncio.Event()
     done = asyncio.Event()
@@ -130,6 +131,35 @@ async def test_work_that_waits_for_others_leaves_readers_their_way(
     await asyncio.gather(*working)
 
 
+async def test_work_that_nobody_waits_for_is_not_refused_where_too_many_wait(
+    engine: AsyncEngine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "MOST_WAITING", 1)
+    transactions = Transactions(engine, Accounts, at_once=1)
+    done = asyncio.Event()
+
+    async def hold(uow: Accounts) -> None:
+        await done.wait()
+
+    async def deposit(uow: Accounts) -> None:
+        await uow.add(1, 1)
+
+    async def balance(uow: Accounts) -> int:
+        return await uow.balance(1)
+
+    working = [asyncio.create_task(transactions.run(hold)) for _ in range(2)]
+    await until(lambda: transactions.waiting == 1)
+    with pytest.raises(Overloaded):
+        await transactions.run(deposit)
+    patient = [asyncio.create_task(transactions.patient().run(deposit)) for _ in range(3)]
+    reading = [asyncio.create_task(transactions.patient().read(balance)) for _ in range(3)]
+    await until(lambda: transactions.waiting == 7)
+    done.set()
+
+    await asyncio.gather(*working, *patient, *reading)
+    assert await balances(url) == [103, 100]
+
+
 async def test_work_beyond_the_queue_is_refused_and_the_queue_drains(engine: AsyncEngine, url: str) -> None:
     transactions = Transactions(engine, Accounts, at_once=1)
     let_go = asyncio.Event()
@@ -142,7 +172,7 @@ async def test_work_beyond_the_queue_is_refused_and_the_queue_drains(engine: Asy
 
     holder = asyncio.create_task(transactions.run(hold))
     await asyncio.sleep(0.05)
-    waiting = [asyncio.create_task(transactions.run(deposit)) for _ in range(kit.MOST_WAITING)]
+    waiting = [asyncio.create_task(transactions.run(deposit)) for _ in range(places.MOST_WAITING)]
     await asyncio.sleep(0.05)
     with pytest.raises(Overloaded):
         await asyncio.wait_for(transactions.run(deposit), 5)

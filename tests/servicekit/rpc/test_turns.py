@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from servicekit import places
 from servicekit.errors import ConcurrentUpdate, Overloaded
 from servicekit.rpc import turns
 from servicekit.rpc.turns import AT_ONCE, Turns
@@ -29,7 +30,7 @@ async def test_so_many_at_a_time_have_one_name_in_the_order_in_which_they_came()
 
 
 async def test_where_too_many_wait_one_more_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "MOST_WAITING", 1)
+    monkeypatch.setattr(turns, "MOST_WAITING", 3)
     by_name = Turns()
     async with by_name.of("A"), by_name.of("A"):
         waiting = asyncio.create_task(by_name.of("A").__aenter__())
@@ -43,7 +44,7 @@ async def test_where_too_many_wait_one_more_is_refused_at_once(monkeypatch: pyte
 async def test_who_gets_no_turn_in_time_is_told_that_nothing_was_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(turns, "MOST_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(places, "MOST_PATIENCE_SECONDS", 0.05)
     by_name = Turns()
 
     async with by_name.of("A"), by_name.of("A"):
