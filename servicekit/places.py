@@ -8,18 +8,17 @@ from time import monotonic
 from servicekit.errors import KitRefusal, Overloaded
 
 MOST_WAITING = 1000
-MOST_WAIT_SECONDS = 3.0
-"""Nobody is let in who would wait for longer than this: with what it came for, a call of ten seconds could not bear
-more."""
+MOST_WAIT_SECONDS = 2.0
+"""Nobody is let in who would wait for longer than this."""
 MOST_PATIENCE_SECONDS = 4.0
-"""Who was let in leaves after this, so that its caller hears in time that nothing was done."""
+"""Who waits for this long all the same leaves, so that its caller hears in time that nothing was done."""
 
 
 class Places:
     """So many, and a queue for them that is bounded by the time that a newcomer would wait in it.
 
-    How long that is, the last one who got a place has shown: it waited for those who came before it. As long as nobody
-    has shown it, and while nothing moves, only the number of those who wait is bounded.
+    How long that is, the last one who got a place has shown: it waited for those who came before it. What a queue has
+    shown is over when nobody waits in it any more; until it shows something, only its number bounds it.
     """
 
     def __init__(self, number: int, *, too_late: type[KitRefusal] = Overloaded) -> None:
