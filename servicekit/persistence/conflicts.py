@@ -13,6 +13,8 @@ _RUN_AGAIN_NUMBERS = {1213, 1205, 1020, 3572, 1412}
 _LOCK_WAITS = {"55P03", 1205}
 _STATEMENT_TIMEOUTS = {"57014", 1969, 3024, 1317}
 _ACCESS_DENIED = {"42501", 1044, 1142, 1143, 1227}
+# A standby, or a server that was made one while its sessions went on.
+_READ_ONLY = {"25006", 1290, 1792, 1836}
 _UNREACHABLE = {
     "57P01",
     "57P02",
@@ -73,6 +75,11 @@ def statement_timed_out(error: DBAPIError) -> bool:
 def access_denied(error: DBAPIError) -> bool:
     """Whether the account may not do what was asked."""
     return code(error) in _ACCESS_DENIED
+
+
+def takes_no_writes(error: DBAPIError) -> bool:
+    """Whether the server at the other end only reads."""
+    return code(error) in _READ_ONLY
 
 
 def connection_lost(error: DBAPIError) -> bool:

@@ -9,11 +9,14 @@ import structlog
 from sqlalchemy import DateTime, event
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlalchemy.util import greenlet_spawn
+
+from servicekit.persistence.conflicts import takes_no_writes
 
 log = structlog.get_logger("engines")
 
@@ -78,11 +81,20 @@ def create_engine(
         if by_index:
             settings |= {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
         options["connect_args"] = {"server_settings": settings, "timeout": 5}
-        return _without_goodbyes(create_async_engine(url, **options))
-    options["connect_args"] = {"connect_timeout": 5}
-    engine = _without_goodbyes(create_async_engine(url, **options))
-    event.listen(engine.sync_engine, "connect", _limits_of_mysql_session(for_migrations))
-    return engine
+        engine = create_async_engine(url, **options)
+    else:
+        options["connect_args"] = {"connect_timeout": 5}
+        engine = create_async_engine(url, **options)
+        event.listen(engine.sync_engine, "connect", _limits_of_mysql_session(for_migrations))
+    event.listen(engine.sync_engine, "handle_error", _give_up_what_takes_no_writes)
+    return _without_goodbyes(engine)
+
+
+def _give_up_what_takes_no_writes(context: ExceptionContext) -> None:
+    """After a failover the address leads to another server; sessions of the pool would stay with the old one."""
+    error = context.sqlalchemy_exception
+    if isinstance(error, DBAPIError) and takes_no_writes(error):
+        context.is_disconnect = True
 
 
 def _without_goodbyes(engine: AsyncEngine) -> AsyncEngine:

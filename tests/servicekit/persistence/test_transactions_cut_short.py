@@ -46,6 +46,26 @@ async def test_work_whose_connection_is_killed_is_run_again_on_another(
     assert transactions.reruns.total() == 1
 
 
+async def test_work_on_a_server_that_became_a_standby_is_run_again_on_another_connection(
+    engine: AsyncEngine, url: str, engine_name: str
+) -> None:
+    postgres = engine_name == "postgres"
+    setting = "default_transaction_read_only = on" if postgres else "SESSION TRANSACTION READ ONLY"
+    async with engine.connect() as connection:
+        await connection.execute(text(f"SET {setting}"))
+        await connection.commit()
+    transactions, sessions = Transactions(engine, Accounts, at_once=1), list[int]()
+
+    async def deposit(uow: Accounts) -> None:
+        sessions.append(await session_id(uow.connection))
+        await uow.add(1, 10)
+
+    await transactions.run(deposit)
+
+    assert await balances(url) == [110, 100]
+    assert len(set(sessions)) == 2
+
+
 async def _kill_soon(url: str, session: int) -> None:
     await asyncio.sleep(0.05)
     await kill(url, session)
