@@ -78,7 +78,7 @@ def remembered() -> list[Result]:
     return [Result(**line) for line in lines]
 
 
-def page(campaigns: Mapping[int, Campaign], not_yet: Mapping[int, str], runs: Sequence[Result]) -> str:
+def page(campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
     """Two tables of all runs together: by promise, and by campaign with the longest run of each engine."""
     by_promise = [
         "| | promise | campaigns | attempts | faults survived | violations | worst recovery |",
@@ -94,8 +94,7 @@ def page(campaigns: Mapping[int, Campaign], not_yet: Mapping[int, str], runs: Se
             for engine in campaign.engines
         ),
     ]
-    missing = "; ".join(f"{number} {title}" for number, title in not_yet.items())
-    return HEAD + "\n".join([*by_promise, "", *by_campaign, "", f"No campaign yet: {missing}."]) + "\n"
+    return HEAD + "\n".join([*by_promise, "", *by_campaign]) + "\n"
 
 
 def _promise(number: int, campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:

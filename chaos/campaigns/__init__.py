@@ -6,6 +6,7 @@ from chaos.campaign import Campaign
 from chaos.campaigns import (
     crash_points,
     departures,
+    drifts,
     failing_statements,
     full_disk,
     fuzz,
@@ -43,12 +44,8 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         overload.CAMPAIGN,
         killed_upgrades.CAMPAIGN,
         failing_statements.CAMPAIGN,
+        drifts.CAMPAIGN,
         idle_connections.CAMPAIGN,
         full_disk.CAMPAIGN,
     )
 }
-
-NOT_YET: Mapping[int, str] = {
-    17: "reconciliation after every campaign",
-}
-"""What has no campaign yet; much of it is tried by tests."""

@@ -205,4 +205,10 @@ MUTANTS = (
         {"            await self._lock(guard)\n": ""},
         campaign(12, 2, *ALL_ENGINES),
     ),
+    Mutant(
+        "A repair is told of and not committed",
+        "delivery_service/application/reconcile.py",
+        {'self.transactions.run(unit, name="reconcile")': "self.transactions.read(unit)"},
+        campaign(17, 1, *ALL_ENGINES),
+    ),
 )

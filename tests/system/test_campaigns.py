@@ -7,6 +7,7 @@ import pytest
 from chaos.campaign import NOTHING_TRIED, Campaign, Trial
 from chaos.campaigns import (
     departures,
+    drifts,
     failing_statements,
     full_disk,
     fuzz,
@@ -33,6 +34,7 @@ SMALL: list[tuple[Campaign, str, int]] = [
     (fuzz.CAMPAIGN, "mysql", 250),
     *((killed_upgrades.CAMPAIGN, engine, 1) for engine in ENGINES),
     *((failing_statements.CAMPAIGN, engine, 1) for engine in ("postgres", "mysql")),
+    (drifts.CAMPAIGN, "mysql", 1),
     *((idle_connections.CAMPAIGN, engine, 20) for engine in ENGINES),
     (full_disk.CAMPAIGN, "mariadb", 5),
 ]

@@ -4,17 +4,13 @@ from holdfast.ops.v1 import ops_pb2
 from sqlalchemy import text
 
 from tests.delivery_service.client import DISPATCHER, Delivery, Metadata
-
-LONG_AGO = "UPDATE tigu_prepare_goods SET update_time = UTC_TIMESTAMP() - INTERVAL 1 HOUR"
+from tests.support.drifts import unmarked
 
 
 async def execute(delivery: Delivery, statement: str) -> None:
-    """As nobody writes: unmarked, so that the service does not take it for a write of the old application."""
-    update = "UPDATE tigu_prepare_goods SET "
+    """Behind the service's back."""
     async with delivery.engine.begin() as connection:
-        await connection.execute(
-            text(statement.replace(update, f"{update}legacy_write_time = legacy_write_time, "))
-        )
+        await connection.execute(text(unmarked(statement)))
 
 
 async def reconcile(

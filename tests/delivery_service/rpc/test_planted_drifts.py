@@ -10,8 +10,9 @@ from sqlalchemy import select
 from delivery_service.persistence.tables import metadata, repairs
 from tests.delivery_service.client import DRIVER_ID, Delivery
 from tests.delivery_service.conftest import Running
-from tests.delivery_service.rpc.drifts import KINDS, OF_EACH, packages, plant, plant_by_hand
-from tests.delivery_service.rpc.reconciling import LONG_AGO, execute, reconcile
+from tests.delivery_service.rpc.drifts import OF_EACH, packages, plant, plant_by_hand
+from tests.delivery_service.rpc.reconciling import execute, reconcile
+from tests.support.drifts import KINDS, LONG_AGO
 
 
 async def test_every_planted_drift_is_found_and_repaired_and_nothing_else_is_touched(

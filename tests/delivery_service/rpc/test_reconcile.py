@@ -12,7 +12,8 @@ from delivery_service.application.stock_ports import Hold, Refused
 from devtools.journey import STEPS
 from tests.delivery_service.client import DISPATCHER, MERCHANT, Delivery, Metadata, refused
 from tests.delivery_service.conftest import Running
-from tests.delivery_service.rpc.reconciling import LONG_AGO, execute, reconcile
+from tests.delivery_service.rpc.reconciling import execute, reconcile
+from tests.support.drifts import LONG_AGO
 
 
 @pytest.mark.parametrize("by", [MERCHANT, ()], ids=["merchant", "nobody"])

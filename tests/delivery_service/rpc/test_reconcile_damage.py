@@ -6,7 +6,8 @@ from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.ops.v1 import ops_pb2
 
 from tests.delivery_service.client import DRIVER_ID, MERCHANT, Delivery
-from tests.delivery_service.rpc.reconciling import LONG_AGO, execute, reconcile
+from tests.delivery_service.rpc.reconciling import execute, reconcile
+from tests.support.drifts import LONG_AGO
 
 NO_MORE = "left to people: more is packed than was ordered of order items 11; correct the quantities in"
 
