@@ -21,7 +21,8 @@ _HEAD = """
 --     mysql DATABASE < FILE        mariadb DATABASE < FILE
 -- It may be run again, after an error or after none. "Lock wait timeout exceeded" means that somebody used a table
 -- for longer than others should wait behind us: run it again.
--- It needs the rights to alter tables and to create, run and drop a procedure (holdfast_stop).
+-- It needs the rights to alter tables and to create, run and drop a procedure (holdfast_stop), which an error leaves
+-- behind and the next run takes away.
 
 SET SESSION group_concat_max_len = 65536;
 SET SESSION lock_wait_timeout = 1;
@@ -96,13 +97,13 @@ def _part(schema: Schema, revision: str, known: list[str], back: bool) -> str:
 
 
 def _guard(revision: str, before: str, back: bool) -> str:
-    least = revision if back else before
+    from_here = revision if back else before
     unrecorded = "NULL" if revision == INDEXES else "'this database was never taken over: adopt it first'"
-    wrong = "<>" if back else "<"
-    already = f"@applied = '{before}' OR " if back else ""
+    # Further on than this part begins is where an earlier run of the file has come to.
+    wrong = ">" if back else "<"
     return (
-        f"SET @reason = IF(NOT @recorded, {unrecorded}, IF({already}NOT @applied {wrong} '{least}', NULL,"
-        f" CONCAT('the schema is at ', COALESCE(@applied, 'nothing'), ', this goes on from {least}')));\n{_STOP}"
+        f"SET @reason = IF(NOT @recorded, {unrecorded}, IF(NOT @applied {wrong} '{from_here}', NULL,"
+        f" CONCAT('the schema is at ', COALESCE(@applied, 'nothing'), ', this goes on from {from_here}')));\n{_STOP}"
     )
 
 
@@ -114,6 +115,7 @@ def _record(schema: Schema, revision: str, before: str, back: bool) -> str:
     rows = ", ".join(f"(UTC_TIMESTAMP(6), ''{kind}'', ''{name}'')" for kind, name in entries)
     entry = f"INSERT INTO {HISTORY_TABLE} (record_time, kind, name) VALUES {rows}"  # noqa: S608
     version = f"UPDATE {VERSION_TABLE} SET version_num = ''{there}'' WHERE version_num = ''{here}''"  # noqa: S608
+    side = "earlier" if back else "later"
     run = "PREPARE step FROM @statement;\nEXECUTE step;\nDEALLOCATE PREPARE step;"
     return (
         f"SET @due = COALESCE(@recorded AND @applied = '{here}', FALSE);\n"
@@ -121,7 +123,7 @@ def _record(schema: Schema, revision: str, before: str, back: bool) -> str:
         f"SET @statement = IF(@due, '{entry}', 'DO 0');\n{run}\n"
         f"SET @statement = IF(@due, '{version}', 'DO 0');\n{run}\n"
         f"COMMIT;\n"
-        f"SELECT IF(@recorded, 'the schema is at {there} or later', 'not recorded, as nothing is: `migrate adopt`"
+        f"SELECT IF(@recorded, 'the schema is at {there} or {side}', 'not recorded, as nothing is: `migrate adopt`"
         f" will recognise what was done') AS notice;\n"
     )
 
