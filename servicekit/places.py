@@ -68,4 +68,7 @@ class Places:
             raise self._too_late from None
         finally:
             del self._since[waiter]
-        self._seconds_each = (monotonic() - since) / (before + 1) if self._since else 0.0
+            if not self._since:
+                self._seconds_each = 0.0
+        if self._since:
+            self._seconds_each = (monotonic() - since) / (before + 1)

@@ -107,6 +107,7 @@ class GroupCommit:
                     self._batch_ended(waits, seconds)
         finally:
             self._working = False
+            self._seconds_each = 0.0
 
     async def _let_in(self) -> None:
         """Lets the wishes in that are on their way through this process, until a few turns of the loop bring none.

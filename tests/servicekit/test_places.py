@@ -71,6 +71,26 @@ async def test_a_slow_queue_that_is_over_refuses_nobody() -> None:
     await asyncio.gather(*(work(at, 0) for _ in range(50)))
 
 
+async def test_a_slow_queue_that_everybody_left_refuses_nobody() -> None:
+    at, going_on = Places(1), asyncio.Event()
+
+    async def stand_still() -> None:
+        async with at.place():
+            await going_on.wait()
+
+    slow = [asyncio.create_task(work(at, 0.2)) for _ in range(2)]
+    standing = asyncio.create_task(stand_still())
+    leaving = asyncio.create_task(work(at))
+    await asyncio.gather(*slow)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+
+    coming = [asyncio.create_task(work(at, 0)) for _ in range(50)]
+    await asyncio.sleep(0)
+    going_on.set()
+    await asyncio.gather(standing, *coming)
+
+
 async def test_who_gets_no_place_in_time_leaves_and_who_is_patient_does_not() -> None:
     at, impatient = Places(1), Places(1, too_late=ConcurrentUpdate)
     async with at.place(), impatient.place():

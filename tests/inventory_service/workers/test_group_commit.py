@@ -192,6 +192,24 @@ async def test_what_a_lone_wish_waited_for_refuses_nobody_else(
     assert states(answers) == [ReservationState.HELD] * 12
 
 
+async def test_slow_batches_refuse_nobody_once_all_that_waited_for_them_have_left(
+    inventory: Inventory, inventory_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MOST_WISHES", 4)
+    monkeypatch.setattr(group_commit, "MOST_WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(group_commit, "MOST_PATIENCE_SECONDS", 0.5)
+    async with tilling(inventory, inventory_url, lock_seconds=10) as till:
+        async with locked(inventory, "A"):
+            waiting = till.begin(*(reserve(f"r{number}") for number in range(6)))
+            await asyncio.sleep(1.0)
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        again = await till.answers(*(reserve(f"s{number}") for number in range(12)))
+
+    assert states(answers[:4]) == [ReservationState.HELD] * 4
+    assert [type(answer) for answer in answers[4:]] == [Overloaded] * 2
+    assert states(again) == [ReservationState.HELD] * 12
+
+
 async def test_who_was_taken_on_and_waited_for_too_long_is_told_that_nothing_was_done(
     inventory: Inventory, inventory_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
