@@ -59,7 +59,8 @@ async def repair_state(found: Inconsistency, by: Operator, uow: UnitOfWork) -> s
     await tell(changed, what, by, uow, now_is=replace(changed, driver_id=last.driver_id))
     if command is not None:
         await uow.outbox.add([Wish(changed, command, by.trace)])
-    await project_orders(orders, uow)
+    # Where the list names others, the mapping is right.
+    await project_orders([order for order in orders if order.order_id in package.order_ids], uow)
     return what
 
 

@@ -43,6 +43,19 @@ async def test_a_repair_is_told_with_who_asked_for_it(delivery: Delivery) -> Non
     assert event.from_state == event.to_state == package.state
 
 
+async def test_a_repair_of_the_state_leaves_orders_alone_that_are_only_listed(delivery: Delivery) -> None:
+    other = await delivery.order({"A": 1})
+    await delivery.create("MERCHANT_TO_USER", package_sn="PG1")
+    await execute(delivery, f"UPDATE tigu_order SET shipping_status = 3 WHERE id = {other}")  # noqa: S608
+    await execute(delivery, f"UPDATE tigu_prepare_goods SET prepare_status = 5, order_ids = '{other}'")  # noqa: S608
+    seen = await seen_as(delivery, other)
+
+    answers = await reconcile(delivery, "events", "mapping", validate_only=False)
+
+    assert [answer.repaired for answer in answers] == [True, True]
+    assert await seen_as(delivery, other) == seen
+
+
 async def test_a_repair_of_an_order_is_told_by_each_of_its_packages(delivery: Delivery) -> None:
     order_id = await delivery.order({"A": 2})
     await delivery.create("MERCHANT_TO_USER", [order_id], package_sn="PG1")
