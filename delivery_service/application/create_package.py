@@ -82,6 +82,10 @@ async def create_package(
     else:
         packables = await packables_of_warehouse(orders, command.warehouse_id, uow)
     items = pack(command.items, packables)
+    if not items:
+        # The old system has orders without items, and packages without them.
+        why = "has nothing to pack"
+        raise OrderNotShippable(command.order_ids, (why,) * len(command.order_ids))
     package = await _add(command, items, uow, new_package_sn)
     crash_point("create.after_package")
     async with uow.together():
