@@ -1,10 +1,13 @@
 """Packages: making them, finding them, explaining them. The verbs are in `move_methods`."""
 
+import asyncio
+
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from delivery_service.application.create_package import create_package
 from delivery_service.application.reads import explain_package, get_package, list_package_events
 from delivery_service.application.retry_reservation import retry_reservation
+from delivery_service.domain.errors import Unreadable
 from delivery_service.domain.package_sn import new_package_sn
 from delivery_service.rpc.caller import current_actor, current_trace
 from delivery_service.rpc.messages import move, package
@@ -18,7 +21,8 @@ from servicekit.rpc.context import Context
 from servicekit.rpc.paging import after_number, one_page
 
 LONGEST_WAIT_SECONDS = 2.0
-ANSWERING_SECONDS = 0.1
+LAST_LOOK_SECONDS = 0.05
+ANSWERING_SECONDS = 0.05
 
 
 class PackageMethods(Methods):
@@ -111,8 +115,10 @@ class PackageMethods(Methods):
 
     async def _settled(self, committed: pb.Package) -> pb.Package:
         """Waits a bounded while for inventory's answer; what was committed is the answer if that fails."""
-        seconds = min(LONGEST_WAIT_SECONDS, current_call().remaining() - ANSWERING_SECONDS)
+        left = current_call().remaining() - ANSWERING_SECONDS
+        seconds = min(LONGEST_WAIT_SECONDS, left - LAST_LOOK_SECONDS)
         try:
-            return package.package_message(await self._settlements.settled(committed.package_sn, seconds))
-        except KitRefusal:
+            async with asyncio.timeout(left):
+                return package.package_message(await self._settlements.settled(committed.package_sn, seconds))
+        except (KitRefusal, Unreadable, TimeoutError):
             return committed

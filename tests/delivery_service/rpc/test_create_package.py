@@ -1,10 +1,15 @@
 """CreatePackage: what goes in, what is refused, and that inventory's answer is waited for."""
 
+import asyncio
+
 import grpc
 import pytest
 from holdfast.delivery.v1 import order_pb2
 from holdfast.delivery.v1 import package_pb2 as pb
 
+from delivery_service.application.await_settlement import Settlements
+from delivery_service.domain.errors import PackageNotFound
+from delivery_service.domain.package import Package
 from tests.delivery_service.client import (
     DISPATCHER,
     DRIVER,
@@ -17,6 +22,7 @@ from tests.delivery_service.client import (
     actor,
     refused,
 )
+from tests.delivery_service.rpc.reconciling import execute
 
 
 async def test_a_package_takes_everything_of_its_orders_and_its_stock_is_held(delivery: Delivery) -> None:
@@ -69,6 +75,31 @@ async def test_what_a_cancelled_package_held_can_be_packed_again(delivery: Deliv
     second = await delivery.create("MERCHANT_TO_USER", [order])
 
     assert [(item.sku, item.quantity) for item in second.items] == [("A", 3)]
+
+
+async def test_orders_of_the_old_system_without_items_are_refused(delivery: Delivery) -> None:
+    order = await delivery.order({"A": 1})
+    await execute(delivery, f"DELETE FROM tigu_order_item WHERE order_id = {order}")  # noqa: S608
+
+    refusal = await delivery.refused(delivery.create("MERCHANT_TO_USER", [order]))
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "ORDER_NOT_SHIPPABLE")
+    assert refusal.violations == [(order, "has nothing to pack")]
+
+
+async def test_what_is_committed_is_answered_in_time_where_it_cannot_be_read_again(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(settlements: Settlements, package_sn: str) -> Package:
+        await asyncio.sleep(60)
+        raise PackageNotFound(package_sn)
+
+    monkeypatch.setattr(Settlements, "_read", silent)
+    order = await delivery.order({"A": 1})
+
+    package = await delivery.create("MERCHANT_TO_USER", [order], seconds=3)
+
+    assert package.stock_state == pb.STOCK_STATE_REQUESTED
 
 
 @pytest.mark.parametrize("by", [MERCHANT, DISPATCHER, SYSTEM])
