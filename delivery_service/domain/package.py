@@ -48,10 +48,11 @@ class Package:
     content_digest: str | None = None
 
     def lines(self) -> dict[str, int]:
-        """Units by sku: what a hold for this package is about."""
+        """Units by sku: what a hold for this package is about. The old system has items of no units."""
         units: dict[str, int] = {}
         for item in self.items:
-            units[item.sku] = units.get(item.sku, 0) + item.quantity
+            if item.quantity:
+                units[item.sku] = units.get(item.sku, 0) + item.quantity
         return dict(sorted(units.items()))
 
     @property

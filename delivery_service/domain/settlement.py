@@ -9,7 +9,7 @@ from delivery_service.domain.package_event import Actor, PackageEvent
 from delivery_service.domain.packing import check_size
 from delivery_service.domain.reservation import Shortage, StockCommand, reservation_id
 from delivery_service.domain.transitions import Onward, check_owner, open_verbs
-from delivery_service.domain.workflow import ActorRole, PackageState, StockState, Verb
+from delivery_service.domain.workflow import ActorRole, StockState, Verb
 
 # What is asked of inventory when a package comes into one of these states.
 COMMANDS = {
@@ -47,16 +47,14 @@ def retry(
     if asked and last is not None and (last.verb, last.actor) == (Verb.RETRY_RESERVATION, actor):
         return package, None
     package.check_version(expected_version)
-    early = package.state in (PackageState.PENDING, PackageState.PREPARED)
-    without_hold = package.stock_state in (StockState.REJECTED, StockState.NOT_TRACKED)
-    if not (early and without_hold and package.leg == 0):
+    if why := _why_not_retry(package):
         raise IllegalTransition(
             package.package_sn,
             Verb.RETRY_RESERVATION,
             package.state,
             package.workflow,
             open_verbs(package, Onward()),
-            f"a package of leg {package.leg} that is {package.state} with its stock {package.stock_state}",
+            why,
         )
     if actor.role not in _MAY_RETRY:
         raise WrongActor(Verb.RETRY_RESERVATION, actor.role, _MAY_RETRY)
@@ -74,6 +72,13 @@ def retry(
         create_time=now,
     )
     return requested(package, now), event
+
+
+def _why_not_retry(package: Package) -> str:
+    without_hold = package.stock_state in (StockState.REJECTED, StockState.NOT_TRACKED)
+    if not (package.state.on_shelf and without_hold and package.leg == 0):
+        return f"a package of leg {package.leg} that is {package.state} with its stock {package.stock_state}"
+    return "" if package.lines() else "there is nothing to hold for a package without units"
 
 
 def settled(package: Package, command: StockCommand, hold_id: str, now: datetime) -> Package:

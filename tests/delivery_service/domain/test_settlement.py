@@ -101,3 +101,13 @@ def test_reservation_ids_are_the_same_for_ever_and_always_fit() -> None:
     assert len(made) == 2 * 199
     assert max(map(len, made)) <= 64
     assert reservation_id(longest[0], 7) == reservation_id(longest[0], 7)
+
+
+def test_there_is_nothing_to_hold_for_items_without_units() -> None:
+    some = a_package(items=(PackageItem(1, "A", 2), PackageItem(None, "B", 0)))
+    assert some.lines() == {"A": 2}
+
+    none = a_package(stock_state=StockState.NOT_TRACKED, items=(PackageItem(None, "B", 0),))
+    for package in (none, replace(none, items=())):
+        with pytest.raises(IllegalTransition, match="nothing to hold"):
+            retry(package, owner(ActorRole.MERCHANT), None, None, NOW)
