@@ -20,6 +20,7 @@ from servicekit.crash_points import crash_point
 from servicekit.errors import DatabaseUnavailable, DeadlineExceeded
 from servicekit.persistence.conflicts import code, lock_wait_ended, refusal
 from servicekit.places import Places
+from servicekit.tasks import being_cancelled
 
 _NOW, _UTC_NOW = select(func.now()), select(func.utc_timestamp(6))
 
@@ -166,6 +167,11 @@ class Transactions(Generic[U_co]):
                     if self._before_snapshot is not None:
                         await connection.execute(self._before_snapshot)
                 yield connection, await self._time(connection)
+            except asyncio.CancelledError as error:
+                if being_cancelled():
+                    raise
+                # Of a driver's own making. Whoever works for many would end without a word to any of them.
+                raise DatabaseUnavailable from error
             finally:
                 # Shielded: a connection whose closing is cut short would be lost to the pool with its locks.
                 await asyncio.shield(_close(connection))

@@ -66,6 +66,21 @@ async def test_work_on_a_server_that_became_a_standby_is_run_again_on_another_co
     assert len(set(sessions)) == 2
 
 
+@pytest.mark.parametrize("way", ["run", "read"])
+async def test_a_cancellation_that_nobody_asked_for_is_told_as_a_lost_connection(
+    transactions: Transactions[Accounts], url: str, way: str
+) -> None:
+    async def cut(uow: Accounts) -> None:
+        await uow.add(1, -10)
+        raise asyncio.CancelledError("of a driver's own making")
+
+    work = transactions.run(cut) if way == "run" else transactions.read(cut)
+    [ended] = await asyncio.gather(work, return_exceptions=True)
+
+    assert isinstance(ended, DatabaseUnavailable)
+    assert await balances(url) == [100, 100]
+
+
 async def _kill_soon(url: str, session: int) -> None:
     await asyncio.sleep(0.05)
     await kill(url, session)
