@@ -10,13 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery_service.application.consistency_ports import Drift, Inconsistency, RepairRecord
 from delivery_service.domain.package import Package
-from delivery_service.persistence.order_lists import has_order_lists, listed_packages, order_ids, order_list
+from delivery_service.persistence.order_lists import (
+    has_order_lists,
+    listed_packages,
+    order_ids,
+    order_list,
+    orders_in,
+)
 from delivery_service.persistence.tables import evidence, package_orders, packages
 from delivery_service.persistence.tables import repairs as table
 from delivery_service.persistence.timeline_differences import step_times
 from servicekit.persistence.conflicts import duplicate_key
-
-MOST_ORDER_ID = 2**64
 
 
 class SqlRepairs:
@@ -63,14 +67,12 @@ class SqlRepairs:
         return made
 
     async def listed_orders(self, package_sn: str) -> tuple[str, tuple[int, ...]]:
-        """The old application wrote blanks, doubles and words too; what is no order id is passed over."""
+        """The old application wrote blanks, doubles and words too."""
         statement = select(order_ids).where(packages.c.prepare_sn == package_sn)
         listed = ""
         if await has_order_lists(self._connection):
             listed = (await self._connection.execute(statement)).scalar_one_or_none() or ""
-        parts = (part.strip() for part in listed.split(","))
-        ids = {int(part) for part in parts if part.isascii() and part.isdigit() and int(part) < MOST_ORDER_ID}
-        return listed, tuple(sorted(ids))
+        return listed, orders_in(listed)
 
     async def list_orders_as(self, package: Package) -> None:
         """As a new package has it."""

@@ -43,6 +43,15 @@ async def test_a_repair_is_told_with_who_asked_for_it(delivery: Delivery) -> Non
     assert event.from_state == event.to_state == package.state
 
 
+async def test_a_list_with_a_number_longer_than_any_is_written_from_the_mapping(delivery: Delivery) -> None:
+    await delivery.create("MERCHANT_TO_USER", package_sn="PG1")
+    await execute(delivery, "UPDATE tigu_prepare_goods SET order_ids = REPEAT('9', 5000)")
+
+    (answer,) = await reconcile(delivery, "mapping", validate_only=False)
+
+    assert answer.repaired
+
+
 async def test_a_repair_of_the_state_leaves_orders_alone_that_are_only_listed(delivery: Delivery) -> None:
     other = await delivery.order({"A": 1})
     await delivery.create("MERCHANT_TO_USER", package_sn="PG1")
