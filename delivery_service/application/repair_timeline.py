@@ -11,7 +11,7 @@ from delivery_service.application.stock_ports import Wish
 from delivery_service.domain.drift import MOST_LOST_EVENTS, leads_to, lost_events, may_have_claimed
 from delivery_service.domain.package import Package
 from delivery_service.domain.package_event import PackageEvent
-from delivery_service.domain.reservation import StockCommand
+from delivery_service.domain.settlement import COMMANDS
 from delivery_service.domain.workflow import PackageState, StockState, Verb
 
 
@@ -45,20 +45,16 @@ async def repair_state(found: Inconsistency, by: Operator, uow: UnitOfWork) -> s
         proof = f"photo {', '.join(photos)} proves" if photos else "nothing proves"
         what = f"the package was found {was}, beyond its last event; {proof} that step"
     changed = replace(package, version=package.version + 1, update_time=uow.now)
-    command = _stock_command(changed)
-    if command is not None:
-        pending = {
-            StockCommand.COMMIT: StockState.COMMIT_PENDING,
-            StockCommand.RELEASE: StockState.RELEASE_PENDING,
-        }
-        changed = replace(changed, stock_state=pending[command])
-        what += f"; inventory is told to {command.lower()}"
+    pending = _stock_pending(changed)
+    if pending is not None:
+        changed = replace(changed, stock_state=pending)
+        what += f"; inventory is told to {COMMANDS[pending].lower()}"
     await uow.packages.save(changed)
     if changed.state.active:
         await take_legs(changed, uow)
     await tell(changed, what, by, uow, now_is=replace(changed, driver_id=last.driver_id))
-    if command is not None:
-        await uow.outbox.add([Wish(changed, command, by.trace)])
+    if pending is not None:
+        await uow.outbox.add([Wish(changed, COMMANDS[pending], by.trace)])
     # Where the list names others, the mapping is right.
     await project_orders([order for order in orders if order.order_id in package.order_ids], uow)
     return what
@@ -131,9 +127,9 @@ async def repair_timeline(found: Inconsistency, by: Operator, uow: UnitOfWork) -
     return f"{len(lost)} lost events are marked in the timeline: {numbers}"
 
 
-def _stock_command(package: Package) -> StockCommand | None:
+def _stock_pending(package: Package) -> StockState | None:
     """What the state means for stock that is held still."""
     if package.stock_state is StockState.HELD and package.state.off_shelf:
-        return StockCommand.COMMIT
+        return StockState.COMMIT_PENDING
     holding = package.stock_state in (StockState.REQUESTED, StockState.HELD)
-    return StockCommand.RELEASE if holding and package.state is PackageState.CANCELLED else None
+    return StockState.RELEASE_PENDING if holding and package.state is PackageState.CANCELLED else None
