@@ -9,7 +9,7 @@ LONG_AGO = "UPDATE tigu_prepare_goods SET update_time = UTC_TIMESTAMP() - INTERV
 
 @dataclass(frozen=True)
 class Planted:
-    """One kind of drift: on packages that went so far, by SQL over `:sns` and by hand for each."""
+    """One kind of drift: on packages that went so far, by SQL as `statement` completes it, or by hand for each."""
 
     name: str
     until: str
