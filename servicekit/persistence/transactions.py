@@ -127,15 +127,14 @@ class Transactions(Generic[U_co]):
                 if isinstance(refused, DeadlineExceeded) or (lost and committing and not repeatable):
                     raise refused from error
                 lock_waits += lock_wait_ended(error)
-                if lock_waits > 1:
-                    # Each one took seconds; a third would outlast the call and leave its outcome in doubt.
+                if lock_waits > 1 or attempt == tries - 1:
+                    # Each wait took seconds; a third would outlast the call and leave its outcome in doubt.
                     raise refused from error
                 self.reruns[code(error)] += 1
                 log.info("transaction runs again", code=code(error), attempt=attempt + 1)
-                last: Exception = refused
             else:
                 return result
-        raise last
+        raise AssertionError("the last try raises")
 
     async def read(self, work: Callable[[U_co], Awaitable[T]], *, one_snapshot: bool = False) -> T:
         """Runs `work` in a transaction that is never committed.

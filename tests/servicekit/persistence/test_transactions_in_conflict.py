@@ -127,6 +127,7 @@ async def test_work_that_is_overtaken_every_time_is_given_up_without_effect(
         await transactions.run(always_overtaken)
 
     assert tries == TRIES
+    assert transactions.reruns.total() == tries - 1
     assert await balances(url) == [100, 100]
 
 
