@@ -52,5 +52,9 @@ async def _tell(package_sn: str, transactions: Transactions) -> bool:
     except (RepairByHand, Unreadable) as error:
         log.warning("the old application moved a package", package_sn=package_sn, error=str(error))
         return False
+    except Exception as error:
+        # Somebody has it locked, or worse: it keeps its mark, and comes again behind the others.
+        log.warning("a package was not followed", package_sn=package_sn, error=repr(error))
+        return True
     log.info("the old application moved a package", package_sn=package_sn, told=what)
     return True

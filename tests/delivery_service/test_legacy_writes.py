@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import pytest
 import structlog
 from holdfast.delivery.v1 import package_pb2 as pb
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from delivery_service.application.follow_legacy_writes import follow_legacy_writes
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
@@ -220,6 +221,40 @@ async def test_a_row_that_cannot_be_read_is_logged_by_its_number_and_stops_no_ot
         "UPDATE tigu_prepare_goods_order SET active_leg = 0 WHERE order_id = 4",
         "UPDATE tigu_order SET order_status = 1 WHERE id = 4",
     )
+
+
+async def test_a_package_that_somebody_keeps_locked_keeps_no_other_waiting(
+    delivery: Delivery, running: Running
+) -> None:
+    for package_sn, order_id in (("PG1", 4), ("PG2", 5)):
+        order = await delivery.order({"A": 2}, order_id)
+        package = await delivery.create("DRIVER_TO_USER", [order], package_sn=package_sn)
+        await delivery.drive(await delivery.stock_state(package.package_sn, "HELD"), until="PreparePackage")
+    picked_up = "UPDATE tigu_prepare_goods SET prepare_status = 1 WHERE prepare_sn = '{}'"
+    await write(delivery, picked_up.format("PG1"))
+    await write(delivery, picked_up.format("PG2"))
+    engine = create_engine(running.url, pool_size=3)
+    event.listen(engine.sync_engine, "connect", _wait_briefly_for_locks)
+    transactions = Transactions(engine, SqlUnitOfWork)
+
+    async with delivery.engine.begin() as connection:
+        locked = "SELECT id FROM tigu_prepare_goods WHERE prepare_sn = 'PG1' FOR UPDATE"
+        await connection.execute(text(locked))
+        await follow_legacy_writes(transactions)
+        assert (await delivery.get("PG2")).state == pb.PACKAGE_STATE_PICKED_UP
+        assert (await delivery.events("PG2"))[-1] == "RECONCILE"
+        assert await rows(delivery, LEFT) == [(1,)]
+    await follow_legacy_writes(transactions)
+
+    await engine.dispose()
+    assert (await delivery.events("PG1"))[-1] == "RECONCILE"
+    assert await rows(delivery, LEFT) == [(0,)]
+
+
+def _wait_briefly_for_locks(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SET SESSION innodb_lock_wait_timeout = 1")
+    cursor.close()
 
 
 async def test_the_worker_follows_by_itself_and_leaves_what_is_locked_for_later(
