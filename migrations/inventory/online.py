@@ -5,6 +5,8 @@ Everything here runs inside an autocommit block: each call is a transaction, or 
 
 import logging
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as sa
@@ -66,19 +68,30 @@ def build_index(create: str, name: str, target: str) -> None:
     patiently(f"{create} CONCURRENTLY IF NOT EXISTS {name} ON {target}")
 
 
-def in_batches(what: str, condition: str, work: str, **values: Any) -> None:
+def progress(title: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    """Shows how far long work is, as whoever upgrades has it shown."""
+    config: Any = op.get_context().config
+    shown: AbstractContextManager[Callable[[int], None]] = config.attributes["progress"](title, total)
+    return shown
+
+
+def in_batches(title: str, condition: str, work: str, **values: Any) -> None:
     """Does `work` on the stocks that meet a condition, a batch a transaction, until none meets it any more.
 
     `condition` calls the stock `s`; `work` finds the ids of a batch, locked against writers, in `batch`, and answers
     rows. Rows that somebody else has locked are left for the end, so that a batch never waits while it holds others.
     """
-    left = sa.text(f"SELECT EXISTS (SELECT FROM inventory.stock s WHERE {condition})")  # noqa: S608
-    done = _pass(what, 0, condition, work, "SKIP LOCKED", values)
-    while op.get_bind().execute(left, values).scalar():
-        done = _pass(what, done, condition, work, "", values)
+    count = sa.text(f"SELECT count(*) FROM inventory.stock s WHERE {condition}")  # noqa: S608
+    waiting = "SKIP LOCKED"
+    while left := op.get_bind().execute(count, values).scalar():
+        with progress(title, left) as advance:
+            _pass(condition, work, waiting, values, advance)
+        waiting = ""
 
 
-def _pass(what: str, done: int, condition: str, work: str, waiting: str, values: dict[str, Any]) -> int:
+def _pass(
+    condition: str, work: str, waiting: str, values: dict[str, Any], advance: Callable[[int], None]
+) -> None:
     statement = sa.text(
         "WITH batch AS MATERIALIZED (SELECT s.id FROM inventory.stock s"  # noqa: S608
         f" WHERE s.id > CAST(:after AS uuid) AND ({condition}) ORDER BY s.id LIMIT :batch"
@@ -89,6 +102,4 @@ def _pass(what: str, done: int, condition: str, work: str, waiting: str, values:
     after = "00000000-0000-0000-0000-000000000000"
     while row := op.get_bind().execute(statement, {"after": after, "batch": BATCH, **values}).first():
         after = row.id
-        done += row.rows
-        log.info("%s: %d rows", what, done)
-    return done
+        advance(row.rows)

@@ -13,7 +13,6 @@ which codes its stocks have.
 """
 
 import json
-import logging
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,8 +23,6 @@ from alembic.util import load_python_file
 
 revision = "0003"
 down_revision = "0002"
-
-log = logging.getLogger("migrations.inventory.0003")
 
 DOCUMENTS = 1000
 
@@ -88,6 +85,9 @@ UPDATE inventory.stock s SET
 FROM batch WHERE s.id = batch.id RETURNING 1
 """
 
+COUNT_DOCUMENTS = """
+SELECT count(*) FROM inventory.stock WHERE listed_on_platforms IS NOT NULL OR status_history IS NOT NULL
+"""
 READ_DOCUMENTS = """
 SELECT id, xmin::text AS seen, listed_on_platforms::text, status_history::text FROM inventory.stock
 WHERE id > :after AND (listed_on_platforms IS NOT NULL OR status_history IS NOT NULL)
@@ -211,17 +211,18 @@ def _unify_documents() -> None:
         zone = ZoneInfo(
             op.get_bind().execute(sa.text("SELECT time_zone FROM inventory.adoption")).scalar_one()
         )
-    after, read = "00000000-0000-0000-0000-000000000000", 0
-    while rows := _documents_after(after):
-        changes = [change for row in rows if (change := _unified(row, zone))]
-        written = 0
-        if changes:
-            write = sa.text(WRITE_DOCUMENTS)
-            written = op.get_bind().execute(write, {"changes": json.dumps(changes)}).rowcount
-        if written == len(changes):
-            after = rows[-1].id
-            read += len(rows)
-            log.info("listings and histories looked through in %d rows", read)
+    after = "00000000-0000-0000-0000-000000000000"
+    documented = op.get_bind().execute(sa.text(COUNT_DOCUMENTS)).scalar_one()
+    with online.progress("listings and histories read", documented) as advance:
+        while rows := _documents_after(after):
+            changes = [change for row in rows if (change := _unified(row, zone))]
+            written = 0
+            if changes:
+                write = sa.text(WRITE_DOCUMENTS)
+                written = op.get_bind().execute(write, {"changes": json.dumps(changes)}).rowcount
+            if written == len(changes):
+                after = rows[-1].id
+                advance(len(rows))
 
 
 def _documents_after(after: str) -> Any:

@@ -1,6 +1,8 @@
 """Every revision beside the old application and the service at work; benchmarks/online_migrations.py is longer."""
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -91,3 +93,28 @@ async def test_a_table_in_use_for_long_is_waited_for_in_short_turns(
 
     assert held_up_seconds(seen) < LONGEST_SECONDS
     assert seen["old writer"].calls > 10
+
+
+async def test_every_rewrite_of_rows_shows_how_far_it_is(engine: AsyncEngine) -> None:
+    await SCHEMA.upgrade(engine, "0001")
+    await add_legacy_stocks(engine, 2400)
+    totals: dict[str, int | None] = {}
+    done: dict[str, list[int]] = {}
+
+    @contextmanager
+    def progress(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        totals[title] = total
+        yield done.setdefault(title, []).append
+
+    await SCHEMA.upgrade(engine, progress=progress)
+
+    assert totals == {
+        "taken over from the split tables": 2400,
+        "sku filled": 2400,
+        "statuses translated": 600,
+        "listings and histories read": 2400,
+        "held units explained": 300,
+        "stocks opened": 2400,
+    }
+    assert {title: sum(parts) for title, parts in done.items()} == totals
+    assert done["sku filled"] == [1000, 1000, 400]
