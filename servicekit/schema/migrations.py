@@ -174,7 +174,8 @@ class Schema:
             await worker.rollback()
             for attempt in range(TRIES):
                 try:
-                    await worker.run_sync(self._run, move, target)
+                    with _interruption_told():
+                        await worker.run_sync(self._run, move, target)
                     return
                 except DBAPIError as error:
                     await worker.rollback()
@@ -254,6 +255,18 @@ def run_in_env(config: Any, context: Any) -> None:
     with context.begin_transaction():
         context.run_migrations()
     connection.commit()
+
+
+@contextmanager
+def _interruption_told() -> Iterator[None]:
+    """Ends as interrupted what was: the connection's complaint of it would hide why."""
+    try:
+        yield
+    except Exception as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError from error
+        raise
 
 
 @contextmanager

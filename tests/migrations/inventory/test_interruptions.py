@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -120,3 +120,19 @@ async def test_upgraders_at_once_migrate_once(legacy: AsyncEngine, postgres_url:
 
     assert await SCHEMA.applied(legacy) == HEAD
     await assert_sound(legacy)
+
+
+async def test_an_upgrade_that_is_interrupted_while_it_rewrites_rows_says_so_and_nothing_else(
+    legacy: AsyncEngine,
+) -> None:
+    @contextmanager
+    def progress(_title: str, _total: int | None) -> Iterator[Callable[[int], None]]:
+        asyncio.get_running_loop().call_soon(upgrade.cancel)
+        yield lambda done: None
+
+    upgrade = asyncio.create_task(SCHEMA.upgrade(legacy, progress=progress))
+    with pytest.raises(asyncio.CancelledError):
+        await upgrade
+
+    await SCHEMA.upgrade(legacy)
+    assert await SCHEMA.applied(legacy) == HEAD
