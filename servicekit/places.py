@@ -8,7 +8,7 @@ from time import monotonic
 from servicekit.errors import KitRefusal, Overloaded
 
 MOST_WAITING = 1000
-MOST_WAIT_SECONDS = 2.0
+MOST_WAIT_SECONDS = 1.5
 """Nobody is let in who would wait for longer than this."""
 MOST_PATIENCE_SECONDS = 4.0
 """Who waits for this long all the same leaves, so that its caller hears in time that nothing was done."""
@@ -39,19 +39,20 @@ class Places:
         return monotonic() - next(iter(self._since.values())) if self._since else 0.0
 
     @asynccontextmanager
-    async def place(self, *, patient: bool = False) -> AsyncIterator[None]:
-        """Waits for one; who is `patient` does so however long it takes.
+    async def place(self, *, patient: bool = False) -> AsyncIterator[bool]:
+        """Waits for one, and answers whether that took time; who is `patient` does so however long it takes.
 
         Raises Overloaded at once where too many wait already, `too_late` after MOST_PATIENCE_SECONDS.
         """
         if not patient and self._is_full():
             raise Overloaded
-        if not self._places.locked():
-            await self._places.acquire()
-        else:
+        waits = self._places.locked()
+        if waits:
             await self._wait(None if patient else MOST_PATIENCE_SECONDS)
+        else:
+            await self._places.acquire()
         try:
-            yield
+            yield waits
         finally:
             self._places.release()
 

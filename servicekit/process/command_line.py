@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -106,7 +107,11 @@ def _run_command(command: Command[R], arguments: argparse.Namespace, read: R) ->
 
 def _run_loop(read: S, build: Callable[[S], Service]) -> int:
     async def run_service() -> int:
-        return await serve(build(read))
+        service = build(read)
+        # What is there for good is not looked through any more: each time would stop the loop for some 60 ms.
+        gc.collect()
+        gc.freeze()
+        return await serve(service)
 
     try:
         import uvloop

@@ -82,9 +82,11 @@ class Mutations(Generic[U]):
             return answer, False
 
         async def bounded() -> tuple[Reply, bool]:
-            turn = nullcontext() if about is None else self._turns.of(about)
-            async with asyncio.timeout(current_call().remaining()), turn:
-                return await self._transactions.run(unit, name=name, repeatable=repeatable or key is not None)
+            turn = nullcontext(False) if about is None else self._turns.of(about)
+            async with asyncio.timeout(current_call().remaining()), turn as waited:
+                # Whoever has waited for its turn is not told then that there is no room.
+                transactions = self._transactions.patient() if waited else self._transactions
+                return await transactions.run(unit, name=name, repeatable=repeatable or key is not None)
 
         return await self._tasks.run(bounded())
 

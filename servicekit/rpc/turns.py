@@ -20,8 +20,8 @@ class Turns:
         self._there = 0
 
     @asynccontextmanager
-    async def of(self, name: str) -> AsyncIterator[None]:
-        """Waits for a turn, and has it.
+    async def of(self, name: str) -> AsyncIterator[bool]:
+        """Waits for a turn, and has it; answers whether that took time.
 
         Raises Overloaded at once where too many wait, ConcurrentUpdate where the turn comes too late: somebody has
         the row, and whoever waited on for it would not know in the end what became of its work.
@@ -31,7 +31,7 @@ class Turns:
         turns = self._turns.setdefault(name, Places(AT_ONCE, too_late=ConcurrentUpdate))
         self._there += 1
         try:
-            async with turns.place():
-                yield
+            async with turns.place() as waited:
+                yield waited
         finally:
             self._there -= 1

@@ -9,6 +9,7 @@ from holdfast.inventory.v1 import stock_pb2
 from holdfast.ops.v1 import ops_pb2 as pb
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from servicekit import places
 from servicekit.persistence.engines import create_engine
 from servicekit.persistence.transactions import Transactions
 from servicekit.rpc.context import Context
@@ -26,8 +27,9 @@ Work = Callable[[Accounts], Awaitable[Any]]
 class Bank:
     """A servicer with one mutation, which deposits 1 and answers the balance."""
 
-    def __init__(self, engine: AsyncEngine, before: Work | None = None) -> None:
+    def __init__(self, engine: AsyncEngine, before: Work | None = None, about: str | None = None) -> None:
         self.tasks = Tasks()
+        self._about = about
         self._mutations = Mutations(Transactions(engine, Accounts), self.tasks)
         self._before = before
         self.worked = 0
@@ -40,12 +42,16 @@ class Bank:
                 await self._before(uow)
             return Reply(entry=pb.OutboxEntry(attempts=await uow.balance(1)))
 
-        return await self._mutations.run(request, deposit, Reply, context=context, name="deposit")
+        return await self._mutations.run(
+            request, deposit, Reply, context=context, name="deposit", about=self._about
+        )
 
 
 @asynccontextmanager
-async def bank(engine: AsyncEngine, before: Work | None = None) -> AsyncIterator[tuple[Bank, Any]]:
-    servicer = Bank(engine, before)
+async def bank(
+    engine: AsyncEngine, before: Work | None = None, about: str | None = None
+) -> AsyncIterator[tuple[Bank, Any]]:
+    servicer = Bank(engine, before, about)
     async with asking(servicer, Request) as ask:
         yield servicer, ask
 
@@ -233,3 +239,25 @@ def _with_external_ids(ids: list[tuple[str, str]]) -> Any:
     for name, value in ids:
         request.details.external_ids[name] = value
     return request
+
+
+async def test_whoever_has_waited_for_its_turn_is_not_told_then_that_there_is_no_room(
+    engine: AsyncEngine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on = asyncio.Event()
+
+    async def wait(_uow: Accounts) -> None:
+        await going_on.wait()
+
+    async with bank(engine, wait, about="account 1") as (servicer, ask):
+        calls = [asyncio.ensure_future(ask(Request(entry_id=str(number)), timeout=5)) for number in range(3)]
+        await until(lambda: servicer.worked == 2)
+        await asyncio.sleep(0.1)
+        monkeypatch.setattr(places, "MOST_WAITING", 0)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await ask(Request(entry_id="no room"), timeout=5)
+        going_on.set()
+        await asyncio.gather(*calls)
+
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert await balances(url) == [103, 100]
