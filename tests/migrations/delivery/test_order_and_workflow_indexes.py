@@ -32,6 +32,24 @@ async def test_both_indexes_are_added_online_and_the_order_table_is_not_altered(
     assert all("ALGORITHM=INPLACE, LOCK=NONE" in statement for statement in altered)
 
 
+async def test_an_index_that_is_not_there_after_it_was_added_fails_the_revision(delivery_url: str) -> None:
+    async with migrating(delivery_url) as (schema, engine):
+        await schema.upgrade(engine, "0001")
+
+        def lose(_c: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> tuple[str, Any]:
+            lost = statement.startswith("ALTER") and "ADD INDEX idx_delivery_shipping" in statement
+            return ("DO 0" if lost else statement), parameters
+
+        event.listen(engine.sync_engine, "before_cursor_execute", lose, retval=True)
+        with pytest.raises(Exception, match="idx_delivery_shipping was added and is not there"):
+            await schema.upgrade(engine, "0002")
+
+        assert await schema.applied(engine) == "0001"
+        event.remove(engine.sync_engine, "before_cursor_execute", lose)
+        await schema.upgrade(engine, "0002")
+        assert set((await description(engine))["tigu_prepare_goods"]["indexes"]) >= BOTH
+
+
 async def test_indexes_that_are_there_already_are_left_alone(delivery_url: str) -> None:
     async with migrating(delivery_url) as (schema, engine):
         await schema.upgrade(engine, "0001")

@@ -3,11 +3,14 @@
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from sqlalchemy import text
 
+from servicekit.persistence.engines import create_engine
 from tests.migrations.delivery.legacy import PACKAGE, migrating, rows, write_legacy, write_order
 
 MAPPED = "SELECT prepare_goods_id, order_id, active_leg FROM tigu_prepare_goods_order ORDER BY 1, 2"
@@ -80,6 +83,32 @@ async def test_more_packages_than_a_batch_are_all_filled_in(delivery_url: str) -
         await schema.upgrade(engine)
 
         assert await rows(engine, "SELECT COUNT(*) FROM tigu_prepare_goods_order") == [(1202,)]
+
+
+async def test_the_backfill_rests_while_others_keep_the_engine_busy(delivery_url: str) -> None:
+    past = {"order_ids": "1", "status": 6, "leg": 0}
+    async with migrating(delivery_url) as (schema, engine):
+        await schema.upgrade(engine, "0011")
+        await write_order(engine, 1)
+        async with engine.begin() as connection:
+            await connection.execute(PACKAGE, [{"id": n, "sn": f"PG{n}", **past} for n in range(1, 201)])
+
+        others = create_engine(delivery_url, pool_size=None, for_migrations=True)
+
+        async def keep_busy() -> None:
+            async with others.connect() as connection:
+                await connection.execute(text("SELECT SLEEP(7)"))
+
+        busy = [asyncio.create_task(keep_busy()) for _ in range(9)]
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        await schema.upgrade(engine, "0012")
+        seconds = time.monotonic() - began
+        await asyncio.gather(*busy)
+
+        # Two batches of a hundred, and after each the longest rest.
+        assert seconds > 4
+        assert await rows(engine, "SELECT COUNT(*) FROM tigu_prepare_goods_order") == [(200,)]
 
 
 async def test_the_backfill_ends_while_the_old_application_writes_as_fast_as_it_can(
