@@ -25,8 +25,6 @@ async def check_proof_bytes(
     One that proves a step already is not read: that step may be asked for again, whatever became of its photo, and
     another refuses it. Raises EvidenceDamaged, StorageUnavailable.
     """
-    if not evidence_ids:
-        return
     for photo in await transactions.read(lambda uow: uow.evidence.list_by_ids(evidence_ids)):
         if not photo.used:
             await read_photo(photo, store)

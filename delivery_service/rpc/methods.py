@@ -10,8 +10,12 @@ from delivery_service.application.photo_ports import PhotoReader, PhotoStore
 from delivery_service.rpc.photo_streams import PhotoStreams
 from delivery_service.rpc.request_unit_of_work import RequestUnitOfWork
 from servicekit.persistence.transactions import Transactions
+from servicekit.places import Places
 from servicekit.rpc import methods
 from servicekit.rpc.mutations import Mutations
+
+PROOFS_AT_ONCE = 8
+"""Moves that read their photos; each may have several of 4 MiB."""
 
 
 class Methods(methods.Methods[RequestUnitOfWork], delivery_pb2_grpc.DeliveryServiceServicer):
@@ -37,3 +41,4 @@ class Methods(methods.Methods[RequestUnitOfWork], delivery_pb2_grpc.DeliveryServ
         self._photo_reader = photo_reader
         self._draining = draining
         self._streams = PhotoStreams()
+        self._proofs = Places(PROOFS_AT_ONCE)

@@ -81,7 +81,9 @@ class MoveMethods(Methods):
         self, request: move.MoveRequest, verb: Verb, reply: type[Reply], context: Context
     ) -> Reply:
         command = move.move_package(request, verb, current_actor(), current_trace())
-        await check_proof_bytes(command.move.evidence_ids, self._transactions, self._photo_store)
+        if command.move.evidence_ids:
+            async with self._proofs.place():
+                await check_proof_bytes(command.move.evidence_ids, self._transactions, self._photo_store)
         # The same verb again is recognised by its event, so an unknown commit may be run again.
         answer = await self._change(
             request,

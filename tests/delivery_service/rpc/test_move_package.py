@@ -7,8 +7,10 @@ import pytest
 from holdfast.delivery.v1 import package_pb2 as pb
 from sqlalchemy import select
 
+from delivery_service.gateways.photo_store import FsspecPhotoStore
 from delivery_service.persistence.order_lists import order_ids as listed
 from delivery_service.persistence.tables import order_actions, orders, packages
+from delivery_service.rpc.methods import PROOFS_AT_ONCE
 from devtools.journey import PREPARE
 from tests.delivery_service.client import (
     DRIVER,
@@ -161,6 +163,35 @@ async def test_the_same_bytes_used_by_two_packages_at_once_prove_one(delivery: D
     )
 
     assert sorted(type(result).__name__ for result in results) == ["AioRpcError", "Package"]
+
+
+async def test_of_many_moves_at_once_a_few_read_their_photos_and_the_others_wait(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sns = [(await delivery.create("MERCHANT_TO_USER")).package_sn for _ in range(2 * PROOFS_AT_ONCE)]
+    proofs = [(await delivery.upload(package_sn, "PREPARATION")).evidence_id for package_sn in sns]
+    reading = most = 0
+    get = FsspecPhotoStore.get
+
+    async def counted(store: FsspecPhotoStore, name: str) -> bytes | None:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        await asyncio.sleep(0.05)
+        content = await get(store, name)
+        reading -= 1
+        return content
+
+    monkeypatch.setattr(FsspecPhotoStore, "get", counted)
+    moved = await asyncio.gather(
+        *(
+            delivery.move("PreparePackage", package_sn, by=MERCHANT, evidence_ids=[proof])
+            for package_sn, proof in zip(sns, proofs, strict=True)
+        )
+    )
+
+    assert {package.state for package in moved} == {pb.PACKAGE_STATE_PREPARED}
+    assert 1 < most <= PROOFS_AT_ONCE
 
 
 async def test_a_stale_etag_loses_and_a_fresh_one_wins(delivery: Delivery) -> None:
