@@ -12,21 +12,24 @@ MOST_WAIT_SECONDS = 1.5
 """Nobody is let in who would wait for longer than this."""
 MOST_PATIENCE_SECONDS = 4.0
 """Who waits for this long all the same leaves, so that its caller hears in time that nothing was done."""
+LATELY = 16
+"""So many of those who got a place last tell how fast the queue moves."""
 
 
 class Places:
     """So many, and a queue for them that is bounded by the time that a newcomer would wait in it.
 
-    How long that is, the last one who got a place has shown: it waited for those who came before it. What a queue has
-    shown is over when nobody waits in it any more; until it shows something, only its number bounds it.
+    How long that is, the queue shows by the pace at which it moved lately. A queue that was empty, or has not moved
+    yet, has shown nothing: then only its number bounds it.
     """
 
     def __init__(self, number: int, *, too_late: type[KitRefusal] = Overloaded) -> None:
         """`too_late` is raised where a place does not come in time, though it seemed so."""
-        self._places = asyncio.Semaphore(number)
         self._too_late = too_late
+        self._places = asyncio.Semaphore(number)
         self._since: dict[object, float] = {}
         self._seconds_each = 0.0
+        self._moved = 0.0
 
     @property
     def length(self) -> int:
@@ -38,13 +41,19 @@ class Places:
         """How long the first of them has waited; 0 if nobody does."""
         return monotonic() - next(iter(self._since.values())) if self._since else 0.0
 
+    def has_room(self, others: int = 0) -> bool:
+        """Whether one more may come, behind those who wait here and so many others on their way here."""
+        wait_seconds = (self.length + others) * self._seconds_each
+        return self.length < MOST_WAITING and wait_seconds <= MOST_WAIT_SECONDS
+
     @asynccontextmanager
     async def place(self, *, patient: bool = False) -> AsyncIterator[bool]:
-        """Waits for one, and answers whether that took time; who is `patient` does so however long it takes.
+        """Waits for one, and answers whether that took time.
 
-        Raises Overloaded at once where too many wait already, `too_late` after MOST_PATIENCE_SECONDS.
+        Who is `patient` is let in always, and waits however long it takes. Raises Overloaded at once where there is
+        no room, `too_late` after MOST_PATIENCE_SECONDS.
         """
-        if not patient and self._is_full():
+        if not (patient or self.has_room()):
             raise Overloaded
         waits = self._places.locked()
         if waits:
@@ -56,20 +65,22 @@ class Places:
         finally:
             self._places.release()
 
-    def _is_full(self) -> bool:
-        return self.length >= MOST_WAITING or self.length * self._seconds_each > MOST_WAIT_SECONDS
-
     async def _wait(self, most_seconds: float | None) -> None:
-        waiter, since, before = object(), monotonic(), self.length
-        self._since[waiter] = since
+        waiter = object()
+        self._since[waiter] = monotonic()
         try:
             async with asyncio.timeout(most_seconds):
                 await self._places.acquire()
+            self._move_on()
         except TimeoutError:
             raise self._too_late from None
         finally:
             del self._since[waiter]
             if not self._since:
-                self._seconds_each = 0.0
-        if self._since:
-            self._seconds_each = (monotonic() - since) / (before + 1)
+                self._seconds_each = self._moved = 0.0
+
+    def _move_on(self) -> None:
+        now = monotonic()
+        if self._moved:
+            self._seconds_each += (now - self._moved - self._seconds_each) / LATELY
+        self._moved = now

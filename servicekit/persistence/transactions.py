@@ -75,6 +75,10 @@ class Transactions(Generic[U_co]):
         patient._patient = True
         return patient
 
+    def has_room(self, others: int) -> bool:
+        """Whether more work would have a connection in time, behind all that waits and so much that will come."""
+        return self._work.has_room(others)
+
     @property
     def waiting(self) -> int:
         """How much work waits for a connection."""

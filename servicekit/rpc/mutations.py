@@ -30,7 +30,7 @@ class Mutations(Generic[U]):
     def __init__(self, transactions: Transactions[U], tasks: Tasks) -> None:
         self._transactions = transactions
         self._tasks = tasks
-        self._turns = Turns()
+        self._turns = Turns(transactions.has_room)
 
     async def run(
         self,

@@ -1,7 +1,7 @@
 """Turns by name: work that wants the same row queues for it in this process, without a connection."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from weakref import WeakValueDictionary
 
 from servicekit.errors import ConcurrentUpdate, Overloaded
@@ -14,10 +14,12 @@ AT_ONCE = 2
 class Turns:
     """Lets so many at a time to each name, in the order in which they came."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_room: Callable[[int], bool]) -> None:
+        """`has_room`: whether there is a connection in time for one more, behind so many who come from here."""
+        self._has_room = has_room
         # Each is there for as long as somebody has it or waits for it.
         self._turns: WeakValueDictionary[str, Places] = WeakValueDictionary()
-        self._there = 0
+        self._waiting = 0
 
     @asynccontextmanager
     async def of(self, name: str) -> AsyncIterator[bool]:
@@ -26,12 +28,13 @@ class Turns:
         Raises Overloaded at once where too many wait, ConcurrentUpdate where the turn comes too late: somebody has
         the row, and whoever waited on for it would not know in the end what became of its work.
         """
-        if self._there >= MOST_WAITING:
+        if self._waiting >= MOST_WAITING or not self._has_room(self._waiting):
             raise Overloaded
         turns = self._turns.setdefault(name, Places(AT_ONCE, too_late=ConcurrentUpdate))
-        self._there += 1
-        try:
-            async with turns.place() as waited:
-                yield waited
-        finally:
-            self._there -= 1
+        async with AsyncExitStack() as taken:
+            self._waiting += 1
+            try:
+                waited = await taken.enter_async_context(turns.place())
+            finally:
+                self._waiting -= 1
+            yield waited

@@ -46,6 +46,18 @@ async def test_of_five_times_as_many_as_there_are_places_for_most_are_refused_at
     assert sorted(refused_after)[len(refused_after) * 9 // 10] < 0.01
 
 
+async def test_what_only_the_first_ones_took_refuses_nobody_behind_them() -> None:
+    at = Places(4)
+    first = [asyncio.create_task(work(at, 0.2)) for _ in range(4)]
+    coming = [asyncio.create_task(work(at, 0.001)) for _ in range(40)]
+    await first[0]
+    await asyncio.sleep(0)
+    assert at.length > 20
+    coming += [asyncio.create_task(work(at, 0.001)) for _ in range(4)]
+
+    await asyncio.gather(*first, *coming)
+
+
 async def test_who_comes_while_nothing_moves_is_let_in_and_served_when_it_does() -> None:
     at, going_on = Places(2), asyncio.Event()
 
