@@ -21,6 +21,7 @@ from tests.delivery_service.client import (
     Metadata,
     actor,
 )
+from tests.servicekit.waiting import until
 
 FAILED, DENIED = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.PERMISSION_DENIED
 
@@ -170,28 +171,26 @@ async def test_of_many_moves_at_once_a_few_read_their_photos_and_the_others_wait
 ) -> None:
     sns = [(await delivery.create("MERCHANT_TO_USER")).package_sn for _ in range(2 * PROOFS_AT_ONCE)]
     proofs = [(await delivery.upload(package_sn, "PREPARATION")).evidence_id for package_sn in sns]
-    reading = most = 0
-    get = FsspecPhotoStore.get
+    reading, going_on, get = 0, asyncio.Event(), FsspecPhotoStore.get
 
-    async def counted(store: FsspecPhotoStore, name: str) -> bytes | None:
-        nonlocal reading, most
+    async def held(store: FsspecPhotoStore, name: str) -> bytes | None:
+        nonlocal reading
         reading += 1
-        most = max(most, reading)
-        await asyncio.sleep(0.05)
-        content = await get(store, name)
-        reading -= 1
-        return content
+        await going_on.wait()
+        return await get(store, name)
 
-    monkeypatch.setattr(FsspecPhotoStore, "get", counted)
-    moved = await asyncio.gather(
-        *(
-            delivery.move("PreparePackage", package_sn, by=MERCHANT, evidence_ids=[proof])
-            for package_sn, proof in zip(sns, proofs, strict=True)
-        )
-    )
+    monkeypatch.setattr(FsspecPhotoStore, "get", held)
+    moves = [
+        asyncio.create_task(delivery.move("PreparePackage", package_sn, by=MERCHANT, evidence_ids=[proof]))
+        for package_sn, proof in zip(sns, proofs, strict=True)
+    ]
+    await until(lambda: reading == PROOFS_AT_ONCE)
+    await asyncio.sleep(0.2)
+    assert reading == PROOFS_AT_ONCE
 
+    going_on.set()
+    moved = await asyncio.gather(*moves)
     assert {package.state for package in moved} == {pb.PACKAGE_STATE_PREPARED}
-    assert 1 < most <= PROOFS_AT_ONCE
 
 
 async def test_a_stale_etag_loses_and_a_fresh_one_wins(delivery: Delivery) -> None:
