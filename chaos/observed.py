@@ -11,9 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from tests.support.databases import fresh_database
 from tests.support.scrapes import scrape
-from tests.support.services import Pair, ServiceProcess, free_port, migrate
+from tests.support.services import Pair, ServiceProcess, free_port, fresh_pair
 
 _REST = (
     "holdfast_calls_open",
@@ -121,10 +120,11 @@ async def seconds_to_rest(observed: Sequence[Observed], most: float) -> tuple[fl
 @asynccontextmanager
 async def observed_pair(engine: str, folder: Path) -> AsyncIterator[tuple[Pair, list[Observed]]]:
     """Both services over fresh, migrated databases, serving; and a look at each."""
-    async with fresh_database("postgres") as inventory_url, fresh_database(engine) as delivery_url:
-        await asyncio.gather(migrate("inventory", inventory_url), migrate("delivery", delivery_url))
-        pair = Pair(inventory_url, delivery_url, folder)
-        observed = [Observed(pair.inventory, inventory_url), Observed(pair.delivery, delivery_url)]
+    async with fresh_pair(engine, folder) as pair:
+        observed = [
+            Observed(pair.inventory, pair.inventory_url),
+            Observed(pair.delivery, pair.delivery_url),
+        ]
         try:
             await pair.start()
             yield pair, observed

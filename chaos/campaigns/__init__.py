@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from chaos.campaign import Campaign
 from chaos.campaigns import (
+    clock_steps,
     crash_points,
     departures,
     drifts,
@@ -46,6 +47,7 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         failing_statements.CAMPAIGN,
         drifts.CAMPAIGN,
         idle_connections.CAMPAIGN,
+        clock_steps.CAMPAIGN,
         full_disk.CAMPAIGN,
     )
 }

@@ -211,4 +211,10 @@ MUTANTS = (
         {'self.transactions.run(unit, name="reconcile")': "self.transactions.read(unit)"},
         campaign(17, 1, *ALL_ENGINES),
     ),
+    Mutant(
+        "Whether a hold is over is told by the clock of the process",
+        "inventory_service/persistence/stock_books.py",
+        {'now: datetime = rows[0]["now"]': 'now = datetime.now(rows[0]["now"].tzinfo)'},
+        campaign(19, 5, *ALL_ENGINES),
+    ),
 )

@@ -14,6 +14,7 @@ import grpc
 
 from servicekit.access.certificates import Pems
 from servicekit.process.health import check
+from tests.support.clocks import Clock, Program
 from tests.support.databases import fresh_database
 from tests.support.forks import ForkedCommand, run_command
 
@@ -45,9 +46,11 @@ class ServiceProcess:
         self.port = port or free_port()
         self.log = log
         self.environment = {**environment, f"{service.upper()}_LISTEN": f"127.0.0.1:{self.port}"}
-        self._process: ForkedCommand | None = None
+        self._process: ForkedCommand | Program | None = None
         self.pems: Pems | None = None
         """What its callers show, where it speaks mTLS."""
+        self.clock: Clock | None = None
+        """Its own, where it has one from its next start on."""
 
     @property
     def address(self) -> str:
@@ -56,9 +59,12 @@ class ServiceProcess:
 
     def launch(self, **environment: str) -> None:
         """Starts the process; does not wait."""
-        self._process = ForkedCommand(
-            self.service, ["serve"], {**os.environ, **self.environment, **environment}, self.log, self.log
-        )
+        everything = {**os.environ, **self.environment, **environment}
+        if self.clock is None:
+            self._process = ForkedCommand(self.service, ["serve"], everything, self.log, self.log)
+        else:
+            everything.update(self.clock.environment)
+            self._process = Program(self.service, ["serve"], everything, self.log)
 
     async def start(self, **environment: str) -> None:
         """Starts the process and waits until it says SERVING."""
@@ -172,13 +178,20 @@ async def migrate(service: str, url: str) -> None:
 
 
 @asynccontextmanager
-async def running_pair(delivery_engine: str, folder: Path) -> AsyncIterator[Pair]:
-    """Both services over fresh, migrated databases, serving."""
+async def fresh_pair(delivery_engine: str, folder: Path) -> AsyncIterator[Pair]:
+    """Both services over fresh, migrated databases, not started."""
     async with fresh_database("postgres") as inventory_url, fresh_database(delivery_engine) as delivery_url:
         await asyncio.gather(migrate("inventory", inventory_url), migrate("delivery", delivery_url))
         pair = Pair(inventory_url, delivery_url, folder)
         try:
-            await pair.start()
             yield pair
         finally:
             await pair.kill()
+
+
+@asynccontextmanager
+async def running_pair(delivery_engine: str, folder: Path) -> AsyncIterator[Pair]:
+    """The same, serving."""
+    async with fresh_pair(delivery_engine, folder) as pair:
+        await pair.start()
+        yield pair

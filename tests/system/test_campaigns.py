@@ -6,6 +6,7 @@ import pytest
 
 from chaos.campaign import NOTHING_TRIED, Campaign, Trial
 from chaos.campaigns import (
+    clock_steps,
     departures,
     drifts,
     failing_statements,
@@ -36,6 +37,7 @@ SMALL: list[tuple[Campaign, str, int]] = [
     *((failing_statements.CAMPAIGN, engine, 1) for engine in ("postgres", "mysql")),
     (drifts.CAMPAIGN, "mysql", 1),
     *((idle_connections.CAMPAIGN, engine, 20) for engine in ENGINES),
+    (clock_steps.CAMPAIGN, "mysql", 5),
     (full_disk.CAMPAIGN, "mariadb", 5),
 ]
 
