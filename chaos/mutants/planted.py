@@ -215,6 +215,6 @@ MUTANTS = (
         "Whether a hold is over is told by the clock of the process",
         "inventory_service/persistence/stock_books.py",
         {'now: datetime = rows[0]["now"]': 'now = datetime.now(rows[0]["now"].tzinfo)'},
-        campaign(19, 5, *ALL_ENGINES),
+        campaign(19, 20, *ALL_ENGINES),
     ),
 )
