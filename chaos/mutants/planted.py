@@ -217,4 +217,20 @@ MUTANTS = (
         {'now: datetime = rows[0]["now"]': 'now = datetime.now(rows[0]["now"].tzinfo)'},
         campaign(19, 20, *ALL_ENGINES),
     ),
+    Mutant(
+        "A request_id is not looked at",
+        "servicekit/rpc/mutations.py",
+        {"            if key is None:\n": "            if True:\n"},
+        campaign(14, 12, *ALL_ENGINES),
+    ),
+    Mutant(
+        "A reserve that is asked for again bears another name",
+        "delivery_service/application/settle_stock.py",
+        {
+            "inventory.reserve(task.reservation_id, task.lines": (
+                'inventory.reserve(task.reservation_id + "-again" * (task.attempts > 1), task.lines'
+            )
+        },
+        campaign(8, 12, *ALL_ENGINES),
+    ),
 )
