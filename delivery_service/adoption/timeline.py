@@ -12,6 +12,7 @@ from delivery_service.domain.transitions import TRANSITIONS
 from delivery_service.domain.workflow import ActorRole, Verb
 
 MOST_NOTE_LENGTH = 1000
+MOST_ID = 2**64 - 1
 
 _VERBS = {number: verb for verb, number in ACTION_TYPES.items()}
 _CODES = {state: code for code, state in STATES.items() if code is not None}
@@ -83,7 +84,7 @@ def _event(
 def _actor(created_by: str | None) -> tuple[ActorRole, str]:
     """Who did it; what names nobody we know is told as it stands."""
     found = _ACTOR.fullmatch(created_by or "")
-    if found is not None:
+    if found is not None and int(found[2]) <= MOST_ID:
         return ActorRole(found[1].upper()), found[2]
     return ActorRole.SYSTEM, (created_by or "unknown")[:64]
 

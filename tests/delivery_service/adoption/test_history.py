@@ -84,3 +84,18 @@ async def test_an_adopted_package_shows_its_steps_its_files_and_its_orders(
     # One package went on, and what the old application wrote there stays all the same.
     arrivals = await rows(engine, "SELECT actual_arrival_time FROM tigu_prepare_goods ORDER BY id")
     assert [str(row[0]) for row in arrivals] == ["2025-01-15 12:00:00", "2025-07-15 10:00:00"]
+
+
+async def test_a_step_by_a_number_that_no_driver_can_have_is_taken_over(
+    engine: AsyncEngine, adopt: Adopt, delivery_url: str, tmp_path: Path
+) -> None:
+    await lay_out(engine, Legacy(packages=0))
+    for statement in PLANTED:
+        await execute(engine, statement)
+    await execute(engine, f"UPDATE tigu_order_action SET create_by = 'driver_{2**64}' WHERE id = 2")
+
+    await adopt(dialect=Dialect.PHASE_6, without_backup=True)
+
+    async with served(delivery_url, engine, tmp_path / "photos") as delivery:
+        _, picked_up, _ = await timeline(delivery, "PG900")
+        assert (picked_up.verb, picked_up.actor_id) == (pb.VERB_PICK_UP, f"driver_{2**64}")

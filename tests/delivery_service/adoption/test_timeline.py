@@ -79,6 +79,18 @@ def test_what_nobody_we_know_did_is_told_as_it_stands() -> None:
     ]
 
 
+def test_a_number_that_no_driver_can_have_is_told_as_it_stands() -> None:
+    largest, above = 2**64 - 1, 2**64
+    events = timeline(
+        package([action(1, 1, f"driver_{largest}"), action(2, 2, f"driver_{above}", minutes=1)])
+    )
+
+    assert [(event["actor_role"], event["actor_id"], event["driver_id"]) for event in events[:2]] == [
+        ("DRIVER", str(largest), largest),
+        ("SYSTEM", f"driver_{above}", largest),
+    ]
+
+
 def test_rows_of_orders_in_several_packages_are_nobodys_steps_and_are_named() -> None:
     (adopted,) = timeline(package([], [action(4, 0, "merchant_7"), action(5, 1, "driver_5")]))
 
