@@ -8,6 +8,7 @@ from enum import Enum, auto
 
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.stock_ports import Answer, Done, Lease, Task, TryLater, Wish
+from delivery_service.domain.errors import PackageUnreadable
 from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import StockCommand
 from delivery_service.domain.settlement import rejected, settled
@@ -54,32 +55,49 @@ async def record_answers(told: Sequence[Told], uow: UnitOfWork, *, wait: bool) -
     """Writes each answer down, unless its lease went to another relay meanwhile.
 
     Locks the packages, then the entries. An answer whose package somebody else has locked is left out, so that it
-    holds up no other; one that is recorded by itself may `wait` for that lock.
+    holds up no other; one that is recorded by itself may `wait` for that lock. The command of a package that is gone,
+    or cannot be read any more, is parked.
     """
-    packages = await _lock([each.task.package_sn for each in told], uow, wait=wait)
-    free = [each for each in told if wait or each.task.package_sn in packages]
+    packages, unfit = await _lock([each.task.package_sn for each in told], uow, wait=wait)
+    free = [each for each in told if each.task.package_sn in packages or each.task.package_sn in unfit]
     leases = await uow.outbox.lock_leased([each.task for each in free])
     ours = [each for each in free if each.task.lease in leases]
     settlements = {each.task.lease: Settlement(Ending.LEASE_LOST) for each in free}
     for each in ours:
-        settlements[each.task.lease] = _settlement(each, packages.get(each.task.package_sn), uow.now)
+        package_sn = each.task.package_sn
+        if package_sn in unfit:
+            settlements[each.task.lease] = Settlement(Ending.PARKED, unfit[package_sn])
+        else:
+            settlements[each.task.lease] = _settlement(each, packages[package_sn], uow.now)
     recorded = [(each.task, settlements[each.task.lease]) for each in ours]
     await _store(recorded, uow)
     return settlements | await _followed(recorded, packages, uow)
 
 
-async def _lock(package_sns: Sequence[str], uow: UnitOfWork, *, wait: bool) -> Mapping[str, Package]:
+async def _lock(
+    package_sns: Sequence[str], uow: UnitOfWork, *, wait: bool
+) -> tuple[Mapping[str, Package], Mapping[str, str]]:
+    """The packages that are locked; and of each that nothing can be written to, why."""
     if not wait:
-        return await uow.packages.lock_free(package_sns)
-    locked = [await uow.packages.lock(package_sn) for package_sn in package_sns]
-    return {package.package_sn: package for package in locked if package is not None}
+        return await uow.packages.lock_free(package_sns), {}
+    locked, unfit = {}, {}
+    for package_sn in package_sns:
+        try:
+            package = await uow.packages.lock(package_sn)
+        except PackageUnreadable as error:
+            # Nobody but an operator can mend the row: inventory would be asked again after each lease.
+            unfit[package_sn] = str(error)
+        else:
+            if package is None:
+                unfit[package_sn] = "the package is gone"
+            else:
+                locked[package_sn] = package
+    return locked, unfit
 
 
-def _settlement(told: Told, package: Package | None, now: datetime) -> Settlement:
+def _settlement(told: Told, package: Package, now: datetime) -> Settlement:
     """What the answer means for the command and the package."""
     task, answer = told.task, told.answer
-    if package is None:
-        return Settlement(Ending.PARKED, "the package is gone")
     if isinstance(answer, TryLater):
         return Settlement(Ending.PUT_BACK, answer.error, answer.wait_seconds)
     if isinstance(answer, Done):

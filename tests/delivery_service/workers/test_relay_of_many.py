@@ -17,8 +17,8 @@ from delivery_service.application.stock_ports import Answer, Done, Refused, Task
 from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import StockCommand
 from delivery_service.domain.workflow import StockState
-from delivery_service.persistence.codes import STOCK_STATES
-from delivery_service.persistence.outbox import DONE, INFLIGHT, PENDING
+from delivery_service.persistence.codes import STOCK_STATE_CODES, STOCK_STATES
+from delivery_service.persistence.outbox import DONE, INFLIGHT, PARKED, PENDING
 from delivery_service.persistence.tables import outbox, package_items, package_orders, packages
 from delivery_service.persistence.unit_of_work import SqlUnitOfWork
 from delivery_service.workers.answer_log import AnswerLog
@@ -238,6 +238,34 @@ async def test_an_answer_that_cannot_be_recorded_fails_no_other(
         others, StockState.HELD
     )
     assert await number_of(engine, INFLIGHT) == 1
+
+
+async def test_a_command_whose_package_became_unreadable_is_parked_until_somebody_has_mended_the_row(
+    transactions: Runner, engine: AsyncEngine
+) -> None:
+    [package] = await asked(transactions, 1)
+    inventory = FakeInventory(stock={"A": 1000})
+    damage = update(packages).values(stock_state=77)
+
+    async def damaged() -> None:
+        async with engine.begin() as connection:
+            await connection.execute(damage)
+
+    inventory.before_answer = damaged
+    async with relaying(transactions, inventory):
+        await reach(engine, PARKED, 1)
+    async with engine.begin() as connection:
+        parked = (await connection.execute(select(outbox))).one()
+        await connection.execute(damage.values(stock_state=STOCK_STATE_CODES[StockState.REQUESTED]))
+    inventory.before_answer = None
+    await transactions.run(lambda uow: uow.outbox.put_back(parked.entry_id))
+    async with relaying(transactions, inventory):
+        await reach(engine, DONE, 1)
+
+    unread = f"package {package.package_sn} cannot be read: its stock_state is 77, which nobody knows"
+    assert parked.last_error == unread
+    assert inventory.calls == 2 * [("reserve", package.reservation_id)]
+    assert await stock_states(engine) == {package.package_sn: StockState.HELD}
 
 
 async def test_many_refusals_are_recorded_together_each_with_its_release(
