@@ -5,6 +5,7 @@ A limit on the size of files stands for the disk: to the process that writes, bo
 
 import asyncio
 import resource
+import time
 
 import grpc
 from holdfast.delivery.v1 import evidence_pb2
@@ -21,6 +22,7 @@ UNITS = 1_000_000
 ROOM_BYTES = 400
 """Less than a photo has."""
 FULL_SECONDS = 0.5
+STUCK_SECONDS = 60.0
 
 
 async def run(trial: Trial) -> None:
@@ -81,15 +83,16 @@ class _Couriers:
                 )
 
     async def _take(self, package_sn: str, step: Step) -> None:
+        """Takes the step once there is room. Raises what else it is told, or that there is none for a minute."""
+        until = time.monotonic() + STUCK_SECONDS
         while True:
             try:
                 await self._town.take(package_sn, step)
                 return
             except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                if error.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED or time.monotonic() > until:
                     self._trial.violations.append(f"{step.method}: {error.code().name} {error.details()}")
-                    if not self._trial.more:
-                        raise
+                    raise
                 self._trial.contention["photos without room"] += 1
                 await asyncio.sleep(0.05)
 

@@ -16,13 +16,16 @@ async def run(trial: Trial) -> None:
         async with legacy.another() as url:
             statements = await legacy.statements(url)
             wanted = await legacy.contents(url)
-        places: list[int] = []
         while trial.more:
-            if not places:
-                places = list(range(1, statements + 1))
-                trial.random.shuffle(places)
-            async with legacy.another() as url:
-                await _try(trial, legacy, url, places.pop(), wanted)
+            died = trial.attempts
+            for place in trial.random.sample(range(1, statements + 1), statements):
+                if not trial.more:
+                    return
+                async with legacy.another() as url:
+                    await _try(trial, legacy, url, place, wanted)
+            if trial.attempts == died:
+                trial.violations.append("no upgrade died")
+                return
 
 
 async def _try(trial: Trial, legacy: Legacy, url: str, place: int, wanted: list[object]) -> None:

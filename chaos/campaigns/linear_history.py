@@ -93,6 +93,7 @@ class _History:
         self._trial = trial
         self._scene = scene
         self._held: list[str] = []
+        self._calls = 0
 
     async def happen(self, *, kill: bool) -> None:
         """All callers make their calls; with `kill`, a server dies among them and is started again."""
@@ -102,7 +103,7 @@ class _History:
         await self._read(self._scene.stubs[0])
 
     async def _kill(self) -> None:
-        while len(self.told) < CALLS // 3:  # noqa: ASYNC110 - the callers go on by themselves
+        while self._calls < CALLS // 3:  # noqa: ASYNC110 - the callers go on by themselves
             await asyncio.sleep(0.001)
         victim = self._trial.random.choice(self._scene.servers)
         await victim.kill()
@@ -113,6 +114,7 @@ class _History:
         stub = self._scene.stubs[number % len(self._scene.stubs)]
         for turn in range(CALLS // CALLERS):
             name = f"{self.sku}-{number}-{turn}"
+            self._calls += 1
             chosen = self._trial.random.random()
             if chosen < 0.35:
                 await self._reserve(stub, name)
@@ -153,8 +155,10 @@ class _History:
         began = time.monotonic()
         try:
             stock = (await stub.GetStock(request, timeout=SECONDS, wait_for_ready=True)).stock
-        except grpc.aio.AioRpcError:
+        except grpc.aio.AioRpcError as error:
             # Nobody was told anything, and a read changes nothing.
+            if error.code() not in UNKNOWN:
+                self._trial.violations.append(f"{self.sku}: {error.code().name} {error.details()}")
             return
         levels = stock.quantity, stock.reserved_quantity
         self.read.append(levels)

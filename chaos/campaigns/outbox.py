@@ -252,10 +252,11 @@ async def _put_back(town: Town) -> None:
     stub = ops_pb2_grpc.OpsServiceStub(town.delivery_channel)
     dispatcher = town.parties.metadata("dispatcher")
     request = ops_pb2.ListOutboxRequest(state=ops_pb2.OUTBOX_STATE_PARKED, page_size=1000)
-    while entries := (await stub.ListOutbox(request, metadata=dispatcher, timeout=30)).entries:
-        for entry in entries:
-            requeue = ops_pb2.RequeueOutboxRequest(entry_id=entry.entry_id, note="the poison is gone")
-            await stub.RequeueOutbox(requeue, metadata=dispatcher, timeout=30)
+    async with asyncio.timeout(STUCK_SECONDS):
+        while entries := (await stub.ListOutbox(request, metadata=dispatcher, timeout=30)).entries:
+            for entry in entries:
+                requeue = ops_pb2.RequeueOutboxRequest(entry_id=entry.entry_id, note="the poison is gone")
+                await stub.RequeueOutbox(requeue, metadata=dispatcher, timeout=30)
 
 
 CAMPAIGN = Campaign(

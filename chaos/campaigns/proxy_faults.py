@@ -171,7 +171,9 @@ class _Customers:
         self._trial.require(left == (UNITS, held), f"{held} units should be held, the stock says {left}")
 
     async def _insist(self, method: Callable[..., Awaitable[object]], request: Message) -> None:
+        """Asks until it is answered, for a minute. Raises what it is told for certain."""
         merchant = self._town.parties.metadata("merchant")
+        until = time.monotonic() + STUCK_SECONDS
         answered = False
         while not answered:
             began = time.monotonic()
@@ -179,8 +181,9 @@ class _Customers:
                 await method(request, metadata=merchant, timeout=DEADLINE_SECONDS)
                 answered = True
             except grpc.aio.AioRpcError as error:
-                if error.code() not in UNKNOWN:
+                if error.code() not in UNKNOWN or time.monotonic() > until:
                     self._trial.violations.append(f"{error.code().name} {error.details()}")
+                    raise
                 self._trial.contention["calls repeated"] += 1
             took = time.monotonic() - began
             late = took > DEADLINE_SECONDS + LATE_SECONDS
