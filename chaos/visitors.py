@@ -28,7 +28,11 @@ Told = Callable[[], Awaitable[object]]
 
 
 class Refused(Exception):
-    """A wish was refused for certain."""
+    """A wish was refused for certain, for this reason; or nobody answered, for none."""
+
+    def __init__(self, told: str, reason: str = "") -> None:
+        super().__init__(told)
+        self.reason = reason
 
 
 class Visitors:
@@ -109,7 +113,9 @@ class Visitors:
         )
         try:
             await self._insist(self._town.inventory.ReserveStock, wish)
-        except Refused:
+        except Refused as refused:
+            if refused.reason != "INSUFFICIENT_STOCK":
+                raise
             self._refused.append(wish.reservation_id)
         else:
             self._trial.violations.append(f"{wish.reservation_id}: {2 * UNITS} of {UNITS} units are held")
@@ -187,7 +193,8 @@ class Visitors:
                 answer = await self._ask(method, request, metadata)
             except grpc.aio.AioRpcError as error:
                 if error.code() not in UNKNOWN:
-                    raise Refused(f"{request!r}: {error.code().name} {refusal(error).reason}") from error
+                    reason = refusal(error).reason
+                    raise Refused(f"{request!r}: {error.code().name} {reason}", reason) from error
                 answer = None
             if answer is not None:
                 return answer
