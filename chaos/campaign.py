@@ -1,5 +1,6 @@
 """What a campaign is, and what one run of it counts."""
 
+import asyncio
 import math
 import random
 import time
@@ -35,7 +36,7 @@ class Trial:
     """What shows that there was something to withstand."""
     violations: list[str] = field(default_factory=list)
     recoveries: list[float] = field(default_factory=list)
-    """Seconds from a fault until the work went on."""
+    """Seconds until the work went on: from the fault, or from when its cause was gone, as the campaign has it."""
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -86,6 +87,15 @@ class Campaign:
             trial.require(trial.contention[name] > 0, f"{NOTHING_TRIED}: {name}: 0")
         late = percentile(trial.recoveries, 0.99)
         trial.require(late <= self.slowest_recovery, f"recovery took {late:.1f} s at the 99th percentile")
+
+
+async def call_off(*tasks: asyncio.Task[None]) -> None:
+    """Ends tasks that go on until they are told. Raises what one has failed with: since then it did not do its part."""
+    for task in tasks:
+        task.cancel()
+    for end in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(end, Exception):
+            raise end
 
 
 def percentile(values: Sequence[float], share: float) -> float:

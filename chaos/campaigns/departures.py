@@ -1,11 +1,13 @@
 """Storms of callers who cancel, or whose deadline passes, while rows are locked; nothing of theirs stays in hand."""
 
 import asyncio
+from contextlib import suppress
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import Campaign, Trial, call_off
 from chaos.observed import Observed, observed_pair, seconds_to_rest
 from chaos.visitors import Visitors
 from tests.support.services import Pair
@@ -58,9 +60,7 @@ async def _storm(
             await visitors.visit()
 
     await asyncio.gather(*(come() for _ in range(CALLERS)))
-    for task in locking:
-        task.cancel()
-    await asyncio.gather(*locking, return_exceptions=True)
+    await call_off(*locking)
     seconds, busy = await seconds_to_rest(observed, MOST_SECONDS)
     trial.recoveries.append(seconds)
     trial.violations.extend(busy)
@@ -73,10 +73,12 @@ async def _lock_now_and_then(trial: Trial, url: str, statement: str) -> None:
     try:
         while True:
             await asyncio.sleep(CALM_SECONDS)
-            async with engine.begin() as connection:
-                await connection.execute(text(statement))
-                trial.faults["rows locked by others"] += 1
-                await asyncio.sleep(LOCKED_SECONDS)
+            # In a deadlock with a service it may be this one that the engine ends.
+            with suppress(DBAPIError):
+                async with engine.begin() as connection:
+                    await connection.execute(text(statement))
+                    trial.faults["rows locked by others"] += 1
+                    await asyncio.sleep(LOCKED_SECONDS)
     finally:
         await engine.dispose()
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from statistics import fmean
 
-from chaos.campaign import Campaign, Trial, percentile
+from chaos.campaign import Campaign, Trial, call_off, percentile
 from chaos.observed import Look, Observed, observed_pair, seconds_to_rest
 from chaos.visitors import Visitors
 from tests.support.town import Town
@@ -38,8 +38,7 @@ async def run(trial: Trial) -> None:
         looking = asyncio.create_task(_look(observed, looks))
         await _come(trial, visitors, rate)
         ended = time.monotonic()
-        looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
+        await call_off(looking)
         _judge_answers(trial, visitors, began, ended)
         for each, seen in zip(observed, looks, strict=True):
             _judge_process(trial, each.process.service, seen, began, ended)

@@ -1,10 +1,11 @@
 """A run counts only what it met: without contention, or with a slow recovery, it is a violation."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from chaos.campaign import Campaign, Trial, percentile
+from chaos.campaign import Campaign, Trial, call_off, percentile
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,18 @@ def test_a_run_ends_with_its_attempts_or_its_time(tmp_path: Path) -> None:
     assert not trial.more
 
     assert not Trial(2, 7, tmp_path, until=0.0).more
+
+
+async def test_what_was_called_off_after_it_had_failed_is_told() -> None:
+    async def fail() -> None:
+        raise ConnectionError("no database")
+
+    going_on, failed = asyncio.create_task(asyncio.sleep(60)), asyncio.create_task(fail())
+    await asyncio.sleep(0)
+
+    with pytest.raises(ConnectionError, match="no database"):
+        await call_off(going_on, failed)
+    assert going_on.cancelled()
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 2.0), (0.99, 4.0), (1.0, 4.0)])
