@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.database import private_server
+from chaos.campaign import NOTHING_TRIED
 from chaos.mutants.mutant import Finder, Mutant
 from chaos.mutants.planted import MUTANTS
 from chaos.results import commit
@@ -76,7 +77,9 @@ def page(found: Sequence[Found], of: str) -> str:
 
 
 def _tried(mutant: Mutant) -> Found:
-    found = Found(mutant, _said(mutant.finder, mutant))
+    said = _said(mutant.finder, mutant)
+    # That a run met nothing to withstand says nothing of the defect.
+    found = Found(mutant, "" if NOTHING_TRIED in said else said)
     say(f"{'✓' if found.said else '✗'} {mutant.title}: {found.said or 'NOT FOUND'}")
     return found
 

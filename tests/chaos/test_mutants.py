@@ -46,10 +46,14 @@ def sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("program", "code"),
     [
-        # It finds the defect and nothing without it; finds nothing; finds something always.
+        # It finds the defect and nothing without it; finds nothing; finds something always; met nothing to withstand.
         ("import module, sys; bad = module.WORD != 'sound'; print('bad: x' * bad); sys.exit(bad)", 0),
         ("pass", 1),
         ("import sys; print('bad: always'); sys.exit(1)", 1),
+        (
+            "import module, sys; bad = module.WORD != 'sound'; print('bad: nothing was tried: x' * bad); sys.exit(bad)",
+            1,
+        ),
     ],
 )
 def test_the_exit_code_says_whether_every_mutant_was_found(
