@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from chaos.campaign import Campaign, Trial
 from chaos.stories import DELIVERY, INVENTORY, Story
@@ -57,8 +57,9 @@ async def dying_at(process: ServiceProcess, point: str, then: str = "") -> Async
     supervisor = asyncio.create_task(supervise())
     try:
         yield
-        async with asyncio.timeout(30):
-            await supervisor
+        with suppress(TimeoutError):
+            async with asyncio.timeout(30):
+                await supervisor
         await process.serving()
     finally:
         supervisor.cancel()
