@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from delivery_service.application.outbox_ports import CommandState
-from delivery_service.application.stock_ports import Lease, Task, Wish
+from delivery_service.application.stock_ports import Lease, NewCommand, Task
 from delivery_service.domain.reservation import StockCommand
 
 
@@ -31,11 +31,11 @@ class SimulatedOutbox:
         self._entries = entries
         self._now = now
 
-    async def add(self, wishes: Collection[Wish]) -> None:
-        for wish in wishes:
-            package = wish.package
+    async def add(self, commands: Collection[NewCommand]) -> None:
+        for new in commands:
+            package = new.package
             others = [entry for entry in self._entries.values() if entry.package_id == package.package_id]
-            if wish.command is StockCommand.RELEASE:
+            if new.command is StockCommand.RELEASE:
                 for entry in others:
                     if entry.task.command is StockCommand.RESERVE and entry.state is not CommandState.DONE:
                         self._end_lease(entry, state=CommandState.DONE)
@@ -44,10 +44,10 @@ class SimulatedOutbox:
                 Task(
                     number,
                     package.package_sn,
-                    wish.command,
+                    new.command,
                     package.reservation_id or "",
                     package.lines(),
-                    wish.trace,
+                    new.trace,
                     token="",
                     attempts=0,
                 ),

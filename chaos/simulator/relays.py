@@ -13,7 +13,7 @@ from chaos.simulator.parcels import Parcels, ParcelsUnitOfWork
 from chaos.simulator.transactions import ProcessDied, SimulatedTransactions
 from delivery_service.application.ports import Transactions
 from delivery_service.application.record_answers import Told, record_answers
-from delivery_service.application.settle_stock import claim_due, tell
+from delivery_service.application.settle_stock import claim_due, send
 from delivery_service.application.stock_ports import Answer, Task
 from delivery_service.gateways.inventory import InventoryGateway
 
@@ -58,7 +58,7 @@ class Relays:
     def claim(self, relay: Relay) -> list[Errand]:
         """Takes due commands on lease and sends them. Raises ProcessDied."""
         tasks = at_once(claim_due(cast(Transactions, self._transactions), MOST_AT_ONCE, LEASE_SECONDS))
-        errands = [Errand(task, Call(tell(task, self._gateway))) for task in tasks]
+        errands = [Errand(task, Call(send(task, self._gateway))) for task in tasks]
         relay.errands.extend(errands)
         return errands
 

@@ -10,7 +10,7 @@ from delivery_service.application.packing_ports import BeforePacking
 from delivery_service.application.packing_rules import packables_of_orders, packables_of_warehouse
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.projections import project_new_package
-from delivery_service.application.stock_ports import Wish
+from delivery_service.application.stock_ports import NewCommand
 from delivery_service.domain.errors import (
     OrderAlreadyPacked,
     OrderNotFound,
@@ -61,7 +61,7 @@ class CreatePackage:
 async def create_package(
     command: CreatePackage, uow: UnitOfWork, new_package_sn: Callable[[datetime], str]
 ) -> Package:
-    """Makes the package PENDING and, on leg 0, puts the wish for its hold into the outbox.
+    """Makes the package PENDING and, on leg 0, puts the command for its hold into the outbox.
 
     The same package_sn with the same content is answered as it is. Locks the orders by id. Raises WrongActor,
     NotYourPackage, OrderNotFound, WarehouseNotFound, PackageExists, OrderNotShippable, OrderAlreadyPacked,
@@ -91,7 +91,7 @@ async def create_package(
     async with uow.together():
         await uow.events.add(package.package_id, _event(package, command.actor))
         if package.stock_state is StockState.REQUESTED:
-            await uow.outbox.add([Wish(package, StockCommand.RESERVE, command.trace)])
+            await uow.outbox.add([NewCommand(package, StockCommand.RESERVE, command.trace)])
         await project_new_package(orders, before.packages, uow)
     crash_point("create.after_outbox")
     return package

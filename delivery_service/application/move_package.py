@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from delivery_service.application.onward import onward_of
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.projections import project_orders
-from delivery_service.application.stock_ports import Wish
+from delivery_service.application.stock_ports import NewCommand
 from delivery_service.domain.directory import Driver
 from delivery_service.domain.errors import EvidenceNotFound, PackageNotFound
 from delivery_service.domain.evidence import Evidence
@@ -50,7 +50,7 @@ async def move_package(command: MovePackage, uow: UnitOfWork) -> Package:
         await uow.evidence.use(evidence, event.sequence)
         _crash_after_state(moved, package)
         if moved.stock_state != package.stock_state:
-            await uow.outbox.add([Wish(moved, COMMANDS[moved.stock_state], command.trace)])
+            await uow.outbox.add([NewCommand(moved, COMMANDS[moved.stock_state], command.trace)])
         if orders:
             await project_orders(orders, uow)
             await uow.orders.add_action(package.order_ids, event)

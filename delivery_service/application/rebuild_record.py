@@ -10,7 +10,7 @@ from delivery_service.application.consistency_ports import Inconsistency
 from delivery_service.application.photo_ports import KeptPhoto, PhotoReader, PhotoStore
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.read_photo import sound_bytes
-from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, tell
+from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, note_repair
 from delivery_service.application.sweep_evidence import FOLDERS
 from delivery_service.domain.evidence import Evidence, Photo, parsed_name
 from delivery_service.domain.transitions import TRANSITIONS
@@ -75,5 +75,5 @@ async def rebuild_record(found: Inconsistency, by: Operator, kept: Kept, uow: Un
         f"the record of photo {found.subject} was gone and is written from its bytes and event {sequence};"
         " who uploaded it is unknown"
     )
-    await tell(package, what, by, uow)
+    await note_repair(package, what, by, uow)
     return what

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from delivery_service.application.ports import UnitOfWork
-from delivery_service.application.stock_ports import Answer, Done, Lease, Task, TryLater, Wish
+from delivery_service.application.stock_ports import Answer, Done, Lease, NewCommand, Task, TryLater
 from delivery_service.domain.errors import PackageUnreadable
 from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import StockCommand
@@ -125,7 +125,7 @@ async def _store(settled_tasks: Sequence[tuple[Task, Settlement]], uow: UnitOfWo
     await uow.packages.save_stock([package for _, package in changed])
     # A delayed copy of a refused reserve could still succeed; the release closes its id for ever.
     refused = [
-        Wish(package, StockCommand.RELEASE, task.trace)
+        NewCommand(package, StockCommand.RELEASE, task.trace)
         for task, package in changed
         if package.stock_state is StockState.REJECTED and not package.holds_nothing
     ]

@@ -4,7 +4,7 @@ from delivery_service.application.consistency_ports import Inconsistency
 from delivery_service.application.photo_ports import PhotoStore
 from delivery_service.application.ports import Transactions, UnitOfWork
 from delivery_service.application.read_photo import is_sound, sound_bytes
-from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, tell
+from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, note_repair
 from delivery_service.application.sweep_evidence import unnamed
 from delivery_service.domain.evidence import Evidence, Photo, photo_name
 from delivery_service.domain.package import Package
@@ -29,7 +29,7 @@ async def repair_proof(found: Inconsistency, by: Operator, uow: UnitOfWork) -> s
     if not await uow.repairs.mark_used(found.subject, sequence):
         raise RepairByHand("the same bytes are marked as proof of another event")
     what = f"photo {found.subject} is marked as proof of event {sequence}"
-    await tell(package, what, by, uow)
+    await note_repair(package, what, by, uow)
     return what
 
 
@@ -46,7 +46,7 @@ async def repair_mark(found: Inconsistency, by: Operator, uow: UnitOfWork) -> st
     sequence = (last.sequence if last else 0) + 1
     await uow.repairs.mark_used(found.subject, sequence)
     what = f"photo {found.subject} was marked as proof of event {marks[0]}, which does not name it, and stays used"
-    await tell(package, what, by, uow)
+    await note_repair(package, what, by, uow)
     return what
 
 
@@ -103,7 +103,7 @@ async def repair_photo(found: Inconsistency, by: Operator, copy_is_there: bool, 
             "the photo proves a transition: upload the same bytes for its package and kind again"
         )
     if package is not None:
-        await tell(package, what, by, uow)
+        await note_repair(package, what, by, uow)
     return what
 
 
@@ -119,7 +119,7 @@ async def repair_record(found: Inconsistency, by: Operator, photo: Photo, uow: U
         raise NothingToRepair
     what = f"the record of photo {found.subject} is written from its bytes"
     if package is not None:
-        await tell(package, what, by, uow)
+        await note_repair(package, what, by, uow)
     return what
 
 

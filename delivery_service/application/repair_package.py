@@ -7,7 +7,7 @@ from delivery_service.application.check_consistency import unprojected
 from delivery_service.application.consistency_ports import Inconsistency
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.projections import projections_of
-from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, tell
+from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, note_repair
 from delivery_service.domain.order import Order
 from delivery_service.domain.package import Package
 
@@ -30,7 +30,7 @@ async def repair_orders(found: Inconsistency, by: Operator, uow: UnitOfWork) -> 
         taken = await take_legs(package, uow)
         what = f"the orders {joined(known)} of order_ids are mapped, {len(taken)} of them took their leg"
     await uow.repairs.list_orders_as(package)
-    await tell(package, what, by, uow)
+    await note_repair(package, what, by, uow)
     return what
 
 
@@ -49,7 +49,7 @@ async def repair_legs(found: Inconsistency, by: Operator, uow: UnitOfWork) -> st
         if not taken:
             raise RepairByHand(f"the legs of orders {joined(wrong)} are taken by other active packages")
         what = f"the legs of orders {joined(taken)} are taken"
-    await tell(package, what, by, uow)
+    await note_repair(package, what, by, uow)
     return what
 
 
@@ -73,7 +73,7 @@ async def repair_projection(found: Inconsistency, by: Operator, uow: UnitOfWork)
     packages = await uow.packages.of_orders([int(found.subject)])
     for package_sn in [one.package_sn for one in sorted(packages, key=lambda one: one.package_id)]:
         if (package := await uow.packages.lock(package_sn)) is not None:
-            await tell(package, what, by, uow)
+            await note_repair(package, what, by, uow)
     return what
 
 

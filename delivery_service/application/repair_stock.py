@@ -14,9 +14,9 @@ from delivery_service.application.repairing import (
     Operator,
     RepairByHand,
     RepairLater,
-    tell,
+    note_repair,
 )
-from delivery_service.application.stock_ports import Done, Hold, Inventory, Wish
+from delivery_service.application.stock_ports import Done, Hold, Inventory, NewCommand
 from delivery_service.domain.drift import WORDS, StockRepair, stock_repair, stock_repaired
 from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import StockCommand, reservation_id
@@ -57,12 +57,12 @@ async def repair_command(found: Inconsistency, by: Operator, hold: Hold | None, 
     if not (stuck.parked and stuck.command is StockCommand.COMMIT):
         await uow.outbox.put_back(entry_id)
         what = f"{stuck.command} is sent again"
-        await tell(package, what, by, uow)
+        await note_repair(package, what, by, uow)
         return what
     await uow.outbox.close(entry_id)
     if not ours or package.stock_state is not StockState.COMMIT_PENDING:
         what = "the commit of an earlier attempt is closed"
-        await tell(package, what, by, uow)
+        await note_repair(package, what, by, uow)
         return what
     return await _repair(package, hold, by, uow)
 
@@ -84,7 +84,7 @@ async def repair_hold_id(found: Inconsistency, by: Operator, uow: UnitOfWork) ->
         changed = replace(package, stock_state=StockState.NOT_TRACKED)
         what = f"the package never asked for a hold; its stock was {package.stock_state} and is NOT_TRACKED"
     await uow.packages.save(replace(changed, version=package.version + 1, update_time=uow.now))
-    await tell(package, what, by, uow)
+    await note_repair(package, what, by, uow)
     return what
 
 
@@ -124,6 +124,6 @@ async def _repair(package: Package, hold: Hold | None, by: Operator, uow: UnitOf
             await leave_overpacked(too_much, by, uow)
     await uow.packages.save(changed)
     for at, command in commands:
-        await uow.outbox.add([Wish(at, command, by.trace)])
-    await tell(changed, WORDS[repair], by, uow)
+        await uow.outbox.add([NewCommand(at, command, by.trace)])
+    await note_repair(changed, WORDS[repair], by, uow)
     return WORDS[repair]

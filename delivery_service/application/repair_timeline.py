@@ -6,8 +6,8 @@ from delivery_service.application.consistency_ports import Inconsistency
 from delivery_service.application.ports import UnitOfWork
 from delivery_service.application.projections import project_orders
 from delivery_service.application.repair_package import joined, locked, take_legs
-from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, tell
-from delivery_service.application.stock_ports import Wish
+from delivery_service.application.repairing import NothingToRepair, Operator, RepairByHand, note_repair
+from delivery_service.application.stock_ports import NewCommand
 from delivery_service.domain.drift import MOST_LOST_EVENTS, leads_to, lost_events, may_have_claimed
 from delivery_service.domain.package import Package
 from delivery_service.domain.package_event import PackageEvent
@@ -52,9 +52,9 @@ async def repair_state(found: Inconsistency, by: Operator, uow: UnitOfWork) -> s
     await uow.packages.save(changed)
     if changed.state.active:
         await take_legs(changed, uow)
-    await tell(changed, what, by, uow, now_is=replace(changed, driver_id=last.driver_id))
+    await note_repair(changed, what, by, uow, now_is=replace(changed, driver_id=last.driver_id))
     if pending is not None:
-        await uow.outbox.add([Wish(changed, COMMANDS[pending], by.trace)])
+        await uow.outbox.add([NewCommand(changed, COMMANDS[pending], by.trace)])
     # Where the list names others, the mapping is right.
     await project_orders([order for order in orders if order.order_id in package.order_ids], uow)
     return what
@@ -81,7 +81,7 @@ async def repair_driver(found: Inconsistency, by: Operator, uow: UnitOfWork) -> 
         what = f"the driver was {was}, of whom no event tells, and is {last.driver_id or 'none'} again"
     changed = replace(package, version=package.version + 1, update_time=uow.now)
     await uow.packages.save(changed)
-    await tell(changed, what, by, uow, now_is=replace(changed, state=last.to_state))
+    await note_repair(changed, what, by, uow, now_is=replace(changed, state=last.to_state))
     return what
 
 
@@ -92,7 +92,7 @@ async def repair_steps(found: Inconsistency, by: Operator, uow: UnitOfWork) -> s
     if package is None or not written:
         raise NothingToRepair
     what = f"{', '.join(written)} are written from the events"
-    await tell(package, what, by, uow)
+    await note_repair(package, what, by, uow)
     return what
 
 

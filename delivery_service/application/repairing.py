@@ -29,7 +29,7 @@ class RepairLater(Exception):
     """It is too early to tell; `str()` says why."""
 
 
-async def tell(
+async def note_repair(
     package: Package, what: str, by: Operator, uow: UnitOfWork, *, now_is: Package | None = None
 ) -> None:
     """Adds the repair to the package's timeline. The package's row is locked.

@@ -6,7 +6,7 @@ from delivery_service.application.check_consistency import OVERDUE
 from delivery_service.application.consistency_ports import Drift, Inconsistency, RepairRecord
 from delivery_service.application.outbox_ports import OutboxEntry
 from delivery_service.application.ports import UnitOfWork
-from delivery_service.application.repairing import Operator, tell
+from delivery_service.application.repairing import Operator, note_repair
 
 REQUEUE = "requeue"
 """The name, where others have their check's, under which it is on record among the repairs."""
@@ -46,5 +46,5 @@ async def requeue_outbox(command: RequeueOutbox, uow: UnitOfWork) -> OutboxEntry
     by = command.by
     await uow.repairs.add(RepairRecord(str(by.actor), by.request_id, REQUEUE, found, what, by.trace))
     if package is not None:
-        await tell(package, what, by, uow)
+        await note_repair(package, what, by, uow)
     return await uow.outbox_entries.get(entry.entry_id)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from delivery_service.application.ports import UnitOfWork
-from delivery_service.application.stock_ports import Wish
+from delivery_service.application.stock_ports import NewCommand
 from delivery_service.domain.errors import PackageNotFound
 from delivery_service.domain.package import Package
 from delivery_service.domain.package_event import Actor
@@ -35,5 +35,5 @@ async def retry_reservation(command: RetryReservation, uow: UnitOfWork) -> Packa
         return package
     await uow.packages.save(asking)
     await uow.events.add(package.package_id, event)
-    await uow.outbox.add([Wish(asking, StockCommand.RESERVE, command.trace)])
+    await uow.outbox.add([NewCommand(asking, StockCommand.RESERVE, command.trace)])
     return asking

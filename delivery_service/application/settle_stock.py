@@ -1,4 +1,4 @@
-"""The relay's first steps: take due commands on lease, tell inventory one of them.
+"""The relay's first steps: take due commands on lease, send inventory one of them.
 
 Taking is a transaction of its own; no call is made inside one. `record_answers` writes down what inventory said.
 """
@@ -20,7 +20,7 @@ async def claim_due(transactions: Transactions, most: int, lease_seconds: float)
     return tasks
 
 
-async def tell(task: Task, inventory: Inventory) -> Answer:
+async def send(task: Task, inventory: Inventory) -> Answer:
     """What inventory says to the command."""
     if task.command is StockCommand.RESERVE:
         return await inventory.reserve(task.reservation_id, task.lines, task.trace)

@@ -34,7 +34,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Wish:
+class NewCommand:
     """What inventory shall do about the package's present hold."""
 
     package: Package
@@ -54,7 +54,7 @@ class StuckCommand:
 class Outbox(Protocol):
     """The commands that still have to reach inventory. One package's commands go out in the order they came in."""
 
-    async def add(self, wishes: Collection[Wish]) -> None:
+    async def add(self, commands: Collection[NewCommand]) -> None:
         """Puts in commands, at most one a package. A release closes an unfinished reserve."""
 
     async def take_over(self, most: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, case, delete, exists, func, insert, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from delivery_service.application.stock_ports import Lease, StuckCommand, Task, Wish
+from delivery_service.application.stock_ports import Lease, NewCommand, StuckCommand, Task
 from delivery_service.domain.reservation import StockCommand
 from delivery_service.domain.workflow import PackageState
 from delivery_service.persistence.codes import STATE_CODES
@@ -66,15 +66,15 @@ class SqlOutbox:
         self._now = now
         self._trips = trips
 
-    async def add(self, wishes: Collection[Wish]) -> None:
+    async def add(self, commands: Collection[NewCommand]) -> None:
         """The packages' rows are locked, so each one's commands count without gaps in the order of their commits."""
-        for wish in wishes:
-            if wish.command is StockCommand.RELEASE:
+        for new in commands:
+            if new.command is StockCommand.RELEASE:
                 # A reserve in flight may still succeed; the release leaves a tombstone against it.
                 await self._trips.write(
-                    _CLOSE_RESERVES(of_package=wish.package.package_id, done_time=self._now)
+                    _CLOSE_RESERVES(of_package=new.package.package_id, done_time=self._now)
                 )
-            await self._trips.write(_ADD(**self._entry(wish)))
+            await self._trips.write(_ADD(**self._entry(new)))
 
     async def take_over(self, most: int) -> int:
         """Entries whose relay died while it had them."""
@@ -236,8 +236,8 @@ class SqlOutbox:
             await self._connection.execute(delete(outbox).where(outbox.c.entry_id.in_(ids)))
         return len(ids)
 
-    def _entry(self, wish: Wish) -> dict[str, object]:
-        package = wish.package
+    def _entry(self, new: NewCommand) -> dict[str, object]:
+        package = new.package
         payload: dict[str, object] = {"reservation_id": package.reservation_id, "lines": package.lines()}
         if traceparent := traces.here():
             payload["traceparent"] = traceparent
@@ -245,9 +245,9 @@ class SqlOutbox:
             "event_id": uuid.uuid4().hex,
             "package_id": package.package_id,
             "package_sn": package.package_sn,
-            "command": wish.command.value,
+            "command": new.command.value,
             "payload": json.dumps(payload),
-            "trace": wish.trace,
+            "trace": new.trace,
             "state": PENDING,
             "attempts": 0,
             "next_attempt_time": self._now,

@@ -7,7 +7,7 @@ import structlog
 
 from delivery_service.application.ports import Transactions
 from delivery_service.application.record_answers import Ending, Settlement, Told
-from delivery_service.application.settle_stock import claim_due, tell
+from delivery_service.application.settle_stock import claim_due, send
 from delivery_service.application.stock_ports import Answer, Inventory, Task, TryLater
 from delivery_service.domain.package import Package
 from delivery_service.workers.answer_log import AnswerLog
@@ -67,7 +67,7 @@ class OutboxRelay(Poller):
     async def _settle(self, task: Task) -> None:
         try:
             with traces.span(f"relay {task.command}", of=[task.traceparent]):
-                answer = await tell(task, self._inventory)
+                answer = await send(task, self._inventory)
             self._adapt(answer)
             settlement = await self._answers.record(Told(task, answer))
         except Exception as error:

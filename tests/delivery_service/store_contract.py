@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from delivery_service.application.stock_ports import Lease, Task, Wish
+from delivery_service.application.stock_ports import Lease, NewCommand, Task
 from delivery_service.domain.errors import EvidenceAlreadyUsed, OrderAlreadyPacked
 from delivery_service.domain.evidence import Evidence
 from delivery_service.domain.package import Package
@@ -37,7 +37,7 @@ async def put(transactions: Any, package: Package, command: StockCommand) -> Non
 
     async def add(uow: Any) -> None:
         await uow.packages.lock(package.package_sn)
-        await uow.outbox.add([Wish(package, command, "")])
+        await uow.outbox.add([NewCommand(package, command, "")])
 
     await transactions.run(add)
 

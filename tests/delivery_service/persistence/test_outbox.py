@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery_service.application.stock_ports import Lease, Task, Wish
+from delivery_service.application.stock_ports import Lease, NewCommand, Task
 from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import StockCommand
 from delivery_service.domain.workflow import PackageState
@@ -52,7 +52,7 @@ async def put(transactions: Runner, package: Package, command: StockCommand, pau
 
     async def add(uow: SqlUnitOfWork) -> None:
         await uow.packages.lock(package.package_sn)
-        await uow.outbox.add([Wish(package, command, "")])
+        await uow.outbox.add([NewCommand(package, command, "")])
         await asyncio.sleep(pause)
 
     await transactions.run(add)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery_service.application.record_answers import Ending, Told
 from delivery_service.application.settle_stock import claim_due
-from delivery_service.application.stock_ports import Answer, Done, Refused, Task, Wish
+from delivery_service.application.stock_ports import Answer, Done, NewCommand, Refused, Task
 from delivery_service.domain.package import Package
 from delivery_service.domain.reservation import StockCommand
 from delivery_service.domain.workflow import StockState
@@ -76,7 +76,7 @@ async def asked(transactions: Runner, many: int, *commands: StockCommand) -> lis
             )
             assert package is not None
             for command in commands or (StockCommand.RESERVE,):
-                await uow.outbox.add([Wish(package, command, "")])
+                await uow.outbox.add([NewCommand(package, command, "")])
             added.append(package)
         return added
 
