@@ -82,7 +82,7 @@ async def check_proofs(transactions: Transactions) -> AsyncIterator[Inconsistenc
 
 
 async def check_outbox(transactions: Transactions) -> AsyncIterator[Inconsistency]:
-    """Commands that inventory refused and that wait for people, and others that take too long."""
+    """Commands that are parked, which wait for people, and others that take too long."""
 
     async def look(uow: UnitOfWork, after: int) -> Looked:
         return await uow.consistency.stuck_commands(after, BATCH, OVERDUE)

@@ -9,7 +9,7 @@ from delivery_service.domain.reservation import StockCommand
 
 
 class CommandState(StrEnum):
-    """Where a command stands: waits for its time, is with a relay, was answered, was refused for good."""
+    """Where a command stands: waits for its time, is with a relay, was answered, waits for people."""
 
     PENDING = "PENDING"
     IN_FLIGHT = "IN_FLIGHT"

@@ -1,4 +1,4 @@
-"""Puts a parked command back, because an operator has mended why inventory refused it."""
+"""Puts a parked command back, because an operator has mended why it was."""
 
 from dataclasses import dataclass
 
@@ -42,7 +42,7 @@ async def requeue_outbox(command: RequeueOutbox, uow: UnitOfWork) -> OutboxEntry
         "last_error": entry.last_error or "",
         "note": command.note,
     }
-    found = Inconsistency(Drift.COMMAND, entry.package_sn, f"{entry.command} was refused and parked", facts)
+    found = Inconsistency(Drift.COMMAND, entry.package_sn, f"{entry.command} was parked", facts)
     by = command.by
     await uow.repairs.add(RepairRecord(str(by.actor), by.request_id, REQUEUE, found, what, by.trace))
     if package is not None:

@@ -44,7 +44,7 @@ class NewCommand:
 
 @dataclass(frozen=True)
 class StuckCommand:
-    """A command that inventory refused (`parked`), or that takes too long."""
+    """A command that waits for people (`parked`), or that takes too long."""
 
     command: StockCommand
     reservation_id: str

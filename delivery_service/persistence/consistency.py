@@ -176,7 +176,7 @@ class SqlConsistency:
             Inconsistency(
                 Drift.COMMAND,
                 row.package_sn,
-                f"{row.command} was refused by inventory and is parked"
+                f"{row.command} is parked"
                 if row.state == PARKED
                 else f"{row.command} has not been settled for more than {overdue}",
                 {

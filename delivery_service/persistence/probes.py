@@ -20,7 +20,7 @@ _AGE = Figure(
     "holdfast_outbox_oldest_age_seconds",
     "How long the oldest command waits for inventory, 0 where none does.",
 )
-_REFUSED = Figure("holdfast_outbox_parked", "Commands that inventory refused for good.")
+_REFUSED = Figure("holdfast_outbox_parked", "Commands that wait for people: refused for good, or of a package that cannot be read.")
 
 # What stands behind a parked command of its package waits for an operator, whom the probe `parked` calls.
 _OLDEST = text("""
@@ -68,7 +68,7 @@ async def oldest_command(connection: AsyncConnection, grpcurl: Grpcurl) -> Diagn
 
 
 async def parked_commands(connection: AsyncConnection, grpcurl: Grpcurl) -> Diagnosis:
-    """Whether inventory refused something for good."""
+    """Whether a command waits for people."""
     row = (await connection.execute(_PARKED)).one_or_none()
     if row is None:
         return fine("no command is parked", {_REFUSED: 0})

@@ -18,7 +18,7 @@ from servicekit.rpc.times import timestamp
 
 
 class Outbox:
-    """Lists what still has to reach inventory, and puts back what inventory refused."""
+    """Lists what still has to reach inventory, and puts back what is parked."""
 
     def __init__(
         self,

@@ -163,7 +163,7 @@ ALARMS: Mapping[str, Alarm] = {
     "HoldfastCommandParked": Alarm(
         _gauge("holdfast_outbox_parked", 2, DELIVERY),
         DELIVERY,
-        "inventory refused 2 commands for good, and their packages wait for people",
+        "2 commands for inventory are parked, and their packages wait for people",
     ),
     "HoldfastPhotosRefused": Alarm(
         _gauge("holdfast_diagnosis_severity", 3, DELIVERY, probe="evidence"),

@@ -42,7 +42,7 @@ from tests.delivery_service.rpc.reconciling import execute, reconcile
             "outbox",
             "UPDATE outbox SET state = 3",
             "UPDATE outbox SET state = 2",
-            "PG1: RESERVE was refused by inventory and is parked",
+            "PG1: RESERVE is parked",
         ),
         (
             "outbox",
