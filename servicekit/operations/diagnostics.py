@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from servicekit.operations.client_commands import ask
+from servicekit.tasks import being_cancelled
 
 PROBE_SECONDS = 2.0
 """How long a probe may take; what it did not say by then is a finding."""
@@ -107,7 +108,10 @@ async def _answer(name: str, probe: Probe) -> Diagnosis:
         log.warning("probe failed", probe=name, error=type(error).__name__)
         told = f"the database could not be asked ({type(error).__name__})"
         return Diagnosis(Severity.FAIL, told, probe.unanswered)
-    except Exception:
+    # A driver may make a CancelledError of its own, which is a failure like any other.
+    except (Exception, asyncio.CancelledError):
+        if being_cancelled():
+            raise
         log.exception("probe failed", probe=name)
         told = "the probe itself failed: 'probe failed' in this server's log says how"
         return Diagnosis(Severity.FAIL, told, probe.unanswered)

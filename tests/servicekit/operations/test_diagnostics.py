@@ -35,16 +35,20 @@ async def test_one_that_hangs_or_fails_is_a_finding_and_the_others_answer() -> N
     async def broken() -> Diagnosis:
         raise ZeroDivisionError
 
+    async def cut_off() -> Diagnosis:
+        # A driver's own; nobody has told the probe to end.
+        raise asyncio.CancelledError
+
     async def sound() -> Diagnosis:
         return fine("all is well")
 
     began = time.monotonic()
-    asked = {"hangs": hangs, "refused": refused, "broken": broken, "sound": sound}
+    asked = {"hangs": hangs, "refused": refused, "broken": broken, "cut off": cut_off, "sound": sound}
     found = await diagnose({name: Probe(ask, f"mend {name}") for name, ask in asked.items()}, 0.2)
 
     assert time.monotonic() - began < 1.5
-    assert list(found) == ["hangs", "refused", "broken", "sound"]
-    assert [diagnosis.severity for diagnosis in found.values()] == [3, 3, 3, 1]
+    assert list(found) == ["hangs", "refused", "broken", "cut off", "sound"]
+    assert [diagnosis.severity for diagnosis in found.values()] == [3, 3, 3, 3, 1]
     assert found["hangs"].description == "no answer within 0.2 s: what it asks hangs, or is locked"
     assert found["refused"].description == "the database could not be asked (ConnectionRefusedError)"
     assert all(
