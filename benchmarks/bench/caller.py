@@ -36,7 +36,12 @@ class Caller:
         """One turn. Raises Void where a call was not answered OK."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps({"kind": kind, **wish}).encode() + b"\n")
-        line = await asyncio.wait_for(self._process.stdout.readline(), MOST_WAITING_SECONDS)
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), MOST_WAITING_SECONDS)
+        except TimeoutError as error:
+            # What it answers later would be taken for the next turn's.
+            self._process.kill()
+            raise Void(f"{kind}: not answered within {MOST_WAITING_SECONDS:g} s") from error
         answer = json.loads(line or '{"error": "the client ended"}')
         if "error" in answer:
             raise Void(f"{kind}: {answer['error']}")

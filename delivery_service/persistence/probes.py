@@ -20,7 +20,10 @@ _AGE = Figure(
     "holdfast_outbox_oldest_age_seconds",
     "How long the oldest command waits for inventory, 0 where none does.",
 )
-_REFUSED = Figure("holdfast_outbox_parked", "Commands that wait for people: refused for good, or of a package that cannot be read.")
+_WAIT_FOR_PEOPLE = Figure(
+    "holdfast_outbox_parked",
+    "Commands that wait for people: refused for good, or of a package that cannot be read.",
+)
 
 # What stands behind a parked command of its package waits for an operator, whom the probe `parked` calls.
 _OLDEST = text("""
@@ -71,10 +74,10 @@ async def parked_commands(connection: AsyncConnection, grpcurl: Grpcurl) -> Diag
     """Whether a command waits for people."""
     row = (await connection.execute(_PARKED)).one_or_none()
     if row is None:
-        return fine("no command is parked", {_REFUSED: 0})
+        return fine("no command is parked", {_WAIT_FOR_PEOPLE: 0})
     told = (
         f"{row.parked} commands are parked, the first is entry {row.entry_id}, {row.command} of {row.package_sn}:"
         f" {row.last_error}"
     )
     listed = grpcurl(_LIST, '{"state": "OUTBOX_STATE_PARKED"}')
-    return Diagnosis(Severity.FAIL, told, listed, {_REFUSED: row.parked})
+    return Diagnosis(Severity.FAIL, told, listed, {_WAIT_FOR_PEOPLE: row.parked})

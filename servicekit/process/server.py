@@ -1,6 +1,7 @@
 """A gRPC server around one service: what it needs to start, to tell its health, and to end without losing work."""
 
 import asyncio
+import inspect
 import math
 import signal
 import time
@@ -228,7 +229,7 @@ class Server:
     async def _close(self) -> None:
         for close in self._service.close:
             result = close()
-            if asyncio.iscoroutine(result):
+            if inspect.isawaitable(result):
                 await result
         await self._service.engine.dispose()
         if self._endpoint is not None:

@@ -1,11 +1,13 @@
 """What the bench's clients send, and what is read from what they print."""
 
+import asyncio
 import struct
+import sys
 
 import pytest
 from holdfast.inventory.v1 import reservation_pb2 as pb
 
-from benchmarks.bench import bodies, engine_limit, h2load
+from benchmarks.bench import bodies, caller, engine_limit, h2load
 from benchmarks.bench.results import Void
 from benchmarks.bench.wishes import ANY_SKU, HOT_SKU, Wishes
 
@@ -84,3 +86,21 @@ def test_a_request_that_names_what_it_wants_is_left_as_it_is() -> None:
 
     assert [line.sku for line in hot.lines] == [HOT_SKU]
     assert parse(own.SerializeToString()) == own
+
+
+async def test_a_client_that_does_not_answer_in_time_voids_its_turn_and_answers_no_later_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(caller, "MOST_WAITING_SECONDS", 0.1)
+    late = "import time; time.sleep(1); print('{}', flush=True); time.sleep(60)"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", late), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    client = caller.Caller(process)
+
+    with pytest.raises(Void, match="create: not answered within"):
+        await client.call("create")
+    with pytest.raises(Void, match="the client ended"):
+        await client.call("move")
+    async with asyncio.timeout(5):
+        assert await process.wait() != 0
