@@ -65,7 +65,7 @@ class Security:
         # TLS looks at a certificate where a session begins: neither later, nor where one is taken up again.
         if time.time() > caller.until:
             raise CertificateExpired(caller.identity)
-        # Refused calls count: who keeps knocking is not let in more often.
+        # Before the rights: what these refuse counts as a call, too, and who keeps knocking is told to wait.
         if (limited := self._rates.get(caller.identity)) and not call.is_message:
             calls_per_second, rate = limited
             if wait := rate.take():
