@@ -47,6 +47,9 @@ CALL = "/holdfast.delivery.v1.DeliveryService/CreatePackage"
 
 ALARMS: Mapping[str, Alarm] = {
     "HoldfastDown": Alarm(_gauge("up", 0, INVENTORY), INVENTORY, "inventory at i does not answer"),
+    "HoldfastGone": Alarm(
+        _gauge("up", 1, DELIVERY), {"job": "inventory"}, "Prometheus finds no server of inventory"
+    ),
     "HoldfastNotServing": Alarm(
         _gauge("holdfast_serving", 0, DELIVERY), DELIVERY, "delivery at d says NOT_SERVING"
     ),
