@@ -18,7 +18,10 @@ async def run(trial: Trial) -> None:
         town = Town(pair)
         customers = Customers(trial, town)
         await customers.open()
-        await asyncio.gather(_kill(trial, pair), *(customers.go_on() for _ in range(CUSTOMERS)))
+        async with asyncio.TaskGroup() as at_once:
+            at_once.create_task(_kill(trial, pair))
+            for _ in range(CUSTOMERS):
+                at_once.create_task(customers.go_on())
         await customers.check()
         await town.close()
 
