@@ -40,6 +40,9 @@ def listener(interceptors: Sequence[grpc.aio.ServerInterceptor], longest_seconds
         ("grpc.max_metadata_size", MOST_METADATA_BYTES),
         ("grpc.absolute_max_metadata_size", MOST_METADATA_BYTES),
         ("grpc.max_concurrent_streams", MOST_STREAMS),
+        # By default a stream counts until its memory is freed, which is later than its caller's gRPC sees it end: of
+        # calls that waited there for a place, many would be refused.
+        ("grpc.http.overload_protection", 0),
         ("grpc.max_connection_age_ms", int(CONNECTION_AGE_SECONDS * 1000)),
         ("grpc.max_connection_age_grace_ms", int(max(LEAST_GRACE_SECONDS, longest_seconds) * 1000)),
         ("grpc.keepalive_time_ms", int(KEEPALIVE_SECONDS * 1000)),

@@ -245,6 +245,16 @@ async def test_a_stream_beyond_the_most_of_a_connection_is_refused(
         assert await peer.read_until(RESET) == (RESET, 9, REFUSED_STREAM)
 
 
+async def test_calls_beyond_the_most_of_a_connection_wait_in_their_callers_grpc_and_all_are_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listeners, "MOST_STREAMS", 20)
+    async with probed(tmp_path) as (_, address), grpc.aio.insecure_channel(address) as channel:
+        codes = await asyncio.gather(*(code_of(ask(channel, seconds=0.05)) for _ in range(200)))
+
+    assert set(codes) == {grpc.StatusCode.OK}
+
+
 def test_the_limits_are_those_of_the_design() -> None:
     assert (listeners.MOST_MESSAGE_BYTES, listeners.MOST_METADATA_BYTES) == (1 << 20, 8 << 10)
     assert (listeners.CONNECTION_AGE_SECONDS, listeners.LEAST_GRACE_SECONDS) == (300, 120)
