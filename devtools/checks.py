@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from devtools.console import say, show
+from devtools.processes import run_here
 
 PROTOS = Path("protos")
 # What the last release promised: an image of its contracts, so that no clone needs the history for it.
@@ -50,7 +51,7 @@ def test(arguments: list[str]) -> int:
     pytest = [sys.executable, "-m", "pytest", "--numprocesses=2", "--dist=loadgroup", "--quiet"]
     # A run starts hundreds of interpreters: what one of them has compiled is there for the next.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return subprocess.run([*pytest, *arguments], env=environment).returncode
+    return run_here([*pytest, *arguments], environment)
 
 
 def generate_stubs(into: Path = PROTOS) -> int:

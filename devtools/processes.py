@@ -118,6 +118,20 @@ def spawn(
     return Process(child.pid, started, stop_signal)
 
 
+def run_here(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    """Runs a command in the foreground to its end; answers its exit code.
+
+    ^C is told to both: the command puts away what it has, and only then is KeyboardInterrupt raised.
+    """
+    with subprocess.Popen(command, env=environment) as child:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            # subprocess.run would end the command with SIGKILL after a quarter of a second.
+            child.wait()
+            raise
+
+
 def run(
     command: Sequence[str],
     environment: Mapping[str, str],
