@@ -17,7 +17,7 @@ from benchmarks.bench.plot import svg
 from benchmarks.bench.report import markdown, outcome
 from benchmarks.bench.results import Void
 from benchmarks.bench.rows import PANELS, chosen
-from benchmarks.bench.run import ROUNDS, SECONDS, Plan, Run, run
+from benchmarks.bench.run import ROUNDS, SECONDS, Plan, Run, rounds, run, seconds
 from benchmarks.bench.targets import TARGETS
 from devtools.console import say, show
 from devtools.engines.engine import EngineUnavailable
@@ -29,7 +29,7 @@ SHORT_ROUNDS, SHORT_SECONDS = 1, 0.3
 
 
 def main(words: list[str] | None = None) -> int:
-    """Answers the exit code: 1 where a run is void, 2 for a row that there is not."""
+    """Answers the exit code: 1 where a run is void, 2 for a row that there is not, 130 after ^C."""
     arguments = _parsed(words)
     if arguments.list:
         _list_rows()
@@ -57,6 +57,8 @@ def main(words: list[str] | None = None) -> int:
     except (Void, EngineUnavailable) as error:
         print(f"\nNothing was measured: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     _write(done, report_folder(arguments.output, whole=done.whole))
     for reason in done.void:
         print(f"This run is void. {reason}", file=sys.stderr)
@@ -75,8 +77,8 @@ def _parsed(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="a quick look: one short round")
     parser.add_argument("--profile", action="store_true", help="say where the server's CPU goes instead")
     parser.add_argument("--list", action="store_true", help="name the rows")
-    parser.add_argument("--rounds", type=int, help=f"turns of each row, {ROUNDS} unless told")
-    parser.add_argument("--seconds", type=float, help=f"of each turn, {SECONDS:g} unless told")
+    parser.add_argument("--rounds", type=rounds, help=f"turns of each row, {ROUNDS} unless told")
+    parser.add_argument("--seconds", type=seconds, help=f"of each turn, {SECONDS:g} unless told")
     parser.add_argument("--seed", type=int, help="of the order of turns")
     parser.add_argument("--engine", choices=("mysql", "mariadb"), default="mysql", help="delivery's")
     parser.add_argument("--output", type=Path, help="a folder for the report")

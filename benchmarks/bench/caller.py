@@ -6,6 +6,7 @@ It reads one wish a line from stdin, as JSON, and answers with one line.
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -83,4 +84,6 @@ async def _serve() -> None:
 
 
 if __name__ == "__main__":
+    # ^C is told to whoever measures, and ends this when that closes its input.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(_serve())

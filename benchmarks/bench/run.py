@@ -1,5 +1,6 @@
 """A whole run: servers, panels one after the other, and everything that the report is made of."""
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -25,6 +26,21 @@ ROUNDS, SECONDS = 5, 4.0
 """What a run needs to stand as the report."""
 Say = Callable[[str], None]
 Found = TypeVar("Found")
+
+
+def rounds(word: str) -> int:
+    """How many a command line asks for. Raises ValueError for none."""
+    if (number := int(word)) < 1:
+        raise ValueError(word)
+    return number
+
+
+def seconds(word: str) -> float:
+    """How long a command line asks turns to be. Raises ValueError for what is no time."""
+    if not 0 < (number := float(word)) < math.inf:
+        raise ValueError(word)
+    return number
+
 
 OPENERS: Mapping[str, Panel] = {
     "calls": calls_panel.calls,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.bench import machine
 from benchmarks.bench.results import Void
-from benchmarks.bench.run import ROUNDS, SECONDS
+from benchmarks.bench.run import ROUNDS, SECONDS, rounds, seconds
 from benchmarks.database import private_server
 from benchmarks.peers import report
 from benchmarks.peers.holdfast import LINES, Streaming, Unary
@@ -117,8 +117,8 @@ async def measure(arguments: argparse.Namespace) -> int:
 def main() -> None:
     """Reads the arguments and measures."""
     parser = argparse.ArgumentParser(prog="make bench-peers", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each turn")
+    parser.add_argument("--rounds", type=rounds, default=ROUNDS)
+    parser.add_argument("--seconds", type=seconds, default=SECONDS, help="of each turn")
     parser.add_argument("--seed", type=int, help="of the order of the turns")
     parser.add_argument(
         "--short",
@@ -140,6 +140,8 @@ def main() -> None:
         sys.exit(asyncio.run(measure(arguments)))
     except (EngineUnavailable, Void) as reason:
         sys.exit(str(reason))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

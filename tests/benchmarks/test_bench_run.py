@@ -63,3 +63,15 @@ def test_a_row_that_there_is_not_is_refused(tmp_path: Path, capsys: pytest.Captu
     assert main(["--only", "reserves", "--output", str(tmp_path)]) == 2
     assert "no row is called 'reserves'" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words", [["--rounds", "0"], ["--rounds", "-1"], ["--seconds", "0"], ["--seconds", "nan"]]
+)
+def test_a_run_without_rounds_or_of_no_time_is_refused(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--output", str(tmp_path), "--list"])
+    assert ended.value.code == 2
+    assert f"argument {words[0]}: invalid {words[0][2:]} value: '{words[1]}'" in capsys.readouterr().err
