@@ -14,9 +14,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import TypeDecorator, TypeEngine
-from sqlalchemy.util import greenlet_spawn
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from servicekit.persistence.conflicts import takes_no_writes
+
+CONNECT_SECONDS = 5.0
+"""How long a server may take until a session with it has begun."""
 
 log = structlog.get_logger("engines")
 
@@ -80,14 +83,20 @@ def create_engine(
             settings["lock_timeout"] = str(round(lock_seconds * 1000))
         if by_index:
             settings |= {"enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
-        options["connect_args"] = {"server_settings": settings, "timeout": 5}
+        options["connect_args"] = {"server_settings": settings}
         engine = create_async_engine(url, **options)
     else:
-        options["connect_args"] = {"connect_timeout": 5}
         engine = create_async_engine(url, **options)
         event.listen(engine.sync_engine, "connect", _limits_of_mysql_session(for_migrations))
+    event.listen(engine.sync_engine, "do_connect", _connect_in_time)
     event.listen(engine.sync_engine, "handle_error", _give_up_what_takes_no_writes)
     return _without_goodbyes(engine)
+
+
+def _connect_in_time(dialect: Dialect, _record: Any, arguments: Any, settings: Any) -> DBAPIConnection:
+    """A driver's own limit may end with the socket: a server that stands still takes it, and says no word more."""
+    connecting = greenlet_spawn(dialect.connect, *arguments, **settings)
+    return await_only(asyncio.wait_for(connecting, CONNECT_SECONDS))
 
 
 def _give_up_what_takes_no_writes(context: ExceptionContext) -> None:

@@ -54,7 +54,7 @@ class Transactions(Generic[U_co]):
 
         `before_snapshot` is executed before a snapshot is taken: a lock on what must not change its shape. `time`
         says what time it is in a transaction: the database's, unless told otherwise. A transaction may take
-        `most_seconds`, where there are any, unless it reads a snapshot.
+        `most_seconds`, where there are any; one that reads a snapshot may take them until it has its snapshot.
         """
         self._engine = engine
         self._unit_of_work = unit_of_work
@@ -160,8 +160,7 @@ class Transactions(Generic[U_co]):
     async def _connected(
         self, patient: bool = True, one_snapshot: bool = False
     ) -> AsyncIterator[tuple[AsyncConnection, datetime]]:
-        limit = None if one_snapshot else self._most_seconds
-        async with self._all.place(patient=patient), asyncio.timeout(limit):
+        async with self._all.place(patient=patient), asyncio.timeout(self._most_seconds) as limit:
             connection = await self._connect()
             traces.follow(connection)
             try:
@@ -169,7 +168,10 @@ class Transactions(Generic[U_co]):
                     await connection.execution_options(isolation_level="REPEATABLE READ")
                     if self._before_snapshot is not None:
                         await connection.execute(self._before_snapshot)
-                yield connection, await self._time(connection)
+                now = await self._time(connection)
+                if one_snapshot:
+                    limit.reschedule(None)
+                yield connection, now
             except asyncio.CancelledError as error:
                 if being_cancelled():
                     raise

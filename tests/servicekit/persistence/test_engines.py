@@ -1,3 +1,4 @@
+import asyncio
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -5,7 +6,9 @@ from sqlalchemy import Column, Integer, MetaData, Table, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.schema import CreateTable
 
+from servicekit.persistence import engines
 from servicekit.persistence.engines import UtcDateTime, create_engine
+from tests.servicekit.sessions import wire_to
 
 STRICT = {"STRICT_TRANS_TABLES", "ONLY_FULL_GROUP_BY", "NO_ZERO_DATE", "ERROR_FOR_DIVISION_BY_ZERO"}
 LIMITS: dict[str, dict[str, object]] = {
@@ -81,6 +84,21 @@ async def test_migrations_wait_for_locks_as_shortly_but_may_run_as_long_as_they_
 
     assert await in_force(engine, list(expected)) == expected
     await engine.dispose()
+
+
+async def test_a_server_that_takes_a_session_and_never_answers_is_given_up(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "CONNECT_SECONDS", 0.2)
+    async with wire_to(url) as (through, wire):
+        wire.hang = True
+        engine = create_engine(through)
+        async with asyncio.timeout(3) as patience:
+            with pytest.raises(TimeoutError):
+                await engine.connect()
+        await engine.dispose()
+
+    assert not patience.expired()
 
 
 @pytest.mark.parametrize("engine_name", ["mysql", "mariadb"], indirect=True)

@@ -230,3 +230,28 @@ async def test_a_session_that_falls_silent_is_given_up_and_its_place_is_free_aga
         await engine.dispose()
 
     assert await balances(url) == [100, 101]
+
+
+async def test_a_snapshot_is_not_waited_for_longer_than_any_other_transaction(url: str) -> None:
+    async with wire_to(url) as (through, wire):
+        engine = create_engine(through, pool_size=1)
+        transactions = Transactions(engine, Accounts, at_once=1, most_seconds=0.5)
+        await transactions.read(lambda uow: uow.balance(1))
+        wire.silence()
+
+        async with asyncio.timeout(5):
+            with pytest.raises(DatabaseUnavailable):
+                await transactions.read(lambda uow: uow.balance(1), one_snapshot=True)
+        await engine.dispose()
+
+
+async def test_what_is_read_of_a_snapshot_may_take_longer(url: str) -> None:
+    engine = create_engine(url)
+    transactions = Transactions(engine, Accounts, most_seconds=0.5)
+
+    async def reads_much(uow: Accounts) -> int:
+        await asyncio.sleep(0.8)
+        return await uow.balance(1)
+
+    assert await transactions.read(reads_much, one_snapshot=True) == 100
+    await engine.dispose()
