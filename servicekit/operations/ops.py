@@ -23,7 +23,7 @@ from servicekit.draining import until_drained
 from servicekit.errors import Overloaded
 from servicekit.operations.consistency import ConsistencyCheck, Reconcile
 from servicekit.operations.contract_steps import ContractStep
-from servicekit.operations.diagnostics import Diagnosis, Probe, diagnose
+from servicekit.operations.diagnostics import PROBE_SECONDS, Diagnosis, Probe, diagnose
 from servicekit.operations.index_usage import IndexUsage
 from servicekit.operations.ops_messages import (
     diagnoses_message,
@@ -93,7 +93,7 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         self, request: pb.GetServerInfoRequest, context: Context
     ) -> pb.GetServerInfoResponse:
         async with self._turn():
-            engine, engine_version = await self._engine_and_version()
+            engine, engine_version = await self._engine_and_version_in_time()
         start_time = Timestamp()
         start_time.FromDatetime(self._start_time)
         return pb.GetServerInfoResponse(
@@ -201,6 +201,15 @@ class OpsServicer(ops_pb2_grpc.OpsServiceServicer):
         for index, name in enumerate(names):
             if name not in self._checks:
                 violations.add(f"checks[{index}]", f"must be one of {', '.join(self._checks)}")
+
+    async def _engine_and_version_in_time(self) -> tuple[str, str]:
+        asking = asyncio.create_task(self._engine_and_version())
+        try:
+            await asyncio.wait([asking], timeout=PROBE_SECONDS)
+        finally:
+            # Not awaited: to end a connection that hangs may take as long as the hanging.
+            asking.cancel()
+        return asking.result() if asking.done() else ("", "")
 
     async def _engine_and_version(self) -> tuple[str, str]:
         try:

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
@@ -140,6 +141,23 @@ async def test_without_a_database_a_server_still_tells_what_it_is(url: str, tmp_
                 assert seen(refused.value).reason == "DATABASE_UNAVAILABLE"
 
     assert (info.service, info.engine, info.engine_version) == ("shop", "", "")
+
+
+async def test_a_database_that_hangs_keeps_no_server_from_telling_what_it_is(
+    url: str, tmp_path: Path
+) -> None:
+    async with wire_to(url) as (through, wire):
+        service, _ = build(through, write_history(tmp_path / "shop"))
+        async with open_shop(service) as (_, _, channel):
+            wire.hang = True
+            wire.silence()
+            began = time.monotonic()
+            info = await ops_pb2_grpc.OpsServiceStub(channel).GetServerInfo(pb.GetServerInfoRequest())
+            seconds = time.monotonic() - began
+
+    assert seconds < 4
+    assert (info.service, info.engine, info.engine_version) == ("shop", "", "")
+    assert dict(info.settings) == SETTINGS
 
 
 @pytest.mark.parametrize("engine_name", ["postgres"], indirect=True)
