@@ -38,12 +38,13 @@ async def run(trial: Trial) -> None:
         town = Town(pair, servers[1])
         customers, holders = Customers(trial, town), _Holders(trial, town)
         await customers.open()
-        await asyncio.gather(
-            _set_clocks(trial, clocks, customers),
-            *(customers.go_on() for _ in range(CUSTOMERS)),
-            *(holders.keep() for _ in range(HOLDERS)),
-            *(holders.let_go() for _ in range(HOLDERS)),
-        )
+        async with asyncio.TaskGroup() as at_once:
+            at_once.create_task(_set_clocks(trial, clocks, customers))
+            for _ in range(CUSTOMERS):
+                at_once.create_task(customers.go_on())
+            for _ in range(HOLDERS):
+                at_once.create_task(holders.keep())
+                at_once.create_task(holders.let_go())
         for clock in clocks:
             clock.set(MOST_STEP.total_seconds())
         for server in servers:
