@@ -209,9 +209,11 @@ class Server:
         _, late = await asyncio.wait(self._polling, timeout=left())
         for task in late:
             task.cancel()
-        await asyncio.gather(*self._polling, return_exceptions=True)
         try:
             async with asyncio.timeout(MOST_CLOSING_SECONDS):
+                # A gather would not be cut short: it waits for all that it has cancelled.
+                ended, _ = await asyncio.wait(self._polling)
+                await asyncio.gather(*ended, return_exceptions=True)
                 await self._close()
         except TimeoutError:
             log.warning("something would not be closed")

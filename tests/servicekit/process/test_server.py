@@ -1,5 +1,6 @@
 import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,29 @@ async def test_all_that_hangs_is_waited_for_together(
         assert time.monotonic() - began < 3.5, "one wait of four seconds would be longer"
         await asyncio.gather(call, return_exceptions=True)
         service.close = []
+
+
+async def test_a_worker_that_does_not_end_when_it_is_cancelled_is_not_waited_for(
+    url: str, scripts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "MOST_ENDING_SECONDS", 0.2)
+    monkeypatch.setattr(server_module, "MOST_CLOSING_SECONDS", 0.5)
+    over = asyncio.Event()
+
+    async def deaf() -> bool:
+        while not over.is_set():
+            with suppress(asyncio.CancelledError):
+                await over.wait()
+        return False
+
+    service, _ = build(url, scripts, pollers=[Poller("deaf", deaf, idle_seconds=1)])
+    async with open_shop(service) as (server, _, _):
+        asyncio.get_running_loop().call_later(5, over.set)
+        began = time.monotonic()
+        assert not await server.stop()
+
+        assert time.monotonic() - began < 3
+        over.set()
 
 
 async def test_a_watcher_of_health_does_not_hold_up_the_stop(url: str, scripts: Path) -> None:
