@@ -57,14 +57,16 @@ async def _kill_idle(engine: AsyncEngine) -> int:
     """How many sessions it ended."""
     kind = "postgres" if engine.dialect.name == "postgresql" else "mysql"
     async with engine.connect() as connection:
-        sessions = (await connection.execute(text(IDLE[kind]))).scalars().all()
-        for session in sessions:
+        killed = 0
+        for session in (await connection.execute(text(IDLE[kind]))).scalars().all():
             try:
                 await connection.execute(text(KILL[kind]), {"session": session})
             except Exception as error:
                 if NO_SUCH_SESSION not in getattr(getattr(error, "orig", None), "args", ()):
                     raise
-    return len(sessions)
+            else:
+                killed += 1
+    return killed
 
 
 @asynccontextmanager
