@@ -6,11 +6,12 @@ must. What they found is written to docs/mutants.md, if all mutants were tried.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/mutants.md"
 SECONDS = 300.0
 """How long a finder may look."""
+ENDING_SECONDS = 60.0
+"""How long one that looks for too long may take to tidy up."""
 HEAD = """# Planted defects
 
 `make mutants` plants each of these into a copy of the sources, and asks whoever should find it. Without a defect none
@@ -91,20 +94,35 @@ def _said(finder: Finder, mutant: Mutant | None = None) -> str:
         _copy(copy)
         if mutant is not None:
             (copy / mutant.file).write_text(mutant.planted(ROOT))
-        run = subprocess.run(
-            [sys.executable, *finder.words],
-            cwd=copy,
-            # Tests start no servers beside these.
-            env={**os.environ, "PYTHONPATH": f"{copy}:{copy / 'protos'}", "HOLDFAST_NO_ENGINES": "1"},
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-        )
-    said = [line for line in (run.stdout + run.stderr).splitlines() if line.startswith(finder.tells)]
-    if (run.returncode != 0) != bool(said):
-        told = f"{run.stdout[-2000:]}{run.stderr[-2000:]}"
-        raise RuntimeError(f"{finder.name} ended with {run.returncode}:\n{told}")
+        code, output, errors = _run(finder, copy)
+    said = [line for line in (output + errors).splitlines() if line.startswith(finder.tells)]
+    if (code != 0) != bool(said):
+        raise RuntimeError(f"{finder.name} ended with {code}:\n{output[-2000:]}{errors[-2000:]}")
     return said[0] if said else ""
+
+
+def _run(finder: Finder, copy: Path) -> tuple[int, str, str]:
+    """Its exit code, what it printed, and its errors. Raises RuntimeError where it takes too long."""
+    # Tests start no servers beside these.
+    environment = {**os.environ, "PYTHONPATH": f"{copy}:{copy / 'protos'}", "HOLDFAST_NO_ENGINES": "1"}
+    with subprocess.Popen(
+        [sys.executable, *finder.words],
+        cwd=copy,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            output, errors = process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            # A campaign has servers of its own to end.
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=ENDING_SECONDS)
+            process.kill()
+            raise RuntimeError(f"{finder.name} did not end within {SECONDS:g} s") from None
+    return process.returncode, output, errors
 
 
 def _copy(to: Path) -> None:

@@ -75,6 +75,25 @@ def test_a_finder_that_falls_has_found_nothing(monkeypatch: pytest.MonkeyPatch, 
         command.main([])
 
 
+def test_a_finder_that_takes_too_long_may_tidy_up_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, sources: Path, tmp_path: Path
+) -> None:
+    tidy = tmp_path / "tidy"
+    program = f"""
+import pathlib, time
+try:
+    time.sleep(60)
+finally:
+    pathlib.Path({str(tidy)!r}).touch()
+"""
+    monkeypatch.setattr(command, "SECONDS", 1.0)
+    monkeypatch.setattr(command, "MUTANTS", (_mutant(program),))
+
+    with pytest.raises(RuntimeError, match="a program did not end within 1 s"):
+        command.main([])
+    assert tidy.exists()
+
+
 def _mutant(program: str) -> Mutant:
     finder = Finder("a program", ("-c", program), frozenset(), "bad: ")
     return Mutant("A word", "module.py", {"sound": "planted"}, finder)
