@@ -113,12 +113,10 @@ def _judge_process(trial: Trial, service: str, looks: Sequence[Look], began: flo
             not steady or after <= before + MORE_OF_ANY,
             f"{service}: {before} {what} at first, {after} at last",
         )
-    megabytes, grown = _slope([look for look in looks if look.at - began >= fifth])
-    trial.contention[f"KiB an hour of {service}"] = round(megabytes * 3600 * 1024)
-    long = ended - began >= LONG_SECONDS
-    trial.require(
-        not long or grown < MORE_MEGABYTES, f"{service}: {grown:.1f} MiB more at last than at first"
-    )
+    if ended - began >= LONG_SECONDS:
+        megabytes, grown = _slope([look for look in looks if look.at - began >= fifth])
+        trial.contention[f"KiB an hour of {service}"] = round(megabytes * 3600 * 1024)
+        trial.require(grown < MORE_MEGABYTES, f"{service}: {grown:.1f} MiB more at last than at first")
 
 
 def _slope(looks: Sequence[Look]) -> tuple[float, float]:
