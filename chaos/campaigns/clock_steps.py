@@ -7,7 +7,7 @@ import asyncio
 from datetime import timedelta
 
 import grpc
-from holdfast.inventory.v1 import reservation_pb2
+from holdfast.inventory.v1 import reservation_pb2, stock_pb2
 from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 
 from chaos.campaign import Campaign, Trial
@@ -93,7 +93,9 @@ class _Holders:
 
     async def _held(self, ttl: timedelta) -> str:
         sku = f"SKU-{next(ids)}"
-        await self._town.insist(self._town.stock, 1, sku)
+        await self._town.insist(
+            self._create, stock_pb2.CreateStockRequest(sku=sku, quantity=1, request_id=sku)
+        )
         wish = one_unit(f"R-{next(ids)}", sku)
         wish.ttl.FromTimedelta(ttl)
         await self._town.insist(self._reserve, wish)
@@ -107,6 +109,9 @@ class _Holders:
                 raise
             return False
         return True
+
+    async def _create(self, stock: stock_pb2.CreateStockRequest) -> None:
+        await self._town.inventory.CreateStock(stock, metadata=SYSTEM, timeout=10)
 
     async def _reserve(self, wish: reservation_pb2.ReserveStockRequest) -> None:
         await self._town.inventory.ReserveStock(wish, metadata=SYSTEM, timeout=10)
