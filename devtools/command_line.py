@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from devtools import benchmarks, certificates, checks
+from devtools import benchmarks, certificates, checks, environment
 from devtools.demo.play import demo
 from devtools.engines.engine import EngineUnavailable
 from devtools.engines.server import ServerFailed
@@ -43,6 +43,7 @@ def run(words: list[str]) -> int:
     if name not in TAKING_WORDS and arguments:
         print(f"usage: ./dev {name} (it takes no arguments)", file=sys.stderr)
         return 2
+    environment.bypass_proxy()
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         return TAKING_WORDS[name](arguments) if name in TAKING_WORDS else COMMANDS[name]()

@@ -25,6 +25,7 @@ PYTHON = VENV / "bin/python"
 BASE_PYTHON = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}")
 LOCK = ROOT / "requirements/dev.txt"
 STAMP = VENV / "holdfast.json"
+LOOPBACK = "127.0.0.1,localhost"
 
 
 def enter() -> None:
@@ -41,6 +42,12 @@ def enter() -> None:
     # A ^C while the new interpreter starts waits until the command can end properly.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.execv(PYTHON, [str(PYTHON), "-m", "devtools", *sys.argv[1:]])
+
+
+def bypass_proxy() -> None:
+    """Has this process, and those it starts, ask no proxy for what is on this machine: gRPC would, unless told."""
+    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    os.environ["no_proxy"] = f"{given},{LOOPBACK}" if given else LOOPBACK
 
 
 def _list_commands() -> None:

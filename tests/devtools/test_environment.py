@@ -5,6 +5,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import grpc
+import pytest
+
+from devtools import environment
+from servicekit.process.health import Health, check
 from tests.devtools.checkout import ROOT, PrivateCheckout
 
 
@@ -86,6 +91,27 @@ def interpreter_would_raise(pid: int) -> bool:
     process = Path(f"/proc/{pid}")
     caught = int((process / "status").read_text().partition("SigCgt:")[2].split()[0], 16)
     return b"-m\0devtools" in (process / "cmdline").read_bytes() and bool(caught & 1 << signal.SIGINT - 1)
+
+
+@pytest.mark.parametrize("unless", ["no_proxy", "NO_PROXY"])
+async def test_no_proxy_is_asked_for_what_is_on_this_machine(
+    unless: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, health = grpc.aio.server(), Health(())
+    health.register(server)
+    health.set(True)
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv(unless, "example.org")
+    assert not await check(address)
+
+    environment.bypass_proxy()
+
+    assert await check(address)
+    assert os.environ["no_proxy"].startswith("example.org,")
+    await server.stop(None)
 
 
 def test_locks_name_no_place_to_load_from() -> None:
