@@ -28,6 +28,10 @@ class LedgerPartitions(Protocol):
         """Whether this transaction is the only one that makes partitions."""
         ...
 
+    async def is_named(self, month: LedgerMonth) -> bool:
+        """Whether a table bears the name of the month's, be it part of the ledger or not."""
+        ...
+
     async def make(self, month: LedgerMonth) -> None:
         """Makes a month's table, which is not part of the ledger yet."""
         ...

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from inventory_service.application.ports import Transactions, UnitOfWork
 from inventory_service.application.repair_holds import repair_alert, repair_holds
+from inventory_service.application.repair_partitions import repair_partition
 from inventory_service.application.repair_ports import Inconsistency, RepairRecord
 from inventory_service.application.repairing import NothingToRepair, Operator, RepairByHand
 
@@ -12,12 +13,11 @@ _REPAIRS: Mapping[str, Callable[[Inconsistency, UnitOfWork], Awaitable[str]]] = 
     "holds": repair_holds,
     "lines": repair_holds,
     "alerts": repair_alert,
+    "partitions": repair_partition,
 }
 _BY_HAND = {
     "ledger": "the quantity or a movement was changed past the service, and neither is known to be right: count the"
     " shelf, and correct by hand what is wrong; movements are only added to",
-    "partitions": "the service makes missing partitions when it starts and once a day, and its log says what is in"
-    " the way; movements of an archived month are taken in by `inventory-service archive restore`",
     "daily_facts": "facts are counted once, when a movement is entered: the ledger or the facts were changed by hand,"
     " and what was changed has to be changed back",
 }

@@ -93,6 +93,9 @@ class SqlLedgerPartitions:
     async def begin_change(self) -> bool:
         return await try_lock(self._connection, Lock.PARTITIONS)
 
+    async def is_named(self, month: LedgerMonth) -> bool:
+        return await self._is_there(table_of(month))
+
     async def make(self, month: LedgerMonth) -> None:
         """With all its indexes."""
         await self._change(month, _MAKE)
@@ -118,13 +121,16 @@ class SqlLedgerPartitions:
         await self._change(month, _DETACH, _KEEP)
 
     async def keeps(self, month: LedgerMonth) -> bool:
-        return bool((await self._connection.execute(_THERE, {"table": kept_table_of(month)})).scalar())
+        return await self._is_there(kept_table_of(month))
 
     async def take_back(self, month: LedgerMonth) -> None:
         await self._change(month, _TAKE_BACK)
 
     async def drop_kept(self, month: LedgerMonth) -> None:
         await self._change(month, _DROP_KEPT)
+
+    async def _is_there(self, table: str) -> bool:
+        return bool((await self._connection.execute(_THERE, {"table": table})).scalar())
 
     async def _change(self, month: LedgerMonth, *templates: str, wait: str = LOCK_WAIT) -> None:
         statements = [await self._quoted(template, month) for template in templates]

@@ -51,7 +51,7 @@ def service_probes(watching: AsyncEngine, refresh_seconds: float, grpcurl: Grpcu
         "locks": locks,
         "due_holds": due_holds,
         "metrics_view": lambda connection: metrics_view(connection, age, grpcurl),
-        "ledger_partitions": ledger_partitions,
+        "ledger_partitions": lambda connection: ledger_partitions(connection, grpcurl),
     }
     return {name: over(watching, look) for name, look in looks.items()}
 
@@ -84,7 +84,7 @@ async def metrics_view(connection: AsyncConnection, most: timedelta, grpcurl: Gr
     return Diagnosis(Severity.WARN, f"{told}; reports are to be at most {most} old", refresh, figures)
 
 
-async def ledger_partitions(connection: AsyncConnection) -> Diagnosis:
+async def ledger_partitions(connection: AsyncConnection, grpcurl: Grpcurl) -> Diagnosis:
     """Whether this month and the next have their partitions."""
     missing = await missing_ledger_months(1, SqlUnitOfWork(connection, await database_time(connection)))
     figures = {_MISSING: len(missing)}
@@ -94,4 +94,6 @@ async def ledger_partitions(connection: AsyncConnection) -> Diagnosis:
         f"the ledger has no partition for {', '.join(map(str, missing))}; movements go into the default one; a server"
         " makes partitions when it starts and once a day, and logs what is in the way"
     )
-    return Diagnosis(Severity.WARN, told, "grep ledger_preparation $INVENTORY_LOG", figures)
+    request = '{"checks": ["partitions"], "validate_only": false}'
+    make = grpcurl("holdfast.ops.v1.OpsService/Reconcile", request, role="dispatcher")
+    return Diagnosis(Severity.WARN, told, make, figures)

@@ -12,10 +12,11 @@ class Grpcurl:
     options: str
     address: str
 
-    def __call__(self, method: str, request: str = "") -> str:
-        """The command that calls a method, by its full name, with a request in JSON."""
+    def __call__(self, method: str, request: str = "", *, role: str = "") -> str:
+        """The command that calls a method, by its full name, with a request in JSON, in a role if it asks for one."""
+        actor = f" -H 'actor-role: {role}' -H 'actor-id: YOUR-NAME'" if role else ""
         asked = f" -d '{request}'" if request else ""
-        return f"grpcurl {self.options}{asked} {self.address} {method}"
+        return f"grpcurl {self.options}{actor}{asked} {self.address} {method}"
 
 
 def grpcurl(settings: ServerSettings, address: str, admin_listen: str) -> Grpcurl:

@@ -138,7 +138,11 @@ async def test_a_month_without_a_partition_is_named(inventory: Inventory) -> Non
         f"the ledger has no partition for {month.replace('_', '-')}; movements go into the default one; a server"
         " makes partitions when it starts and once a day, and logs what is in the way"
     )
-    assert found.next_command == "grep ledger_preparation $INVENTORY_LOG"
+    assert found.next_command == (
+        "grpcurl -plaintext -H 'actor-role: dispatcher' -H 'actor-id: YOUR-NAME'"
+        """ -d '{"checks": ["partitions"], "validate_only": false}' $INVENTORY_ADDRESS"""
+        " holdfast.ops.v1.OpsService/Reconcile"
+    )
     assert (await diagnosed(inventory))["ledger_partitions"].severity == OK
 
 

@@ -1,13 +1,18 @@
 """Reconcile: who may, what it repairs, what it leaves to people, and how it goes along with live traffic."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 from holdfast.ops.v1 import ops_pb2
 from sqlalchemy import select, text
 
+from inventory_service.domain.ledger import LedgerMonth
+from inventory_service.persistence.ledger_partitions import table_of
 from inventory_service.persistence.tables import repair
 from tests.inventory_service.client import DISPATCHER, SHOP, SYSTEM, Inventory, Metadata, refused
+from tests.inventory_service.ledger import Ledger, without_next_month
 
 UNCOUNTED = "UPDATE inventory.stock SET reserved_quantity = 0 WHERE sku = 'A'"
 
@@ -101,6 +106,56 @@ async def test_an_alert_that_nobody_opened_is_opened(inventory: Inventory) -> No
 
     assert (answer.repair, answer.repaired) == ("the stock is judged anew by its threshold", True)
     assert await inventory.findings() == []
+
+
+@pytest.fixture
+async def ledger(inventory: Inventory) -> AsyncIterator[Ledger]:
+    """The ledger behind the service's back, with a stock P0."""
+    ledger = Ledger(inventory.engine)
+    await inventory.create("P0", 5)
+    yield ledger
+    await ledger.clear()
+
+
+async def test_a_month_without_a_partition_is_given_one(inventory: Inventory, ledger: Ledger) -> None:
+    month = LedgerMonth.of(datetime.now(UTC)).plus(1)
+    await ledger.execute(f"DROP TABLE inventory.{table_of(month)}")
+    await ledger.enter("P0", 2, month.start)
+
+    tried = await reconcile(inventory, "partitions")
+    missing = await inventory.findings()
+    made = await reconcile(inventory, "partitions", validate_only=False)
+
+    assert [answer.finding.description for answer in tried] == [
+        f"the ledger has no partition for {month}",
+        "1 movements have no partition of their own",
+    ]
+    assert not any(answer.repaired for answer in tried)
+    assert missing != []
+    assert [(answer.repair, answer.repaired) for answer in made] == [
+        (f"the ledger has a partition for {month}", True)
+    ]
+    assert await inventory.findings() == []
+    assert {place for place, *_ in await ledger.entries() if place.endswith(table_of(month))} != set()
+
+
+async def test_months_that_no_partition_is_made_for_say_why(inventory: Inventory, ledger: Ledger) -> None:
+    to_come = LedgerMonth.of(datetime.now(UTC)).plus(30)
+    await ledger.enter("P0", 2, to_come.start)
+
+    async with without_next_month(inventory.engine) as missing:
+        answers = await reconcile(inventory, "partitions", validate_only=False)
+
+    told = {answer.finding.subject: answer.repair for answer in answers}
+    assert told == {
+        missing.replace(
+            "_", "-"
+        ): "left to people: a table with the name of its partition is there and no part of the ledger",
+        str(
+            to_come
+        ): "left to people: movements of an archived month are taken in by `inventory-service archive"
+        " restore`; movements of months to come mean a clock that is wrong",
+    }
 
 
 async def test_what_cannot_be_repaired_says_why(inventory: Inventory) -> None:
