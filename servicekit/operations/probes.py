@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from servicekit.operations.client_commands import ask, run
 from servicekit.operations.diagnostics import Diagnosis, Figure, Probe, Severity, fine, over
+from servicekit.persistence.conflicts import turned_away
 from servicekit.persistence.transactions import Transactions, database_time
 from servicekit.schema.migrations import Schema
 
@@ -73,6 +74,11 @@ async def _database(engine: AsyncEngine) -> Diagnosis:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
     except Exception as error:
+        if why := turned_away(error):
+            # Whoever only asks for the server is told that it is well.
+            return Diagnosis(
+                Severity.FAIL, f"the database begins no session: {why}", run(engine.url, "SELECT 1")
+            )
         what = f"the database cannot be reached ({type(error).__name__})"
         return Diagnosis(Severity.FAIL, what, ask(engine.url))
     seconds = time.monotonic() - began

@@ -15,6 +15,11 @@ _STATEMENT_TIMEOUTS = {"57014", 1969, 3024, 1317}
 _ACCESS_DENIED = {"42501", 1044, 1142, 1143, 1227}
 # A standby, or a server that was made one while its sessions went on.
 _READ_ONLY = {"25006", 1290, 1792, 1836}
+_TURNED_AWAY = {
+    **dict.fromkeys(("53300", 1040, 1203), "it has no room for another session"),
+    **dict.fromkeys(("28000", "28P01", 1045, 1698), "it refuses the account or its password"),
+    **dict.fromkeys(("3D000", 1049), "it has no such database"),
+}
 _UNREACHABLE = {
     "57P01",
     "57P02",
@@ -28,16 +33,9 @@ _UNREACHABLE = {
     2003,
     2006,
     2013,
-    1040,
     1053,
     1927,
-    # No room for another session, no such account, no such database.
-    "53300",
-    "28000",
-    "28P01",
-    "3D000",
-    1045,
-    1049,
+    *_TURNED_AWAY,
 }
 
 
@@ -50,6 +48,11 @@ def code(error: DBAPIError) -> str | int | None:
         return args[0]
     sqlstate = getattr(cause, "sqlstate", None)
     return sqlstate if isinstance(sqlstate, str) else None
+
+
+def turned_away(error: Exception) -> str:
+    """Why a server that is there begins no session; "" of any other error. A driver's own words name the account."""
+    return _TURNED_AWAY.get(code(error), "") if isinstance(error, DBAPIError) else ""
 
 
 def may_run_again(error: DBAPIError) -> bool:

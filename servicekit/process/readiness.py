@@ -6,6 +6,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from servicekit.errors import DatabaseUnavailable
+from servicekit.persistence.conflicts import turned_away
 from servicekit.process.health import Health
 from servicekit.schema.migrations import Schema
 
@@ -60,7 +61,7 @@ class Readiness:
             async with asyncio.timeout(MOST_SECONDS):
                 unfit = await self._schema.hindrance(self._engine) or await self._unserved()
         except Exception as error:
-            return f"the database cannot be reached ({type(error).__name__})"
+            return f"the database cannot be reached ({turned_away(error) or type(error).__name__})"
         self._unfit = unfit
         return unfit
 

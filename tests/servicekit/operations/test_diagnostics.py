@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from servicekit.operations.diagnostics import Diagnosis, Probe, Severity, diagnose, fine
 from servicekit.operations.probes import common_probes
@@ -164,6 +165,26 @@ async def test_without_a_database_every_probe_says_so_in_time(url: str, tmp_path
     assert found["database"].next_command.startswith(("pg_isready -h ", "mysqladmin --socket="))
     assert {found[name].severity for name in ("clock", "schema")} == {Severity.FAIL}
     assert found["pool"].severity is Severity.OK
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        ({"username": "nobody-knows"}, "it refuses the account or its password"),
+        ({"database": "nowhere"}, "it has no such database"),
+    ],
+    ids=["account", "database"],
+)
+async def test_a_server_that_lets_nobody_in_says_why(
+    url: str, tmp_path: Path, other: dict[str, str], why: str
+) -> None:
+    changed = make_url(url).set(**other)  # type: ignore[arg-type]
+    found = await probed(changed.render_as_string(False), write_history(tmp_path / "shop"))
+
+    assert found["database"].severity is Severity.FAIL
+    assert found["database"].description == f"the database begins no session: {why}"
+    assert found["database"].next_command.startswith(("psql -h ", "mysql --socket="))
+    assert "SELECT 1" in found["database"].next_command
 
 
 async def test_a_database_that_hangs_keeps_nobody_waiting(url: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
@@ -43,6 +44,18 @@ async def test_calls_are_refused_while_the_schema_is_another_and_operators_are_n
     await looking.look()
     looking.admit(METHOD)
     await engine.dispose()
+
+
+async def test_the_log_says_why_a_server_that_is_there_lets_nobody_in(empty_url: str, schema: Schema) -> None:
+    engine = create_engine(make_url(empty_url).set(database="nowhere").render_as_string(False))
+
+    with capture_logs() as logs:
+        await Readiness(engine, schema, Health(())).look()
+    await engine.dispose()
+
+    assert [entry["reason"] for entry in logs if entry["event"] == "not serving"] == [
+        "the database cannot be reached (it has no such database)"
+    ]
 
 
 async def test_a_schema_that_is_as_expected_is_not_served_while_something_hinders(
