@@ -16,6 +16,9 @@ except KeyboardInterrupt:
     # Loading all this takes a second, in which nothing is begun.
     print("delivery-service was interrupted", file=sys.stderr)
     raise SystemExit(130) from None
+except ModuleNotFoundError as missing:
+    print(f"delivery-service needs what holdfast[server] installs: {missing}", file=sys.stderr)
+    raise SystemExit(1) from None
 
 ACTIONS: Sequence[Action] = (ADOPT, RESTORE, SQL, CONTRACT)
 

@@ -21,6 +21,9 @@ except KeyboardInterrupt:
     # Loading all this takes a second, in which nothing is begun.
     print("inventory-service was interrupted", file=sys.stderr)
     raise SystemExit(130) from None
+except ModuleNotFoundError as missing:
+    print(f"inventory-service needs what holdfast[server] installs: {missing}", file=sys.stderr)
+    raise SystemExit(1) from None
 
 ACTIONS: Sequence[Action] = (CONTRACT, SCHEDULE_REFRESH, ADOPT, RESTORE)
 COMMANDS: Sequence[Command[Any]] = (ARCHIVE, IMPORT, EXPORT)

@@ -54,6 +54,16 @@ def test_a_client_gets_nothing_that_only_a_server_needs(python: Path, pair: Pair
     ]
 
 
+@pytest.mark.parametrize("service", ["inventory-service", "delivery-service"])
+def test_a_service_that_a_client_starts_says_what_to_install(python: Path, pair: Pair, service: str) -> None:
+    started = subprocess.run([python.parent / service, "serve"], capture_output=True, text=True, env={})
+
+    assert started.returncode == 1
+    assert started.stderr == (
+        f"{service} needs what holdfast[server] installs: No module named 'sqlalchemy'\n"
+    )
+
+
 async def test_two_units_are_sold_without_asyncio(python: Path, pair: Pair, town: Town) -> None:
     sku = await town.stock(3)
 
