@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from servicekit.operations.client_commands import ask
+from servicekit.persistence.conflicts import turned_away
 from servicekit.tasks import being_cancelled
 
 PROBE_SECONDS = 2.0
@@ -106,7 +107,7 @@ async def _answer(name: str, probe: Probe) -> Diagnosis:
         return await probe()
     except (OSError, SQLAlchemyError) as error:
         log.warning("probe failed", probe=name, error=type(error).__name__)
-        told = f"the database could not be asked ({type(error).__name__})"
+        told = f"the database could not be asked ({turned_away(error) or type(error).__name__})"
         return Diagnosis(Severity.FAIL, told, probe.unanswered)
     # A driver may make a CancelledError of its own, which is a failure like any other.
     except (Exception, asyncio.CancelledError):

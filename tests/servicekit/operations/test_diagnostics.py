@@ -185,6 +185,7 @@ async def test_a_server_that_lets_nobody_in_says_why(
     assert found["database"].description == f"the database begins no session: {why}"
     assert found["database"].next_command.startswith(("psql -h ", "mysql --socket="))
     assert "SELECT 1" in found["database"].next_command
+    assert found["clock"].description == f"the database could not be asked ({why})"
 
 
 async def test_a_database_that_hangs_keeps_nobody_waiting(url: str, tmp_path: Path) -> None:
