@@ -88,15 +88,20 @@ def create_engine(
     else:
         engine = create_async_engine(url, **options)
         event.listen(engine.sync_engine, "connect", _limits_of_mysql_session(for_migrations))
-    event.listen(engine.sync_engine, "do_connect", _connect_in_time)
     event.listen(engine.sync_engine, "handle_error", _give_up_what_takes_no_writes)
+    _connect_in_time(engine)
     return _without_goodbyes(engine)
 
 
-def _connect_in_time(dialect: Dialect, _record: Any, arguments: Any, settings: Any) -> DBAPIConnection:
+def _connect_in_time(engine: AsyncEngine) -> None:
     """A driver's own limit may end with the socket: a server that stands still takes it, and says no word more."""
-    connecting = greenlet_spawn(dialect.connect, *arguments, **settings)
-    return await_only(asyncio.wait_for(connecting, CONNECT_SECONDS))
+    dialect = engine.sync_engine.dialect
+    connect = dialect.connect
+
+    def in_time(*arguments: Any, **settings: Any) -> DBAPIConnection:
+        return await_only(asyncio.wait_for(greenlet_spawn(connect, *arguments, **settings), CONNECT_SECONDS))
+
+    dialect.connect = in_time  # type: ignore[method-assign]
 
 
 def _give_up_what_takes_no_writes(context: ExceptionContext) -> None:
