@@ -22,6 +22,9 @@ CUSTOMERS = 4
 DEADLINE_SECONDS = 3.0
 LATE_SECONDS = 0.25
 FAULT_SECONDS, CALM_SECONDS = 3.0, 0.5
+OUTAGE_SECONDS = 30.0
+FLEETING = 120
+"""So many faults are over soon; those after them, one of every kind on every link, are outages."""
 UNITS = 1_000_000
 STUCK_SECONDS = 60.0
 
@@ -67,7 +70,7 @@ async def run(trial: Trial) -> None:
             if not trial.more:
                 break
             FAULTS[fault](links[link])
-            await asyncio.sleep(FAULT_SECONDS)
+            await asyncio.sleep(FAULT_SECONDS if trial.attempts < FLEETING else OUTAGE_SECONDS)
             links[link].heal()
             trial.faults[f"{fault} ({link})"] += 1
             trial.recoveries.append(await customers.next_answer())
@@ -194,11 +197,11 @@ class _Customers:
 
 CAMPAIGN = Campaign(
     number=8,
-    title=f"Faults of the links, {FAULT_SECONDS:.0f} s each",
+    title=f"Faults of the links, {FAULT_SECONDS:.0f} s each, then of {OUTAGE_SECONDS:.0f} s",
     promises=(4, 5, 8, 11),
     attempt="faults",
     short=24,
-    long=360,
+    long=FLEETING + 24,
     run=run,
     contention=("packages made", "packages cancelled", "calls repeated"),
     engines=("mysql", "mariadb"),
