@@ -39,9 +39,21 @@ class Customers:
                 await town.insist(town.cancel, package.package_sn)
                 self._cancelled.append(package.package_sn)
             else:
-                await town.stock_state(package.package_sn, pb.STOCK_STATE_HELD)
+                await self._wait_for_goods(package.package_sn)
                 await town.drive(package)
                 self._delivered.append(package.package_sn)
+
+    async def _wait_for_goods(self, package_sn: str) -> None:
+        """While one fault follows the other, for as long as that takes; then for STUCK_SECONDS at most."""
+        held = False
+        while not held:
+            failing = self._trial.more
+            try:
+                await self._town.stock_state(package_sn, pb.STOCK_STATE_HELD, seconds=STUCK_SECONDS)
+                held = True
+            except AssertionError:
+                if not failing:
+                    raise
 
     async def seconds_until_served(self) -> float:
         """How long it takes until both services answer for certain, delivery with something that it wrote."""

@@ -16,7 +16,9 @@ from delivery_service.domain.workflow import StockState
 from servicekit.crash_points import crash_point
 
 FIRST_PAUSE_SECONDS = 0.2
-MOST_PAUSE_SECONDS = 300.0
+MOST_PAUSE_SECONDS = 15.0
+"""However long inventory was away, a command that waits for it goes out soon after its return."""
+MOST_ASKED_SECONDS = 300.0
 
 
 class Ending(Enum):
@@ -149,10 +151,11 @@ async def _followed(
 
 
 def pause_seconds(attempts: int, wait_seconds: float = 0.0) -> float:
-    """How long to wait after so many attempts: doubling, up to 5 minutes, a quarter more or less.
+    """How long to wait after so many attempts: doubling, up to 15 s, a quarter more or less.
 
-    Not less than `wait_seconds`, unless that is more than 5 minutes.
+    Not less than the `wait_seconds` that inventory asks for, unless that is more than 5 minutes. While it answers
+    nothing, a relay makes few calls at once (`OutboxRelay`), however many commands are due.
     """
     pause = min(FIRST_PAUSE_SECONDS * 2 ** min(attempts, 20), MOST_PAUSE_SECONDS)
-    least = min(wait_seconds, MOST_PAUSE_SECONDS)
+    least = min(wait_seconds, MOST_ASKED_SECONDS)
     return float(max(pause * random.uniform(0.75, 1.25), least * random.uniform(1.0, 1.25)))
