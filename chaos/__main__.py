@@ -22,6 +22,7 @@ from benchmarks.database import private_server
 from chaos.campaign import MOST_VIOLATIONS, Campaign, Trial
 from chaos.campaigns import CAMPAIGNS
 from chaos.results import PAGE, commit, page, remember, remembered, result
+from devtools import interruption
 from devtools.console import say
 from servicekit.reports.progress import progress
 from servicekit.telemetry import logs
@@ -103,4 +104,4 @@ def _tried(campaign: Campaign, engine: str, seed: int, size: int) -> bool:
 
 if __name__ == "__main__":
     logs.configure("warning")
-    sys.exit(main())
+    sys.exit(interruption.run(main))

@@ -1,10 +1,10 @@
 """The commands by their names, and what becomes of their failures."""
 
-import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 
-from devtools import benchmarks, certificates, checks, environment
+from devtools import benchmarks, certificates, checks, environment, interruption
 from devtools.demo.play import demo
 from devtools.engines.engine import EngineUnavailable
 from devtools.engines.server import ServerFailed
@@ -45,10 +45,9 @@ def run(words: list[str]) -> int:
         return 2
     environment.bypass_proxy()
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        return TAKING_WORDS[name](arguments) if name in TAKING_WORDS else COMMANDS[name]()
+        return interruption.run(
+            partial(TAKING_WORDS[name], arguments) if name in TAKING_WORDS else COMMANDS[name]
+        )
     except (EngineUnavailable, GivenDatabaseMissing, ServerFailed, ServiceFailed) as failure:
         print(failure, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from devtools import interruption
 from devtools.engines.run_user import RunUser
 
 POLL_SECONDS = 0.02
@@ -121,9 +122,9 @@ def spawn(
 def run_here(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
     """Runs a command in the foreground to its end; answers its exit code.
 
-    ^C is told to both: the command puts away what it has, and only then is KeyboardInterrupt raised.
+    Who ends this process ends both: the command puts away what it has, and only then is KeyboardInterrupt raised.
     """
-    with subprocess.Popen(command, env=environment) as child:
+    with subprocess.Popen(command, env=environment) as child, interruption.passed_on(child):
         try:
             return child.wait()
         except KeyboardInterrupt:

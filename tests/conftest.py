@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from devtools import interruption
 from tests.support.databases import fresh_database
 from tests.support.engines import RunEngines
 
@@ -14,6 +15,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Starts the engines in the process that the workers of a parallel run are children of."""
     if hasattr(config, "workerinput") or config.option.collectonly or config.option.help:
         return
+    interruption.expect()
     engines = config.stash[ENGINES] = RunEngines()
     capture = config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():

@@ -19,6 +19,7 @@ from benchmarks.bench.results import Void
 from benchmarks.bench.rows import PANELS, chosen
 from benchmarks.bench.run import ROUNDS, SECONDS, Plan, Run, rounds, run, seconds
 from benchmarks.bench.targets import TARGETS
+from devtools import interruption
 from devtools.console import say, show
 from devtools.engines.engine import EngineUnavailable
 from servicekit.telemetry import logs
@@ -29,7 +30,7 @@ SHORT_ROUNDS, SHORT_SECONDS = 1, 0.3
 
 
 def main(words: list[str] | None = None) -> int:
-    """Answers the exit code: 1 where a run is void, 2 for a row that there is not, 130 after ^C."""
+    """Answers the exit code: 1 where a run is void, 2 for a row that there is not."""
     arguments = _parsed(words)
     if arguments.list:
         _list_rows()
@@ -57,8 +58,6 @@ def main(words: list[str] | None = None) -> int:
     except (Void, EngineUnavailable) as error:
         print(f"\nNothing was measured: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
     _write(done, report_folder(arguments.output, whole=done.whole))
     for reason in done.void:
         print(f"This run is void. {reason}", file=sys.stderr)
@@ -115,4 +114,4 @@ def _write(done: Run, folder: Path) -> None:
 
 if __name__ == "__main__":
     logs.configure("warning")
-    sys.exit(main())
+    sys.exit(interruption.run(main))

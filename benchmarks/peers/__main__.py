@@ -26,6 +26,7 @@ from benchmarks.peers.sides import Side
 from benchmarks.peers.three_statements import three_statements
 from benchmarks.peers.tigerbeetle import tigerbeetle
 from benchmarks.peers.warehouse import Warehouse, warehouse
+from devtools import interruption
 from devtools.console import say
 from devtools.engines.engine import EngineUnavailable
 from devtools.environment import ROOT
@@ -114,8 +115,8 @@ async def measure(arguments: argparse.Namespace) -> int:
     return 1 if findings or measured.void else 0
 
 
-def main() -> None:
-    """Reads the arguments and measures."""
+def main() -> int:
+    """Reads the arguments and measures; answers the exit code."""
     parser = argparse.ArgumentParser(prog="make bench-peers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=rounds, default=ROUNDS)
     parser.add_argument("--seconds", type=seconds, default=SECONDS, help="of each turn")
@@ -137,13 +138,12 @@ def main() -> None:
     if not whole and arguments.output.resolve() == RESULTS:
         arguments.output = LOOKS
     try:
-        sys.exit(asyncio.run(measure(arguments)))
+        return asyncio.run(measure(arguments))
     except (EngineUnavailable, Void) as reason:
-        sys.exit(str(reason))
-    except KeyboardInterrupt:
-        sys.exit(130)
+        print(reason, file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
     logs.configure("warning")
-    main()
+    sys.exit(interruption.run(main))

@@ -21,6 +21,7 @@ from chaos.campaign import NOTHING_TRIED
 from chaos.mutants.mutant import Finder, Mutant
 from chaos.mutants.planted import MUTANTS
 from chaos.results import commit
+from devtools import interruption
 from devtools.console import say
 from servicekit.telemetry import logs
 
@@ -102,27 +103,40 @@ def _said(finder: Finder, mutant: Mutant | None = None) -> str:
 
 
 def _run(finder: Finder, copy: Path) -> tuple[int, str, str]:
-    """Its exit code, what it printed, and its errors. Raises RuntimeError where it takes too long."""
+    """Its exit code, what it printed, and its errors. Raises RuntimeError where it takes too long.
+
+    Who ends this process ends both.
+    """
     # Tests start no servers beside these.
     environment = {**os.environ, "PYTHONPATH": f"{copy}:{copy / 'protos'}", "HOLDFAST_NO_ENGINES": "1"}
-    with subprocess.Popen(
-        [sys.executable, *finder.words],
-        cwd=copy,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with (
+        subprocess.Popen(
+            [sys.executable, *finder.words],
+            cwd=copy,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+        interruption.passed_on(process),
+    ):
         try:
             output, errors = process.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired:
-            # A campaign has servers of its own to end.
             process.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=ENDING_SECONDS)
-            process.kill()
+            _await_end(process)
             raise RuntimeError(f"{finder.name} did not end within {SECONDS:g} s") from None
+        except KeyboardInterrupt:
+            _await_end(process)
+            raise
     return process.returncode, output, errors
+
+
+def _await_end(process: "subprocess.Popen[str]") -> None:
+    """Lets it tidy up: a campaign has servers of its own to end."""
+    with suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=ENDING_SECONDS)
+    process.kill()
 
 
 def _copy(to: Path) -> None:
@@ -139,4 +153,4 @@ def _cell(said: str) -> str:
 
 if __name__ == "__main__":
     logs.configure("warning")
-    sys.exit(main())
+    sys.exit(interruption.run(main))

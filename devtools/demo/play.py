@@ -2,11 +2,9 @@
 
 import asyncio
 import fcntl
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 
 import grpc
 from rich.console import Console
@@ -31,8 +29,6 @@ def demo() -> int:
 def _show() -> int:
     console = Console(highlight=False)
     began = time.monotonic()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
     stack = Stack(LOCAL / "demo")
     try:
         # What a killed run left behind goes first.
@@ -71,7 +67,3 @@ async def _acts(addresses: Addresses, console: Console) -> Verdict:
     finally:
         await scene.close()
     return verdict
-
-
-def _leave(number: int, frame: FrameType | None) -> None:
-    sys.exit(128 + number)

@@ -15,19 +15,6 @@ print("deaf", flush=True)
 time.sleep(60)
 """
 
-TIDY = """
-import sys, time
-try:
-    print("begun", flush=True)
-    time.sleep(60)
-except KeyboardInterrupt:
-    time.sleep(1)
-    print("put away", flush=True)
-"""
-IN_THE_FOREGROUND = (
-    f"import sys; from devtools import processes; processes.run_here([sys.executable, '-c', {TIDY!r}])"
-)
-
 
 def test_a_process_that_was_remembered_is_found_again_and_stopped(tmp_path: Path) -> None:
     processes.spawn(["sleep", "60"], log=tmp_path / "log").remember(tmp_path / "process.json")
@@ -78,18 +65,6 @@ def test_a_process_that_only_waits_to_be_collected_is_not_alive(tmp_path: Path) 
     assert not child.alive
     os.kill(parent.pid, signal.SIGKILL)
     parent.communicate()
-
-
-def test_a_command_that_is_interrupted_in_the_foreground_puts_away_what_it_has() -> None:
-    begun = [sys.executable, "-c", IN_THE_FOREGROUND]
-    with subprocess.Popen(begun, stdout=subprocess.PIPE, text=True, start_new_session=True) as both:
-        assert both.stdout is not None
-        assert both.stdout.readline() == "begun\n"
-
-        # As a terminal does at ^C: everybody in the foreground is told.
-        os.killpg(both.pid, signal.SIGINT)
-
-        assert both.stdout.read() == "put away\n"
 
 
 def test_a_command_in_the_foreground_is_told_by_its_exit_code() -> None:

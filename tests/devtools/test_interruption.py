@@ -1,0 +1,94 @@
+"""A command is ended by ^C, by SIGTERM and by a terminal that hangs up, and puts away what it has each time."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+KEEPER = """
+import asyncio, sys
+from devtools import interruption
+async def keep():
+    try:
+        print("begun", flush=True)
+        await asyncio.sleep(60)
+    finally:
+        await asyncio.sleep(1)
+        print("put away", flush=True)
+def command():
+    asyncio.run(keep())
+    return 0
+sys.exit(interruption.run(command))
+"""
+PARENT = f"""
+import sys
+from devtools import interruption, processes
+sys.exit(interruption.run(lambda: processes.run_here([sys.executable, "-c", {KEEPER!r}])))
+"""
+
+
+def everybody(process: "subprocess.Popen[str]", number: int) -> None:
+    os.killpg(process.pid, number)
+
+
+@pytest.mark.parametrize("program", [KEEPER, PARENT], ids=["alone", "with a child"])
+@pytest.mark.parametrize(
+    ("tell", "number"),
+    [
+        (subprocess.Popen.send_signal, signal.SIGTERM),
+        (everybody, signal.SIGTERM),
+        (everybody, signal.SIGHUP),
+        (everybody, signal.SIGINT),
+    ],
+    ids=["SIGTERM to it alone", "SIGTERM to all", "SIGHUP to all", "SIGINT to all"],
+)
+def test_a_command_that_is_told_to_end_puts_away_what_it_has(
+    program: str, tell: Callable[["subprocess.Popen[str]", int], None], number: int
+) -> None:
+    with begun(program) as command:
+        tell(command, number)
+
+        assert command.communicate(timeout=30) == ("put away\n", "")
+        assert command.returncode == 130
+
+
+def test_whoever_is_told_again_is_not_cut_short() -> None:
+    with begun(PARENT) as command:
+        for _ in range(3):
+            everybody(command, signal.SIGTERM)
+
+        assert command.communicate(timeout=30) == ("put away\n", "")
+
+
+def test_a_command_that_was_started_to_outlive_its_terminal_does_so() -> None:
+    with begun(f"import signal\nsignal.signal(signal.SIGHUP, signal.SIG_IGN)\n{KEEPER}") as command:
+        command.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            command.wait(0.5)
+
+        command.send_signal(signal.SIGTERM)
+        assert command.communicate(timeout=30) == ("put away\n", "")
+
+
+def test_a_command_in_the_background_of_a_script_can_be_ended() -> None:
+    with begun(f"import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n{KEEPER}") as command:
+        command.send_signal(signal.SIGTERM)
+
+        assert command.communicate(timeout=30) == ("put away\n", "")
+
+
+def begun(program: str) -> "subprocess.Popen[str]":
+    """The program, once it has something to put away."""
+    command = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert command.stdout is not None
+    assert command.stdout.readline() == "begun\n"
+    return command
