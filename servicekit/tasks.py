@@ -10,6 +10,9 @@ import structlog
 T = TypeVar("T")
 log = structlog.get_logger("tasks")
 
+MOST_CANCELLED_SECONDS = 3.0
+"""How long work that is cancelled may take to end: as long as a connection may take to be closed."""
+
 
 def being_cancelled() -> bool:
     """Whether somebody has told this task to end; a CancelledError alone does not say so."""
@@ -46,7 +49,10 @@ class Tasks:
         return len(self._running)
 
     async def drain(self, seconds: float) -> bool:
-        """Waits for all running work, and for what that begins; False if some had to be cancelled as time ran out."""
+        """Waits for all running work, and for what that begins; False if some had to be cancelled as time ran out.
+
+        What does not end when it is cancelled is left to itself.
+        """
         try:
             async with asyncio.timeout(seconds):
                 while self._running:
@@ -55,6 +61,7 @@ class Tasks:
             late = set(self._running)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            if late:
+                await asyncio.wait(late, timeout=MOST_CANCELLED_SECONDS)
             return not late
         return True

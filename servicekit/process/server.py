@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import grpc
 import structlog
@@ -190,7 +191,7 @@ class Server:
     async def stop(self) -> bool:
         """Health first, then calls under way, then work that outlives calls, then workers, then the engine.
 
-        Ends in about 25 s after the pause, whatever hangs.
+        Ends in about 28 s after the pause, whatever hangs.
         """
         self._readiness.drain()
         await asyncio.sleep(self._service.drain_pause_seconds)
@@ -214,7 +215,7 @@ class Server:
                 # A gather would not be cut short: it waits for all that it has cancelled.
                 ended, _ = await asyncio.wait(self._polling)
                 await asyncio.gather(*ended, return_exceptions=True)
-                await self._close()
+                clean = await self._close() and clean
         except TimeoutError:
             log.warning("something would not be closed")
             clean = False
@@ -228,14 +229,21 @@ class Server:
         still.cancel()
         await asyncio.gather(ending, *(server.stop(None) for server in self._servers.values()))
 
-    async def _close(self) -> None:
-        for close in self._service.close:
-            result = close()
-            if inspect.isawaitable(result):
-                await result
-        await self._service.engine.dispose()
+    async def _close(self) -> bool:
+        """Whether everything could be closed; what cannot keeps nothing else open."""
+        closing = [*self._service.close, self._service.engine.dispose]
         if self._endpoint is not None:
-            await asyncio.to_thread(self._endpoint.close)
+            closing.append(partial(asyncio.to_thread, self._endpoint.close))
+        closed = True
+        for close in closing:
+            try:
+                result = close()
+                if inspect.isawaitable(result):
+                    await result
+            except Exception as error:
+                log.error("something could not be closed", exc_info=error)
+                closed = False
+        return closed
 
 
 async def serve(service: Service) -> int:

@@ -1,10 +1,12 @@
 import asyncio
 import gc
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
+from servicekit import tasks as tasks_module
 from servicekit.tasks import Tasks
 
 caller: ContextVar[str] = ContextVar("caller")
@@ -77,6 +79,27 @@ async def test_work_that_does_not_end_in_time_is_cancelled_and_said_so() -> None
     assert len(tasks) == 0
     with pytest.raises(asyncio.CancelledError):
         await caller
+
+
+async def test_work_that_does_not_end_when_it_is_cancelled_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tasks_module, "MOST_CANCELLED_SECONDS", 0.1)
+    tasks = Tasks()
+    over = asyncio.Event()
+
+    async def deaf() -> None:
+        while not over.is_set():
+            with suppress(asyncio.CancelledError):
+                await over.wait()
+
+    tasks.start(deaf())
+    asyncio.get_running_loop().call_later(5, over.set)
+
+    assert not await asyncio.wait_for(tasks.drain(0.05), 2)
+
+    over.set()
+    assert await tasks.drain(1)
 
 
 async def test_draining_nothing_is_done_at_once() -> None:

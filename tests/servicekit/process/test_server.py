@@ -389,6 +389,23 @@ async def test_stopping_ends_the_workers_and_wakes_those_that_wait(url: str, scr
         assert isinstance(pool, QueuePool) and pool.checkedout() == 0
 
 
+async def test_what_cannot_be_closed_keeps_nothing_else_open(url: str, scripts: Path) -> None:
+    told: list[str] = []
+
+    def fail() -> None:
+        raise OSError("no such thing")
+
+    service, _ = build(url, scripts, close=[fail, lambda: told.append("closed")])
+    async with open_shop(service) as (server, _, _):
+        assert await balances(url)
+        with capture_logs() as logged:
+            assert not await server.stop()
+
+        assert told == ["closed"]
+        assert "something could not be closed" in [entry["event"] for entry in logged]
+        service.close = []
+
+
 async def test_a_message_beyond_a_mebibyte_is_refused(url: str, scripts: Path) -> None:
     service, _ = build(url, scripts)
     async with open_shop(service) as (_, _, channel):
