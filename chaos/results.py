@@ -82,7 +82,7 @@ def page(campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
     """Two tables of all runs together: by promise, and by campaign with the longest run of each engine."""
     by_promise = [
         "| | promise | campaigns | attempts | faults survived | violations | worst recovery |",
-        "|--:|---|--:|--:|--:|--:|--:|",
+        "|--:|---|--:|---|--:|--:|--:|",
         *(_promise(number, campaigns, runs) for number in PROMISES),
     ]
     by_campaign = [
@@ -98,10 +98,18 @@ def page(campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
 
 
 def _promise(number: int, campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
-    trying = [campaign.number for campaign in campaigns.values() if number in campaign.promises]
+    trying = sorted(campaign.number for campaign in campaigns.values() if number in campaign.promises)
     mine = [run for run in runs if run.campaign in trying]
+    attempts: Counter[str] = Counter()
+    for run in sorted(mine, key=lambda run: run.campaign):
+        attempts[campaigns[run.campaign].attempt] += run.attempts
     return _cells(
-        f"P{number}", PROMISES[number], ", ".join(map(str, sorted(trying))) or "tests only", *_figures(mine)
+        f"P{number}",
+        PROMISES[number],
+        ", ".join(map(str, trying)) or "tests only",
+        # A call and a minute under faults are no sum.
+        ", ".join(f"{count:,} {attempt}" for attempt, count in attempts.items()),
+        *_figures(mine),
     )
 
 
@@ -112,12 +120,12 @@ def _campaign(campaign: Campaign, engine: str, runs: Sequence[Result]) -> str:
         return _cells(str(campaign.number), title, "not run", "", "", "", "", "")
     longest, last = max(mine, key=lambda run: run.attempts), mine[-1]
     reached = f"{longest.attempts:,} of {campaign.long:,} {campaign.attempt}"
-    attempts, _, violations, recovery = _figures(mine)
+    _, violations, recovery = _figures(mine)
     return _cells(
         str(campaign.number),
         title,
         f"{reached} PARTIAL" if longest.partial else reached,
-        attempts,
+        f"{sum(run.attempts for run in mine):,}",
         ", ".join(f"{count:,} × {name}" for name, count in sorted(_faults(mine).items())),
         violations,
         recovery,
@@ -125,12 +133,12 @@ def _campaign(campaign: Campaign, engine: str, runs: Sequence[Result]) -> str:
     )
 
 
-def _figures(runs: Sequence[Result]) -> tuple[str, str, str, str]:
+def _figures(runs: Sequence[Result]) -> tuple[str, str, str]:
+    """How many faults were survived, how many violations there were, and the worst recovery."""
     if not runs:
-        return "", "", "", ""
+        return "", "", ""
     recoveries = [run.worst_recovery for run in runs if run.worst_recovery is not None]
     return (
-        f"{sum(run.attempts for run in runs):,}",
         f"{_faults(runs).total():,}",
         f"{sum(len(run.violations) for run in runs):,}",
         f"{max(recoveries):.1f} s" if recoveries else "",

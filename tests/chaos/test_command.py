@@ -63,7 +63,9 @@ def test_a_campaign_that_is_named_is_run_to_its_long_size_on_each_engine(place: 
         ("mariadb", 30, 30, 7),
     ]
     page = (place / "reliability.md").read_text()
-    assert "| P4 | A repeated call has one effect and the same answer | 1 | 60 | 60 | 0 | 0.2 s |" in page
+    assert (
+        "| P4 | A repeated call has one effect and the same answer | 1 | 60 kills | 60 | 0 | 0.2 s |" in page
+    )
     assert "30 of 30 kills" in page and "PARTIAL" not in page.partition("|")[2]
 
 
@@ -86,6 +88,8 @@ def test_without_a_name_all_are_run_to_their_short_size_and_a_broken_promise_is_
         ["ended by RuntimeError('no server')"],
     ]
     assert "campaign 2: sold twice" in capsys.readouterr().err
+    page = (place / "reliability.md").read_text()
+    assert "| 1, 2 | 6 kills, 1 sales | 6 | 1 | 0.2 s |" in page
 
 
 def test_runs_accumulate_and_one_that_its_time_ended_is_partial(
