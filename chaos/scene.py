@@ -11,6 +11,7 @@ from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from chaos.campaign import call_off
 from tests.support.databases import fresh_database
 from tests.support.services import Pair, ServiceProcess, migrate
 from tests.support.town import SYSTEM, UNKNOWN_OUTCOMES
@@ -48,7 +49,7 @@ class Inventories:
         return await findings(self._channels[0])
 
     @asynccontextmanager
-    async def watched_locks(self, seen: list[int]) -> AsyncIterator[None]:
+    async def watched_locks(self, seen: list[int], *, pause_seconds: float = 0.05) -> AsyncIterator[None]:
         """Adds to `seen` how many sessions were found waiting for a lock at each look."""
         engine = create_async_engine(self.url, isolation_level="AUTOCOMMIT")
 
@@ -56,15 +57,16 @@ class Inventories:
             async with engine.connect() as connection:
                 while True:
                     seen.append((await connection.execute(_WAITING)).scalar_one())
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(pause_seconds)
 
         looking = asyncio.create_task(look())
         try:
             yield
         finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
-            await engine.dispose()
+            try:
+                await call_off(looking)
+            finally:
+                await engine.dispose()
 
 
 @asynccontextmanager
