@@ -22,6 +22,8 @@ from servicekit import crash_points
 from tests.support.memory import peak_megabytes
 
 ROOT = Path(__file__).resolve().parents[2]
+MOST_SECONDS = 300.0
+"""How long a command may take that is run to its end."""
 _LOADED = multiprocessing.get_context("forkserver")
 _LOADED.set_forkserver_preload(["delivery_service.__main__", "inventory_service.__main__", __name__])
 
@@ -74,13 +76,17 @@ class Done:
 
 
 async def run_command(service: str, *words: str, **environment: str) -> Done:
-    """Runs a command of a service to its end, with some variables beside those of this process."""
+    """Runs a command of a service to its end, with some variables beside those of this process.
+
+    Raises TimeoutError where that takes too long; the command is killed then.
+    """
     with TemporaryDirectory(prefix="hf-command-") as folder:
         output, errors = Path(folder, "output"), Path(folder, "errors")
         command = ForkedCommand(service, words, os.environ | environment, output, errors)
         try:
-            megabytes = await peak_megabytes(command)
-            code = await command.ended()
+            async with asyncio.timeout(MOST_SECONDS):
+                megabytes = await peak_megabytes(command)
+                code = await command.ended()
         finally:
             command.send_signal(signal.SIGKILL)
         printed, complained = [await asyncio.to_thread(path.read_text) for path in (output, errors)]
