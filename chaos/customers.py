@@ -5,7 +5,6 @@ import time
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from chaos.campaign import Trial
-from chaos.scene import findings
 from tests.support.town import Town, ids
 
 CUSTOMERS = 6
@@ -78,8 +77,7 @@ class Customers:
         left = await self._town.levels(self._sku)
         sold = len(self._delivered)
         trial.require(left == (UNITS - sold, 0), f"{sold} units were delivered, the stock says {left}")
-        for channel in (self._town.inventory_channel, self._town.delivery_channel):
-            trial.violations.extend(await findings(channel))
+        trial.violations.extend(await self._town.findings())
 
     async def _settled(self, packages: list[str], state: pb.StockState.ValueType, deadline: float) -> None:
         for package_sn in packages:

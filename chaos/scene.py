@@ -7,14 +7,13 @@ from pathlib import Path
 
 import grpc
 from holdfast.inventory.v1 import inventory_pb2_grpc, reservation_pb2, stock_pb2
-from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from chaos.campaign import call_off
 from tests.support.databases import fresh_database
 from tests.support.services import Pair, ServiceProcess, migrate
-from tests.support.town import SYSTEM, UNKNOWN_OUTCOMES
+from tests.support.town import SYSTEM, UNKNOWN_OUTCOMES, findings
 
 UNKNOWN = UNKNOWN_OUTCOMES | {grpc.StatusCode.RESOURCE_EXHAUSTED}
 _WAITING = text(
@@ -84,16 +83,6 @@ async def inventories(count: int, folder: Path) -> AsyncIterator[Inventories]:
             for channel in channels:
                 await channel.close()
             await pair.kill()
-
-
-async def findings(channel: grpc.aio.Channel) -> list[str]:
-    """What one service's CheckConsistency finds."""
-    stub = ops_pb2_grpc.OpsServiceStub(channel)
-    replies = stub.CheckConsistency(ops_pb2.CheckConsistencyRequest(), timeout=600, wait_for_ready=True)
-    return [
-        f"{reply.finding.check} {reply.finding.subject}: {reply.finding.description}"
-        async for reply in replies
-    ]
 
 
 def one_unit(reservation_id: str, sku: str, *, holder: str = "chaos") -> reservation_pb2.ReserveStockRequest:

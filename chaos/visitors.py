@@ -11,7 +11,7 @@ from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.inventory.v1 import reservation_pb2
 
 from chaos.campaign import Trial
-from chaos.scene import UNKNOWN, findings, one_unit
+from chaos.scene import UNKNOWN, one_unit
 from servicekit.tasks import being_cancelled
 from tests.support.refusals import refusal
 from tests.support.town import SYSTEM, Town, ids
@@ -89,8 +89,7 @@ class Visitors:
         for reservation_id in self._refused:
             trial.require(await self._unknown(reservation_id), f"{reservation_id} was refused and is there")
         await self._check_packages()
-        for channel in (town.inventory_channel, town.delivery_channel):
-            trial.violations.extend(await findings(channel))
+        trial.violations.extend(await town.findings())
 
     async def _check_packages(self) -> None:
         for package_sn in self._packed:

@@ -12,7 +12,6 @@ from holdfast.delivery.v1 import evidence_pb2
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from chaos.campaign import Campaign, Trial
-from chaos.scene import findings
 from devtools.journey import STEPS, Step, photo
 from tests.support.services import running_pair
 from tests.support.town import Town
@@ -43,8 +42,7 @@ async def run(trial: Trial) -> None:
         couriers.over = True
         await asyncio.gather(*working)
         await couriers.check()
-        for channel in (town.inventory_channel, town.delivery_channel):
-            trial.violations.extend(await findings(channel))
+        trial.violations.extend(await town.findings())
         await town.close()
 
 

@@ -12,7 +12,7 @@ from holdfast.delivery.v1 import delivery_pb2_grpc
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from chaos.campaign import Campaign, Trial
-from chaos.scene import UNKNOWN, findings
+from chaos.scene import UNKNOWN
 from tests.support.databases import fresh_database
 from tests.support.proxy import Proxy, proxy_to, proxy_to_database
 from tests.support.services import Pair, migrate
@@ -79,8 +79,7 @@ async def run(trial: Trial) -> None:
         customers.over = True
         await asyncio.gather(*working)
         await customers.check()
-        for channel in (town.inventory_channel, town.delivery_channel):
-            trial.violations.extend(await findings(channel))
+        trial.violations.extend(await town.findings())
         await town.close()
 
 

@@ -197,16 +197,18 @@ class Town:
     async def findings(self) -> list[str]:
         """What the consistency checks of both services find, once delivery can ask an inventory that came back."""
         for _ in range(100):
-            found = await self._findings()
+            found = [*await findings(self.inventory_channel), *await findings(self.delivery_channel)]
             if not any("could not be asked" in finding for finding in found):
                 break
             await asyncio.sleep(0.1)
         return found
 
-    async def _findings(self) -> list[str]:
-        found = []
-        for channel in (self.inventory_channel, self.delivery_channel):
-            stub = ops_pb2_grpc.OpsServiceStub(channel)
-            async for reply in stub.CheckConsistency(ops_pb2.CheckConsistencyRequest(), timeout=60):
-                found.append(f"{reply.finding.check} {reply.finding.subject}: {reply.finding.description}")
-        return found
+
+async def findings(channel: grpc.aio.Channel) -> list[str]:
+    """What one service's CheckConsistency finds."""
+    stub = ops_pb2_grpc.OpsServiceStub(channel)
+    replies = stub.CheckConsistency(ops_pb2.CheckConsistencyRequest(), timeout=600, wait_for_ready=True)
+    return [
+        f"{reply.finding.check} {reply.finding.subject}: {reply.finding.description}"
+        async for reply in replies
+    ]
