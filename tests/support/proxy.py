@@ -107,6 +107,8 @@ class Proxy:
                         break
                 sink.write(data)
                 await sink.drain()
+        # Of an end nobody hears either, while nothing is let through.
+        await self._flows.wait()
         sink.transport.abort()
         self._connections.discard(sink)
 
