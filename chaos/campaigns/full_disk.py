@@ -16,7 +16,7 @@ from devtools.journey import STEPS, Step, photo
 from tests.support.services import running_pair
 from tests.support.town import Town
 
-CUSTOMERS = 4
+COURIERS = 4
 UNITS = 1_000_000
 ROOM_BYTES = 400
 """Less than a photo has."""
@@ -30,17 +30,18 @@ async def run(trial: Trial) -> None:
         town = Town(pair)
         await town.found()
         couriers = _Couriers(trial, town, await town.stock(UNITS))
-        working = [asyncio.create_task(couriers.work()) for _ in range(CUSTOMERS)]
         unlimited = resource.prlimit(pair.delivery.pid, resource.RLIMIT_FSIZE)
-        while trial.more:
-            await asyncio.sleep(FULL_SECONDS)
-            resource.prlimit(pair.delivery.pid, resource.RLIMIT_FSIZE, (ROOM_BYTES, unlimited[1]))
-            await asyncio.sleep(FULL_SECONDS)
-            resource.prlimit(pair.delivery.pid, resource.RLIMIT_FSIZE, unlimited)
-            trial.faults["full disks"] += 1
-            trial.attempted()
-        couriers.over = True
-        await asyncio.gather(*working)
+        async with asyncio.TaskGroup() as at_once:
+            for _ in range(COURIERS):
+                at_once.create_task(couriers.work())
+            while trial.more:
+                await asyncio.sleep(FULL_SECONDS)
+                resource.prlimit(pair.delivery.pid, resource.RLIMIT_FSIZE, (ROOM_BYTES, unlimited[1]))
+                await asyncio.sleep(FULL_SECONDS)
+                resource.prlimit(pair.delivery.pid, resource.RLIMIT_FSIZE, unlimited)
+                trial.faults["full disks"] += 1
+                trial.attempted()
+            couriers.over = True
         await couriers.check()
         trial.violations.extend(await town.findings())
         await town.close()

@@ -90,7 +90,10 @@ async def _under_load(trial: Trial, scene: Inventories) -> int:
                         await asyncio.sleep(0.1)
                 trial.attempted()
 
-        await asyncio.gather(operator(), *(caller() for _ in range(CALLERS)))
+        async with asyncio.TaskGroup() as at_once:
+            at_once.create_task(operator())
+            for _ in range(CALLERS):
+                at_once.create_task(caller())
     return added
 
 
