@@ -24,6 +24,8 @@ LATE_SECONDS = 0.25
 FAULT_SECONDS, CALM_SECONDS = 3.0, 0.5
 UNITS = 1_000_000
 STUCK_SECONDS = 60.0
+_HAS_HAD_STOCK = (pb.STOCK_STATE_HELD, pb.STOCK_STATE_RELEASED)
+"""Of a package whose reserve was answered; the second where its customer has cancelled since."""
 
 
 def _slow(proxy: Proxy) -> None:
@@ -72,7 +74,7 @@ async def run(trial: Trial) -> None:
                 await asyncio.sleep(FAULT_SECONDS)
                 links[link].heal()
                 trial.faults[f"{fault} ({link})"] += 1
-                trial.recoveries.append(await customers.next_answer())
+                trial.recoveries.append(await customers.seconds_until_held())
                 trial.attempted()
                 await asyncio.sleep(CALM_SECONDS)
             customers.over = True
@@ -123,7 +125,7 @@ class _Customers:
         self._sku = sku
         self._made: list[str] = []
         self._cancelled: list[str] = []
-        self._answered = asyncio.Event()
+        self._making = asyncio.Event()
 
     async def work(self) -> None:
         """Package after package, until it is over."""
@@ -136,6 +138,7 @@ class _Customers:
                 wish.request_id = f"create-{wish.package_sn}"
                 await self._insist(stub.CreatePackage, wish)
                 self._made.append(wish.package_sn)
+                self._making.set()
                 if self._trial.random.random() < 0.3:
                     await self._insist(
                         stub.CancelPackage,
@@ -147,12 +150,13 @@ class _Customers:
                     )
                     self._cancelled.append(wish.package_sn)
 
-    async def next_answer(self) -> float:
-        """Seconds until somebody is answered."""
+    async def seconds_until_held(self) -> float:
+        """How long it takes until the next package that is made has its stock: every link has a part in that."""
         began = time.monotonic()
-        self._answered.clear()
+        self._making.clear()
         async with asyncio.timeout(STUCK_SECONDS):
-            await self._answered.wait()
+            await self._making.wait()
+        await self._town.stock_state(self._made[-1], *_HAS_HAD_STOCK)
         return time.monotonic() - began
 
     async def check(self) -> None:
@@ -189,7 +193,6 @@ class _Customers:
             late = took > DEADLINE_SECONDS + LATE_SECONDS
             self._trial.require(not late, f"a call of {DEADLINE_SECONDS} s took {took:.2f} s")
             await asyncio.sleep(0 if answered else 0.05)
-        self._answered.set()
 
 
 CAMPAIGN = Campaign(
