@@ -22,6 +22,9 @@ CUSTOMERS = 4
 DEADLINE_SECONDS = 3.0
 LATE_SECONDS = 0.25
 FAULT_SECONDS, CALM_SECONDS = 3.0, 0.5
+OUTAGE_SECONDS = 30.0
+FLEETING = 120
+"""So many faults are over soon; those after them, one of every kind on every link, are outages."""
 UNITS = 1_000_000
 STUCK_SECONDS = 60.0
 _HAS_HAD_STOCK = (pb.STOCK_STATE_HELD, pb.STOCK_STATE_RELEASED)
@@ -65,13 +68,13 @@ async def run(trial: Trial) -> None:
         await town.found()
         customers = _Customers(trial, town, links["callers"].address, await town.stock(UNITS))
         async with asyncio.TaskGroup() as at_once:
-            for _ in range(CUSTOMERS):
-                at_once.create_task(customers.work())
+            for made_one in customers.made_one:
+                at_once.create_task(customers.work(made_one))
             for link, fault in itertools.cycle(itertools.product(links, FAULTS)):
                 if not trial.more:
                     break
                 FAULTS[fault](links[link])
-                await asyncio.sleep(FAULT_SECONDS)
+                await asyncio.sleep(FAULT_SECONDS if trial.attempts < FLEETING else OUTAGE_SECONDS)
                 links[link].heal()
                 trial.faults[f"{fault} ({link})"] += 1
                 trial.recoveries.append(await customers.seconds_until_held())
@@ -119,16 +122,17 @@ class _Customers:
 
     def __init__(self, trial: Trial, town: Town, address: str, sku: str) -> None:
         self.over = False
+        self.made_one = [asyncio.Event() for _ in range(CUSTOMERS)]
+        """Of each customer: whether it has made a package since the last fault."""
         self._trial = trial
         self._town = town
         self._address = address
         self._sku = sku
         self._made: list[str] = []
         self._cancelled: list[str] = []
-        self._making = asyncio.Event()
 
-    async def work(self) -> None:
-        """Package after package, until it is over."""
+    async def work(self, made_one: asyncio.Event) -> None:
+        """One customer's package after package, until it is over."""
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 1_000)]
         async with grpc.aio.insecure_channel(self._address, options=options) as channel:
             stub = delivery_pb2_grpc.DeliveryServiceStub(channel)
@@ -138,7 +142,7 @@ class _Customers:
                 wish.request_id = f"create-{wish.package_sn}"
                 await self._insist(stub.CreatePackage, wish)
                 self._made.append(wish.package_sn)
-                self._making.set()
+                made_one.set()
                 if self._trial.random.random() < 0.3:
                     await self._insist(
                         stub.CancelPackage,
@@ -151,11 +155,15 @@ class _Customers:
                     self._cancelled.append(wish.package_sn)
 
     async def seconds_until_held(self) -> float:
-        """How long it takes until the next package that is made has its stock: every link has a part in that."""
+        """How long it takes until each customer has made one more package, and the last of these has its stock.
+
+        Every link has a part in that, and nobody is left to wait through the next fault as well.
+        """
         began = time.monotonic()
-        self._making.clear()
+        for made_one in self.made_one:
+            made_one.clear()
         async with asyncio.timeout(STUCK_SECONDS):
-            await self._making.wait()
+            await asyncio.gather(*(made_one.wait() for made_one in self.made_one))
         await self._town.stock_state(self._made[-1], *_HAS_HAD_STOCK)
         return time.monotonic() - began
 
@@ -197,11 +205,11 @@ class _Customers:
 
 CAMPAIGN = Campaign(
     number=8,
-    title=f"Faults of the links, {FAULT_SECONDS:.0f} s each",
+    title=f"Faults of the links, {FAULT_SECONDS:.0f} s each, then of {OUTAGE_SECONDS:.0f} s",
     promises=(4, 5, 8, 11),
     attempt="faults",
     short=24,
-    long=360,
+    long=FLEETING + 24,
     run=run,
     contention=("packages made", "packages cancelled", "calls repeated"),
     engines=("mysql", "mariadb"),
