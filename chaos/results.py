@@ -3,7 +3,7 @@
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ HEAD = """# What campaigns found
 
 Written by `make chaos` from [every run so far](reliability.jsonl). `make chaos` tries all campaigns to their short
 size, `make chaos CAMPAIGN=2` one to its long size; `CHAOS_MINUTES=5` ends each after so many minutes, and such a run is
-PARTIAL. A run that met nothing to withstand counts as a violation. What is tried by tests only is tried in every
+PARTIAL. A run that met nothing to withstand counts as a violation. A violation stands until a later run of as many
+attempts finds none; the runs that found some are told at the end. What is tried by tests only is tried in every
 `make test`. That campaigns and tests find what they look for, `make mutants` shows: [planted defects](mutants.md).
 
 """
@@ -79,7 +80,7 @@ def remembered() -> list[Result]:
 
 
 def page(campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
-    """Two tables of all runs together: by promise, and by campaign with the longest run of each engine."""
+    """Tables of all runs: by promise, by campaign with the longest run of each engine, and of those that failed."""
     by_promise = [
         "| | promise | campaigns | attempts | faults survived | violations | worst recovery |",
         "|--:|---|--:|---|--:|--:|--:|",
@@ -94,7 +95,13 @@ def page(campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
             for engine in campaign.engines
         ),
     ]
-    return HEAD + "\n".join([*by_promise, "", *by_campaign]) + "\n"
+    failed = [run for run in runs if run.violations]
+    by_run = [
+        "| | run that found violations | after | first of them | found again since |",
+        "|--:|---|---|---|---|",
+        *(_failed(campaigns[run.campaign], run, runs) for run in failed),
+    ]
+    return HEAD + "\n".join([*by_promise, "", *by_campaign, *(["", *by_run] if failed else [])]) + "\n"
 
 
 def _promise(number: int, campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
@@ -133,14 +140,42 @@ def _campaign(campaign: Campaign, engine: str, runs: Sequence[Result]) -> str:
     )
 
 
+def _failed(campaign: Campaign, run: Result, runs: Sequence[Result]) -> str:
+    since = [later for later in _after(run, runs) if later.attempts >= run.attempts]
+    again = sum(1 for later in since if later.violations)
+    return _cells(
+        str(campaign.number),
+        f"{campaign.title}{f' ({run.engine})' if run.engine else ''}, {run.day}, {run.commit}, seed {run.seed}",
+        f"{run.attempts:,} {campaign.attempt}",
+        run.violations[0].replace("|", "\\|").replace("\n", " ")[:300],
+        f"by {again} of {len(since)} as long" if since else "not run so long again",
+    )
+
+
+def _after(run: Result, runs: Sequence[Result]) -> Iterator[Result]:
+    """The later runs of the same campaign on the same engine."""
+    for later in runs[runs.index(run) + 1 :]:
+        if (later.campaign, later.engine) == (run.campaign, run.engine):
+            yield later
+
+
+def _standing(runs: Sequence[Result]) -> int:
+    """The violations of which no later run of as many attempts says that they are mended."""
+    return sum(
+        len(run.violations)
+        for run in runs
+        if not any(later.attempts >= run.attempts and not later.violations for later in _after(run, runs))
+    )
+
+
 def _figures(runs: Sequence[Result]) -> tuple[str, str, str]:
-    """How many faults were survived, how many violations there were, and the worst recovery."""
+    """How many faults were survived, how many violations stand, and the worst recovery."""
     if not runs:
         return "", "", ""
     recoveries = [run.worst_recovery for run in runs if run.worst_recovery is not None]
     return (
         f"{_faults(runs).total():,}",
-        f"{sum(len(run.violations) for run in runs):,}",
+        f"{_standing(runs):,}",
         f"{max(recoveries):.1f} s" if recoveries else "",
     )
 

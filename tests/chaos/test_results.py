@@ -1,0 +1,48 @@
+"""What the page makes of the runs: no violation is hidden by a run that tried less."""
+
+from chaos.campaigns import CAMPAIGNS
+from chaos.results import Result, page
+
+KILLS = 2
+
+
+def a_run(attempts: int, *violations: str, seed: int = 1) -> Result:
+    """One of campaign 2 on MySQL."""
+    return Result(
+        campaign=KILLS,
+        engine="mysql",
+        day="2026-11-01",
+        commit="abc",
+        seed=seed,
+        seconds=1.0,
+        size=attempts,
+        attempts=attempts,
+        faults={"SIGKILL": attempts},
+        contention={},
+        worst_recovery=1.0,
+        violations=violations,
+    )
+
+
+def violations(*runs: Result) -> str:
+    """What stands in the row of the campaign."""
+    rows = [line.split(" | ") for line in page(CAMPAIGNS, runs).splitlines()]
+    return next(row[5] for row in rows if len(row) == 8 and row[1].endswith("(mysql)") and row[0] == "| 2")
+
+
+def test_a_violation_stands_after_longer_runs_before_it_and_shorter_ones_after_it() -> None:
+    assert violations(a_run(500), a_run(300, "lost"), a_run(40)) == "1"
+
+
+def test_a_violation_is_mended_once_a_later_run_of_as_many_attempts_finds_none() -> None:
+    assert violations(a_run(300, "lost"), a_run(300, seed=2)) == "0"
+
+
+def test_a_run_that_found_violations_is_told_for_ever() -> None:
+    told = page(CAMPAIGNS, [a_run(300, "a package\nis | lost"), a_run(500, seed=2)])
+
+    assert "seed 1 | 300 kills | a package is \\| lost | by 0 of 1 as long |" in told
+
+
+def test_where_none_was_found_none_is_told() -> None:
+    assert "found violations" not in page(CAMPAIGNS, [a_run(300)])
