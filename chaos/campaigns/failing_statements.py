@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 
 import grpc
 
-from chaos.calls import DELIVERY, INVENTORY, Call
+from chaos.calls.call import Call
+from chaos.calls.delivery import DELIVERY
+from chaos.calls.inventory import INVENTORY
 from chaos.campaign import Campaign, Trial
 from chaos.statements import Fault, Statements, statements_to
 from tests.support.databases import fresh_database

@@ -7,7 +7,9 @@ import grpc
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from chaos.calls import DELIVERY, INVENTORY, Call
+from chaos.calls.call import Call
+from chaos.calls.delivery import DELIVERY
+from chaos.calls.inventory import INVENTORY
 from chaos.campaign import Campaign, Trial
 from tests.support.services import running_pair
 from tests.support.town import Town, ids
