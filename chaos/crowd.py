@@ -26,7 +26,7 @@ Stub: TypeAlias = "inventory_pb2_grpc.InventoryServiceAsyncStub"
 
 
 @dataclass
-class Told:
+class Outcome:
     """What became of the calls."""
 
     began: float
@@ -100,7 +100,7 @@ def addition(number: int, request_id: str) -> movement_pb2.AdjustStockRequest:
 
 async def crowd(
     address: str, stocks: int, seconds: float, prefix: str, *, callers: int = 0, rate: float = 0.0
-) -> Told:
+) -> Outcome:
     """The same from a process of its own."""
     how = ("--callers", str(callers)) if callers else ("--rate", str(rate))
     process = await asyncio.create_subprocess_exec(
@@ -112,7 +112,7 @@ async def crowd(
     finally:
         if process.returncode is None:
             process.kill()
-    return Told(**json.loads(said))
+    return Outcome(**json.loads(said))
 
 
 async def _main() -> None:
@@ -137,8 +137,8 @@ async def _main() -> None:
         await those.at_rate(said.rate, said.seconds)
     for channel in channels:
         await channel.close()
-    told = Told(those.began, those.asked, dict(those.codes), those.done_at)
-    print(json.dumps(asdict(told)))
+    outcome = Outcome(those.began, those.asked, dict(those.codes), those.done_at)
+    print(json.dumps(asdict(outcome)))
 
 
 if __name__ == "__main__":

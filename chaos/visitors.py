@@ -24,7 +24,7 @@ LEAST_DEADLINE_SECONDS = 0.05
 LEARNING = 0.05
 """How much one answer says about how long answers take."""
 
-Told = Callable[[], Awaitable[object]]
+Known = Callable[[], Awaitable[object]]
 
 
 class Refused(Exception):
@@ -179,7 +179,7 @@ class Visitors:
         request: Message,
         *,
         metadata: tuple[tuple[str, str], ...] = SYSTEM,
-        known: Told | None = None,
+        known: Known | None = None,
     ) -> Any:
         """The answer, however often its caller left before. Raises Refused.
 
@@ -202,7 +202,7 @@ class Visitors:
                 await self._look(known)
         raise Refused(f"{request!r}: not answered for {STUCK_SECONDS:.0f} s")
 
-    async def _look(self, known: Told) -> None:
+    async def _look(self, known: Known) -> None:
         try:
             await known()
         except grpc.aio.AioRpcError:

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from chaos.campaign import Campaign, Trial, percentile
-from chaos.crowd import CALL_SECONDS, Stub, Told, addition, crowd, sku
+from chaos.crowd import CALL_SECONDS, Outcome, Stub, addition, crowd, sku
 from chaos.scene import Inventories, inventories
 from tests.support.town import SYSTEM
 
@@ -77,7 +77,7 @@ async def run(trial: Trial) -> None:
         await _count(trial, scene, (calm.codes, storm.codes, probe.codes))
 
 
-def _judge(trial: Trial, peak: float, storm: Told, seconds: float, probe: "_Probe") -> None:
+def _judge(trial: Trial, peak: float, storm: Outcome, seconds: float, probe: "_Probe") -> None:
     offered, done = storm.asked / seconds, storm.done(FIRST_SECONDS, seconds)
     from_, until = storm.began + FIRST_SECONDS, storm.began + seconds
     refusing = [refused.seconds for refused in probe.refused if from_ <= refused.began < until]

@@ -8,8 +8,8 @@ from functools import partial
 from itertools import count
 
 from chaos.simulator import invariants
+from chaos.simulator.callers import Callers
 from chaos.simulator.clock import Clock
-from chaos.simulator.customers import Customers
 from chaos.simulator.inventory import SimulatedInventory
 from chaos.simulator.parcels import Parcels, ParcelsUnitOfWork
 from chaos.simulator.post import Post
@@ -61,15 +61,15 @@ class Simulation:
         self._parcels = SimulatedTransactions(Parcels(), ParcelsUnitOfWork, self._clock, self._fate)
         self._inventory = SimulatedInventory(self._shelves)
         self._relays = Relays(self._parcels, 2)
-        self._customers = Customers(self._parcels, self._clock, self.random, self.happened)
+        self._callers = Callers(self._parcels, self._clock, self.random, self.happened)
         self._post = Post(self._inventory, self._relays, self.random, self.faults)
         self._holds: list[str] = []
         self._numbers = count(1)
         self._steps: dict[Callable[[], None], int] = {
-            self._customers.create: 3,
-            self._customers.move: 10,
-            self._customers.insist: 2,
-            self._customers.retry_reservation: 1,
+            self._callers.create: 3,
+            self._callers.move: 10,
+            self._callers.insist: 2,
+            self._callers.retry_reservation: 1,
             self._claim: 6,
             self._post.arrive: 10,
             self._post.lose: 1,
@@ -79,7 +79,7 @@ class Simulation:
             self._die: 1,
             self._wait: 4,
             self._receive_goods: 2,
-            self._other_callers: 3,
+            self._call_inventory: 3,
             self._sweep: 1,
         }
 
@@ -98,7 +98,7 @@ class Simulation:
         self._require(
             [
                 *invariants.when_quiet(self._shelves.state, self._parcels.state),
-                *self._customers.disappointed(),
+                *self._callers.disappointed(),
             ]
         )
         self._tell()
@@ -145,8 +145,8 @@ class Simulation:
         command = AdjustStock(sku, self.random.randint(1, 4), MovementReason.RECEIVED, "", "", SHOP)
         self._inventory.run(partial(adjust_stock, command))
 
-    def _other_callers(self) -> None:
-        """Holds with a time to live, among which those of packages must do."""
+    def _call_inventory(self) -> None:
+        """Holds of others with a time to live, among which those of packages must do."""
         if not self._holds or self.random.random() < 0.5:
             reservation_id = f"other-{next(self._numbers)}"
             units = {sku: self.random.randint(1, 3) for sku in self.random.sample(SKUS, 2)}
@@ -171,7 +171,7 @@ class Simulation:
         """No more faults: everything under way arrives, every relay works, time passes."""
         self._shelves.fate = self._parcels.fate = lambda: Fate.COMMITTED
         for _ in range(QUIET_ROUNDS):
-            self._checked(self._customers.insist)
+            self._checked(self._callers.insist)
             for relay in self._relays.each:
                 self._checked(partial(self._post.send, relay))
             if self._post.empty and not self._unfinished():

@@ -36,7 +36,7 @@ MOST_LIVING = 10
 Work = Callable[[UnitOfWork], Awaitable[Package]]
 
 
-class Customers:
+class Callers:
     """Whoever calls delivery. They make a call again until they hear what became of it."""
 
     def __init__(
