@@ -101,7 +101,7 @@ def addition(number: int, request_id: str) -> movement_pb2.AdjustStockRequest:
 async def crowd(
     address: str, stocks: int, seconds: float, prefix: str, *, callers: int = 0, rate: float = 0.0
 ) -> Outcome:
-    """The same from a process of its own."""
+    """Runs this module as a program; answers what became of its calls."""
     how = ("--callers", str(callers)) if callers else ("--rate", str(rate))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "chaos.crowd", address, str(stocks), str(seconds), prefix, *how),
@@ -128,7 +128,8 @@ async def _main() -> None:
         grpc.aio.insecure_channel(said.address, options=[("grpc.use_local_subchannel_pool", 1)])
         for _ in range(CHANNELS)
     ]
-    await asyncio.gather(*(channel.channel_ready() for channel in channels))
+    async with asyncio.timeout(CALL_SECONDS):
+        await asyncio.gather(*(channel.channel_ready() for channel in channels))
     stubs = [inventory_pb2_grpc.InventoryServiceStub(channel) for channel in channels]
     those = _Crowd(stubs, said.stocks, said.prefix)
     if said.callers:

@@ -21,6 +21,8 @@ CALL_SECONDS = 10.0
 STUCK_SECONDS = 60.0
 LEAST_DEADLINE_SECONDS = 0.05
 """A shorter one is refused before anything is done."""
+PAUSE_SECONDS = 0.05
+"""Before a call that failed is made again; who left comes again at once."""
 LEARNING = 0.05
 """How much one answer says about how long answers take."""
 
@@ -195,6 +197,7 @@ class Visitors:
                     reason = refusal(error).reason
                     raise Refused(f"{request!r}: {error.code().name} {reason}", reason) from error
                 answer = None
+                await asyncio.sleep(PAUSE_SECONDS)
             if answer is not None:
                 return answer
             self._trial.contention["calls repeated"] += 1
