@@ -94,7 +94,11 @@ class Simulation:
         for step in chosen:
             self._checked(step)
         self._come_to_rest()
+        at_rest = self._shelves.state
         self._checked(self._post.arrive_again)
+        self._require(
+            [] if self._shelves.state == at_rest else ["a late copy of a request changed something"]
+        )
         self._require(
             [
                 *invariants.when_quiet(self._shelves.state, self._parcels.state),

@@ -48,6 +48,14 @@ def test_what_may_never_be_ends_a_history_and_is_told_with_its_seed(
         Simulation(7).run(100)
 
 
+def test_a_late_copy_that_changes_something_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = Simulation(7)
+    monkeypatch.setattr(history._post, "arrive_again", history._receive_goods)
+
+    with pytest.raises(InvariantBroken, match="a late copy of a request changed something"):
+        history.run(100)
+
+
 def test_levels_that_disagree_with_the_ledger_and_the_holds_are_found() -> None:
     shelves = Shelves()
     shelves.put("A", 6)
