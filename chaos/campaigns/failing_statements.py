@@ -11,7 +11,7 @@ import grpc
 from chaos.calls.call import Call
 from chaos.calls.delivery import DELIVERY
 from chaos.calls.inventory import INVENTORY
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import NOTHING_TRIED, Campaign, Trial
 from chaos.statements import Fault, Statements, statements_to
 from tests.support.databases import fresh_database
 from tests.support.services import Pair, migrate
@@ -63,7 +63,11 @@ class _Sweep:
         """Until it is over before the fault has come; each time `wanted` must be left."""
         known = len(self._trial.violations)
         for nth in range(1, MOST_STATEMENTS):
-            if not await self._failing(nth, wanted) or len(self._trial.violations) > known:
+            if not await self._failing(nth, wanted):
+                met = f"{NOTHING_TRIED}: {self._call.method}, {self._fault.value}: no statement"
+                self._trial.require(nth > 1, met)
+                return
+            if len(self._trial.violations) > known:
                 return
         self._trial.violations.append(f"{self._call.method} has no end of statements")
 
