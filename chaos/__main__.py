@@ -24,6 +24,8 @@ from chaos.campaigns import CAMPAIGNS
 from chaos.results import PAGE, commit, page, remember, remembered, result
 from devtools import interruption
 from devtools.console import say
+from devtools.engines.engine import EngineUnavailable
+from devtools.engines.server import ServerFailed
 from servicekit.reports.progress import progress
 from servicekit.telemetry import logs
 
@@ -37,15 +39,19 @@ def main(words: list[str] | None = None) -> int:
     wanted = [CAMPAIGNS[number] for number in arguments.campaign or CAMPAIGNS]
     seed = arguments.seed if arguments.seed is not None else random.randrange(1_000_000)
     short = arguments.short or not arguments.campaign
-    with _engines(
-        {engine for campaign in wanted if campaign.with_servers for engine in (*campaign.engines, "postgres")}
-    ):
-        kept = [
-            _tried(campaign, engine, seed, arguments.size or (campaign.short if short else campaign.long))
-            for campaign in wanted
-            for engine in campaign.engines
-        ]
-    PAGE.write_text(page(CAMPAIGNS, remembered()))
+    engines = {
+        engine for campaign in wanted if campaign.with_servers for engine in (*campaign.engines, "postgres")
+    }
+    try:
+        with _engines(engines):
+            kept = [
+                _tried(campaign, engine, seed, arguments.size or (campaign.short if short else campaign.long))
+                for campaign in wanted
+                for engine in campaign.engines
+            ]
+    except (EngineUnavailable, ServerFailed) as reason:
+        print(reason, file=sys.stderr)
+        return 1
     say(f"written: {PAGE.name}")
     return 0 if all(kept) else 1
 
@@ -93,6 +99,8 @@ def _tried(campaign: Campaign, engine: str, seed: int, size: int) -> bool:
         seconds=time.monotonic() - began,
     )
     remember(found)
+    # After each: whoever ends the command has a page of what was run before.
+    PAGE.write_text(page(CAMPAIGNS, remembered()))
     for violation in trial.violations[:MOST_VIOLATIONS]:
         print(f"campaign {campaign.number}: {violation}", file=sys.stderr)
     say(

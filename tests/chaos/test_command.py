@@ -10,6 +10,7 @@ import pytest
 from chaos import __main__ as command
 from chaos import results
 from chaos.campaign import Campaign, Trial
+from devtools.engines.engine import EngineUnavailable
 
 
 async def keeps(trial: Trial) -> None:
@@ -26,6 +27,10 @@ async def breaks(trial: Trial) -> None:
 
 async def falls(trial: Trial) -> None:
     raise RuntimeError("no server")
+
+
+async def is_interrupted(trial: Trial) -> None:
+    raise KeyboardInterrupt
 
 
 CAMPAIGNS = {
@@ -106,6 +111,33 @@ def test_runs_accumulate_and_one_that_its_time_ended_is_partial(
     page = (place / "reliability.md").read_text()
     assert "3 of 30 kills |" in page
     assert "| 2 | broken | not run |" in page
+
+
+def test_what_was_run_before_an_interrupt_is_on_the_page(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted = Campaign(4, "interrupted", (1,), "stops", 1, 10, is_interrupted)
+    monkeypatch.setattr(command, "CAMPAIGNS", {1: CAMPAIGNS[1], 4: interrupted})
+
+    with pytest.raises(KeyboardInterrupt):
+        command.main([])
+
+    assert "3 of 30 kills" in (place / "reliability.md").read_text()
+
+
+def test_an_engine_that_cannot_be_had_is_told_in_its_own_words(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_engine(names: set[str]) -> Iterator[None]:
+        raise EngineUnavailable("no MySQL here")
+        yield
+
+    monkeypatch.setattr(command, "_engines", contextmanager(no_engine))
+
+    assert command.main(["--campaign", "1"]) == 1
+
+    assert capsys.readouterr().err == "no MySQL here\n"
+    assert list(place.iterdir()) == []
 
 
 def test_a_campaign_that_there_is_not_is_refused_by_name(
