@@ -19,9 +19,9 @@ _REST = (
     "holdfast_tasks",
     "holdfast_pool_connections_in_use",
     "holdfast_pool_waiting",
-    "holdfast_group_commit_queue_length",
 )
 """What is 0 while nobody asks for anything."""
+_REST_OF = {"inventory": (*_REST, "holdfast_group_commit_queue_length"), "delivery": _REST}
 _OLD = {
     "postgresql": """
         SELECT count(*) FROM pg_stat_activity
@@ -82,7 +82,8 @@ class Observed:
     async def at_work(self) -> list[str]:
         """What is not at rest: there should be nothing while nobody asks for anything."""
         found = await scrape(self._listen)
-        busy = [f"{found[name]:.0f} × {name}" for name in _REST if found.get(name)]
+        # A name that is not there is no rest: it raises.
+        busy = [f"{found[name]:.0f} × {name}" for name in _REST_OF[self.process.service] if found[name]]
         if old := await self._count(_OLD):
             busy.append(f"{old} old transactions")
         if await self._locked():
