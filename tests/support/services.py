@@ -124,7 +124,7 @@ class Pair:
         self.inventory_url = inventory_url
         self.delivery_url = delivery_url
         self._folder = folder
-        self._others: list[ServiceProcess] = []
+        self._processes: list[ServiceProcess] = []
         self.inventory = self.another_inventory()
         self.delivery = self.another_delivery()
 
@@ -151,7 +151,7 @@ class Pair:
 
     async def kill(self) -> None:
         """Ends every process."""
-        for process in self._others:
+        for process in self._processes:
             await process.kill()
 
     def channel(self, *replicas: ServiceProcess) -> grpc.aio.Channel:
@@ -164,10 +164,10 @@ class Pair:
         return grpc.aio.insecure_channel(f"ipv4:{addresses}", options=options)
 
     def _log(self, service: str) -> Path:
-        return self._folder / f"{service}-{len(self._others)}.log"
+        return self._folder / f"{service}-{len(self._processes)}.log"
 
     def _remembered(self, process: ServiceProcess) -> ServiceProcess:
-        self._others.append(process)
+        self._processes.append(process)
         return process
 
 
