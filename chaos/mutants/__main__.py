@@ -48,16 +48,19 @@ class Found:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Answers the exit code: 1 where a mutant was not found, or something was found without one."""
+    """Answers the exit code: 1 where a mutant was not found, or something without one; 2 where no title fits."""
     wanted = " ".join(sys.argv[1:] if words is None else words).lower()
     mutants = [mutant for mutant in MUTANTS if wanted in mutant.title.lower()]
+    if not mutants:
+        print(f"no mutant has {wanted!r} in its title", file=sys.stderr)
+        return 2
     with ExitStack() as stack:
         for name in sorted({engine for mutant in mutants for engine in mutant.finder.engines}):
             url, line = stack.enter_context(private_server(name))
             # Where tests look for a server, and where campaigns do.
             os.environ |= {f"HOLDFAST_{use}_{name.upper()}_URL": url for use in ("TEST", "BENCH")}
             say(line)
-        for finder in {mutant.finder.name: mutant.finder for mutant in mutants}.values():
+        for finder in dict.fromkeys(mutant.finder for mutant in mutants):
             if said := _said(finder):
                 print(f"{finder.name} finds something without a defect: {said}", file=sys.stderr)
                 return 1

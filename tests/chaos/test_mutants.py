@@ -68,6 +68,26 @@ def test_the_exit_code_says_whether_every_mutant_was_found(
         assert "| A word | `module.py` | a program | bad: x |" in page
 
 
+def test_words_that_choose_no_mutant_are_refused(
+    monkeypatch: pytest.MonkeyPatch, sources: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "MUTANTS", (_mutant("pass"),))
+
+    assert command.main(["no", "such"]) == 2
+    assert capsys.readouterr().err == "no mutant has 'no such' in its title\n"
+
+
+def test_each_finder_looks_at_sources_without_a_defect(
+    monkeypatch: pytest.MonkeyPatch, sources: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finds = "import module, sys; bad = module.WORD != 'sound'; print('bad: x' * bad); sys.exit(bad)"
+    finds_always = "import sys; print('bad: always'); sys.exit(1)"
+    monkeypatch.setattr(command, "MUTANTS", (_mutant(finds_always), _mutant(finds)))
+
+    assert command.main([]) == 1
+    assert "a program finds something without a defect: bad: always" in capsys.readouterr().err
+
+
 def test_a_finder_that_falls_has_found_nothing(monkeypatch: pytest.MonkeyPatch, sources: Path) -> None:
     monkeypatch.setattr(command, "MUTANTS", (_mutant("raise SystemExit(3)"),))
 
