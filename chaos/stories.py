@@ -55,7 +55,7 @@ async def rejected(town: Town) -> None:
     assert await town.insist(town.levels, sku) == (1, 0)
 
 
-async def crowd(town: Town) -> None:
+async def many_at_once(town: Town) -> None:
     """Many reserve one stock at once; each gets what it asked for, once."""
     sku = await town.stock(10)
 
@@ -64,7 +64,7 @@ async def crowd(town: Town) -> None:
     assert await town.insist(town.levels, sku) == (10, 8)
 
 
-async def crowd_before_a_locked_stock(town: Town) -> None:
+async def many_before_a_locked_stock(town: Town) -> None:
     """The same while somebody else has the stock in hand for longer than a batch waits."""
     sku = await town.stock(10)
     engine = create_async_engine(town.pair.inventory_url)
@@ -120,8 +120,8 @@ DELIVERY: list[tuple[str, Story]] = [
 INVENTORY: list[tuple[str, Story]] = [
     *((f"batch.{point}", delivered) for point in ("after_lock", "after_decide", "after_save")),
     *((f"batch.{point}", delivered) for point in ("before_commit", "after_commit")),
-    ("batch.some_replies", crowd),
-    ("batch.between_isolated", crowd_before_a_locked_stock),
+    ("batch.some_replies", many_at_once),
+    ("batch.between_isolated", many_before_a_locked_stock),
     ("commit.after_movement", delivered),
     ("tombstone.before_commit", rejected),
     ("expire.before_commit", expired),

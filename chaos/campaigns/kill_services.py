@@ -27,6 +27,7 @@ async def run(trial: Trial) -> None:
 
 
 async def _kill(trial: Trial, pair: Pair) -> None:
+    """A recovery is over when the process says SERVING; when callers find it again is up to their channels."""
     while trial.more:
         await asyncio.sleep(trial.random.uniform(*PAUSE_SECONDS))
         victim = trial.random.choice((pair.delivery, pair.inventory))
