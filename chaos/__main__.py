@@ -6,7 +6,6 @@ Without a campaign all of them are run, to their short size; a campaign that is 
 
 import argparse
 import asyncio
-import math
 import os
 import random
 import sys
@@ -31,8 +30,12 @@ from servicekit.telemetry import logs
 
 
 def main(words: list[str] | None = None) -> int:
-    """Answers the exit code: 1 where a promise was broken, 2 for a campaign that there is not."""
+    """Answers the exit code: 1 where a promise was broken, 2 for a campaign or a time that there is not."""
     arguments = _parsed(words)
+    minutes = _minutes(os.environ.get("CHAOS_MINUTES") or "inf")
+    if minutes is None:
+        print("CHAOS_MINUTES must be a number, 0 or more", file=sys.stderr)
+        return 2
     if unknown := [number for number in arguments.campaign if number not in CAMPAIGNS]:
         print(f"no campaign {unknown[0]}; there are {', '.join(map(str, CAMPAIGNS))}", file=sys.stderr)
         return 2
@@ -45,7 +48,13 @@ def main(words: list[str] | None = None) -> int:
     try:
         with _engines(engines):
             kept = [
-                _tried(campaign, engine, seed, arguments.size or (campaign.short if short else campaign.long))
+                _tried(
+                    campaign,
+                    engine,
+                    seed,
+                    arguments.size or (campaign.short if short else campaign.long),
+                    minutes,
+                )
                 for campaign in wanted
                 for engine in campaign.engines
             ]
@@ -62,9 +71,25 @@ def _parsed(words: list[str] | None) -> argparse.Namespace:
         "--campaign", nargs="+", type=int, default=[], metavar="N", help="only these, to their long size"
     )
     parser.add_argument("--short", action="store_true", help="to the short size")
-    parser.add_argument("--size", type=int, help="to this size: so many attempts")
+    parser.add_argument("--size", type=_size, help="to this size: so many attempts")
     parser.add_argument("--seed", type=int, help="of the choices that are made")
     return parser.parse_args(words)
+
+
+def _size(told: str) -> int:
+    """Raises argparse.ArgumentTypeError."""
+    if not told.isdecimal() or not int(told):
+        raise argparse.ArgumentTypeError(f"not a number of attempts: {told!r}")
+    return int(told)
+
+
+def _minutes(told: str) -> float | None:
+    """None of what is no time."""
+    try:
+        minutes = float(told)
+    except ValueError:
+        return None
+    return minutes if minutes >= 0 else None
 
 
 @contextmanager
@@ -78,8 +103,7 @@ def _engines(names: set[str]) -> Iterator[None]:
         yield
 
 
-def _tried(campaign: Campaign, engine: str, seed: int, size: int) -> bool:
-    minutes = float(os.environ.get("CHAOS_MINUTES") or math.inf)
+def _tried(campaign: Campaign, engine: str, seed: int, size: int, minutes: float) -> bool:
     title = f"{campaign.number} {campaign.title}{f', {engine}' if engine else ''}, seed {seed}"
     sources = commit()
     with progress(title, size) as advance, tempfile.TemporaryDirectory(prefix="hf-chaos-") as folder:

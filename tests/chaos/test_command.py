@@ -147,3 +147,27 @@ def test_a_campaign_that_there_is_not_is_refused_by_name(
 
     assert capsys.readouterr().err == "no campaign 9; there are 1, 2, 3\n"
     assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", ["0", "-3", "many"])
+def test_a_size_that_is_none_is_refused_and_leaves_nothing_on_record(
+    place: Path, capsys: pytest.CaptureFixture[str], size: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(["--campaign", "1", "--size", size])
+
+    assert ended.value.code == 2
+    assert f"argument --size: not a number of attempts: '{size}'" in capsys.readouterr().err
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("minutes", ["soon", "-1", "nan"])
+def test_a_time_that_is_none_is_refused_and_leaves_nothing_on_record(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, minutes: str
+) -> None:
+    monkeypatch.setenv("CHAOS_MINUTES", minutes)
+
+    assert command.main(["--campaign", "1"]) == 2
+
+    assert capsys.readouterr().err == "CHAOS_MINUTES must be a number, 0 or more\n"
+    assert list(place.iterdir()) == []
