@@ -54,6 +54,7 @@ class Look:
     """By the monotonic clock."""
     megabytes: float
     descriptors: int
+    tasks: int
     sessions: int
     """Of its database."""
 
@@ -76,6 +77,7 @@ class Observed:
             time.monotonic(),
             found["process_resident_memory_bytes"] / 2**20,
             int(found["process_open_fds"]),
+            int(found["holdfast_event_loop_tasks"]),
             await self._count(_SESSIONS),
         )
 

@@ -41,7 +41,7 @@ async def run(trial: Trial) -> None:
         await call_off(looking)
         _judge_answers(trial, visitors, began, ended)
         for each, seen in zip(observed, looks, strict=True):
-            _judge_process(trial, each.process.service, seen, began, ended)
+            judge_process(trial, each.process.service, seen, began, ended)
         seconds, busy = await seconds_to_rest(observed, MOST_SECONDS)
         trial.recoveries.append(seconds)
         trial.violations.extend(busy)
@@ -99,7 +99,7 @@ def _judge_answers(trial: Trial, visitors: Visitors, began: float, ended: float)
     )
 
 
-def _judge_process(trial: Trial, service: str, looks: Sequence[Look], began: float, ended: float) -> None:
+def judge_process(trial: Trial, service: str, looks: Sequence[Look], began: float, ended: float) -> None:
     """The last fifth beside the second: in the first one pools and caches are filled."""
     fifth = (ended - began) / FIFTHS
     early = [look for look in looks if fifth <= look.at - began < 2 * fifth]
@@ -107,8 +107,9 @@ def _judge_process(trial: Trial, service: str, looks: Sequence[Look], began: flo
     if not early or not late:
         return
     steady = ended - began >= STEADY_SECONDS
-    for what in ("descriptors", "sessions"):
-        before, after = (max(getattr(look, what) for look in part) for part in (early, late))
+    # Tasks come and go with every call: what is left over is what the quietest moment has.
+    for what, of in (("descriptors", max), ("sessions", max), ("tasks", min)):
+        before, after = (of(getattr(look, what) for look in part) for part in (early, late))
         trial.require(
             not steady or after <= before + MORE_OF_ANY,
             f"{service}: {before} {what} at first, {after} at last",

@@ -24,6 +24,12 @@ def watchers(metrics: Metrics, probes: Mapping[str, Probe], seconds: float) -> l
         "holdfast_event_loop_lag_seconds",
         f"How late the event loop came back to what waited for {LOOP_SECONDS} s.",
     )
+    loop = asyncio.get_running_loop()
+    metrics.gauge(
+        "holdfast_event_loop_tasks",
+        "Tasks of the event loop that are not over.",
+        lambda: len(asyncio.all_tasks(loop)),
+    )
     return [
         Poller("diagnoses", diagnoses.look, idle_seconds=seconds),
         Poller("loop_lag", lambda: _look_at_loop(late), idle_seconds=0),

@@ -101,6 +101,19 @@ async def test_work_that_goes_on_without_its_caller_is_counted(postgres_url: str
     assert under_way["holdfast_tasks"] == 1
 
 
+async def test_tasks_that_nobody_ends_are_counted(postgres_url: str, scripts: Path) -> None:
+    listen = f"127.0.0.1:{free_port()}"
+    service, _ = build(postgres_url, scripts, metrics_listen=listen)
+    async with open_shop(service):
+        before = (await scrape(listen))["holdfast_event_loop_tasks"]
+        left = [asyncio.create_task(asyncio.sleep(60)) for _ in range(50)]
+        after = (await scrape(listen))["holdfast_event_loop_tasks"]
+        for task in left:
+            task.cancel()
+
+    assert 0 < before <= after - 40
+
+
 async def test_a_service_that_stopped_gives_the_port_back(postgres_url: str, scripts: Path) -> None:
     listen = f"127.0.0.1:{free_port()}"
     for _ in range(2):

@@ -1,0 +1,42 @@
+"""What a soak says of a process: nothing of one that stays as it was, and whatever it has more and more of."""
+
+from pathlib import Path
+
+import pytest
+
+from chaos.campaign import Trial
+from chaos.campaigns.soak import CAMPAIGN, judge_process
+from chaos.observed import Look
+
+
+def look(second: int, megabytes: float = 0, descriptors: int = 0, tasks: int = 0, sessions: int = 0) -> Look:
+    """What a process has in hand that has so much more of something at the end; every other look meets calls."""
+    share, of_calls = second / CAMPAIGN.long, 30 * (second % 2)
+    return Look(
+        second,
+        100 + share * megabytes,
+        40 + int(share * descriptors),
+        20 + of_calls + int(share * tasks),
+        12 + int(share * sessions),
+    )
+
+
+@pytest.mark.parametrize(
+    ("growing", "said"),
+    [
+        ({}, []),
+        ({"megabytes": 4}, ["inventory: 3.2 MiB more at last than at first"]),
+        ({"descriptors": 12}, ["inventory: 44 descriptors at first, 51 at last"]),
+        ({"tasks": 12}, ["inventory: 22 tasks at first, 29 at last"]),
+        ({"sessions": 12}, ["inventory: 16 sessions at first, 23 at last"]),
+    ],
+)
+def test_what_a_process_has_more_and_more_of_is_found(
+    tmp_path: Path, growing: dict[str, int], said: list[str]
+) -> None:
+    trial = Trial(CAMPAIGN.long, 7, tmp_path)
+    looks = [look(second, **growing) for second in range(CAMPAIGN.long)]
+
+    judge_process(trial, "inventory", looks, 0.0, float(CAMPAIGN.long))
+
+    assert trial.violations == said
