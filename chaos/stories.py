@@ -1,15 +1,22 @@
-"""Stories that pass every named crash point; their end is the same with a death and without."""
+"""Stories that pass the crash points of both services, by name; their end is the same with a death and without."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 from google.protobuf.duration_pb2 import Duration
 from holdfast.delivery.v1 import package_pb2 as pb
-from holdfast.inventory.v1 import reservation_pb2
+from holdfast.inventory.v1 import movement_pb2, reservation_pb2, transfer_pb2
+from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.support.town import SYSTEM, Town, ids
+
+_WRITTEN_OVER = text(
+    "UPDATE tigu_prepare_goods SET legacy_write_time = legacy_write_time, order_ids = '9',"
+    " update_time = UTC_TIMESTAMP() - INTERVAL 1 HOUR WHERE prepare_sn = :package_sn"
+)
+"""Long ago: what changed a moment ago is not judged yet. And not as the old application writes."""
 
 
 async def delivered(town: Town) -> None:
@@ -99,6 +106,56 @@ async def expired(town: Town) -> None:
     raise AssertionError("the hold was never given back")
 
 
+async def adjusted(town: Town) -> None:
+    """Units come, once."""
+    sku = await town.stock(7)
+    request = movement_pb2.AdjustStockRequest(
+        sku=sku, delta=3, reason=movement_pb2.MOVEMENT_REASON_RECEIVED, request_id=sku
+    )
+
+    await town.insist(town.inventory.AdjustStock, request, metadata=SYSTEM, timeout=10)
+
+    assert await town.insist(town.levels, sku) == (10, 0)
+
+
+async def imported(town: Town) -> None:
+    """A file of quantities is applied, once."""
+    skus = [await town.stock(7) for _ in range(2)]
+    messages = [
+        transfer_pb2.ImportStocksRequest(options=transfer_pb2.ImportOptions(import_id=skus[0])),
+        *(
+            transfer_pb2.ImportStocksRequest(row=transfer_pb2.ImportRow(line=line, sku=sku, quantity=9))
+            for line, sku in enumerate(skus, 1)
+        ),
+    ]
+
+    async def send() -> None:
+        await town.inventory.ImportStocks(iter(messages), metadata=SYSTEM, timeout=10)
+
+    await town.insist(send)
+
+    for sku in skus:
+        assert await town.insist(town.levels, sku) == (9, 0)
+
+
+async def repaired(town: Town) -> None:
+    """What somebody else has written over is put right, and stands in the timeline once."""
+    sku = await town.stock(7)
+    request = town.package_request(pb.WORKFLOW_MERCHANT_TO_USER, await town.order({sku: 2}))
+    package = await town.insist(town.create, request)
+    package_sn = package.package_sn
+    package = await town.stock_state(package_sn, pb.STOCK_STATE_HELD)
+    engine = create_async_engine(town.pair.delivery_url)
+    async with engine.begin() as connection:
+        await connection.execute(_WRITTEN_OVER, {"package_sn": package_sn})
+    await engine.dispose()
+
+    await town.insist(_reconcile, town, package_sn)
+
+    assert (await town.insist(town.get, package_sn)).order_ids == package.order_ids
+    assert await _verbs(town, package_sn) == ["CREATE", "RECONCILE"]
+
+
 Story = Callable[[Town], Awaitable[None]]
 
 DELIVERY: list[tuple[str, Story]] = [
@@ -106,6 +163,7 @@ DELIVERY: list[tuple[str, Story]] = [
     *((f"create.{point}", delivered) for point in ("after_commit", "after_nudge", "before_reply")),
     ("claim.before_commit", delivered),
     ("claim.after_commit", delivered),
+    ("claim.after_commit lease.after_takeover", delivered),
     ("call.before_send", delivered),
     ("call.after_send", delivered),
     ("call.after_reply", delivered),
@@ -115,8 +173,11 @@ DELIVERY: list[tuple[str, Story]] = [
     *((f"pivot.{point}", delivered) for point in ("after_state", "before_commit", "after_commit")),
     *((f"cancel.{point}", cancelled) for point in ("after_state", "before_commit", "after_commit")),
     *((f"evidence.{point}", delivered) for point in ("after_temp", "after_fsync", "after_rename")),
-    ("evidence.before_commit", delivered),
+    *((f"evidence.{point}", delivered) for point in ("before_commit", "after_commit")),
+    *((f"reconcile.{point}", repaired) for point in ("before_commit", "after_commit")),
 ]
+"""Delivery's; of two points it dies at the one, and then at the other."""
+
 INVENTORY: list[tuple[str, Story]] = [
     *((f"batch.{point}", delivered) for point in ("after_lock", "after_decide", "after_save")),
     *((f"batch.{point}", delivered) for point in ("before_commit", "after_commit")),
@@ -124,8 +185,11 @@ INVENTORY: list[tuple[str, Story]] = [
     ("batch.between_isolated", many_before_a_locked_stock),
     ("commit.after_movement", delivered),
     ("tombstone.before_commit", rejected),
-    ("expire.before_commit", expired),
+    *((f"expire.{point}", expired) for point in ("before_commit", "after_commit")),
+    *((f"adjust.{point}", adjusted) for point in ("before_commit", "after_commit")),
+    *((f"import.{point}", imported) for point in ("before_commit", "after_commit")),
 ]
+"""Inventory's."""
 
 
 async def _verbs(town: Town, package_sn: str) -> list[str]:
@@ -137,6 +201,13 @@ async def _verbs(town: Town, package_sn: str) -> list[str]:
 
 async def _events(town: Town, request: pb.ListPackageEventsRequest) -> pb.ListPackageEventsResponse:
     return await town.delivery.ListPackageEvents(request, timeout=10)
+
+
+async def _reconcile(town: Town, package_sn: str) -> None:
+    request = ops_pb2.ReconcileRequest(checks=["mapping"], validate_only=False, request_id=package_sn)
+    stub = ops_pb2_grpc.OpsServiceStub(town.delivery_channel)
+    async for _ in stub.Reconcile(request, metadata=town.parties.metadata("dispatcher"), timeout=30):
+        pass
 
 
 async def _tombstone(town: Town, reservation_id: str) -> reservation_pb2.Reservation:

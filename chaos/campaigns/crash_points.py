@@ -43,14 +43,15 @@ async def _told(pair: Pair, process: ServiceProcess, point: str, story: Story) -
 
 
 @asynccontextmanager
-async def dying_at(process: ServiceProcess, point: str, then: str = "") -> AsyncIterator[None]:
-    """Runs the process so that it dies at a point, once, and is started again as a supervisor would."""
+async def dying_at(process: ServiceProcess, points: str) -> AsyncIterator[None]:
+    """Runs the process so that it dies at each of the points in turn, and is started again as a supervisor would."""
+    first, *others = points.split()
     await process.terminate()
-    await process.start(HOLDFAST_CRASH_AT=point)
+    await process.start(HOLDFAST_CRASH_AT=first)
     deaths: list[int] = []
 
     async def supervise() -> None:
-        for following in (then, "") if then else ("",):
+        for following in (*others, ""):
             deaths.append(await process.ended(60))
             process.launch(HOLDFAST_CRASH_AT=following)
 
@@ -63,7 +64,7 @@ async def dying_at(process: ServiceProcess, point: str, then: str = "") -> Async
         await process.serving()
     finally:
         supervisor.cancel()
-    assert deaths == [CRASHED] * (2 if then else 1), f"{point} was not reached"
+    assert deaths == [CRASHED] * (1 + len(others)), f"{points} was not reached"
 
 
 CAMPAIGN = Campaign(
