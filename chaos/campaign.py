@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 MOST_VIOLATIONS = 20
-"""After so many nothing more is tried."""
+"""So many of a run are told; unless it is asked for fewer, nothing more is tried after them."""
 NOTHING_TRIED = "nothing was tried"
 """How a violation begins that says only that a run met nothing to withstand."""
 
@@ -30,6 +30,8 @@ class Trial:
     """When its time is over, by the monotonic clock."""
     advance: Callable[[int], None] = lambda more: None
     """Told how many more attempts were made."""
+    enough: int = MOST_VIOLATIONS
+    """After so many violations nothing more is tried."""
     attempts: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     contention: Counter[str] = field(default_factory=Counter)
@@ -44,8 +46,8 @@ class Trial:
     @property
     def more(self) -> bool:
         """Whether there is more to be tried, and time for it."""
-        enough = len(self.violations) >= MOST_VIOLATIONS
-        return self.attempts < self.size and time.monotonic() < self.until and not enough
+        broken = len(self.violations) >= self.enough
+        return self.attempts < self.size and time.monotonic() < self.until and not broken
 
     def attempted(self, more: int = 1) -> None:
         """So many more attempts were made."""

@@ -25,6 +25,11 @@ async def breaks(trial: Trial) -> None:
     trial.require(False, "sold twice")
 
 
+async def breaks_always(trial: Trial) -> None:
+    while trial.more:
+        await breaks(trial)
+
+
 async def falls(trial: Trial) -> None:
     raise RuntimeError("no server")
 
@@ -95,6 +100,17 @@ def test_without_a_name_all_are_run_to_their_short_size_and_a_broken_promise_is_
     assert "campaign 2: sold twice" in capsys.readouterr().err
     page = (place / "reliability.md").read_text()
     assert "| 1, 2 | 6 kills, 1 sales | 6 | 1 | 0.2 s |" in page
+
+
+def test_who_wants_to_know_of_the_first_violation_is_told_no_more(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always = Campaign(4, "broken", (1,), "sales", 9, 9, breaks_always, engines=("mysql", "mariadb"))
+    monkeypatch.setattr(command, "CAMPAIGNS", {4: always})
+
+    assert command.main(["--campaign", "4", "--first"]) == 1
+
+    assert [(run["engine"], run["violations"]) for run in runs(place)] == [("mysql", ["sold twice"])]
 
 
 def test_runs_accumulate_and_one_that_its_time_ended_is_partial(
