@@ -24,6 +24,7 @@ from chaos.campaigns import (
     same_key,
     simulation,
     soak,
+    stopped_services,
 )
 
 CAMPAIGNS: Mapping[int, Campaign] = {
@@ -49,5 +50,6 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         idle_connections.CAMPAIGN,
         clock_steps.CAMPAIGN,
         full_disk.CAMPAIGN,
+        stopped_services.CAMPAIGN,
     )
 }

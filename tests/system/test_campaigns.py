@@ -20,6 +20,7 @@ from chaos.campaigns import (
     oversell,
     rolling_stop,
     same_key,
+    stopped_services,
 )
 
 ENGINES = ("postgres", "mysql", "mariadb")
@@ -39,6 +40,7 @@ SMALL: list[tuple[Campaign, str, int]] = [
     *((idle_connections.CAMPAIGN, engine, 20) for engine in ENGINES),
     (clock_steps.CAMPAIGN, "mysql", 5),
     (full_disk.CAMPAIGN, "mariadb", 5),
+    (stopped_services.CAMPAIGN, "mysql", 3),
 ]
 
 SEEDS = (7, 8, 9)
