@@ -15,10 +15,10 @@ protos:  ## Generate the stubs from the contracts
 release-contracts: ## Take the contracts as released; `make lint` refuses later ones that break them
 bench:   ## Measure reservations beside an empty call; ARGS="--only reserve" for some, ARGS=--short for a quick look
 bench-peers: ## Measure holdfast beside what else one could take; ARGS=--short for a quick look
-chaos:   ## Try what is promised with faults and load; CAMPAIGN=2 for one, to its long size; CHAOS_MINUTES=5 to stop sooner
+chaos:   ## Try what is promised with faults and load; CAMPAIGN=2 for one, to its long size; CHAOS_MINUTES=5 to stop sooner; ARGS="--seed 7" to choose as that run did
 mutants: ## Plant defects into a copy of the sources, and see that campaigns and tests find each
 
-chaos: ARGS += $(if $(CAMPAIGN),--campaign $(CAMPAIGN))
+chaos: override ARGS += $(if $(CAMPAIGN),--campaign $(CAMPAIGN))
 
 help demo up down reset logs certs test lint format protos release-contracts bench bench-peers chaos mutants:
 	@./dev $@ $(ARGS)

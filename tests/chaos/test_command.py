@@ -1,6 +1,7 @@
 """`make chaos`: what it runs, to which size, what it leaves on record and how it ends."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,6 +155,14 @@ def test_an_engine_that_cannot_be_had_is_told_in_its_own_words(
 
     assert capsys.readouterr().err == "no MySQL here\n"
     assert list(place.iterdir()) == []
+
+
+def test_make_hands_on_which_campaign_and_what_else_it_is_told() -> None:
+    words = ["make", "-n", "chaos", "CAMPAIGN=10", "ARGS=--seed 5"]
+
+    said = subprocess.run(words, cwd=results.ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert said.split() == ["./dev", "chaos", "--seed", "5", "--campaign", "10"]
 
 
 def test_a_campaign_that_there_is_not_is_refused_by_name(
