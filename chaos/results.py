@@ -12,6 +12,8 @@ from chaos.campaign import MOST_VIOLATIONS, Campaign, Trial
 from chaos.promises import PROMISES
 
 ROOT = Path(__file__).parents[1]
+MOST_CHARACTERS = 500
+"""So many characters of a violation are kept: what one found may be a whole ledger."""
 RUNS, PAGE = ROOT / "docs/reliability.jsonl", ROOT / "docs/reliability.md"
 HEAD = """# What campaigns found
 
@@ -61,14 +63,14 @@ def result(campaign: Campaign, trial: Trial, *, day: str, commit: str, seconds: 
         faults=dict(trial.faults),
         contention=dict(trial.contention),
         worst_recovery=round(max(trial.recoveries), 2) if trial.recoveries else None,
-        violations=trial.violations[:MOST_VIOLATIONS],
+        violations=[violation[:MOST_CHARACTERS] for violation in trial.violations[:MOST_VIOLATIONS]],
     )
 
 
 def remember(found: Result) -> None:
-    """Adds a run to the file."""
-    with RUNS.open("a") as file:
-        file.write(json.dumps(asdict(found)) + "\n")
+    """Adds a run to the file, whole: another campaign may end at the same moment."""
+    with RUNS.open("ab", buffering=0) as file:
+        file.write(f"{json.dumps(asdict(found))}\n".encode())
 
 
 def remembered() -> list[Result]:

@@ -1,7 +1,10 @@
 """What the page makes of the runs: no violation is hidden by a run that tried less."""
 
+from pathlib import Path
+
+from chaos.campaign import Trial
 from chaos.campaigns import CAMPAIGNS
-from chaos.results import Result, page
+from chaos.results import Result, page, result
 
 KILLS = 2
 
@@ -46,3 +49,11 @@ def test_a_run_that_found_violations_is_told_for_ever() -> None:
 
 def test_where_none_was_found_none_is_told() -> None:
     assert "found violations" not in page(CAMPAIGNS, [a_run(300)])
+
+
+def test_of_a_violation_that_says_very_much_the_beginning_is_kept(tmp_path: Path) -> None:
+    trial = Trial(1, 7, tmp_path, violations=["left " + "[{}] " * 5_000])
+
+    kept = result(CAMPAIGNS[KILLS], trial, day="2026-11-01", commit="abc", seconds=1.0)
+
+    assert [len(violation) for violation in kept.violations] == [500]
