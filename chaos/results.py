@@ -12,16 +12,17 @@ from chaos.campaign import MOST_VIOLATIONS, Campaign, Trial
 from chaos.promises import PROMISES
 
 ROOT = Path(__file__).parents[1]
+RUNS, PAGE = ROOT / "docs/reliability.jsonl", ROOT / "docs/reliability.md"
 MOST_CHARACTERS = 500
 """So many characters of a violation are kept: what one found may be a whole ledger."""
-RUNS, PAGE = ROOT / "docs/reliability.jsonl", ROOT / "docs/reliability.md"
 HEAD = """# What campaigns found
 
 Written by `make chaos` from [every run so far](reliability.jsonl). `make chaos` tries all campaigns to their short
 size, `make chaos CAMPAIGN=2` one to its long size; `CHAOS_MINUTES=5` ends each after so many minutes, and such a run is
-PARTIAL. A run that met nothing to withstand counts as a violation. A violation stands until a later run of as many
-attempts finds none; the runs that found some are told at the end. What is tried by tests only is tried in every
-`make test`. That campaigns and tests find what they look for, `make mutants` shows: [planted defects](mutants.md).
+PARTIAL. A run that met nothing to withstand counts as a violation. A violation stands until a later run of the size
+that its own was to have finds none; the runs that found some are told at the end. What is tried by tests only is tried
+in every `make test`. That campaigns and tests find what they look for, `make mutants` shows:
+[planted defects](mutants.md).
 
 """
 
@@ -143,7 +144,7 @@ def _campaign(campaign: Campaign, engine: str, runs: Sequence[Result]) -> str:
 
 
 def _failed(campaign: Campaign, run: Result, runs: Sequence[Result]) -> str:
-    since = [later for later in _after(run, runs) if later.attempts >= run.attempts]
+    since = [later for later in _after(run, runs) if later.attempts >= run.size]
     again = sum(1 for later in since if later.violations)
     return _cells(
         str(campaign.number),
@@ -162,11 +163,11 @@ def _after(run: Result, runs: Sequence[Result]) -> Iterator[Result]:
 
 
 def _standing(runs: Sequence[Result]) -> int:
-    """The violations of which no later run of as many attempts says that they are mended."""
+    """The violations of which no later run, as long as theirs was to be, says that they are mended."""
     return sum(
         len(run.violations)
         for run in runs
-        if not any(later.attempts >= run.attempts and not later.violations for later in _after(run, runs))
+        if not any(later.attempts >= run.size and not later.violations for later in _after(run, runs))
     )
 
 

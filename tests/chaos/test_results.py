@@ -9,7 +9,7 @@ from chaos.results import Result, page, result
 KILLS = 2
 
 
-def a_run(attempts: int, *violations: str, seed: int = 1) -> Result:
+def a_run(attempts: int, *violations: str, seed: int = 1, size: int = 0) -> Result:
     """One of campaign 2 on MySQL."""
     return Result(
         campaign=KILLS,
@@ -18,7 +18,7 @@ def a_run(attempts: int, *violations: str, seed: int = 1) -> Result:
         commit="abc",
         seed=seed,
         seconds=1.0,
-        size=attempts,
+        size=size or attempts,
         attempts=attempts,
         faults={"SIGKILL": attempts},
         contention={},
@@ -39,6 +39,10 @@ def test_a_violation_stands_after_longer_runs_before_it_and_shorter_ones_after_i
 
 def test_a_violation_is_mended_once_a_later_run_of_as_many_attempts_finds_none() -> None:
     assert violations(a_run(300, "lost"), a_run(300, seed=2)) == "0"
+
+
+def test_a_violation_that_ended_a_long_run_soon_stands_after_a_short_one() -> None:
+    assert violations(a_run(3, "lost", size=500), a_run(40)) == "1"
 
 
 def test_a_run_that_found_violations_is_told_for_ever() -> None:
