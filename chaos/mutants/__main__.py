@@ -143,7 +143,9 @@ def _await_end(process: "subprocess.Popen[str]") -> None:
 
 
 def _copy(to: Path) -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    # What is new and not yet known to git as well: what imports it would not start without it.
+    words = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in listed.splitlines():
         if (source := ROOT / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)

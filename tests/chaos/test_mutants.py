@@ -88,6 +88,16 @@ def test_each_finder_looks_at_sources_without_a_defect(
     assert "a program finds something without a defect: bad: always" in capsys.readouterr().err
 
 
+def test_sources_that_git_does_not_know_yet_are_copied_too(
+    monkeypatch: pytest.MonkeyPatch, sources: Path
+) -> None:
+    (sources / "new.py").touch()
+    program = "import module, new, sys; bad = module.WORD != 'sound'; print('bad: x' * bad); sys.exit(bad)"
+    monkeypatch.setattr(command, "MUTANTS", (_mutant(program),))
+
+    assert command.main([]) == 0
+
+
 def test_a_finder_that_falls_has_found_nothing(monkeypatch: pytest.MonkeyPatch, sources: Path) -> None:
     monkeypatch.setattr(command, "MUTANTS", (_mutant("raise SystemExit(3)"),))
 
