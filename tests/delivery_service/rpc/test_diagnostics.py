@@ -187,6 +187,25 @@ async def test_a_transaction_that_keeps_others_waiting_is_named_by_its_session(
     assert found.next_command.endswith(f' -e "KILL {session}"')
 
 
+async def test_a_statement_with_bytes_that_are_no_text_hides_nobody(
+    delivery: Delivery, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await delivery.create("DRIVER_TO_USER")
+    await delivery.quiet()
+    monkeypatch.setattr(engine_probes, "LONG_SECONDS", 0.5)
+    others = create_engine(running.url, pool_size=1)
+    async with delivery.engine.connect() as holder, others.connect() as busy:
+        session = await session_id(holder)
+        await holder.execute(text("SELECT id FROM tigu_prepare_goods FOR UPDATE"))
+        storing = asyncio.create_task(busy.execute(text("SELECT SLEEP(3), :answer"), {"answer": b"\x95\xff"}))
+        await asyncio.sleep(1.5)
+        found = (await diagnosed(delivery))["locks"]
+        await storing
+    await others.dispose()
+
+    assert f"the transaction of session {session} has held locks for" in found.description
+
+
 async def test_of_many_that_wait_for_a_row_neither_the_first_nor_an_older_innocent_is_named(
     delivery: Delivery, running: Running
 ) -> None:
