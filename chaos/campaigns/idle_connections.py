@@ -17,10 +17,16 @@ from tests.support.town import Town, ids
 IDLE = {
     "postgres": "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'"
     " AND pid <> pg_backend_pid()",
-    "mysql": "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND command = 'Sleep'"
+    "mysql": "SELECT id FROM performance_schema.processlist WHERE db = DATABASE() AND command = 'Sleep'"
+    " AND id <> CONNECTION_ID()",
+    "mariadb": "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND command = 'Sleep'"
     " AND id <> CONNECTION_ID()",
 }
-KILL = {"postgres": "SELECT pg_terminate_backend(:session)", "mysql": "KILL :session"}
+KILL = {
+    "postgres": "SELECT pg_terminate_backend(:session)",
+    "mysql": "KILL :session",
+    "mariadb": "KILL :session",
+}
 NO_SUCH_SESSION = 1094
 """MySQL's and MariaDB's: it ended by itself meanwhile."""
 
@@ -46,7 +52,7 @@ async def _surprise(trial: Trial, town: Town, engine: AsyncEngine, calls: Sequen
     call, name = calls[trial.attempts // 2 % len(calls)], str(next(ids))
     await call.arrange(town, name)
     for what in (call.ask, call.state):
-        killed = await _kill_idle(engine)
+        killed = await _kill_idle(engine, trial.engine)
         trial.faults["idle connections killed"] += killed
         trial.contention["calls that found none"] += killed > 0
         try:
@@ -57,9 +63,8 @@ async def _surprise(trial: Trial, town: Town, engine: AsyncEngine, calls: Sequen
         trial.attempted()
 
 
-async def _kill_idle(engine: AsyncEngine) -> int:
+async def _kill_idle(engine: AsyncEngine, kind: str) -> int:
     """How many sessions it ended."""
-    kind = "postgres" if engine.dialect.name == "postgresql" else "mysql"
     async with engine.connect() as connection:
         killed = 0
         for session in (await connection.execute(text(IDLE[kind]))).scalars().all():
