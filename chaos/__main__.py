@@ -1,4 +1,4 @@
-"""python -m chaos [--campaign N …] [--short | --size A] [--seed S] [--first].
+"""python -m chaos [--campaign N …] [--engine E …] [--short | --size A] [--seed S] [--first].
 
 `make chaos` and `make chaos CAMPAIGN=N` come here.
 
@@ -30,6 +30,8 @@ from devtools.engines.server import ServerFailed
 from servicekit.reports.progress import progress
 from servicekit.telemetry import logs
 
+ENGINES = ("postgres", "mysql", "mariadb")
+
 
 def main(words: list[str] | None = None) -> int:
     """Answers the exit code: 1 where a promise was broken, 2 for a campaign or a time that there is not."""
@@ -44,8 +46,17 @@ def main(words: list[str] | None = None) -> int:
     wanted = [CAMPAIGNS[number] for number in arguments.campaign or CAMPAIGNS]
     seed = arguments.seed if arguments.seed is not None else random.randrange(1_000_000)
     short = arguments.short or not arguments.campaign
-    engines = {
-        engine for campaign in wanted if campaign.with_servers for engine in (*campaign.engines, "postgres")
+    ways = [
+        (campaign, engine)
+        for campaign in wanted
+        for engine in campaign.engines
+        if not arguments.engine or engine in arguments.engine
+    ]
+    if not ways:
+        print(f"none of these campaigns is one of {', '.join(arguments.engine)}", file=sys.stderr)
+        return 2
+    servers = {
+        name for campaign, _ in ways if campaign.with_servers for name in (*campaign.engines, "postgres")
     }
     tries = (
         _tried(
@@ -56,11 +67,10 @@ def main(words: list[str] | None = None) -> int:
             minutes,
             1 if arguments.first else MOST_VIOLATIONS,
         )
-        for campaign in wanted
-        for engine in campaign.engines
+        for campaign, engine in ways
     )
     try:
-        with _engines(engines):
+        with _engines(servers):
             # `all` goes no further than to the first that broke a promise.
             kept = all(tries if arguments.first else list(tries))
     except (EngineUnavailable, ServerFailed) as reason:
@@ -74,6 +84,9 @@ def _parsed(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("make chaos", description="Tries promises with faults and load.")
     parser.add_argument(
         "--campaign", nargs="+", type=int, default=[], metavar="N", help="only these, to their long size"
+    )
+    parser.add_argument(
+        "--engine", nargs="+", choices=ENGINES, default=[], help="only with these behind them"
     )
     parser.add_argument("--short", action="store_true", help="to the short size")
     parser.add_argument("--size", type=_size, help="to this size: so many attempts")

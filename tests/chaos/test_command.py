@@ -81,6 +81,21 @@ def test_a_campaign_that_is_named_is_run_to_its_long_size_on_each_engine(place: 
     assert "30 of 30 kills" in page and "PARTIAL" not in page.partition("|")[2]
 
 
+def test_one_engine_can_be_chosen(place: Path) -> None:
+    assert command.main(["--campaign", "1", "--engine", "mariadb"]) == 0
+
+    assert [run["engine"] for run in runs(place)] == ["mariadb"]
+
+
+def test_an_engine_of_which_no_campaign_is_one_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["--campaign", "1", "2", "--engine", "postgres"]) == 2
+
+    assert capsys.readouterr().err == "none of these campaigns is one of postgres\n"
+    assert list(place.iterdir()) == []
+
+
 def test_a_campaign_is_run_to_the_size_that_is_asked_for(place: Path) -> None:
     assert command.main(["--campaign", "1", "--size", "2"]) == 0
 
