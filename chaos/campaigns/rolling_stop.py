@@ -1,25 +1,29 @@
-"""SIGTERM of one of two servers after the other, under load, with clients that have the advised retry policy."""
+"""SIGTERM of one of two servers after the other, under load, with clients that have the advised retry policy.
+
+Of inventory's, whose callers add units; or of delivery's, whose callers have goods packed: relays are stopped with it.
+"""
 
 import asyncio
 import itertools
 import json
+from collections.abc import Awaitable, Callable, Sequence
 
 import grpc
+from holdfast.delivery.v1 import delivery_pb2_grpc
+from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.inventory.v1 import inventory_pb2_grpc, movement_pb2
 
 from chaos.campaign import Campaign, Trial
-from chaos.scene import Inventories, inventories
-from tests.support.services import ServiceProcess
-from tests.support.town import SYSTEM
+from chaos.scene import inventories
+from tests.support.services import ServiceProcess, fresh_pair
+from tests.support.town import SYSTEM, Town, ids
 
 CALLERS = 16
-SKU = "rolling"
+SKU, UNITS = "rolling", 1_000_000
 MOST_SECONDS = 60.0
 """Until a server that came back has calls again."""
 POLICY = {
     "loadBalancingConfig": [{"round_robin": {}}],
-    # The client leaves a server that says NOT_SERVING, before it refuses calls.
-    "healthCheckConfig": {"serviceName": "holdfast.inventory.v1.InventoryService"},
     "methodConfig": [
         {
             "name": [{}],
@@ -33,73 +37,132 @@ POLICY = {
         }
     ],
 }
+HEALTH = {
+    "inventory": "holdfast.inventory.v1.InventoryService",
+    "delivery": "holdfast.delivery.v1.DeliveryService",
+}
+Ask = Callable[[], Awaitable[None]]
+"""One call, or what makes several of one wish."""
 
 
 async def run(trial: Trial) -> None:
-    """Callers add units all the time; each answer is one unit, and none may be an error."""
+    """Callers call all the time; each answer is one effect, and none may be an error."""
+    await (_stop_deliveries(trial) if trial.engine else _stop_inventories(trial))
+
+
+async def _stop_inventories(trial: Trial) -> None:
+    numbers = itertools.count()
+
+    def adding(channel: grpc.aio.Channel) -> Ask:
+        stub = inventory_pb2_grpc.InventoryServiceStub(channel)
+
+        async def add() -> None:
+            request = movement_pb2.AdjustStockRequest(
+                sku=SKU,
+                delta=1,
+                reason=movement_pb2.MOVEMENT_REASON_RECEIVED,
+                request_id=f"add-{next(numbers)}",
+            )
+            await stub.AdjustStock(request, metadata=SYSTEM, timeout=10)
+
+        return add
+
     async with inventories(2, trial.folder) as scene:
         await scene.stock(SKU, 0)
-        added = await _under_load(trial, scene)
-        trial.contention["calls answered"] = added
+        added = await _under_load(trial, scene.servers, "AdjustStock", adding)
         left = (await scene.levels(SKU))[0]
         trial.require(left == added, f"{added} additions were acknowledged, {left} units are there")
         trial.violations.extend(await scene.findings())
-        for server in scene.servers:
-            trial.require(
-                "never retrieved" not in server.log.read_text(), f"{server.log.name}: never retrieved"
-            )
 
 
-async def _under_load(trial: Trial, scene: Inventories) -> int:
-    addresses = ",".join(server.address for server in scene.servers)
-    options = [("grpc.service_config", json.dumps(POLICY)), ("grpc.use_local_subchannel_pool", 1)]
-    numbers = itertools.count()
-    added = 0
+async def _stop_deliveries(trial: Trial) -> None:
+    async with fresh_pair(trial.engine, trial.folder) as pair:
+        servers = (pair.delivery, pair.another_delivery())
+        await asyncio.gather(*(server.start() for server in (pair.inventory, *servers)))
+        town, packed = Town(pair, *servers[1:]), list[str]()
+        await town.found()
+        sku = await town.stock(UNITS)
+
+        def packing(channel: grpc.aio.Channel) -> Ask:
+            town.delivery = delivery_pb2_grpc.DeliveryServiceStub(channel)
+
+            async def pack() -> None:
+                order_id = await town.order({sku: 1}, str(next(ids)))
+                wish = town.package_request(pb.WORKFLOW_MERCHANT_TO_USER, order_id)
+                packed.append((await town.create(wish)).package_sn)
+
+            return pack
+
+        await _under_load(trial, servers, "CreatePackage", packing)
+        town.delivery = delivery_pb2_grpc.DeliveryServiceStub(town.delivery_channel)
+        for package_sn in packed:
+            try:
+                await town.stock_state(package_sn, pb.STOCK_STATE_HELD)
+            except AssertionError as stuck:
+                trial.violations.append(str(stuck))
+        held = await town.levels(sku)
+        trial.require(
+            held == (UNITS, len(packed)), f"{len(packed)} units should be held, the stock says {held}"
+        )
+        trial.violations.extend(await town.findings())
+        await town.close()
+
+
+async def _under_load(
+    trial: Trial,
+    servers: Sequence[ServiceProcess],
+    method: str,
+    asking: Callable[[grpc.aio.Channel], Ask],
+) -> int:
+    """How many times callers were answered, while one server after the other is told to end and started again."""
+    addresses = ",".join(server.address for server in servers)
+    # The client leaves a server that says NOT_SERVING, before it refuses calls.
+    health = {"healthCheckConfig": {"serviceName": HEALTH[servers[0].service]}}
+    options = [
+        ("grpc.service_config", json.dumps(POLICY | health)),
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+    answered = 0
 
     async with grpc.aio.insecure_channel(f"ipv4:{addresses}", options=options) as channel:
-        stub = inventory_pb2_grpc.InventoryServiceStub(channel)
+        ask = asking(channel)
 
         async def caller() -> None:
-            nonlocal added
+            nonlocal answered
             while trial.more:
-                request = movement_pb2.AdjustStockRequest(
-                    sku=SKU,
-                    delta=1,
-                    reason=movement_pb2.MOVEMENT_REASON_RECEIVED,
-                    request_id=f"add-{next(numbers)}",
-                )
                 try:
-                    await stub.AdjustStock(request, metadata=SYSTEM, timeout=10)
-                    added += 1
+                    await ask()
+                    answered += 1
                 except grpc.aio.AioRpcError as error:
-                    trial.violations.append(f"{request.request_id}: {error.code().name} {error.details()}")
+                    trial.violations.append(f"{error.code().name} {error.details()}")
 
         async def operator() -> None:
-            for server in itertools.cycle(scene.servers):
+            for server in itertools.cycle(servers):
                 if not trial.more:
                     return
                 await asyncio.sleep(trial.random.uniform(0.2, 0.6))
                 code = await server.terminate()
                 trial.require(code == 0, f"a server that was told to end answered {code}")
                 trial.faults["SIGTERM"] += 1
-                before = _calls(server)
+                before = _calls(server, method)
                 await server.start()
                 # As an operator does: the next one only after this one has its share of the calls again.
                 async with asyncio.timeout(MOST_SECONDS):
-                    while trial.more and _calls(server) == before:  # noqa: ASYNC110 - its log tells nobody
+                    while trial.more and _calls(server, method) == before:  # noqa: ASYNC110 - its log tells nobody
                         await asyncio.sleep(0.1)
                 trial.attempted()
 
-        async with asyncio.TaskGroup() as at_once:
-            at_once.create_task(operator())
-            for _ in range(CALLERS):
-                at_once.create_task(caller())
-    return added
+        await asyncio.gather(operator(), *(caller() for _ in range(CALLERS)))
+    trial.contention["calls answered"] = answered
+    for server in servers:
+        quiet = "never retrieved" not in server.log.read_text()
+        trial.require(quiet, f"{server.log.name}: never retrieved")
+    return answered
 
 
-def _calls(server: ServiceProcess) -> int:
+def _calls(server: ServiceProcess, method: str) -> int:
     """How many calls it has answered, by its log."""
-    return server.log.read_text().count("AdjustStock")
+    return server.log.read_text().count(method)
 
 
 CAMPAIGN = Campaign(
@@ -111,4 +174,5 @@ CAMPAIGN = Campaign(
     long=100,
     run=run,
     contention=("calls answered",),
+    engines=("", "mysql", "mariadb"),
 )

@@ -31,7 +31,7 @@ SMALL: list[tuple[Campaign, str, int]] = [
     (departures.CAMPAIGN, "mysql", 200),
     (same_key.CAMPAIGN, "", 8),
     (outbox.CAMPAIGN, "mariadb", 100),
-    (rolling_stop.CAMPAIGN, "", 2),
+    *((rolling_stop.CAMPAIGN, engine, 2) for engine in ("", "mysql")),
     (linear_history.CAMPAIGN, "", 2),
     (fuzz.CAMPAIGN, "mysql", 250),
     *((killed_upgrades.CAMPAIGN, engine, 1) for engine in ENGINES),
