@@ -13,9 +13,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from chaos.campaign import call_off
 from tests.support.databases import fresh_database
 from tests.support.services import Pair, ServiceProcess, migrate
-from tests.support.town import SYSTEM, UNKNOWN_OUTCOMES, findings
+from tests.support.town import SYSTEM, findings
 
-UNKNOWN = UNKNOWN_OUTCOMES | {grpc.StatusCode.RESOURCE_EXHAUSTED}
 _WAITING = text(
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 )

@@ -11,10 +11,10 @@ from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.inventory.v1 import reservation_pb2
 
 from chaos.campaign import Trial
-from chaos.scene import UNKNOWN, one_unit
+from chaos.scene import one_unit
 from servicekit.tasks import being_cancelled
 from tests.support.refusals import refusal
-from tests.support.town import SYSTEM, Town, ids
+from tests.support.town import SYSTEM, TO_BE_REPEATED, Town, ids
 
 UNITS = 1_000_000
 CALL_SECONDS = 10.0
@@ -193,7 +193,7 @@ class Visitors:
             try:
                 answer = await self._ask(method, request, metadata)
             except grpc.aio.AioRpcError as error:
-                if error.code() not in UNKNOWN:
+                if error.code() not in TO_BE_REPEATED:
                     reason = refusal(error).reason
                     raise Refused(f"{request!r}: {error.code().name} {reason}", reason) from error
                 answer = None

@@ -12,8 +12,8 @@ from holdfast.inventory.v1 import inventory_pb2_grpc, movement_pb2, reservation_
 
 from chaos.campaign import Campaign, Trial
 from chaos.linearizability import Operation, linearizable
-from chaos.scene import UNKNOWN, Inventories, inventories, one_unit
-from tests.support.town import SYSTEM
+from chaos.scene import Inventories, inventories, one_unit
+from tests.support.town import SYSTEM, TO_BE_REPEATED
 
 CALLERS, CALLS = 8, 150
 OPENING = (5, 0)
@@ -157,7 +157,7 @@ class _History:
             stock = (await stub.GetStock(request, timeout=SECONDS, wait_for_ready=True)).stock
         except grpc.aio.AioRpcError as error:
             # Nobody was told anything, and a read changes nothing.
-            if error.code() not in UNKNOWN:
+            if error.code() not in TO_BE_REPEATED:
                 self._trial.violations.append(f"{self.sku}: {error.code().name} {error.details()}")
             return
         levels = stock.quantity, stock.reserved_quantity
@@ -170,7 +170,7 @@ class _History:
         try:
             await call
         except grpc.aio.AioRpcError as error:
-            if error.code() in UNKNOWN:
+            if error.code() in TO_BE_REPEATED:
                 self.told.append(Operation(began, math.inf, done))
                 self._trial.contention["outcomes not known"] += 1
             elif error.code() is grpc.StatusCode.FAILED_PRECONDITION and refused is not None:

@@ -12,11 +12,10 @@ from holdfast.delivery.v1 import delivery_pb2_grpc
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from chaos.campaign import Campaign, Trial
-from chaos.scene import UNKNOWN
 from tests.support.databases import fresh_database
 from tests.support.proxy import Proxy, proxy_to, proxy_to_database
 from tests.support.services import Pair, migrate
-from tests.support.town import Town, ids
+from tests.support.town import TO_BE_REPEATED, Town, ids
 
 CUSTOMERS = 4
 DEADLINE_SECONDS = 3.0
@@ -193,7 +192,7 @@ class _Customers:
                 await method(request, metadata=merchant, timeout=DEADLINE_SECONDS)
                 answered = True
             except grpc.aio.AioRpcError as error:
-                if error.code() not in UNKNOWN or time.monotonic() > until:
+                if error.code() not in TO_BE_REPEATED or time.monotonic() > until:
                     self._trial.violations.append(f"{error.code().name} {error.details()}")
                     raise
                 self._trial.contention["calls repeated"] += 1

@@ -24,6 +24,8 @@ UNKNOWN_OUTCOMES = {
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.ABORTED,
 }
+TO_BE_REPEATED = UNKNOWN_OUTCOMES | {grpc.StatusCode.RESOURCE_EXHAUSTED}
+"""With the last one nothing was done, for want of room."""
 SYSTEM = (("actor-role", "system"), ("actor-id", "tests"))
 
 
@@ -153,13 +155,13 @@ class Town:
         await self.inventory.ReserveStock(request, metadata=SYSTEM, timeout=10)
 
     async def insist(self, call: Callable[P, Awaitable[T]], *args: P.args, **options: P.kwargs) -> T:
-        """Repeats a call whose outcome is not known until it answers for certain, for a minute."""
+        """Repeats a call whose outcome is not known, or for which there was no room, for a minute."""
         deadline = time.monotonic() + 60
         while True:
             try:
                 return await call(*args, **options)
             except grpc.aio.AioRpcError as error:
-                if error.code() not in UNKNOWN_OUTCOMES or time.monotonic() > deadline:
+                if error.code() not in TO_BE_REPEATED or time.monotonic() > deadline:
                     raise
                 self.repeated += 1
                 await asyncio.sleep(0.1)
