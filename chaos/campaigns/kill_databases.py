@@ -1,8 +1,6 @@
 """SIGKILL and SIGSTOP of either service's database server while packages are created, delivered and cancelled."""
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -38,10 +36,12 @@ async def _fail(trial: Trial, servers: list[Server], customers: Customers) -> No
         await asyncio.sleep(trial.random.uniform(*PAUSE_SECONDS))
         victim = servers[trial.attempts % len(servers)]
         if trial.attempts // len(servers) % 2:
-            assert victim.pid is not None
-            os.kill(victim.pid, signal.SIGSTOP)
-            await asyncio.sleep(STOPPED_SECONDS)
-            os.kill(victim.pid, signal.SIGCONT)
+            victim.halt()
+            try:
+                await asyncio.sleep(STOPPED_SECONDS)
+            finally:
+                # A session that stands still would outlast its server.
+                victim.resume()
             trial.faults[f"SIGSTOP of {victim.engine.title}"] += 1
         else:
             await asyncio.to_thread(victim.kill)

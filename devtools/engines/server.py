@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,9 +72,26 @@ class Server:
         """Ends it as a crash would, and keeps its data."""
         self.home.kill()
 
+    def halt(self) -> None:
+        """Has it stand still, with every session; it knows nothing of it."""
+        self._send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets it go on."""
+        self._send(signal.SIGCONT)
+
     def discard(self) -> None:
         """Ends it at once and forgets its data."""
         self.home.discard()
+
+    def _send(self, number: signal.Signals) -> None:
+        """To its process, and to those that Postgres begins, one for each session."""
+        assert self.pid is not None
+        # The first one first: it begins no more then.
+        os.kill(self.pid, number)
+        for begun in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(begun), number)
 
     def _spawn(self) -> Process:
         sockets = self.home.sockets.resolve()

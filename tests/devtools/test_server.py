@@ -54,6 +54,23 @@ async def test_a_server_keeps_what_was_committed_and_its_url_over_a_crash(server
     assert server.pid is None
 
 
+async def test_a_server_that_is_halted_answers_nobody_until_it_goes_on(server: Server) -> None:
+    await asyncio.to_thread(server.start)
+    await create_database(server.url("shelf"))
+    engine = create_async_engine(server.url("shelf"))
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+        server.halt()
+        asked = asyncio.ensure_future(connection.execute(text("SELECT 2")))
+        await asyncio.sleep(0.5)
+        answered_by_a_halted_one = asked.done()
+        server.resume()
+        answer = (await asked).scalar_one()
+    await engine.dispose()
+
+    assert (answered_by_a_halted_one, answer) == (False, 2)
+
+
 def test_a_killed_server_that_nobody_has_collected_is_in_nobodys_way(server: Server) -> None:
     server.start()
     server.stop()
