@@ -62,6 +62,9 @@ async def engine(migrated: tuple[str, AsyncEngine]) -> AsyncIterator[AsyncEngine
     ):
         await execute(engine, MAPPED, package=package_id, order=mapped, leg=leg)
     await execute(engine, "UPDATE tigu_prepare_goods SET legacy_write_time = NULL, update_time = update_time")
+    steps = "kind LIKE 'contract%' OR kind = 'serves since'"
+    await execute(engine, f"DELETE FROM {HISTORY_TABLE} WHERE {steps}")  # noqa: S608
+    await execute(engine, f"UPDATE {HISTORY_TABLE} SET record_time = UTC_TIMESTAMP(6)")  # noqa: S608
     before = await rows(engine, "SHOW CREATE TABLE tigu_prepare_goods")
     yield engine
     for table in WRITTEN:
@@ -71,9 +74,6 @@ async def engine(migrated: tuple[str, AsyncEngine]) -> AsyncIterator[AsyncEngine
         for arguments.step in ("relax-status", "restore-order-ids"):
             with capture_logs():
                 assert await ACTION.run(arguments, SCHEMA, engine) == 0
-    steps = "kind LIKE 'contract%' OR kind = 'serves since'"
-    await execute(engine, f"DELETE FROM {HISTORY_TABLE} WHERE {steps}")  # noqa: S608
-    await execute(engine, f"UPDATE {HISTORY_TABLE} SET record_time = UTC_TIMESTAMP(6)")  # noqa: S608
 
 
 @pytest.fixture
