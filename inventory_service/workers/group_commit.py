@@ -23,6 +23,8 @@ MOST_LINES = 2_000
 MOST_CALLERS = 2_048
 QUIET_TURNS = 16
 """A call takes several turns of the loop from its first byte to its wish; an idle turn takes microseconds."""
+ENOUGH_WISHES, ENOUGH_LINES = 64, 1_000
+"""Where so many wait, the others are let in while the transaction runs: process and engine work at the same time."""
 MOST_SECONDS = 8.0
 """How long a batch may take: less than any call, so that its callers hear of a database that has fallen silent."""
 
@@ -51,6 +53,7 @@ class GroupCommit:
         self._callers = 0
         self._seconds_each = 0.0
         self._waiting: deque[PendingWish] = deque()
+        self._lines_waiting = 0
         self._working = False
 
     @property
@@ -77,6 +80,7 @@ class GroupCommit:
         except asyncio.CancelledError:
             if pending in self._waiting:
                 self._waiting.remove(pending)
+                self._lines_waiting -= pending.lines
             raise
         finally:
             self._callers -= 1
@@ -86,6 +90,7 @@ class GroupCommit:
             self._left_overs.answer_alone(pending)
             return
         self._waiting.append(pending)
+        self._lines_waiting += pending.lines
         if not self._working:
             self._working = True
             self._tasks.start(self._work())
@@ -112,20 +117,25 @@ class GroupCommit:
     async def _let_in(self) -> None:
         """Lets the wishes in that are on their way through this process, until a few turns of the loop bring none.
 
-        No time passes but that of its own work. A batch costs about the same whatever its size, so a server that is
-        busy should begin few.
+        No time passes but that of its own work. A small batch costs about as much as a larger one, so a server that
+        is busy should begin few; it ends where enough wait for a large one.
         """
         quiet = 0
-        while quiet < QUIET_TURNS and len(self._waiting) < MOST_WISHES:
+        while quiet < QUIET_TURNS and not self._enough_wait:
             before = len(self._waiting)
             await asyncio.sleep(0)
             quiet = 0 if len(self._waiting) > before else quiet + 1
+
+    @property
+    def _enough_wait(self) -> bool:
+        return len(self._waiting) >= ENOUGH_WISHES or self._lines_waiting >= ENOUGH_LINES
 
     def _next_batch(self) -> list[PendingWish]:
         batch: list[PendingWish] = []
         lines = 0
         while self._waiting and len(batch) < MOST_WISHES and lines < MOST_LINES:
             pending = self._waiting.popleft()
+            self._lines_waiting -= pending.lines
             if time.monotonic() - pending.since > MOST_PATIENCE_SECONDS:
                 pending.settle(Overloaded())
             elif not self._left_overs.take(pending):

@@ -12,6 +12,7 @@ from inventory_service.domain.commands import (
     CommitReservation,
     ExtendReservation,
     ReleaseReservation,
+    ReserveStock,
 )
 from inventory_service.domain.errors import EtagMismatch, InsufficientStock, ReservationExists
 from inventory_service.domain.reservation import Reservation, ReservationState
@@ -39,6 +40,29 @@ async def test_a_batch_is_what_arrived_while_the_one_before_ran(till: Till, inve
     assert states(answers) == [ReservationState.HELD] * (MOST_WISHES + 40)
     assert till.batches == [1, MOST_WISHES, 39]
     assert await inventory.levels("A") == (1000, MOST_WISHES + 40, 1000 - MOST_WISHES - 40)
+
+
+@pytest.mark.parametrize(
+    ("lines", "enough"), [(1, group_commit.ENOUGH_WISHES), (50, group_commit.ENOUGH_LINES // 50)]
+)
+async def test_where_enough_wait_their_batch_begins_while_others_arrive(
+    till: Till, inventory: Inventory, lines: int, enough: int
+) -> None:
+    for number in range(1, lines):
+        await inventory.create(f"A{number}", 1000)
+    units = {"A": 1} | {f"A{number}": 1 for number in range(1, lines)}
+
+    async def arriving(turns: int) -> None:
+        """By itself, so many turns of the loop later."""
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await till.group_commit.submit(Wish(ReserveStock(f"r{turns}", "order:1", units, None, SHOP)))
+
+    await asyncio.gather(*(arriving(number) for number in range(2 * enough)))
+
+    assert till.batches[0] == enough
+    assert sum(till.batches) == 2 * enough
+    assert await inventory.levels("A") == (1000, 2 * enough, 1000 - 2 * enough)
 
 
 async def test_wishes_are_decided_in_the_order_of_their_arrival(till: Till, inventory: Inventory) -> None:
