@@ -29,6 +29,9 @@ from devtools import interruption, processes
 sys.exit(interruption.run(lambda: processes.run_here([sys.executable, "-c", {KEEPER!r}])))
 """
 
+# Whoever has the tests outlive his terminal has them begin without ears for it.
+LISTENING = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+
 
 def everybody(process: "subprocess.Popen[str]", number: int) -> None:
     os.killpg(process.pid, number)
@@ -83,7 +86,7 @@ def test_a_command_in_the_background_of_a_script_can_be_ended() -> None:
 def begun(program: str) -> "subprocess.Popen[str]":
     """The program, once it has something to put away."""
     command = subprocess.Popen(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", LISTENING + program],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
