@@ -55,9 +55,7 @@ def main(words: list[str] | None = None) -> int:
     if not ways:
         print(f"none of these campaigns is one of {', '.join(arguments.engine)}", file=sys.stderr)
         return 2
-    servers = {
-        name for campaign, _ in ways if campaign.with_servers for name in (*campaign.engines, "postgres")
-    }
+    servers = {name for campaign, engine in ways if campaign.with_servers for name in (engine, "postgres")}
     tries = (
         _tried(
             campaign,
