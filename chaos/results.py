@@ -136,7 +136,7 @@ def _campaign(campaign: Campaign, engine: str, runs: Sequence[Result]) -> str:
         title,
         f"{reached} PARTIAL" if longest.partial else reached,
         f"{sum(run.attempts for run in mine):,}",
-        ", ".join(f"{count:,} × {name}" for name, count in sorted(_faults(mine).items())),
+        ", ".join(f"{count:,} × {kind}" for kind, count in sorted(_kinds(_faults(mine)).items())),
         violations,
         recovery,
         f"{last.day}, {last.commit}, seed {last.seed}",
@@ -188,6 +188,15 @@ def _faults(runs: Sequence[Result]) -> Counter[str]:
     for run in runs:
         faults.update(run.faults)
     return faults
+
+
+def _kinds(faults: Mapping[str, int]) -> Counter[str]:
+    """A fault that has its place in brackets is told once for all places: each run's record has them apart."""
+    kinds: Counter[str] = Counter()
+    for name, count in faults.items():
+        kind, *_ = name.split(" (")
+        kinds[kind] += count
+    return kinds
 
 
 def _cells(*cells: str) -> str:

@@ -1,5 +1,6 @@
 """What the page makes of the runs: no violation is hidden by a run that tried less."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from chaos.campaign import Trial
@@ -9,7 +10,9 @@ from chaos.results import Result, page, result
 KILLS = 2
 
 
-def a_run(attempts: int, *violations: str, seed: int = 1, size: int = 0) -> Result:
+def a_run(
+    attempts: int, *violations: str, seed: int = 1, size: int = 0, faults: Mapping[str, int] | None = None
+) -> Result:
     """One of campaign 2 on MySQL."""
     return Result(
         campaign=KILLS,
@@ -20,7 +23,7 @@ def a_run(attempts: int, *violations: str, seed: int = 1, size: int = 0) -> Resu
         seconds=1.0,
         size=size or attempts,
         attempts=attempts,
-        faults={"SIGKILL": attempts},
+        faults=faults or {"SIGKILL": attempts},
         contention={},
         worst_recovery=1.0,
         violations=violations,
@@ -53,6 +56,12 @@ def test_a_run_that_found_violations_is_told_for_ever() -> None:
 
 def test_where_none_was_found_none_is_told() -> None:
     assert "found violations" not in page(CAMPAIGNS, [a_run(300)])
+
+
+def test_a_fault_that_was_tried_in_several_places_is_told_once() -> None:
+    faults = {"reset (callers)": 2, "reset (delivery to inventory)": 3, "SIGKILL of MySQL": 1}
+
+    assert " | 1 × SIGKILL of MySQL, 5 × reset | " in page(CAMPAIGNS, [a_run(6, faults=faults)])
 
 
 def test_of_a_violation_that_says_very_much_the_beginning_is_kept(tmp_path: Path) -> None:
