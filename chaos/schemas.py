@@ -9,14 +9,14 @@ from sqlalchemy import event, inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.legacy_packages import add_legacy_packages
+from benchmarks.legacy_stocks import add_legacy_stocks
 from servicekit.persistence.engines import create_engine
 from servicekit.schema.migrations import Schema
 from tests.migrations.delivery import legacy as deliverys
 from tests.migrations.inventory import legacy as inventorys
 from tests.support.databases import copied_database, fresh_database
 
-PACKAGES = 450
-"""More than the backfill takes at once."""
+FIRST = "0001"
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,18 @@ class Legacy:
                 return [*await inventorys.contents(engine), *await inventorys.base_rows(engine)]
             return await _deliverys(engine)
 
+    async def kept(self, url: str) -> list[Any]:
+        """The whole schema, and of the old application's tables the rows: what a way down and up again leaves as it is.
+
+        Tables of the old application are given on the way down what was learnt since; the schema's history is longer.
+        """
+        async with _engine(url) as engine:
+            if self.service == "inventory":
+                relations = [(*row[:2], *row[3:]) for row in await inventorys.contents(engine)]
+                return [*relations, *await inventorys.base_rows(engine)]
+            described, _, packages = await _deliverys(engine)
+            return [described, packages]
+
     async def statements(self, url: str) -> int:
         """Brings the database to the newest revision; answers how many statements that takes, or a few more."""
         async with _engine(url) as engine:
@@ -47,13 +59,21 @@ class Legacy:
             await Schema(self.service).upgrade(engine)
             return sent
 
+    async def down_and_up(self, url: str) -> None:
+        """Back to the first revision, and to the newest one again."""
+        async with _engine(url) as engine:
+            await Schema(self.service).downgrade(engine, FIRST)
+            await Schema(self.service).upgrade(engine)
+
 
 @asynccontextmanager
-async def legacies(engine_name: str) -> AsyncIterator[Legacy]:
-    """Inventory's on Postgres, delivery's on MySQL and MariaDB."""
+async def legacies(engine_name: str, rows: int) -> AsyncIterator[Legacy]:
+    """Inventory's on Postgres, delivery's on MySQL and MariaDB; so many stocks, or packages, are in each."""
     if engine_name == "postgres":
         async with fresh_database(engine_name) as original:
             async with _engine(original) as engine:
+                await Schema("inventory").upgrade(engine, FIRST)
+                await add_legacy_stocks(engine, rows)
                 await inventorys.legacy_rows(engine)
             yield Legacy("inventory", lambda: copied_database(original))
         return
@@ -62,8 +82,8 @@ async def legacies(engine_name: str) -> AsyncIterator[Legacy]:
     async def another() -> AsyncIterator[str]:
         async with fresh_database(engine_name) as url:
             async with _engine(url) as engine:
-                await Schema("delivery").upgrade(engine, "0001")
-                await add_legacy_packages(engine, PACKAGES)
+                await Schema("delivery").upgrade(engine, FIRST)
+                await add_legacy_packages(engine, rows)
             yield url
 
     yield Legacy("delivery", another)

@@ -11,6 +11,7 @@ from chaos.campaigns import (
     failing_statements,
     full_disk,
     fuzz,
+    histories,
     idle_connections,
     kill_databases,
     kill_services,
@@ -51,5 +52,6 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         clock_steps.CAMPAIGN,
         full_disk.CAMPAIGN,
         stopped_services.CAMPAIGN,
+        histories.CAMPAIGN,
     )
 }

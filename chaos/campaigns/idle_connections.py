@@ -1,6 +1,6 @@
 """The database's server ends every connection that is idle, and the next call of each kind must not notice."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import grpc
@@ -11,7 +11,8 @@ from chaos.calls.call import Call
 from chaos.calls.delivery import DELIVERY
 from chaos.calls.inventory import INVENTORY
 from chaos.campaign import Campaign, Trial
-from tests.support.services import running_pair
+from tests.support.forks import WITHOUT_UVLOOP
+from tests.support.services import fresh_pair
 from tests.support.town import Town, ids
 
 IDLE = {
@@ -31,21 +32,29 @@ NO_SUCH_SESSION = 1094
 """MySQL's and MariaDB's: it ended by itself meanwhile."""
 
 
+LOOPS: Sequence[Mapping[str, str]] = ({}, {WITHOUT_UVLOOP: "yes"})
+"""What the services run on, half of the attempts on each: uvloop, and asyncio's own loop."""
+
+
 async def run(trial: Trial) -> None:
     """Calls and looks at what they left, each without any connection there was before; nobody repeats anything."""
     calls = list(INVENTORY if trial.engine == "postgres" else DELIVERY)
     # A short run has not enough attempts for all of them: another seed tries others.
     trial.random.shuffle(calls)
-    async with (
-        running_pair("mysql" if trial.engine == "postgres" else trial.engine, trial.folder) as pair,
-        _administrator(pair.inventory_url if trial.engine == "postgres" else pair.delivery_url) as engine,
-    ):
-        town = Town(pair)
-        await town.found()
-        while trial.more:
-            await _surprise(trial, town, engine, calls)
-        trial.violations.extend(await town.findings())
-        await town.close()
+    for turn, loop in enumerate(LOOPS, 1):
+        async with (
+            fresh_pair("mysql" if trial.engine == "postgres" else trial.engine, trial.folder) as pair,
+            _administrator(pair.inventory_url if trial.engine == "postgres" else pair.delivery_url) as engine,
+        ):
+            for service in (pair.inventory, pair.delivery):
+                service.environment.update(loop)
+            await pair.start()
+            town = Town(pair)
+            await town.found()
+            while trial.more and trial.attempts < trial.size * turn / len(LOOPS):
+                await _surprise(trial, town, engine, calls)
+            trial.violations.extend(await town.findings())
+            await town.close()
 
 
 async def _surprise(trial: Trial, town: Town, engine: AsyncEngine, calls: Sequence[Call]) -> None:
@@ -89,11 +98,11 @@ async def _administrator(url: str) -> AsyncIterator[AsyncEngine]:
 
 CAMPAIGN = Campaign(
     number=18,
-    title="Idle connections killed at the server",
+    title="Idle connections killed at the server, under uvloop and asyncio",
     promises=(10,),
     attempt="calls after a kill of connections",
-    short=30,
-    long=150,
+    short=60,
+    long=300,
     run=run,
     contention=("calls that found none",),
     engines=("postgres", "mysql", "mariadb"),

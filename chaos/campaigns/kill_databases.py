@@ -82,7 +82,8 @@ CAMPAIGN = Campaign(
     promises=(4, 9, 10, 13),
     attempt="faults",
     short=8,
-    long=100,
+    # 50 of each signal to each server.
+    long=200,
     run=run,
     contention=("calls repeated", "packages delivered", "packages cancelled"),
     with_servers=False,

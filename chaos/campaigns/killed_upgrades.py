@@ -1,4 +1,4 @@
-"""An upgrade that dies before a statement, any of them, and then two at once: same schema, same rows as undisturbed."""
+"""An upgrade that dies before a statement, any of them, then four at once: same schema, same rows as undisturbed."""
 
 import asyncio
 
@@ -7,19 +7,37 @@ from chaos.schemas import Legacy, legacies
 from tests.support.forks import Done, run_command
 
 CRASHED = 137
-UPGRADERS = 2
+UPGRADERS = 4
+FEW_ROWS = 450
+"""More than a backfill takes at once."""
+MANY_ROWS = 100_000
+EVERY_STATEMENT = 360
+"""There are 352 on MariaDB."""
+OVER_MANY_ROWS = 10
+"""With so many deaths over many rows a long run ends."""
 
 
 async def run(trial: Trial) -> None:
     """Every statement of the way from the first revision to the newest, in an order that the seed says."""
-    async with legacies(trial.engine) as legacy:
+    over_many = OVER_MANY_ROWS if trial.size > EVERY_STATEMENT else 0
+    await _kill(trial, FEW_ROWS, trial.size - over_many)
+    if over_many:
+        await _kill(trial, MANY_ROWS, trial.size)
+
+
+async def _kill(trial: Trial, rows: int, until: int) -> None:
+    """Until so many attempts of the trial are made."""
+    async with legacies(trial.engine, rows) as legacy:
         async with legacy.another() as url:
             statements = await legacy.statements(url)
             wanted = await legacy.contents(url)
-        while trial.more:
+            kept = await legacy.kept(url)
+            await legacy.down_and_up(url)
+            trial.require(await legacy.kept(url) == kept, "down and up again, the database is another")
+        while trial.more and trial.attempts < until:
             died = trial.attempts
             for place in trial.random.sample(range(1, statements + 1), statements):
-                if not trial.more:
+                if not trial.more or trial.attempts == until:
                     return
                 async with legacy.another() as url:
                     await _try(trial, legacy, url, place, wanted)
@@ -51,12 +69,11 @@ async def _upgrade(legacy: Legacy, url: str, **environment: str) -> Done:
 
 CAMPAIGN = Campaign(
     number=12,
-    title="An upgrade killed at each statement, then two at once",
+    title="An upgrade killed at each statement, then four at once",
     promises=(21,),
     attempt="deaths",
     short=20,
-    # As many as there are statements, 352 on MariaDB.
-    long=360,
+    long=EVERY_STATEMENT + OVER_MANY_ROWS,
     run=run,
     contention=("upgraders that waited",),
     engines=("postgres", "mysql", "mariadb"),

@@ -24,6 +24,8 @@ from tests.support.memory import peak_megabytes
 ROOT = Path(__file__).resolve().parents[2]
 MOST_SECONDS = 300.0
 """How long a command may take that is run to its end."""
+WITHOUT_UVLOOP = "HOLDFAST_TEST_WITHOUT_UVLOOP"
+"""Set for a command that is to run as on an interpreter for which there is no uvloop: on asyncio's own loop."""
 _LOADED = multiprocessing.get_context("forkserver")
 _LOADED.set_forkserver_preload(["delivery_service.__main__", "inventory_service.__main__", __name__])
 
@@ -105,6 +107,8 @@ def _run(
     os.environ.update(environment)
     # The one module that looks at the environment as it is loaded.
     importlib.reload(crash_points)
+    if WITHOUT_UVLOOP in environment:
+        sys.modules["uvloop"] = None  # type: ignore[assignment]
     sys.argv = [module, *words]
     code = importlib.import_module(f"{module}.__main__").main()
     # An interpreter that ends says what nobody waited for; this process ends without its interpreter's end.

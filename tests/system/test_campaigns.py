@@ -12,6 +12,7 @@ from chaos.campaigns import (
     failing_statements,
     full_disk,
     fuzz,
+    histories,
     idle_connections,
     kill_services,
     killed_upgrades,
@@ -41,6 +42,7 @@ SMALL: list[tuple[Campaign, str, int]] = [
     (clock_steps.CAMPAIGN, "mysql", 5),
     (full_disk.CAMPAIGN, "mariadb", 5),
     (stopped_services.CAMPAIGN, "mysql", 3),
+    *((histories.CAMPAIGN, engine, size) for engine, size in (("postgres", 8), ("mysql", 2), ("mariadb", 2))),
 ]
 
 SEEDS = (7, 8, 9)

@@ -1,36 +1,17 @@
-"""Random histories of packages against the real service and a plain model beside it: every answer is predicted.
-
-`make test` runs a fixed set of short histories; HYPOTHESIS_PROFILE=long runs many long ones, never the same.
-"""
+"""Random histories of packages against the real service and a plain model beside it: every answer is predicted."""
 
 import copy
 import dataclasses
 import itertools
-import os
-from pathlib import Path
 
-import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.delivery_service.histories import ACTORS, calls, packs, pairs, repeats
 from tests.delivery_service.model import CALLED_OFF, PAID, PATHS, Call, Model, Parcel
 from tests.delivery_service.records import Records
-from tests.delivery_service.world import World, a_world
+from tests.delivery_service.world import World
 
-LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-PROFILE = settings(
-    max_examples=100 if LONG else 2,
-    stateful_step_count=120 if LONG else 30,
-    derandomize=not LONG,
-    # Shrinking a history takes minutes; what the short form finds is found again by the long one.
-    phases=tuple(Phase) if LONG else (Phase.generate,),
-    database=None,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=list(HealthCheck),
-)
 STEPS = ["call"] * 12 + ["two at once"] * 3 + ["repeat"] * 5 + ["pack"] * 3 + ["new order"]
 STEPS += ["same request", "cancel the order", "driver", "inventory goes", "inventory comes", "deliveries"]
 
@@ -206,10 +187,3 @@ class Service(RuleBasedStateMachine):
             expected = Records.expected(self.model, order_id)
             assert self.world.run(self.world.read(order_id)) == (expected.packages, expected.timelines)
         assert self.world.run(self.world.servers[0].findings()) == []
-
-
-@pytest.mark.parametrize("engine", ["mysql", "mariadb"])
-def test_every_history_goes_as_the_model_says(engine: str, tmp_path: Path) -> None:
-    with a_world(engine, tmp_path) as world:
-        machine = type("Service", (Service,), {"world": world})
-        run_state_machine_as_test(machine, settings=PROFILE)

@@ -1,0 +1,99 @@
+"""Random histories of calls to two servers on a real database: a plain model foretells every answer and every state."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, get_state_machine_test
+
+from chaos.campaign import Campaign, Trial
+from tests.delivery_service import stateful as delivery
+from tests.delivery_service.world import a_world as deliverys_world
+from tests.inventory_service import stateful as inventory
+
+STEPS = 50
+CHOICES_BYTES = 16_384
+"""More than the choices of a history take."""
+
+
+class _Over(BaseException):
+    """Ends a history in its midst."""
+
+
+async def run(trial: Trial) -> None:
+    """A history after the other; the servers' loop runs only while a step waits for it, so in another thread."""
+    histories = asyncio.create_task(asyncio.to_thread(_go_on, trial))
+    try:
+        await asyncio.shield(histories)
+    finally:
+        # Whoever is interrupted waits for the step that is under way, and for the servers' end.
+        trial.until = 0.0
+        await histories
+
+
+def _go_on(trial: Trial) -> None:
+    """Each history has a seed of its own, and is the same again by `--seed`, but for calls that are made at once.
+
+    For their sake Hypothesis only says what there is to choose: its own search wants the same ends from the same
+    choices.
+    """
+    with _history(trial) as history:
+        for seed in itertools.count(trial.seed):
+            if not trial.more:
+                return
+            try:
+                whole = history(random.Random(seed).randbytes(CHOICES_BYTES)) is not None
+            except _Over:
+                return
+            except Exception as found:
+                whole = True
+                trial.violations.append(f"seed {seed}: {found!r}")
+            # One that has drawn nothing that it can use again and again is given up.
+            trial.attempted(whole)
+
+
+@contextmanager
+def _history(trial: Trial) -> Iterator[Callable[[bytes], bytes | None]]:
+    """Makes one by the choices that the bytes are; answers None of one that was given up."""
+    if trial.engine == "postgres":
+        with inventory.a_world() as world:
+            yield _of(trial, inventory.Service, world)
+    else:
+        with deliverys_world(trial.engine, trial.folder / "photos") as world:
+            yield _of(trial, delivery.Service, world)
+
+
+def _of(trial: Trial, service: type[RuleBasedStateMachine], world: Any) -> Callable[[bytes], bytes | None]:
+    run = world.run
+
+    def while_there_is_more(work: Coroutine[Any, Any, Any]) -> Any:
+        if not trial.more:
+            work.close()
+            raise _Over
+        trial.contention["answers and states foretold"] += 1
+        return run(work)
+
+    world.run = while_there_is_more
+    machine = type("Service", (service,), {"world": world})
+    wanted = settings(stateful_step_count=STEPS, database=None)
+    # Of bytes, one in 256 would end a history.
+    test: Any = get_state_machine_test(machine, settings=wanted, _min_steps=STEPS - 1)
+    history: Callable[[bytes], bytes | None] = test.hypothesis.fuzz_one_input
+    return history
+
+
+CAMPAIGN = Campaign(
+    number=22,
+    title=f"Random histories of {STEPS} calls, foretold by a model",
+    promises=(1, 2, 4, 6, 7, 9, 14, 15, 16, 17, 18),
+    attempt="histories",
+    short=20,
+    long=700,
+    run=run,
+    contention=("answers and states foretold",),
+    engines=("postgres", "mysql", "mariadb"),
+)
