@@ -57,6 +57,20 @@ async def rooms(engine: AsyncEngine) -> dict[str, int]:
     return found
 
 
+async def test_looking_at_the_schema_again_compiles_nothing(schema: Schema, engine: AsyncEngine) -> None:
+    await schema.upgrade(engine)
+    compiled: dict[Any, Any] = {}
+    looking = engine.execution_options(compiled_cache=compiled)
+    await schema.serving(looking)
+    first = len(compiled)
+
+    for _ in range(3):
+        await schema.serving(looking)
+
+    assert first > 0
+    assert len(compiled) == first
+
+
 def test_a_history_tells_its_revisions_oldest_first(schema: Schema) -> None:
     assert schema.history() == [Revision(f"{number:04}", f"Add room {number}.") for number in (1, 2, 3)]
     assert schema.expected == "0003"
