@@ -7,15 +7,16 @@ from delivery_service.adoption.run import Run
 from servicekit.adoption.run import AdoptionRefused
 
 # Not what they are doing, as SHOW PROCESSLIST has it: a statement may have bytes that are no text, and no driver reads
-# it then. Nor does MySQL answer from MariaDB's place.
-_OF_MYSQL = text("""
+# it then. Nor does MySQL answer from the second place then, while the first one is empty where it is switched off.
+_IN_PERFORMANCE_SCHEMA = text("""
     SELECT ID AS number, USER AS user, HOST AS host, COMMAND AS command
     FROM performance_schema.processlist WHERE DB = DATABASE()
 """)
-_OF_MARIADB = text("""
+_IN_INFORMATION_SCHEMA = text("""
     SELECT ID AS number, USER AS user, HOST AS host, COMMAND AS command
     FROM information_schema.PROCESSLIST WHERE DB = DATABASE()
 """)
+_SWITCHED_ON = text("SELECT @@performance_schema")
 
 
 async def refuse_others(run: Run, connection: AsyncConnection, guard: int) -> None:
@@ -46,7 +47,8 @@ async def others_in(connection: AsyncConnection, guard: int | None = None) -> li
     """
     ours = {guard, await own_id(connection)}
     mariadb = connection.dialect.is_mariadb  # type: ignore[attr-defined]
-    rows = (await connection.execute(_OF_MARIADB if mariadb else _OF_MYSQL)).all()
+    switched_on = not mariadb and await connection.scalar(_SWITCHED_ON)
+    rows = (await connection.execute(_IN_PERFORMANCE_SCHEMA if switched_on else _IN_INFORMATION_SCHEMA)).all()
     await connection.rollback()
     return [
         f"  {row.user}@{row.host}, session {row.number}, {row.command}"

@@ -34,13 +34,14 @@ _HOLDERS = text("""
     WHERE trx.trx_state <> 'LOCK WAIT' AND trx.trx_rows_locked + trx.trx_rows_modified > 0
     HAVING seconds >= 1
 """)
-# MySQL's view of MariaDB's place fails while any session's statement has bytes that are no text.
-_OTHERS_OF_MYSQL = text("""
+# MySQL answers from the second place while all statements are text; the first one is empty where it is switched off.
+_OTHERS_IN_PERFORMANCE_SCHEMA = text("""
     SELECT ID AS session FROM performance_schema.processlist WHERE DB = DATABASE() AND ID <> CONNECTION_ID()
 """)
-_OTHERS_OF_MARIADB = text("""
+_OTHERS_IN_INFORMATION_SCHEMA = text("""
     SELECT ID AS session FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()
 """)
+_SWITCHED_ON = text("SELECT @@performance_schema")
 _BLOCKED_OF_MYSQL = text("""
     SELECT BLOCKING_ENGINE_TRANSACTION_ID AS holder, COUNT(DISTINCT REQUESTING_ENGINE_TRANSACTION_ID) AS blocked
     FROM performance_schema.data_lock_waits GROUP BY BLOCKING_ENGINE_TRANSACTION_ID
@@ -99,7 +100,12 @@ async def locks(connection: AsyncConnection) -> Diagnosis:
     """Whether somebody holds locks for long, or keeps others waiting."""
     mariadb = connection.dialect.is_mariadb  # type: ignore[attr-defined]
     try:
-        others = set(await connection.scalars(_OTHERS_OF_MARIADB if mariadb else _OTHERS_OF_MYSQL))
+        switched_on = not mariadb and await connection.scalar(_SWITCHED_ON)
+        others = set(
+            await connection.scalars(
+                _OTHERS_IN_PERFORMANCE_SCHEMA if switched_on else _OTHERS_IN_INFORMATION_SCHEMA
+            )
+        )
         holders = [row for row in await connection.execute(_HOLDERS) if row.session in others]
         found = await connection.execute(_BLOCKED_OF_MARIADB if mariadb else _BLOCKED_OF_MYSQL)
     except DBAPIError as error:
