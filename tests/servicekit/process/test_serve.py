@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,18 +20,42 @@ from tests.servicekit.shop import build
 
 ROOT = Path(__file__).parents[3]
 
+HANGING = """
+import asyncio, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from servicekit.process.server import serve
+from servicekit.telemetry import logs
+from tests.servicekit.shop import build
+
+async def deaf():
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+async def run():
+    if sys.argv[1] == "thread":
+        ThreadPoolExecutor(1).submit(time.sleep, 60)
+    else:
+        left = asyncio.create_task(deaf())
+    return await serve(build(sys.argv[2], Path(sys.argv[3]))[0])
+
+logs.configure("info")
+sys.exit(asyncio.run(run()))
+"""
+
 
 @asynccontextmanager
 async def process(
-    url: str, scripts: Path
+    url: str, scripts: Path, command: Sequence[str] = ("-m", "tests.servicekit.shop")
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, grpc.aio.Channel]]:
     service, _ = build(url, write_history(scripts))
     await service.schema.upgrade(service.engine)
     await open_accounts(service.engine)
     await service.engine.dispose()
-    command = ["-m", "tests.servicekit.shop", url, str(scripts)]
     serving = await asyncio.create_subprocess_exec(
-        sys.executable, *command, cwd=ROOT, stderr=asyncio.subprocess.PIPE
+        sys.executable, *command, url, str(scripts), cwd=ROOT, stderr=asyncio.subprocess.PIPE
     )
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{await _port(serving)}") as channel:
@@ -72,6 +96,14 @@ async def test_sigterm_lets_the_work_under_way_end_and_exits_with_0(
         assert await call == pb.RequeueOutboxResponse()
         assert await asyncio.wait_for(serving.wait(), 10) == 0
     assert await balances(postgres_url) == [101, 100]
+
+
+@pytest.mark.parametrize("what", ["thread", "task"])
+async def test_what_hangs_keeps_no_process(postgres_url: str, tmp_path: Path, what: str) -> None:
+    async with process(postgres_url, tmp_path / "shop", ["-c", HANGING, what]) as (serving, _):
+        serving.send_signal(signal.SIGTERM)
+
+        assert await asyncio.wait_for(serving.wait(), 10) == 0
 
 
 async def test_a_second_sigterm_ends_the_process_at_once(postgres_url: str, tmp_path: Path) -> None:
