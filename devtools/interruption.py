@@ -43,7 +43,8 @@ def passed_on(child: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> Itera
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            # Whoever was told puts away what it has once its child is gone.
+            signal.signal(number, _disregard if told else handler)
     if told:
         raise KeyboardInterrupt
 

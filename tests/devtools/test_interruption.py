@@ -29,6 +29,19 @@ from devtools import interruption, processes
 sys.exit(interruption.run(lambda: processes.run_here([sys.executable, "-c", {KEEPER!r}])))
 """
 
+TIDY_PARENT = f"""
+import sys, time
+from devtools import interruption, processes
+def command():
+    try:
+        return processes.run_here([sys.executable, "-c", {KEEPER!r}])
+    finally:
+        print("its child is gone", flush=True)
+        time.sleep(1)
+        print("all is put away", flush=True)
+sys.exit(interruption.run(command))
+"""
+
 # Whoever has the tests outlive his terminal has them begin without ears for it.
 LISTENING = "import signal\nsignal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
 
@@ -64,6 +77,18 @@ def test_whoever_is_told_again_is_not_cut_short() -> None:
             everybody(command, signal.SIGTERM)
 
         assert command.communicate(timeout=30) == ("put away\n", "")
+
+
+def test_whoever_has_waited_for_a_child_is_not_cut_short_either() -> None:
+    with begun(TIDY_PARENT) as command:
+        assert command.stdout is not None
+        command.send_signal(signal.SIGTERM)
+        assert [command.stdout.readline() for _ in range(2)] == ["put away\n", "its child is gone\n"]
+
+        command.send_signal(signal.SIGTERM)
+
+        assert command.communicate(timeout=30) == ("all is put away\n", "")
+        assert command.returncode == 130
 
 
 def test_a_command_that_was_started_to_outlive_its_terminal_does_so() -> None:
