@@ -104,9 +104,10 @@ def judge_process(trial: Trial, service: str, looks: Sequence[Look], began: floa
     fifth = (ended - began) / FIFTHS
     early = [look for look in looks if fifth <= look.at - began < 2 * fifth]
     late = [look for look in looks if look.at - began >= (FIFTHS - 1) * fifth]
-    if not early or not late:
-        return
     steady = ended - began >= STEADY_SECONDS
+    if not early or not late:
+        trial.require(not steady, f"{service}: nobody looked at it when it was to be judged")
+        return
     # Tasks come and go with every call: what is left over is what the quietest moment has.
     for what, of in (("descriptors", max), ("sessions", max), ("tasks", min)):
         before, after = (of(getattr(look, what) for look in part) for part in (early, late))

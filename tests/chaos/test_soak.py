@@ -40,3 +40,22 @@ def test_what_a_process_has_more_and_more_of_is_found(
     judge_process(trial, "inventory", looks, 0.0, float(CAMPAIGN.long))
 
     assert trial.violations == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (CAMPAIGN.long, ["inventory: nobody looked at it when it was to be judged"]),
+        # Ended by its time: nothing is said of so short a run.
+        (10, []),
+    ],
+)
+def test_a_process_that_nobody_looked_at_is_not_taken_for_one_that_stays_as_it_was(
+    tmp_path: Path, seconds: int, said: list[str]
+) -> None:
+    trial = Trial(CAMPAIGN.long, 7, tmp_path)
+    looks = [look(second) for second in range(seconds // 3)]
+
+    judge_process(trial, "inventory", looks, 0.0, float(seconds))
+
+    assert trial.violations == said
