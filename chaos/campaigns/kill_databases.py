@@ -80,7 +80,7 @@ CAMPAIGN = Campaign(
     number=3,
     title="SIGKILL and SIGSTOP of the database servers under load",
     promises=(4, 9, 10, 13),
-    attempt="faults",
+    attempt="faults of a server",
     short=8,
     # 50 of each signal to each server.
     long=200,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from chaos.campaign import Campaign, Trial, call_off, percentile
+from chaos.campaigns import CAMPAIGNS
 
 
 @pytest.mark.parametrize(
@@ -57,3 +58,10 @@ async def test_what_was_called_off_after_it_had_failed_is_told() -> None:
 def test_a_percentile_is_a_value_that_was_seen(share: float, value: float) -> None:
     assert percentile([4.0, 1.0, 3.0, 2.0], share) == value
     assert percentile([], share) == 0.0
+
+
+def test_no_two_campaigns_count_by_the_same_words() -> None:
+    """What is called the same is added up on the page, for each promise."""
+    words = sorted(campaign.attempt for campaign in CAMPAIGNS.values())
+
+    assert words == sorted(set(words))
