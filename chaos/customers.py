@@ -5,10 +5,10 @@ import time
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from chaos.campaign import Trial
+from chaos.packages import STUCK_SECONDS, require_settled
 from tests.support.town import Town, ids
 
 CUSTOMERS = 6
-STUCK_SECONDS = 60.0
 UNITS = 1_000_000
 
 
@@ -71,18 +71,11 @@ class Customers:
                 "packages cancelled": len(self._cancelled),
             }
         )
-        deadline = time.monotonic() + STUCK_SECONDS
-        await self._settled(self._delivered, pb.STOCK_STATE_COMMITTED, deadline)
-        await self._settled(self._cancelled, pb.STOCK_STATE_RELEASED, deadline)
+        sold = dict.fromkeys(self._delivered, pb.STOCK_STATE_COMMITTED)
+        given_back = dict.fromkeys(self._cancelled, pb.STOCK_STATE_RELEASED)
+        await require_settled(trial, self._town, sold | given_back)
         left = await self._town.levels(self._sku)
-        sold = len(self._delivered)
-        trial.require(left == (UNITS - sold, 0), f"{sold} units were delivered, the stock says {left}")
+        trial.require(
+            left == (UNITS - len(sold), 0), f"{len(sold)} units were delivered, the stock says {left}"
+        )
         trial.violations.extend(await self._town.findings())
-
-    async def _settled(self, packages: list[str], state: pb.StockState.ValueType, deadline: float) -> None:
-        for package_sn in packages:
-            left = max(0.1, deadline - time.monotonic())
-            try:
-                await self._town.stock_state(package_sn, state, seconds=left)
-            except AssertionError as stuck:
-                self._trial.violations.append(str(stuck))

@@ -11,6 +11,7 @@ from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.inventory.v1 import reservation_pb2
 
 from chaos.campaign import Trial
+from chaos.packages import STUCK_SECONDS, require_settled
 from chaos.scene import one_unit
 from servicekit.tasks import being_cancelled
 from tests.support.refusals import refusal
@@ -18,7 +19,6 @@ from tests.support.town import SYSTEM, TO_BE_REPEATED, Town, ids
 
 UNITS = 1_000_000
 CALL_SECONDS = 10.0
-STUCK_SECONDS = 60.0
 LEAST_DEADLINE_SECONDS = 0.05
 """A shorter one is refused before anything is done."""
 PAUSE_SECONDS = 0.05
@@ -94,13 +94,9 @@ class Visitors:
         trial.violations.extend(await town.findings())
 
     async def _check_packages(self) -> None:
-        for package_sn in self._packed:
-            cancelled = package_sn in self._cancelled
-            wanted = pb.STOCK_STATE_RELEASED if cancelled else pb.STOCK_STATE_HELD
-            try:
-                await self._town.stock_state(package_sn, wanted, seconds=STUCK_SECONDS)
-            except AssertionError as stuck:
-                self._trial.violations.append(str(stuck))
+        wanted = dict.fromkeys(self._packed, pb.STOCK_STATE_HELD)
+        wanted |= dict.fromkeys(self._cancelled, pb.STOCK_STATE_RELEASED)
+        await require_settled(self._trial, self._town, wanted)
         held = len(self._packed) - len(self._cancelled)
         levels = await self._town.levels(self._packed_sku)
         self._trial.require(

@@ -12,6 +12,7 @@ from holdfast.delivery.v1 import delivery_pb2_grpc
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from chaos.campaign import Campaign, Trial
+from chaos.packages import STUCK_SECONDS, require_settled
 from tests.support.databases import fresh_database
 from tests.support.proxy import Proxy, proxy_to, proxy_to_database
 from tests.support.services import Pair, migrate
@@ -25,7 +26,6 @@ OUTAGE_SECONDS = 30.0
 FLEETING = 120
 """So many faults are over soon; those after them, one of every kind on every link, are outages."""
 UNITS = 1_000_000
-STUCK_SECONDS = 60.0
 _HAS_HAD_STOCK = (pb.STOCK_STATE_HELD, pb.STOCK_STATE_RELEASED)
 """Of a package whose reserve was answered; the second where its customer has cancelled since."""
 
@@ -170,13 +170,9 @@ class _Customers:
         """Every package is there, with the stock that it should have."""
         self._trial.contention["packages made"] = len(self._made)
         self._trial.contention["packages cancelled"] = len(self._cancelled)
-        for package_sn in self._made:
-            cancelled = package_sn in self._cancelled
-            wanted = pb.STOCK_STATE_RELEASED if cancelled else pb.STOCK_STATE_HELD
-            try:
-                await self._town.stock_state(package_sn, wanted)
-            except AssertionError as stuck:
-                self._trial.violations.append(str(stuck))
+        wanted = dict.fromkeys(self._made, pb.STOCK_STATE_HELD)
+        wanted |= dict.fromkeys(self._cancelled, pb.STOCK_STATE_RELEASED)
+        await require_settled(self._trial, self._town, wanted)
         left = await self._town.levels(self._sku)
         held = len(self._made) - len(self._cancelled)
         self._trial.require(left == (UNITS, held), f"{held} units should be held, the stock says {left}")

@@ -14,6 +14,7 @@ from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.inventory.v1 import inventory_pb2_grpc, movement_pb2
 
 from chaos.campaign import Campaign, Trial
+from chaos.packages import require_settled
 from chaos.scene import inventories
 from tests.support.services import ServiceProcess, fresh_pair
 from tests.support.town import SYSTEM, Town, ids
@@ -95,11 +96,7 @@ async def _stop_deliveries(trial: Trial) -> None:
 
         await _under_load(trial, servers, "CreatePackage", packing)
         town.delivery = delivery_pb2_grpc.DeliveryServiceStub(town.delivery_channel)
-        for package_sn in packed:
-            try:
-                await town.stock_state(package_sn, pb.STOCK_STATE_HELD)
-            except AssertionError as stuck:
-                trial.violations.append(str(stuck))
+        await require_settled(trial, town, dict.fromkeys(packed, pb.STOCK_STATE_HELD))
         held = await town.levels(sku)
         trial.require(
             held == (UNITS, len(packed)), f"{len(packed)} units should be held, the stock says {held}"
