@@ -54,6 +54,7 @@ def main(words: list[str] | None = None) -> int:
     if not mutants:
         print(f"no mutant has {wanted!r} in its title", file=sys.stderr)
         return 2
+    sources = commit()
     with ExitStack() as stack:
         for name in sorted({engine for mutant in mutants for engine in mutant.finder.engines}):
             url, line = stack.enter_context(private_server(name))
@@ -66,7 +67,7 @@ def main(words: list[str] | None = None) -> int:
                 return 1
         found = [_tried(mutant) for mutant in mutants]
     if len(mutants) == len(MUTANTS):
-        PAGE.write_text(page(found, commit()))
+        PAGE.write_text(page(found, sources))
         say(f"written: {PAGE.name}")
     return 0 if all(each.said for each in found) else 1
 

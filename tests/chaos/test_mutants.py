@@ -98,6 +98,22 @@ def test_sources_that_git_does_not_know_yet_are_copied_too(
     assert command.main([]) == 0
 
 
+def test_the_page_names_the_sources_with_which_it_was_begun(
+    monkeypatch: pytest.MonkeyPatch, sources: Path
+) -> None:
+    begun = sources / "begun"
+    program = (
+        f"import module, pathlib, sys; pathlib.Path({str(begun)!r}).touch(); bad = module.WORD != 'sound';"
+        " print('bad: x' * bad); sys.exit(bad)"
+    )
+    monkeypatch.setattr(command, "MUTANTS", (_mutant(program),))
+    monkeypatch.setattr(command, "commit", lambda: "later" if begun.exists() else "these sources")
+
+    assert command.main([]) == 0
+
+    assert ", these sources.\n" in (sources / "mutants.md").read_text()
+
+
 def test_a_finder_that_falls_has_found_nothing(monkeypatch: pytest.MonkeyPatch, sources: Path) -> None:
     monkeypatch.setattr(command, "MUTANTS", (_mutant("raise SystemExit(3)"),))
 
