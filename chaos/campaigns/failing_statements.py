@@ -27,7 +27,6 @@ TOLD = {
 """What a caller may be told: it is done, nothing was done, or it is not known."""
 MOST_STATEMENTS = 200
 SETTLED_SECONDS = 30.0
-LEASE_SECONDS = "4"
 ROUND = len(Fault) * max(len(INVENTORY), len(DELIVERY))
 
 
@@ -149,7 +148,6 @@ async def _scene(trial: Trial) -> AsyncIterator[tuple[Town, Statements]]:
         await asyncio.gather(migrate("inventory", inventory_url), migrate("delivery", delivery_url))
         urls = (through_url, delivery_url) if trial.engine == "postgres" else (inventory_url, through_url)
         pair = Pair(*urls, trial.folder)
-        pair.delivery.environment["DELIVERY_RELAY_LEASE_SECONDS"] = LEASE_SECONDS
         town = Town(pair)
         try:
             await pair.start()
