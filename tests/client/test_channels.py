@@ -11,9 +11,11 @@ from holdfast import client
 from holdfast.inventory.v1 import inventory_pb2_grpc, reservation_pb2, stock_pb2, transfer_pb2
 
 from tests.client.shaky import Shaky, serving
+from tests.servicekit.waiting import until
 
 Call = Callable[[str, str, Message], Awaitable[Any]]
 TEA = stock_pb2.CreateStockRequest(sku="TEA-500", quantity=1)
+REPEATED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
 async def by_asyncio(address: str, method: str, request: Message) -> Any:
@@ -40,8 +42,11 @@ def request_ids(asked: list[Any]) -> set[str]:
     return {request.request_id for request in asked}
 
 
-async def test_a_call_that_two_servers_turned_away_is_answered_by_the_third_under_one_id(call: Call) -> None:
-    shaky = Shaky(refusals=2)
+@pytest.mark.parametrize("code", REPEATED)
+async def test_a_call_that_two_servers_turned_away_is_answered_by_the_third_under_one_id(
+    call: Call, code: grpc.StatusCode
+) -> None:
+    shaky = Shaky(refusals=2, code=code)
     async with serving(shaky) as address:
         answer = await call(address, "CreateStock", TEA)
 
@@ -62,7 +67,9 @@ async def test_after_four_tries_the_caller_is_told(call: Call) -> None:
     assert len(shaky.asked) == 4
 
 
-@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code.name not in ("OK", "UNAVAILABLE")])
+@pytest.mark.parametrize(
+    "code", [code for code in grpc.StatusCode if code not in (grpc.StatusCode.OK, *REPEATED)]
+)
 async def test_what_another_try_does_not_better_is_told_at_once(call: Call, code: grpc.StatusCode) -> None:
     shaky = Shaky(refusals=9, code=code)
     async with serving(shaky) as address:
@@ -117,6 +124,17 @@ async def test_a_caller_may_give_it_another_one() -> None:
             await inventory_pb2_grpc.InventoryServiceStub(channel).CreateStock(TEA, timeout=0.2)
 
     assert told.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert len(shaky.asked) == 1
+
+
+async def test_a_caller_that_leaves_is_gone() -> None:
+    shaky = Shaky(hangs=True)
+    async with serving(shaky) as address, client.aio_channel(address) as channel:
+        call = inventory_pb2_grpc.InventoryServiceStub(channel).CreateStock(TEA)
+        await until(lambda: len(shaky.asked) == 1)
+        call.cancel()
+        await asyncio.sleep(0.5)
+
     assert len(shaky.asked) == 1
 
 

@@ -22,7 +22,7 @@ RETRY = {
     "initialBackoff": "0.05s",
     "maxBackoff": "1s",
     "backoffMultiplier": 4,
-    "retryableStatusCodes": ["UNAVAILABLE"],
+    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
 }
 # They read, or make anew what can be made anew.
 READS = ("Get", "List", "BatchGet", "Check", "Explain", "Refresh")
