@@ -1,14 +1,14 @@
-"""SIGTERM of one of two servers after the other, under load, with clients that have the advised retry policy.
+"""SIGTERM of one of two servers after the other, under load, with the channel that clients are given.
 
 Of inventory's, whose callers add units; or of delivery's, whose callers have goods packed: relays are stopped with it.
 """
 
 import asyncio
 import itertools
-import json
 from collections.abc import Awaitable, Callable, Sequence
 
 import grpc
+from holdfast import client
 from holdfast.delivery.v1 import delivery_pb2_grpc
 from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.inventory.v1 import inventory_pb2_grpc, movement_pb2
@@ -23,25 +23,6 @@ CALLERS = 16
 SKU, UNITS = "rolling", 1_000_000
 MOST_SECONDS = 60.0
 """Until a server that came back has calls again."""
-POLICY = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.05s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-}
-HEALTH = {
-    "inventory": "holdfast.inventory.v1.InventoryService",
-    "delivery": "holdfast.delivery.v1.DeliveryService",
-}
 Ask = Callable[[], Awaitable[None]]
 """One call, or what makes several of one wish."""
 
@@ -113,15 +94,10 @@ async def _under_load(
 ) -> int:
     """How many times callers were answered, while one server after the other is told to end and started again."""
     addresses = ",".join(server.address for server in servers)
-    # The client leaves a server that says NOT_SERVING, before it refuses calls.
-    health = {"healthCheckConfig": {"serviceName": HEALTH[servers[0].service]}}
-    options = [
-        ("grpc.service_config", json.dumps(POLICY | health)),
-        ("grpc.use_local_subchannel_pool", 1),
-    ]
+    options = [("grpc.use_local_subchannel_pool", 1)]
     answered = 0
 
-    async with grpc.aio.insecure_channel(f"ipv4:{addresses}", options=options) as channel:
+    async with client.aio_channel(f"ipv4:{addresses}", options=options) as channel:
         ask = asking(channel)
 
         async def caller() -> None:
