@@ -102,16 +102,13 @@ def spawn(
     """Starts a process in a group of its own, its output appended to `log`."""
     with log.open("ab") as output:
         child = subprocess.Popen(
-            command,
+            _under(user, command),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
             cwd=folder,
             start_new_session=True,
-            user=user.uid if user else None,
-            group=user.gid if user else None,
-            extra_groups=[] if user else None,
         )
     started = _start_time(child.pid) or 0
     # From here on it is known by its id alone; Popen would complain about a child that nobody waits for.
@@ -142,17 +139,24 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end; all that it prints is in `stdout`."""
     return subprocess.run(
-        command,
+        _under(user, command),
         cwd=folder,
         env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        user=user.uid if user else None,
-        group=user.gid if user else None,
-        extra_groups=[] if user else None,
     )
+
+
+def _under(user: RunUser | None, command: Sequence[str]) -> list[str]:
+    """The command, under an account.
+
+    Popen would fork for that, and where gRPC has threads half of all children die before they are the command.
+    """
+    if user is None:
+        return [*command]
+    return ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups", "--", *command]
 
 
 def last_words(log: Path, since: int = 0) -> str:

@@ -1,3 +1,4 @@
+import asyncio
 import dataclasses
 import os
 import signal
@@ -6,7 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+import grpc
+from holdfast.inventory.v1 import inventory_pb2_grpc, stock_pb2
+
 from devtools import processes
+from devtools.engines.run_user import unprivileged_user
+from tests.client.shaky import Shaky, serving
 
 DEAF = """
 import signal, time
@@ -69,3 +75,31 @@ def test_a_process_that_only_waits_to_be_collected_is_not_alive(tmp_path: Path) 
 
 def test_a_command_in_the_foreground_is_told_by_its_exit_code() -> None:
     assert processes.run_here([sys.executable, "-c", "raise SystemExit(3)"]) == 3
+
+
+async def test_what_runs_under_another_account_begins_beside_calls_over_grpc(tmp_path: Path) -> None:
+    """For root only; of anybody else it runs under his own."""
+    user = unprivileged_user()
+    async with serving(Shaky()) as address, grpc.aio.insecure_channel(address) as channel:
+        stub = inventory_pb2_grpc.InventoryServiceStub(channel)
+
+        async def call() -> None:
+            while True:
+                await stub.CreateStock(stock_pb2.CreateStockRequest())
+
+        calling = [asyncio.create_task(call()) for _ in range(4)]
+        ran = [await asyncio.to_thread(processes.run, ["id", "-u"], {}, user=user) for _ in range(10)]
+        begun = [
+            await asyncio.to_thread(processes.spawn, ["sleep", "60"], log=tmp_path / "log", user=user)
+            for _ in range(10)
+        ]
+        await asyncio.sleep(0.5)
+        alive = [process.alive for process in begun]
+        for process in begun:
+            process.stop()
+        for task in calling:
+            task.cancel()
+        await asyncio.gather(*calling, return_exceptions=True)
+
+    assert {done.stdout for done in ran} == {f"{user.uid if user else os.geteuid()}\n"}
+    assert alive == [True] * 10
