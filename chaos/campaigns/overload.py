@@ -28,6 +28,8 @@ CALLERS = 64
 PEAK_SECONDS = 6.0
 FIRST_SECONDS = 2.0
 """Of each load, not counted: it begins, and the queue fills."""
+TIMED_SECONDS = 20
+"""A shorter run says nothing of how fast and how much: whatever else the machine does in one of them is too much."""
 LEAST_SHARE = 0.8
 MOST_REFUSING_SECONDS = 0.05
 PROBING = 0.25
@@ -73,6 +75,8 @@ async def run(trial: Trial) -> None:
         trial.recoveries.append(recovery)
         probe.over = True
         await probing
+        for code in {*calm.codes} - {"OK"}:
+            trial.violations.append(f"{calm.codes[code]} calls of the peak ended with {code}")
         _judge(trial, peak, storm, seconds, probe)
         await _count(trial, scene, (calm.codes, storm.codes, probe.codes))
 
@@ -93,11 +97,18 @@ def _judge(trial: Trial, peak: float, storm: Outcome, seconds: float, probe: "_P
             "milliseconds until a refusal, 99th percentile": round(1000 * late),
         }
     )
+    timed = trial.size >= TIMED_SECONDS
     trial.require(
-        offered >= 0.9 * TIMES * peak, f"only {offered:.0f} calls a second were made, peak {peak:.0f}"
+        not timed or offered >= 0.9 * TIMES * peak,
+        f"only {offered:.0f} calls a second were made, peak {peak:.0f}",
     )
-    trial.require(done >= LEAST_SHARE * peak, f"{done:.0f} calls a second were done, {peak:.0f} at the peak")
-    trial.require(late <= MOST_REFUSING_SECONDS, f"a refusal took {late:.3f} s at the 99th percentile")
+    trial.require(
+        not timed or done >= LEAST_SHARE * peak,
+        f"{done:.0f} calls a second were done, {peak:.0f} at the peak",
+    )
+    trial.require(
+        not timed or late <= MOST_REFUSING_SECONDS, f"a refusal took {late:.3f} s at the 99th percentile"
+    )
     for code in {*storm.codes, *probe.codes} - _REFUSED - {"OK"}:
         trial.violations.append(f"{storm.codes.get(code, 0) + probe.codes[code]} calls ended with {code}")
 
@@ -176,7 +187,7 @@ CAMPAIGN = Campaign(
     title=f"Overload: {TIMES} times the peak",
     promises=(1, 9),
     attempt="seconds of overload",
-    short=20,
+    short=TIMED_SECONDS,
     long=300,
     run=run,
     contention=("calls refused", "refusals timed"),

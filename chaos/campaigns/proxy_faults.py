@@ -21,6 +21,7 @@ from tests.support.town import TO_BE_REPEATED, Town, ids
 CUSTOMERS = 4
 DEADLINE_SECONDS = 3.0
 LATE_SECONDS = 0.25
+"""How long after its deadline a call may end, by a clock that rings in the same loop: it is as late as the machine."""
 FAULT_SECONDS, CALM_SECONDS = 3.0, 0.5
 OUTAGE_SECONDS = 30.0
 FLEETING = 120
@@ -69,7 +70,7 @@ async def run(trial: Trial) -> None:
         async with asyncio.TaskGroup() as at_once:
             for made_one in customers.made_one:
                 at_once.create_task(customers.work(made_one))
-            for link, fault in itertools.cycle(itertools.product(links, FAULTS)):
+            for link, fault in itertools.cycle(_shuffled(trial, links)):
                 if not trial.more:
                     break
                 FAULTS[fault](links[link])
@@ -83,6 +84,13 @@ async def run(trial: Trial) -> None:
         await customers.check()
         trial.violations.extend(await town.findings())
         await town.close()
+
+
+def _shuffled(trial: Trial, links: Mapping[str, Proxy]) -> list[tuple[str, str]]:
+    """Every fault on every link: a short run has not enough attempts for all of them, another seed tries others."""
+    pairs = list(itertools.product(links, FAULTS))
+    trial.random.shuffle(pairs)
+    return pairs
 
 
 @asynccontextmanager
@@ -183,7 +191,8 @@ class _Customers:
         until = time.monotonic() + STUCK_SECONDS
         answered = False
         while not answered:
-            began = time.monotonic()
+            over: list[float] = []
+            alarm = asyncio.get_running_loop().call_later(DEADLINE_SECONDS, _note, over)
             try:
                 await method(request, metadata=merchant, timeout=DEADLINE_SECONDS)
                 answered = True
@@ -192,10 +201,14 @@ class _Customers:
                     self._trial.violations.append(f"{error.code().name} {error.details()}")
                     raise
                 self._trial.contention["calls repeated"] += 1
-            took = time.monotonic() - began
-            late = took > DEADLINE_SECONDS + LATE_SECONDS
-            self._trial.require(not late, f"a call of {DEADLINE_SECONDS} s took {took:.2f} s")
+            alarm.cancel()
+            late = time.monotonic() - over[0] if over else 0.0
+            self._trial.require(late <= LATE_SECONDS, f"a call ended {late:.2f} s after its deadline")
             await asyncio.sleep(0 if answered else 0.05)
+
+
+def _note(moments: list[float]) -> None:
+    moments.append(time.monotonic())
 
 
 CAMPAIGN = Campaign(

@@ -26,7 +26,7 @@ class Etags:
             return request
         life, version = map(int, request.etag.split("v"))
         lives = self._first.get(request.sku, [])
-        etag = f"v{lives[life - 1] + version - 1}" if life <= len(lives) else "v1"
+        etag = f"v{lives[life - 1] + version - 1}" if 0 < life <= len(lives) else "v1"
         sent = type(request)()
         sent.CopyFrom(request)
         sent.etag = self._sent.setdefault((request.request_id, request.sku), etag)
