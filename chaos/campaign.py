@@ -77,6 +77,8 @@ class Campaign:
     """What must have been seen at least once; a run without it proves nothing."""
     with_servers: bool = True
     """Whether it needs database servers at all."""
+    simulated: bool = False
+    """Whether its faults are those of a simulation."""
     engines: Sequence[str] = ("",)
     """Engines of delivery, each tried to the full size; one that is empty where delivery takes no part."""
     slowest_recovery: float = math.inf

@@ -110,6 +110,7 @@ def page(campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
 def _promise(number: int, campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
     trying = sorted(campaign.number for campaign in campaigns.values() if number in campaign.promises)
     mine = [run for run in runs if run.campaign in trying]
+    simulated = _faults(run for run in mine if campaigns[run.campaign].simulated).total()
     attempts: Counter[str] = Counter()
     for run in sorted(mine, key=lambda run: run.campaign):
         attempts[campaigns[run.campaign].attempt] += run.attempts
@@ -119,8 +120,15 @@ def _promise(number: int, campaigns: Mapping[int, Campaign], runs: Sequence[Resu
         ", ".join(map(str, trying)) or "tests only",
         # A call and a minute under faults are no sum.
         ", ".join(f"{count:,} {attempt}" for attempt, count in attempts.items()),
+        _survived(_faults(mine).total() - simulated, simulated) if mine else "",
         *_figures(mine),
     )
+
+
+def _survived(real: int, simulated: int) -> str:
+    """What happened to processes, and what happened in their model, are no sum."""
+    told = f"{simulated:,} simulated" if simulated else ""
+    return ", ".join(filter(None, (f"{real:,}" if real or not simulated else "", told)))
 
 
 def _campaign(campaign: Campaign, engine: str, runs: Sequence[Result]) -> str:
@@ -130,7 +138,7 @@ def _campaign(campaign: Campaign, engine: str, runs: Sequence[Result]) -> str:
         return _cells(str(campaign.number), title, "not run", "", "", "", "", "")
     longest, last = max(mine, key=lambda run: run.attempts), mine[-1]
     reached = f"{longest.attempts:,} of {campaign.long:,} {campaign.attempt}"
-    _, violations, recovery = _figures(mine)
+    violations, recovery = _figures(mine)
     return _cells(
         str(campaign.number),
         title,
@@ -171,19 +179,18 @@ def _standing(runs: Sequence[Result]) -> int:
     )
 
 
-def _figures(runs: Sequence[Result]) -> tuple[str, str, str]:
-    """How many faults were survived, how many violations stand, and the worst recovery."""
+def _figures(runs: Sequence[Result]) -> tuple[str, str]:
+    """How many violations stand, and the worst recovery."""
     if not runs:
-        return "", "", ""
+        return "", ""
     recoveries = [run.worst_recovery for run in runs if run.worst_recovery is not None]
     return (
-        f"{_faults(runs).total():,}",
         f"{_standing(runs):,}",
         f"{max(recoveries):.1f} s" if recoveries else "",
     )
 
 
-def _faults(runs: Sequence[Result]) -> Counter[str]:
+def _faults(runs: Iterable[Result]) -> Counter[str]:
     faults: Counter[str] = Counter()
     for run in runs:
         faults.update(run.faults)

@@ -30,6 +30,7 @@ CAMPAIGN = Campaign(
     long=1_000,
     run=run,
     with_servers=False,
+    simulated=True,
     contention=(
         "packages completed",
         "packages cancelled",

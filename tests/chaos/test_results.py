@@ -1,6 +1,7 @@
 """What the page makes of the runs: no violation is hidden by a run that tried less."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from chaos.campaign import Trial
@@ -62,6 +63,18 @@ def test_a_fault_that_was_tried_in_several_places_is_told_once() -> None:
     faults = {"reset (callers)": 2, "reset (delivery to inventory)": 3, "SIGKILL of MySQL": 1}
 
     assert " | 1 × SIGKILL of MySQL, 5 × reset | " in page(CAMPAIGNS, [a_run(6, faults=faults)])
+
+
+def test_faults_of_a_simulation_are_told_apart_from_those_of_processes() -> None:
+    """Campaign 10 simulates, and tries P4 as campaign 2 does; P14 it tries without any that kills."""
+    simulation = replace(a_run(1_000), campaign=10, engine="", faults={"answers lost": 70_000})
+
+    told = page(CAMPAIGNS, [a_run(500), simulation])
+
+    assert [row.split(" | ")[4] for row in told.splitlines() if row.startswith(("| P4 ", "| P14 "))] == [
+        "500, 70,000 simulated",
+        "70,000 simulated",
+    ]
 
 
 def test_of_a_violation_that_says_very_much_the_beginning_is_kept(tmp_path: Path) -> None:
