@@ -17,6 +17,7 @@ from chaos.campaigns import (
     kill_services,
     killed_upgrades,
     linear_history,
+    odd_requests,
     outbox,
     overload,
     oversell,
@@ -53,5 +54,6 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         full_disk.CAMPAIGN,
         stopped_services.CAMPAIGN,
         histories.CAMPAIGN,
+        odd_requests.CAMPAIGN,
     )
 }

@@ -29,6 +29,12 @@ async def peak_megabytes(process: Running) -> float:
     return peak
 
 
+def megabytes() -> float:
+    """What this process has now."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
+
+
 def _high_water(pid: int) -> float:
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     return int(found[1]) / 1024 if found else 0.0
