@@ -1,5 +1,8 @@
 """Who else is connected to the database."""
 
+import asyncio
+import time
+
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +20,8 @@ _IN_INFORMATION_SCHEMA = text("""
     FROM information_schema.PROCESSLIST WHERE DB = DATABASE()
 """)
 _SWITCHED_ON = text("SELECT @@performance_schema")
+LEAVING_SECONDS = 1.0
+"""A session is listed for a moment after its client has gone: that of our own dump, too."""
 
 
 async def refuse_others(run: Run, connection: AsyncConnection, guard: int) -> None:
@@ -41,10 +46,19 @@ async def refuse_others(run: Run, connection: AsyncConnection, guard: int) -> No
 
 
 async def others_in(connection: AsyncConnection, guard: int | None = None) -> list[str]:
-    """A line for each session in the database that is none of ours.
+    """A line for each session in the database that is none of ours, and does not leave within LEAVING_SECONDS.
 
     An account without the privilege PROCESS sees those of its own name only.
     """
+    until = time.monotonic() + LEAVING_SECONDS
+    while True:
+        others = await _others_now(connection, guard)
+        if not others or time.monotonic() > until:
+            return others
+        await asyncio.sleep(0.05)
+
+
+async def _others_now(connection: AsyncConnection, guard: int | None) -> list[str]:
     ours = {guard, await own_id(connection)}
     mariadb = connection.dialect.is_mariadb  # type: ignore[attr-defined]
     switched_on = not mariadb and await connection.scalar(_SWITCHED_ON)

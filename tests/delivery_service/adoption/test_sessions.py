@@ -37,3 +37,15 @@ async def test_sessions_are_told_of_where_mysql_has_no_performance_schema() -> N
         await others.dispose()
 
     assert [f", session {session}, Sleep" in line for line in told] == [True]
+
+
+async def test_who_is_just_leaving_is_not_told_of(engine: AsyncEngine) -> None:
+    others = create_async_engine(engine.url)
+    async with engine.connect() as connection, others.connect() as other:
+        looking = asyncio.create_task(others_in(connection))
+        await asyncio.sleep(0.3)
+        await other.close()
+        await others.dispose()
+        told = await looking
+
+    assert told == []
