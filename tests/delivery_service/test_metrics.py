@@ -52,8 +52,7 @@ async def listen(running: Running, delivery: Delivery) -> AsyncIterator[str]:
 async def test_what_waits_for_inventory_is_counted_and_timed(delivery: Delivery, listen: str) -> None:
     none = await scraped(listen, lambda found: found.get("holdfast_outbox_waiting") == 0)
     delivery.inventory.down = True
-    await delivery.create("DRIVER_TO_USER", seconds=1)
-    await delivery.create("DRIVER_TO_USER", seconds=1)
+    await asyncio.gather(*(delivery.create("DRIVER_TO_USER") for _ in range(2)))
     await execute(delivery, "UPDATE outbox SET create_time = create_time - INTERVAL 10 MINUTE")
     late = await scraped(listen, lambda found: found["holdfast_outbox_oldest_age_seconds"] >= 600)
     delivery.inventory.down = False

@@ -7,10 +7,8 @@ import grpc
 import pytest
 from holdfast.delivery.v1 import package_pb2 as pb
 
-from tests.delivery_service.client import (
-    MERCHANT,
-    Delivery,
-)
+from delivery_service.rpc import package_methods
+from tests.delivery_service.client import MERCHANT, Delivery
 
 
 async def test_the_same_package_sn_is_the_same_package_and_other_content_is_refused(
@@ -84,11 +82,16 @@ async def test_with_inventory_down_the_package_is_safe_and_its_hold_comes_later(
     assert len(set(delivery.inventory.calls)) == 1
 
 
-async def test_the_wait_for_inventory_ends_before_the_callers_deadline(delivery: Delivery) -> None:
+async def test_the_wait_for_inventory_ends_before_the_callers_deadline(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(package_methods, "LONGEST_WAIT_SECONDS", 60.0)
+    # More than the 50 ms that are shipped: they would test how busy the machine is, too.
+    monkeypatch.setattr(package_methods, "ANSWERING_SECONDS", 1.0)
     delivery.inventory.down = True
     order = await delivery.order({"A": 1})
 
-    package = await delivery.create("DRIVER_TO_USER", [order], seconds=1.5)
+    package = await delivery.create("DRIVER_TO_USER", [order], seconds=2.5)
 
     assert package.stock_state == pb.STOCK_STATE_REQUESTED
 

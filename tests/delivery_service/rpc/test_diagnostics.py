@@ -84,7 +84,7 @@ async def test_the_next_command_writes_through_what_can_be_while_the_engine_runs
 
 async def test_a_command_that_inventory_does_not_take_is_named_by_its_age(delivery: Delivery) -> None:
     delivery.inventory.down = True
-    await delivery.create("DRIVER_TO_USER", seconds=1)
+    await delivery.create("DRIVER_TO_USER")
     young = (await diagnosed(delivery))["outbox"]
     await execute(delivery, "UPDATE outbox SET create_time = create_time - INTERVAL 2 MINUTE")
     late = (await diagnosed(delivery))["outbox"]
