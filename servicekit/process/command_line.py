@@ -5,6 +5,7 @@ import asyncio
 import gc
 import os
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -18,6 +19,9 @@ from servicekit.schema import migrate_command
 from servicekit.schema.hindrances import Hindrance, nothing_hinders
 from servicekit.schema.migrations import Schema
 from servicekit.telemetry import logs
+
+LEAVING_SECONDS = 1.0
+"""For the process of a service to be gone once it has stopped."""
 
 S = TypeVar("S", bound=settings.DatabaseSettings)
 R = TypeVar("R")
@@ -111,10 +115,19 @@ def _run_loop(read: S, build: Callable[[S], Service]) -> int:
         # What is there for good is not looked through any more: each time would stop the loop for some 60 ms.
         gc.collect()
         gc.freeze()
-        return await serve(service)
+        code = await serve(service)
+        _leave_in_time(code)
+        return code
 
     try:
         import uvloop
     except ImportError:
         return asyncio.run(run_service())
     return uvloop.run(run_service())
+
+
+def _leave_in_time(code: int) -> None:
+    """Ends the process whatever hangs: asyncio would wait for work that is deaf, an interpreter for its threads."""
+    leaving = threading.Timer(LEAVING_SECONDS, os._exit, (code,))
+    leaving.daemon = True
+    leaving.start()

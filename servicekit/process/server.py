@@ -3,9 +3,7 @@
 import asyncio
 import inspect
 import math
-import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,8 +38,6 @@ log = structlog.get_logger("server")
 MOST_ENDING_SECONDS, MOST_CLOSING_SECONDS = 20.0, 5.0
 """For all that is under way, and then for what is to be closed: with the pause before, a stop is over before the 30 s
 that Kubernetes gives it."""
-LEAVING_SECONDS = 1.0
-"""For the process to be gone after that."""
 ANSWER_SECONDS = 5.0
 """How long callers may still take what they were sent once no call is at work any more; gRPC itself would wait for one
 that takes nothing as long as the grace lasts."""
@@ -253,7 +249,7 @@ class Server:
 async def serve(service: Service) -> int:
     """Serves until SIGTERM or SIGINT, drains, and answers the exit code: 0 when nothing had to be cut short.
 
-    A second signal ends the process at once. After the answer it leaves within LEAVING_SECONDS, whatever hangs.
+    A second signal ends the process at once.
     """
     server = Server(service)
     stopping = asyncio.Event()
@@ -281,16 +277,7 @@ async def serve(service: Service) -> int:
     log.info("draining", service=service.name)
     clean = await server.stop()
     log.info("stopped", service=service.name, clean=clean)
-    code = 0 if clean else 1
-    _leave_in_time(code)
-    return code
-
-
-def _leave_in_time(code: int) -> None:
-    """Ends the process whatever hangs: asyncio would wait for work that is deaf, an interpreter for its threads."""
-    leaving = threading.Timer(LEAVING_SECONDS, os._exit, (code,))
-    leaving.daemon = True
-    leaving.start()
+    return 0 if clean else 1
 
 
 def warn_of_plaintext(service: Service) -> None:

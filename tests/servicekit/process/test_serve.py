@@ -21,12 +21,12 @@ from tests.servicekit.shop import build
 ROOT = Path(__file__).parents[3]
 
 HANGING = """
-import asyncio, sys, time
+import asyncio, os, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from servicekit.process.server import serve
-from servicekit.telemetry import logs
+from servicekit.process import command_line
+from servicekit.settings import DatabaseSettings
 from tests.servicekit.shop import build
 
 async def deaf():
@@ -34,15 +34,18 @@ async def deaf():
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(60)
 
-async def run():
-    if sys.argv[1] == "thread":
+def hanging(settings):
+    if what == "thread":
         ThreadPoolExecutor(1).submit(time.sleep, 60)
     else:
-        left = asyncio.create_task(deaf())
-    return await serve(build(sys.argv[2], Path(sys.argv[3]))[0])
+        left.append(asyncio.get_running_loop().create_task(deaf()))
+    return build(url, Path(scripts))[0]
 
-logs.configure("info")
-sys.exit(asyncio.run(run()))
+left = []
+_, what, url, scripts = sys.argv
+sys.argv = ["shop", "serve"]
+os.environ["SHOP_DATABASE_URL"] = url
+sys.exit(command_line.run("shop", DatabaseSettings, DatabaseSettings, hanging))
 """
 
 
