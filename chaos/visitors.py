@@ -23,6 +23,8 @@ LEAST_DEADLINE_SECONDS = 0.05
 """A shorter one is refused before anything is done."""
 PAUSE_SECONDS = 0.05
 """Before a call that failed is made again; who left comes again at once."""
+READERS = 16
+"""Who compare at once."""
 LEARNING = 0.05
 """How much one answer says about how long answers take."""
 
@@ -85,9 +87,16 @@ class Visitors:
         trial.require(
             levels == (UNITS - sold, held), f"{sold} units were sold and {held} held, the stock says {levels}"
         )
-        for reservation_id, state in self._state.items():
-            found = (await town.insist(town.reservation, reservation_id)).state
-            trial.require(found == state, f"{reservation_id} is {found}, its caller was told {state}")
+        told = iter(self._state.items())
+
+        async def compare() -> None:
+            for reservation_id, state in told:
+                found = (await town.insist(town.reservation, reservation_id)).state
+                trial.require(found == state, f"{reservation_id} is {found}, its caller was told {state}")
+
+        async with asyncio.TaskGroup() as comparing:
+            for _ in range(READERS):
+                comparing.create_task(compare())
         for reservation_id in self._refused:
             trial.require(await self._unknown(reservation_id), f"{reservation_id} was refused and is there")
         await self._check_packages()

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from statistics import fmean
+from statistics import fmean, median_low
 
 from chaos.campaign import Campaign, Trial, call_off, percentile
 from chaos.observed import Look, Observed, observed_pair, seconds_to_rest
@@ -15,7 +15,7 @@ LEAVING = 0.02
 PEAK_SECONDS, LOOK_SECONDS = 10.0, 1.0
 FIFTHS = 5
 STEADY_SECONDS = 150.0
-"""In each fifth of a shorter run the probes, which open connections of their own, may not have looked."""
+"""A fifth of a shorter run has too few looks to tell what is usual in it."""
 LONG_SECONDS = 900.0
 """A shorter run says nothing about memory and the slowest answers: pools, caches and the engines are still warming."""
 MORE_MEGABYTES = 2.0
@@ -108,9 +108,10 @@ def judge_process(trial: Trial, service: str, looks: Sequence[Look], began: floa
     if not early or not late:
         trial.require(not steady, f"{service}: nobody looked at it when it was to be judged")
         return
-    # Tasks come and go with every call: what is left over is what the quietest moment has.
-    for what, of in (("descriptors", max), ("sessions", max), ("tasks", min)):
-        before, after = (of(getattr(look, what) for look in part) for part in (early, late))
+    # Probes have connections of their own for a moment, and one that a caller left ends beside the one that replaces
+    # it: what is usual tells. Tasks come and go with every call: there the quietest moment has what is left over.
+    for what, of in (("descriptors", median_low), ("sessions", median_low), ("tasks", min)):
+        before, after = (of([getattr(look, what) for look in part]) for part in (early, late))
         trial.require(
             not steady or after <= before + MORE_OF_ANY,
             f"{service}: {before} {what} at first, {after} at last",
