@@ -108,8 +108,8 @@ def judge_process(trial: Trial, service: str, looks: Sequence[Look], began: floa
     if not early or not late:
         trial.require(not steady, f"{service}: nobody looked at it when it was to be judged")
         return
-    # Probes have connections of their own for a moment, and one that a caller left ends beside the one that replaces
-    # it: what is usual tells. Tasks come and go with every call: there the quietest moment has what is left over.
+    # For a moment every 15 s delivery's probes have eight connections of their own: what is usual tells. Tasks come and
+    # go with every call: there the quietest moment has what is left over.
     for what, of in (("descriptors", median_low), ("sessions", median_low), ("tasks", min)):
         before, after = (of([getattr(look, what) for look in part]) for part in (early, late))
         trial.require(
