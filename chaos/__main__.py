@@ -120,6 +120,11 @@ def _engines(names: set[str]) -> Iterator[None]:
         yield
 
 
+def _first(error: Exception) -> Exception:
+    """What failed first, of all that was done at once."""
+    return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
+
+
 def _tried(campaign: Campaign, engine: str, seed: int, size: int, minutes: float, enough: int) -> bool:
     title = f"{campaign.number} {campaign.title}{f', {engine}' if engine else ''}, seed {seed}"
     sources = commit()
@@ -131,7 +136,7 @@ def _tried(campaign: Campaign, engine: str, seed: int, size: int, minutes: float
         except Exception as error:
             # The other campaigns go on, and this run is on record with what ended it.
             traceback.print_exc()
-            trial.violations.append(f"ended by {error!r}"[:500])
+            trial.violations.append(f"ended by {_first(error)!r}"[:500])
     found = result(
         campaign,
         trial,

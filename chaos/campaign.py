@@ -5,9 +5,10 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 MOST_VIOLATIONS = 20
 """So many of a run are told; unless it is asked for fewer, nothing more is tried after them."""
@@ -91,6 +92,13 @@ class Campaign:
             trial.require(trial.contention[name] > 0, f"{NOTHING_TRIED}: {name}: 0")
         late = percentile(trial.recoveries, 0.99)
         trial.require(late <= self.slowest_recovery, f"recovery took {late:.1f} s at the 99th percentile")
+
+
+async def together(*works: Coroutine[Any, Any, None]) -> None:
+    """Does all of this at once. Where one fails, the others have ended before it is told."""
+    async with asyncio.TaskGroup() as group:
+        for work in works:
+            group.create_task(work)
 
 
 async def call_off(*tasks: asyncio.Task[None]) -> None:

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.inventory.v1 import reservation_pb2
 
-from chaos.campaign import Trial
+from chaos.campaign import Trial, together
 from chaos.packages import STUCK_SECONDS, require_settled
 from chaos.scene import one_unit
 from servicekit.tasks import being_cancelled
@@ -94,9 +94,7 @@ class Visitors:
                 found = (await town.insist(town.reservation, reservation_id)).state
                 trial.require(found == state, f"{reservation_id} is {found}, its caller was told {state}")
 
-        async with asyncio.TaskGroup() as comparing:
-            for _ in range(READERS):
-                comparing.create_task(compare())
+        await together(*(compare() for _ in range(READERS)))
         for reservation_id in self._refused:
             trial.require(await self._unknown(reservation_id), f"{reservation_id} was refused and is there")
         await self._check_packages()

@@ -10,7 +10,7 @@ import grpc
 from holdfast.inventory.v1 import reservation_pb2, stock_pb2
 from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import Campaign, Trial, together
 from chaos.customers import CUSTOMERS, Customers
 from chaos.scene import one_unit
 from tests.support.clocks import Clock
@@ -38,13 +38,12 @@ async def run(trial: Trial) -> None:
         town = Town(pair, servers[1])
         customers, holders = Customers(trial, town), _Holders(trial, town)
         await customers.open()
-        async with asyncio.TaskGroup() as at_once:
-            at_once.create_task(_set_clocks(trial, clocks, customers))
-            for _ in range(CUSTOMERS):
-                at_once.create_task(customers.go_on())
-            for _ in range(HOLDERS):
-                at_once.create_task(holders.keep())
-                at_once.create_task(holders.let_go())
+        await together(
+            _set_clocks(trial, clocks, customers),
+            *(customers.go_on() for _ in range(CUSTOMERS)),
+            *(holders.keep() for _ in range(HOLDERS)),
+            *(holders.let_go() for _ in range(HOLDERS)),
+        )
         for clock in clocks:
             clock.set(MOST_STEP.total_seconds())
         for server in servers:

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from chaos.campaign import Campaign, Trial, call_off
+from chaos.campaign import Campaign, Trial, call_off, together
 from chaos.observed import Observed, observed_pair, seconds_to_rest
 from chaos.visitors import Visitors
 from tests.support.services import Pair
@@ -59,7 +59,7 @@ async def _storm(
         while trial.more and trial.attempts < until:
             await visitors.visit()
 
-    await asyncio.gather(*(come() for _ in range(CALLERS)))
+    await together(*(come() for _ in range(CALLERS)))
     await call_off(*locking)
     seconds, busy = await seconds_to_rest(observed, MOST_SECONDS)
     trial.recoveries.append(seconds)

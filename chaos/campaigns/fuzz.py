@@ -1,6 +1,5 @@
 """Every method of both services is sent requests that are odd in every field, and bytes that are no requests at all."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.inventory.v1 import inventory_pb2
 from holdfast.ops.v1 import ops_pb2
 
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import Campaign, Trial, together
 from chaos.observed import Observed, observed_pair
 from chaos.random_requests import RandomRequests
 from devtools.journey import photo
@@ -41,7 +40,7 @@ async def run(trial: Trial) -> None:
         await untouched.make()
         before = [(await each.look()).megabytes for each in observed]
         fuzz = _Fuzz(trial, town, RandomRequests(trial.random, await _known(town), photo("fuzz")))
-        await asyncio.gather(*(fuzz.go_on() for _ in range(CALLERS)))
+        await together(*(fuzz.go_on() for _ in range(CALLERS)))
         await _still_there(trial, observed, before)
         trial.violations.extend(await untouched.changed())
         trial.violations.extend(await town.findings())

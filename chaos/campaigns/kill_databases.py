@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from benchmarks.database import killable_server
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import Campaign, Trial, together
 from chaos.customers import CUSTOMERS, Customers
 from devtools.databases import create_database
 from devtools.engines.server import Server, ServerFailed
@@ -23,10 +23,7 @@ async def run(trial: Trial) -> None:
         town = Town(pair)
         customers = Customers(trial, town)
         await customers.open()
-        async with asyncio.TaskGroup() as at_once:
-            at_once.create_task(_fail(trial, servers, customers))
-            for _ in range(CUSTOMERS):
-                at_once.create_task(customers.go_on())
+        await together(_fail(trial, servers, customers), *(customers.go_on() for _ in range(CUSTOMERS)))
         await customers.check()
         await town.close()
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import Campaign, Trial, together
 from chaos.customers import CUSTOMERS, Customers
 from tests.support.services import Pair, running_pair
 from tests.support.town import Town
@@ -18,10 +18,7 @@ async def run(trial: Trial) -> None:
         town = Town(pair)
         customers = Customers(trial, town)
         await customers.open()
-        async with asyncio.TaskGroup() as at_once:
-            at_once.create_task(_kill(trial, pair))
-            for _ in range(CUSTOMERS):
-                at_once.create_task(customers.go_on())
+        await together(_kill(trial, pair), *(customers.go_on() for _ in range(CUSTOMERS)))
         await customers.check()
         await town.close()
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import grpc
 from holdfast.inventory.v1 import inventory_pb2_grpc, movement_pb2, reservation_pb2, stock_pb2
 
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import Campaign, Trial, together
 from chaos.linearizability import Operation, linearizable
 from chaos.scene import Inventories, inventories, one_unit
 from tests.support.town import SYSTEM, TO_BE_REPEATED
@@ -99,7 +99,7 @@ class _History:
         """All callers make their calls; with `kill`, a server dies among them and is started again."""
         await self._scene.stock(self.sku, OPENING[0])
         callers = [self._call_all(number) for number in range(CALLERS)]
-        await asyncio.gather(*callers, *([self._kill()] if kill else []))
+        await together(*callers, *([self._kill()] if kill else []))
         await self._read(self._scene.stubs[0])
 
     async def _kill(self) -> None:

@@ -14,7 +14,7 @@ from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from chaos.campaign import Campaign, Trial, percentile
+from chaos.campaign import Campaign, Trial, percentile, together
 from chaos.go_between import GoBetween
 from delivery_service.persistence.outbox import DONE, PARKED
 from delivery_service.persistence.tables import outbox
@@ -51,7 +51,7 @@ async def run(trial: Trial) -> None:
     async with _town(trial) as (town, between):
         writers = _Writers(trial, town, between)
         await writers.open()
-        await asyncio.gather(*(writers.write() for _ in range(WRITERS)))
+        await together(*(writers.write() for _ in range(WRITERS)))
         entries = await _settled(town, between.poisoned)
         _check(trial, entries, between, writers.commands)
         await writers.check(healed=False)

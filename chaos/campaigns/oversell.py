@@ -1,11 +1,10 @@
 """64 callers of two servers want more of one sku than there is."""
 
-import asyncio
 import itertools
 
 import grpc
 
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import Campaign, Trial, together
 from chaos.scene import Inventories, inventories, one_unit
 from tests.support.town import SYSTEM
 
@@ -50,7 +49,7 @@ async def _sell_out(trial: Trial, scene: Inventories, sku: str, units: int, won:
             sold.append(reservation_id)
             won[server] += 1
 
-    await asyncio.gather(*(caller(index) for index in range(CALLERS)))
+    await together(*(caller(index) for index in range(CALLERS)))
     quantity, reserved = await scene.levels(sku)
     trial.require(
         (quantity, reserved) == (units, len(sold)), f"{sku}: {len(sold)} sold, {reserved} of {units} reserved"

@@ -13,7 +13,7 @@ from holdfast.delivery.v1 import delivery_pb2_grpc
 from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.inventory.v1 import inventory_pb2_grpc, movement_pb2
 
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import Campaign, Trial, together
 from chaos.packages import require_settled
 from chaos.scene import inventories
 from tests.support.services import ServiceProcess, fresh_pair
@@ -125,7 +125,7 @@ async def _under_load(
                         await asyncio.sleep(0.1)
                 trial.attempted()
 
-        await asyncio.gather(operator(), *(caller() for _ in range(CALLERS)))
+        await together(operator(), *(caller() for _ in range(CALLERS)))
     trial.contention["calls answered"] = answered
     for server in servers:
         quiet = "never retrieved" not in server.log.read_text()

@@ -5,7 +5,7 @@ import asyncio
 import grpc
 from holdfast.inventory.v1 import reservation_pb2
 
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import Campaign, Trial, together
 from chaos.scene import Inventories, inventories, one_unit
 from tests.support.refusals import refusal
 from tests.support.town import SYSTEM, UNKNOWN_OUTCOMES
@@ -26,7 +26,7 @@ async def run(trial: Trial) -> None:
         async with scene.watched_locks(waits, pause_seconds=LOOK_SECONDS):
             while trial.more:
                 first = trial.attempts
-                await asyncio.gather(*(_one_key(trial, scene, f"key-{first + n}") for n in range(IN_FLIGHT)))
+                await together(*(_one_key(trial, scene, f"key-{first + n}") for n in range(IN_FLIGHT)))
                 trial.attempted(IN_FLIGHT)
         trial.contention["lock waits"] = sum(waits)
         for sku in ("keys", "neighbours"):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from statistics import fmean, median_low
 
-from chaos.campaign import Campaign, Trial, call_off, percentile
+from chaos.campaign import Campaign, Trial, call_off, percentile, together
 from chaos.observed import Look, Observed, observed_pair, seconds_to_rest
 from chaos.visitors import Visitors
 from tests.support.town import Town
@@ -59,7 +59,7 @@ async def _peak(visitors: Visitors) -> float:
             await visitors.visit()
             visits += 1
 
-    await asyncio.gather(*(come() for _ in range(CALLERS)))
+    await together(*(come() for _ in range(CALLERS)))
     return visits / PEAK_SECONDS
 
 

@@ -11,7 +11,7 @@ import signal
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import Campaign, Trial, together
 from chaos.customers import CUSTOMERS, Customers
 from delivery_service.persistence.tables import outbox
 from tests.support.services import ServiceProcess, fresh_pair
@@ -31,10 +31,7 @@ async def run(trial: Trial) -> None:
         town = Town(pair, *servers[2:])
         customers = Customers(trial, town)
         await customers.open()
-        async with asyncio.TaskGroup() as at_once:
-            at_once.create_task(_stop(trial, servers, customers))
-            for _ in range(CUSTOMERS):
-                at_once.create_task(customers.go_on())
+        await together(_stop(trial, servers, customers), *(customers.go_on() for _ in range(CUSTOMERS)))
         await customers.check()
         trial.contention["commands taken again"] = await _taken_again(pair.delivery_url)
         await town.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.campaign import Campaign, Trial, call_off, percentile
+from chaos.campaign import Campaign, Trial, call_off, percentile, together
 from chaos.campaigns import CAMPAIGNS
 
 
@@ -40,6 +40,25 @@ def test_a_run_ends_with_its_attempts_or_its_time(tmp_path: Path) -> None:
     assert not trial.more
 
     assert not Trial(2, 7, tmp_path, until=0.0).more
+
+
+async def test_where_one_fails_the_others_have_ended_before_it_is_told() -> None:
+    ended = []
+
+    async def fail() -> None:
+        raise ConnectionError("no server")
+
+    async def go_on() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0)
+            ended.append("tidied up")
+
+    with pytest.raises(ExceptionGroup) as failed:
+        await together(go_on(), fail(), go_on())
+    assert ended == ["tidied up"] * 2
+    assert [repr(error) for error in failed.value.exceptions] == ["ConnectionError('no server')"]
 
 
 async def test_what_was_called_off_after_it_had_failed_is_told() -> None:

@@ -33,7 +33,7 @@ async def breaks_always(trial: Trial) -> None:
 
 
 async def falls(trial: Trial) -> None:
-    raise RuntimeError("no server")
+    raise ExceptionGroup("done at once", [RuntimeError("no server")])
 
 
 async def is_interrupted(trial: Trial) -> None:
