@@ -65,7 +65,11 @@ def pairs(books: Books) -> st.SearchStrategy[tuple[Call, Call]]:
 def reserving(books: Books, keys: st.SearchStrategy[str]) -> Calls:
     """ReserveStock of a few units, or of about all that can be had; lines of one sku may come twice."""
     wishes = {sku: st.sampled_from([1, 2, 3] * 2 + _limits(books, sku)) for sku in SKUS[:3]}
-    quantities = st.fixed_dictionaries({}, optional=wishes).filter(bool)
+    quantities = st.sampled_from(list(wishes)).flatmap(
+        lambda sku: st.fixed_dictionaries(
+            {sku: wishes[sku]}, optional={other: wishes[other] for other in wishes if other != sku}
+        )
+    )
 
     def reserve(key: str, holder: str, wanted: dict[str, int], twice: bool, ttl: Any, caller: str) -> Call:
         request = reservation_pb2.ReserveStockRequest(reservation_id=key, holder=holder, lines=lines(wanted))
@@ -143,7 +147,7 @@ def changing(books: Books, sku: str) -> Calls:
         return Call("EndListing", request)
 
     platforms = st.sampled_from(PLATFORMS)
-    deltas = st.integers(-9, 15).filter(bool) | st.sampled_from([-n for n in _limits(books, sku)])
+    deltas = st.integers(-9, -1) | st.integers(1, 15) | st.sampled_from([-n for n in _limits(books, sku)])
     return st.one_of(
         st.builds(adjust, deltas, st.sampled_from(REASONS), etags),
         st.builds(adjust, deltas, st.sampled_from(REASONS), etags),
