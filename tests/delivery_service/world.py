@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import grpc
 from holdfast.delivery.v1 import directory_pb2, order_pb2
@@ -13,12 +14,8 @@ from holdfast.delivery.v1 import package_pb2 as pb
 from sqlalchemy import delete, func, select, text, update
 
 from delivery_service import bootstrap
-from delivery_service.persistence.tables import (
-    metadata,
-    orders,
-    outbox,
-    packages,
-)
+from delivery_service.persistence.tables import metadata, orders, outbox, packages
+from delivery_service.rpc import package_methods
 from delivery_service.settings import Settings
 from devtools.journey import photo
 from servicekit.persistence.engines import create_engine
@@ -224,8 +221,11 @@ class World:
 
 @contextmanager
 def a_world(engine: str, photos: Path) -> Iterator[World]:
-    """Such servers, until the end."""
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+    """Such servers, until the end; a caller does not wait long for an inventory that is down, or time would go by."""
+    with (
+        patch.object(package_methods, "LONGEST_WAIT_SECONDS", 0.2),
+        asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner,
+    ):
         stack = AsyncExitStack()
         try:
             yield World(runner, stack, engine, photos)
