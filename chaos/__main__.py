@@ -34,7 +34,8 @@ ENGINES = ("postgres", "mysql", "mariadb")
 
 
 def main(words: list[str] | None = None) -> int:
-    """Answers the exit code: 1 where a promise was broken, 2 for a campaign or a time that there is not."""
+    """Answers the exit code: 1 where a promise was broken or no server came up, 2 for a campaign or a time that
+    there is not."""
     arguments = _parsed(words)
     minutes = _minutes(os.environ.get("CHAOS_MINUTES") or "inf")
     if minutes is None:

@@ -26,7 +26,7 @@ class Trial:
     folder: Path
     """Where its processes write their logs."""
     engine: str = ""
-    """Delivery's, where the campaign has one."""
+    """Which of the campaign's it is, where it has some."""
     until: float = math.inf
     """When its time is over, by the monotonic clock."""
     advance: Callable[[int], None] = lambda more: None
@@ -46,7 +46,7 @@ class Trial:
 
     @property
     def more(self) -> bool:
-        """Whether there is more to be tried, and time for it."""
+        """Whether there is more to be tried, time for it, and not enough found yet."""
         broken = len(self.violations) >= self.enough
         return self.attempts < self.size and time.monotonic() < self.until and not broken
 
@@ -81,7 +81,8 @@ class Campaign:
     simulated: bool = False
     """Whether its faults are those of a simulation."""
     engines: Sequence[str] = ("",)
-    """Engines of delivery, each tried to the full size; one that is empty where delivery takes no part."""
+    """Each tried to the full size: that of the service that is tried, which is inventory on Postgres, delivery on the
+    others; or delivery's, where both are tried. One that is empty where delivery takes no part."""
     slowest_recovery: float = math.inf
     """What the 99th percentile of `recoveries` may be, in seconds."""
 

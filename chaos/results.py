@@ -46,7 +46,7 @@ class Result:
 
     @property
     def partial(self) -> bool:
-        """Whether its time was over before its attempts were made."""
+        """Whether it ended before its attempts were made: by its time, by what it found, or by what it fell over."""
         return self.attempts < self.size
 
 

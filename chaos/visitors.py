@@ -48,7 +48,8 @@ class Visitors:
         """`leaving` is the share of calls whose caller goes before it is answered, or means to; `asked` is told of each
         call that may be left."""
         self.seconds: list[tuple[float, float]] = []
-        """Of each call whose caller stayed: when it was answered, by the monotonic clock, and how long it took."""
+        """Of each call that was done, and whose caller stayed: when it was answered, by the monotonic clock, and how
+        long that took. Of a call that had to be made again only the last time is here."""
         self._trial = trial
         self._town = town
         self._leaving = leaving
@@ -188,7 +189,8 @@ class Visitors:
     ) -> Any:
         """The answer, however often its caller left before. Raises Refused.
 
-        `known` raises while nothing is there: it is asked after a departure whether there is an effect all the same.
+        `known` raises while nothing is there: it is asked after each call without an answer whether there is an effect
+        all the same.
         """
         until = time.monotonic() + STUCK_SECONDS
         while time.monotonic() < until:

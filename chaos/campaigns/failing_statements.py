@@ -77,7 +77,7 @@ class _Sweep:
         return await self._settled(name, "")
 
     async def _failing(self, nth: int, wanted: str) -> bool:
-        """Whether the call had so many statements."""
+        """Whether so many statements came until its answer, of the call or of the workers beside it."""
         call, town, name = self._call, self._town, await self._arranged()
         # A package goes on by itself meanwhile: its stock is settled.
         still = call in INVENTORY and "ABORTED" in TOLD[self._fault]

@@ -1,4 +1,7 @@
-"""Random histories of calls to two servers on a real database: a plain model foretells every answer and every state."""
+"""Random histories of calls to two servers on a real database: a plain model foretells every answer and every state.
+
+Of inventory on Postgres; of delivery on the others, beside an inventory in memory.
+"""
 
 import asyncio
 import itertools

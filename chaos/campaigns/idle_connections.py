@@ -37,7 +37,7 @@ LOOPS: Sequence[Mapping[str, str]] = ({}, {WITHOUT_UVLOOP: "yes"})
 
 
 async def run(trial: Trial) -> None:
-    """Calls and looks at what they left, each without any connection there was before; nobody repeats anything."""
+    """Calls and looks at what they left, each after every idle connection was ended; nobody repeats anything."""
     calls = list(INVENTORY if trial.engine == "postgres" else DELIVERY)
     # A short run has not enough attempts for all of them: another seed tries others.
     trial.random.shuffle(calls)

@@ -28,7 +28,7 @@ FLEETING = 120
 """So many faults are over soon; those after them, one of every kind on every link, are outages."""
 UNITS = 1_000_000
 _HAS_HAD_STOCK = (pb.STOCK_STATE_HELD, pb.STOCK_STATE_RELEASED)
-"""Of a package whose reserve was answered; the second where its customer has cancelled since."""
+"""Of a package of which inventory has answered: its reserve, or its release where its customer has cancelled since."""
 
 
 def _slow(proxy: Proxy) -> None:
@@ -87,7 +87,7 @@ async def run(trial: Trial) -> None:
 
 
 def _shuffled(trial: Trial, links: Mapping[str, Proxy]) -> list[tuple[str, str]]:
-    """Every fault on every link: a short run has not enough attempts for all of them, another seed tries others."""
+    """Every fault on every link: a run of fewer attempts tries some of them, another seed others."""
     pairs = list(itertools.product(links, FAULTS))
     trial.random.shuffle(pairs)
     return pairs
@@ -162,7 +162,7 @@ class _Customers:
                     self._cancelled.append(wish.package_sn)
 
     async def seconds_until_held(self) -> float:
-        """How long it takes until each customer has made one more package, and the last of these has its stock.
+        """How long it takes until each customer has made one more package, and the last of these has its stock, or had.
 
         Every link has a part in that, and nobody is left to wait through the next fault as well.
         """

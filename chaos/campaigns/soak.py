@@ -50,7 +50,7 @@ async def run(trial: Trial) -> None:
 
 
 async def _peak(visitors: Visitors) -> float:
-    """How many visits a second there are, one after the other."""
+    """How many visits a second CALLERS make, each one after the other."""
     until, visits = time.monotonic() + PEAK_SECONDS, 0
 
     async def come() -> None:
