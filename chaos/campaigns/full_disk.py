@@ -12,6 +12,7 @@ from holdfast.delivery.v1 import evidence_pb2
 from holdfast.delivery.v1 import package_pb2 as pb
 
 from chaos.campaign import Campaign, Trial
+from chaos.packages import STUCK_SECONDS
 from devtools.journey import STEPS, Step, photo
 from tests.support.services import running_pair
 from tests.support.town import Town
@@ -21,7 +22,6 @@ UNITS = 1_000_000
 ROOM_BYTES = 400
 """Less than a photo has."""
 FULL_SECONDS = 0.5
-STUCK_SECONDS = 60.0
 
 
 async def run(trial: Trial) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from chaos.campaign import Campaign, Trial, percentile, together
 from chaos.go_between import GoBetween
+from chaos.packages import STUCK_SECONDS
 from delivery_service.persistence.outbox import DONE, PARKED
 from delivery_service.persistence.tables import outbox
 from tests.support.databases import fresh_database
@@ -27,7 +28,6 @@ LOSING = 0.05
 POISON_EVERY = 100
 RETRIES = 2
 UNITS = 1_000_000
-STUCK_SECONDS = 60.0
 MOST_DELAY_SECONDS = 2.0
 """What the 99th percentile of a command may take from its commit to its end."""
 LEAST_DELAYS = 1_000

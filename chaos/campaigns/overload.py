@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from chaos.campaign import Campaign, Trial, percentile
 from chaos.crowd import CALL_SECONDS, Outcome, Stub, addition, crowd, sku
+from chaos.packages import STUCK_SECONDS
 from chaos.scene import Inventories, inventories
 from tests.support.town import SYSTEM
 
@@ -37,7 +38,6 @@ PROBING = 0.25
 LOOK_SECONDS = 0.02
 USUAL_SECONDS = 0.5
 """An answer within this time is one of a server that has recovered."""
-STUCK_SECONDS = 60.0
 _REFUSED = {"RESOURCE_EXHAUSTED", "ABORTED"}
 """At once, or where the wait turned out to be too long: nothing was done."""
 _SLOW = (
