@@ -50,6 +50,8 @@ class Visitors:
         self.seconds: list[tuple[float, float]] = []
         """Of each call that was done, and whose caller stayed: when it was answered, by the monotonic clock, and how
         long that took. Of a call that had to be made again only the last time is here."""
+        self.unanswered = 0
+        """Calls whose caller had not left, and that had to be made again all the same."""
         self._trial = trial
         self._town = town
         self._leaving = leaving
@@ -202,6 +204,7 @@ class Visitors:
                     reason = refusal(error).reason
                     raise Refused(f"{request!r}: {error.code().name} {reason}", reason) from error
                 answer = None
+                self.unanswered += 1
                 await asyncio.sleep(PAUSE_SECONDS)
             if answer is not None:
                 return answer
@@ -241,7 +244,7 @@ class Visitors:
             self._trial.faults["calls cancelled by their caller"] += 1
             return None
         except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.CANCELLED:
+            if leaving is None or error.code() is not grpc.StatusCode.CANCELLED:
                 raise
             self._trial.faults["calls cancelled by their caller"] += 1
             return None

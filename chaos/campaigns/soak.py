@@ -33,12 +33,15 @@ async def run(trial: Trial) -> None:
         rate = await _peak(visitors) / 2
         trial.contention["visits in a minute"] = round(60 * rate)
         visitors.seconds.clear()
+        before = visitors.unanswered + town.repeated
         looks: list[list[Look]] = [[] for _ in observed]
         began = time.monotonic()
         looking = asyncio.create_task(_look(observed, looks))
         await _come(trial, visitors, rate)
         ended = time.monotonic()
         await call_off(looking)
+        unanswered = visitors.unanswered + town.repeated - before
+        trial.require(unanswered == 0, f"{unanswered} calls had to be made again though nobody had left")
         _judge_answers(trial, visitors, began, ended)
         for each, seen in zip(observed, looks, strict=True):
             judge_process(trial, each.process.service, seen, began, ended)
