@@ -20,9 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.database import private_server
-from chaos.campaign import MOST_VIOLATIONS, Campaign, Trial
+from chaos.campaign import MOST_VIOLATIONS, Campaign, Trial, told
 from chaos.campaigns import CAMPAIGNS
-from chaos.results import PAGE, commit, page, remember, remembered, result
+from chaos.results import PAGE, commit, publish, result
 from devtools import interruption
 from devtools.console import say
 from devtools.engines.engine import EngineUnavailable
@@ -137,7 +137,7 @@ def _tried(campaign: Campaign, engine: str, seed: int, size: int, minutes: float
         except Exception as error:
             # The other campaigns go on, and this run is on record with what ended it.
             traceback.print_exc()
-            trial.violations.append(f"ended by {_first(error)!r}"[:500])
+            trial.violations.append(f"ended by {told(_first(error))}")
     found = result(
         campaign,
         trial,
@@ -145,9 +145,8 @@ def _tried(campaign: Campaign, engine: str, seed: int, size: int, minutes: float
         commit=sources,
         seconds=time.monotonic() - began,
     )
-    remember(found)
     # After each: whoever ends the command has a page of what was run before.
-    PAGE.write_text(page(CAMPAIGNS, remembered()))
+    publish(found, CAMPAIGNS)
     for violation in trial.violations[:MOST_VIOLATIONS]:
         print(f"campaign {campaign.number}: {violation}", file=sys.stderr)
     say(

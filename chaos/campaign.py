@@ -4,8 +4,9 @@ import asyncio
 import math
 import random
 import time
+import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,8 @@ class Campaign:
     run: Callable[[Trial], Awaitable[None]]
     contention: Sequence[str] = ()
     """What must have been seen at least once; a run without it proves nothing."""
+    promises_on: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Which of them, by engine, where not all are tried on each."""
     with_servers: bool = True
     """Whether it needs database servers at all."""
     simulated: bool = False
@@ -85,6 +88,10 @@ class Campaign:
     others; or delivery's, where both are tried. One that is empty where delivery takes no part."""
     slowest_recovery: float = math.inf
     """What the 99th percentile of `recoveries` may be, in seconds."""
+
+    def tries(self, promise: int, engine: str) -> bool:
+        """Whether a run on this engine tries the promise."""
+        return promise in self.promises_on.get(engine, self.promises)
 
     async def judge(self, trial: Trial) -> None:
         """Runs it, and adds the violations that only the end shows."""
@@ -109,6 +116,14 @@ async def call_off(*tasks: asyncio.Task[None]) -> None:
     for end in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(end, Exception):
             raise end
+
+
+def told(error: BaseException) -> str:
+    """What kind of error it is and what it says, or the line where it was: an assertion seldom has words."""
+    if not (said := str(error)):
+        *_, at = traceback.extract_tb(error.__traceback__)
+        said = f"{Path(at.filename).name}:{at.lineno}: {at.line}"
+    return f"{type(error).__name__}: {said}"
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -1,5 +1,6 @@
 """What campaigns found, run after run: docs/reliability.jsonl keeps every run, docs/reliability.md tells of them."""
 
+import fcntl
 import json
 import subprocess
 from collections import Counter
@@ -21,8 +22,12 @@ Written by `make chaos` from [every run so far](reliability.jsonl). `make chaos`
 size, `make chaos CAMPAIGN=2` one to its long size; `CHAOS_MINUTES=5` ends each after so many minutes, and such a run is
 PARTIAL. A run that met nothing to withstand counts as a violation. A violation stands until a later run of the size
 that its own was to have finds none; the runs that found some are told at the end. What is tried by tests only is tried
-in every `make test`. That campaigns and tests find what they look for, `make mutants` shows:
+in every `make test`. Which campaigns and tests find a defect that is planted for them, `make mutants` shows:
 [planted defects](mutants.md).
+
+A recovery is the time until the work went on, or until nothing was in hand any more (5 and 15): from the fault, or from
+when its cause was gone, as each campaign says. Where a campaign has a row for (postgres), that is inventory alone, as
+is the row of 9 without an engine; the others are delivery.
 
 """
 
@@ -68,10 +73,13 @@ def result(campaign: Campaign, trial: Trial, *, day: str, commit: str, seconds: 
     )
 
 
-def remember(found: Result) -> None:
-    """Adds a run to the file, whole: another campaign may end at the same moment."""
-    with RUNS.open("ab", buffering=0) as file:
-        file.write(f"{json.dumps(asdict(found))}\n".encode())
+def publish(found: Result, campaigns: Mapping[int, Campaign]) -> None:
+    """Adds a run to the file, and writes the page anew; another campaign that ends at the same moment waits."""
+    with RUNS.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(f"{json.dumps(asdict(found))}\n")
+        file.flush()
+        PAGE.write_text(page(campaigns, remembered()))
 
 
 def remembered() -> list[Result]:
@@ -100,7 +108,7 @@ def page(campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
     ]
     failed = [run for run in runs if run.violations]
     by_run = [
-        "| | run that found violations | after | first of them | found again since |",
+        "| | run that found violations | after | first of them | later runs as long that found any |",
         "|--:|---|---|---|---|",
         *(_failed(campaigns[run.campaign], run, runs) for run in failed),
     ]
@@ -109,8 +117,9 @@ def page(campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
 
 def _promise(number: int, campaigns: Mapping[int, Campaign], runs: Sequence[Result]) -> str:
     trying = sorted(campaign.number for campaign in campaigns.values() if number in campaign.promises)
-    mine = [run for run in runs if run.campaign in trying]
-    simulated = _faults(run for run in mine if campaigns[run.campaign].simulated).total()
+    mine = [
+        run for run in runs if run.campaign in trying and campaigns[run.campaign].tries(number, run.engine)
+    ]
     attempts: Counter[str] = Counter()
     for run in sorted(mine, key=lambda run: run.campaign):
         attempts[campaigns[run.campaign].attempt] += run.attempts
@@ -120,15 +129,21 @@ def _promise(number: int, campaigns: Mapping[int, Campaign], runs: Sequence[Resu
         ", ".join(map(str, trying)) or "tests only",
         # A call and a minute under faults are no sum.
         ", ".join(f"{count:,} {attempt}" for attempt, count in attempts.items()),
-        _survived(_faults(mine).total() - simulated, simulated) if mine else "",
+        _survived(
+            [run for run in mine if not campaigns[run.campaign].simulated],
+            [run for run in mine if campaigns[run.campaign].simulated],
+        ),
         *_figures(mine),
     )
 
 
-def _survived(real: int, simulated: int) -> str:
-    """What happened to processes, and what happened in their model, are no sum."""
-    told = f"{simulated:,} simulated" if simulated else ""
-    return ", ".join(filter(None, (f"{real:,}" if real or not simulated else "", told)))
+def _survived(runs: Iterable[Result], simulations: Iterable[Result] = ()) -> str:
+    """The faults by their kind; what happened to processes, and what happened in their model, apart."""
+    real, simulated = (
+        ", ".join(f"{count:,} × {kind}" for kind, count in sorted(_kinds(_faults(these)).items()))
+        for these in (runs, simulations)
+    )
+    return "; ".join(filter(None, (real, simulated and f"simulated: {simulated}")))
 
 
 def _campaign(campaign: Campaign, engine: str, runs: Sequence[Result]) -> str:
@@ -144,7 +159,7 @@ def _campaign(campaign: Campaign, engine: str, runs: Sequence[Result]) -> str:
         title,
         f"{reached} PARTIAL" if longest.partial else reached,
         f"{sum(run.attempts for run in mine):,}",
-        ", ".join(f"{count:,} × {kind}" for kind, count in sorted(_kinds(_faults(mine)).items())),
+        _survived(mine),
         violations,
         recovery,
         f"{last.day}, {last.commit}, seed {last.seed}",
@@ -152,14 +167,19 @@ def _campaign(campaign: Campaign, engine: str, runs: Sequence[Result]) -> str:
 
 
 def _failed(campaign: Campaign, run: Result, runs: Sequence[Result]) -> str:
-    since = [later for later in _after(run, runs) if later.attempts >= run.size]
-    again = sum(1 for later in since if later.violations)
+    # One that found some may have ended soon for that.
+    since = [
+        later
+        for later in _after(run, runs)
+        if later.size >= run.size and (later.violations or not later.partial)
+    ]
+    broken = sum(1 for later in since if later.violations)
     return _cells(
         str(campaign.number),
         f"{campaign.title}{f' ({run.engine})' if run.engine else ''}, {run.day}, {run.commit}, seed {run.seed}",
         f"{run.attempts:,} {campaign.attempt}",
         run.violations[0].replace("|", "\\|").replace("\n", " ")[:300],
-        f"by {again} of {len(since)} as long" if since else "not run so long again",
+        f"{broken} of {len(since)}" if since else "none yet",
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import Campaign, Trial, told
 from chaos.stories import DELIVERY, INVENTORY, Story
 from tests.support.services import Pair, ServiceProcess, running_pair
 from tests.support.town import Town
@@ -37,7 +37,7 @@ async def _told(pair: Pair, process: ServiceProcess, point: str, story: Story) -
             await story(town)
         return await town.findings()
     except AssertionError as otherwise:
-        return [str(otherwise)]
+        return [told(otherwise)]
     finally:
         await town.close()
 

@@ -137,7 +137,7 @@ class _Drifts:
 CAMPAIGN = Campaign(
     number=17,
     title="Drifts that are planted, and reconciliation",
-    promises=(9, 10, 25),
+    promises=(9, 25),
     attempt="drifts",
     short=50,
     long=1_000,

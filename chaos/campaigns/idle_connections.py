@@ -99,7 +99,7 @@ async def _administrator(url: str) -> AsyncIterator[AsyncEngine]:
 CAMPAIGN = Campaign(
     number=18,
     title="Idle connections killed at the server, under uvloop and asyncio",
-    promises=(10,),
+    promises=(),
     attempt="calls after a kill of connections",
     short=60,
     long=300,

@@ -1,11 +1,12 @@
 """A run counts only what it met: without contention, or with a slow recovery, it is a violation."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
 
-from chaos.campaign import Campaign, Trial, call_off, percentile, together
+from chaos.campaign import Campaign, Trial, call_off, percentile, together, told
 from chaos.campaigns import CAMPAIGNS
 
 
@@ -84,3 +85,11 @@ def test_no_two_campaigns_count_by_the_same_words() -> None:
     words = sorted(campaign.attempt for campaign in CAMPAIGNS.values())
 
     assert words == sorted(set(words))
+
+
+def test_an_assertion_without_words_is_told_by_its_line() -> None:
+    with pytest.raises(AssertionError) as failed:
+        raise AssertionError
+
+    assert re.fullmatch(r"AssertionError: test_campaign.py:\d+: raise AssertionError", told(failed.value))
+    assert told(ValueError("8 of 7")) == "ValueError: 8 of 7"

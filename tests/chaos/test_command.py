@@ -57,7 +57,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
     monkeypatch.setattr(command, "CAMPAIGNS", CAMPAIGNS)
     monkeypatch.setattr(command, "_engines", no_engines)
-    monkeypatch.setattr(command, "PAGE", tmp_path / "reliability.md")
+    monkeypatch.setattr(results, "PAGE", tmp_path / "reliability.md")
     monkeypatch.setattr(results, "RUNS", tmp_path / "reliability.jsonl")
     monkeypatch.delenv("CHAOS_MINUTES", raising=False)
     return tmp_path
@@ -76,7 +76,8 @@ def test_a_campaign_that_is_named_is_run_to_its_long_size_on_each_engine(place: 
     ]
     page = (place / "reliability.md").read_text()
     assert (
-        "| P4 | A repeated call has one effect and the same answer | 1 | 60 kills | 60 | 0 | 0.2 s |" in page
+        "| P4 | A repeated call has one effect and the same answer | 1 | 60 kills | 60 × SIGKILL | 0 | 0.2 s |"
+        in page
     )
     assert "30 of 30 kills" in page and "PARTIAL" not in page.partition("|")[2]
 
@@ -112,11 +113,11 @@ def test_without_a_name_all_are_run_to_their_short_size_and_a_broken_promise_is_
         [],
         [],
         ["sold twice"],
-        ["ended by RuntimeError('no server')"],
+        ["ended by RuntimeError: no server"],
     ]
     assert "campaign 2: sold twice" in capsys.readouterr().err
     page = (place / "reliability.md").read_text()
-    assert "| 1, 2 | 6 kills, 1 sales | 6 | 1 | 0.2 s |" in page
+    assert "| 1, 2 | 6 kills, 1 sales | 6 × SIGKILL | 1 | 0.2 s |" in page
 
 
 def test_who_wants_to_know_of_the_first_violation_is_told_no_more(

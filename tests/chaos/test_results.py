@@ -52,7 +52,7 @@ def test_a_violation_that_ended_a_long_run_soon_stands_after_a_short_one() -> No
 def test_a_run_that_found_violations_is_told_for_ever() -> None:
     told = page(CAMPAIGNS, [a_run(300, "a package\nis | lost"), a_run(500, seed=2)])
 
-    assert "seed 1 | 300 kills | a package is \\| lost | by 0 of 1 as long |" in told
+    assert "seed 1 | 300 kills | a package is \\| lost | 0 of 1 |" in told
 
 
 def test_where_none_was_found_none_is_told() -> None:
@@ -72,8 +72,8 @@ def test_faults_of_a_simulation_are_told_apart_from_those_of_processes() -> None
     told = page(CAMPAIGNS, [a_run(500), simulation])
 
     assert [row.split(" | ")[4] for row in told.splitlines() if row.startswith(("| P4 ", "| P14 "))] == [
-        "500, 70,000 simulated",
-        "70,000 simulated",
+        "500 × SIGKILL; simulated: 70,000 × answers lost",
+        "simulated: 70,000 × answers lost",
     ]
 
 
@@ -83,3 +83,21 @@ def test_of_a_violation_that_says_very_much_the_beginning_is_kept(tmp_path: Path
     kept = result(CAMPAIGNS[KILLS], trial, day="2026-11-01", commit="abc", seconds=1.0)
 
     assert [len(violation) for violation in kept.violations] == [500]
+
+
+def test_a_promise_is_tried_by_the_runs_on_engines_that_try_it() -> None:
+    """Campaign 22 has inventory's histories on Postgres; who drives a package they do not know."""
+    histories = replace(a_run(700), campaign=22, engine="postgres", faults={})
+
+    told = page(CAMPAIGNS, [histories, replace(histories, engine="mysql", attempts=300)])
+
+    assert [row.split(" | ")[3] for row in told.splitlines() if row.startswith(("| P2 ", "| P15 "))] == [
+        "700 random histories",
+        "300 random histories",
+    ]
+
+
+def test_a_later_run_that_soon_found_one_is_told_of_as_well() -> None:
+    told = page(CAMPAIGNS, [a_run(300, "lost"), a_run(3, "lost", size=300), a_run(3, size=300)])
+
+    assert "seed 1 | 300 kills | lost | 1 of 1 |" in told
