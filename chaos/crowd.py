@@ -17,6 +17,7 @@ from typing import TypeAlias
 import grpc
 from holdfast.inventory.v1 import inventory_pb2_grpc, movement_pb2
 
+from chaos.packages import STUCK_SECONDS
 from tests.support.town import SYSTEM
 
 CHANNELS = 4
@@ -101,17 +102,23 @@ def addition(number: int, request_id: str) -> movement_pb2.AdjustStockRequest:
 async def crowd(
     address: str, stocks: int, seconds: float, prefix: str, *, callers: int = 0, rate: float = 0.0
 ) -> Outcome:
-    """Runs this module as a program; answers what became of its calls."""
+    """Runs this module as a program; answers what became of its calls.
+
+    Raises RuntimeError where it failed, and TimeoutError where it does not end.
+    """
     how = ("--callers", str(callers)) if callers else ("--rate", str(rate))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "chaos.crowd", address, str(stocks), str(seconds), prefix, *how),
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        said, _ = await process.communicate()
+        async with asyncio.timeout(seconds + STUCK_SECONDS):
+            said, _ = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
+    if process.returncode != 0:
+        raise RuntimeError(f"the crowd ended with {process.returncode}")
     return Outcome(**json.loads(said))
 
 

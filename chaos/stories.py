@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import grpc
 from google.protobuf.duration_pb2 import Duration
 from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.inventory.v1 import movement_pb2, reservation_pb2, transfer_pb2
@@ -214,6 +215,8 @@ async def _tombstone(town: Town, reservation_id: str) -> reservation_pb2.Reserva
     for _ in range(300):
         try:
             return await town.insist(town.reservation, reservation_id)
-        except Exception:
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
             await asyncio.sleep(0.1)
     raise AssertionError(f"{reservation_id} has no tombstone")

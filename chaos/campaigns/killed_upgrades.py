@@ -30,6 +30,9 @@ async def _kill(trial: Trial, rows: int, until: int) -> None:
     async with legacies(trial.engine, rows) as legacy:
         async with legacy.another() as url:
             statements = await legacy.statements(url)
+            if trial.size > EVERY_STATEMENT:
+                told = f"of {statements} statements {EVERY_STATEMENT} are tried"
+                trial.require(statements <= EVERY_STATEMENT, told)
             wanted = await legacy.contents(url)
             kept = await legacy.kept(url)
             await legacy.down_and_up(url)

@@ -135,7 +135,10 @@ class _Writers:
     async def check(self, *, healed: bool) -> None:
         """What the stock says; until the poison is gone, what it should give back stays held."""
         held = (
-            0 if healed else sum(self.commands[sn] == ["RESERVE", "RELEASE"] for sn in self._between.poisoned)
+            0
+            if healed
+            # Of a package that got stuck nothing is written down.
+            else sum(self.commands.get(sn) == ["RESERVE", "RELEASE"] for sn in self._between.poisoned)
         )
         levels = await self._town.insist(self._town.levels, self._sku)
         wanted = UNITS - self._sold, held
@@ -262,7 +265,7 @@ async def _put_back(town: Town) -> None:
 CAMPAIGN = Campaign(
     number=7,
     title=f"The outbox: {WRITERS} writers, {RELAYS} relays, lost commands and answers, poison",
-    promises=(4, 10, 13),
+    promises=(4, 5, 13),
     attempt="commands",
     short=5_000,
     long=100_000,
