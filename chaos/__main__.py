@@ -134,17 +134,23 @@ def _tried(campaign: Campaign, engine: str, seed: int, size: int, minutes: float
         trial = Trial(size, seed, Path(folder), engine, began + minutes * 60, advance, enough)
         try:
             asyncio.run(campaign.judge(trial))
+        except KeyboardInterrupt:
+            # It is over, and yet what it found by then was found.
+            if trial.violations:
+                _tell(campaign, trial, sources, time.monotonic() - began)
+            raise
         except Exception as error:
             # The other campaigns go on, and this run is on record with what ended it.
             traceback.print_exc()
             trial.violations.append(f"ended by {told(_first(error))}")
-    found = result(
-        campaign,
-        trial,
-        day=datetime.now(UTC).date().isoformat(),
-        commit=sources,
-        seconds=time.monotonic() - began,
-    )
+    _tell(campaign, trial, sources, time.monotonic() - began)
+    return not trial.violations
+
+
+def _tell(campaign: Campaign, trial: Trial, sources: str, seconds: float) -> None:
+    """Puts a run on record, and says what became of it."""
+    day = datetime.now(UTC).date().isoformat()
+    found = result(campaign, trial, day=day, commit=sources, seconds=seconds)
     # After each: whoever ends the command has a page of what was run before.
     publish(found, CAMPAIGNS)
     for violation in trial.violations[:MOST_VIOLATIONS]:
@@ -153,7 +159,6 @@ def _tried(campaign: Campaign, engine: str, seed: int, size: int, minutes: float
         f"{campaign.number}: {found.attempts:,} {campaign.attempt}{' PARTIAL' if found.partial else ''},"
         f" {len(trial.violations)} violations; {found.faults or 'no faults'}; {found.contention}"
     )
-    return not trial.violations
 
 
 if __name__ == "__main__":

@@ -40,6 +40,11 @@ async def is_interrupted(trial: Trial) -> None:
     raise KeyboardInterrupt
 
 
+async def breaks_and_is_interrupted(trial: Trial) -> None:
+    await breaks(trial)
+    await is_interrupted(trial)
+
+
 CAMPAIGNS = {
     1: Campaign(1, "kept", (1, 4), "kills", 3, 30, keeps, engines=("mysql", "mariadb")),
     2: Campaign(2, "broken", (1,), "sales", 1, 10, breaks),
@@ -157,6 +162,20 @@ def test_what_was_run_before_an_interrupt_is_on_the_page(
         command.main([])
 
     assert "3 of 30 kills" in (place / "reliability.md").read_text()
+
+
+def test_what_a_run_has_found_before_an_interrupt_is_told_and_on_record(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = Campaign(4, "broken", (1,), "sales", 9, 9, breaks_and_is_interrupted)
+    monkeypatch.setattr(command, "CAMPAIGNS", {4: broken})
+
+    with pytest.raises(KeyboardInterrupt):
+        command.main(["--campaign", "4"])
+
+    assert "campaign 4: sold twice" in capsys.readouterr().err
+    assert [(run["attempts"], run["violations"]) for run in runs(place)] == [(1, ["sold twice"])]
+    assert "1 of 9 sales PARTIAL | 1 |  | 1 |" in (place / "reliability.md").read_text()
 
 
 def test_an_engine_that_cannot_be_had_is_told_in_its_own_words(
