@@ -1,9 +1,13 @@
 """What the page makes of the runs: no violation is hidden by a run that tried less."""
 
+import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from chaos import results
 from chaos.campaign import Trial
 from chaos.campaigns import CAMPAIGNS
 from chaos.results import Result, page, result
@@ -101,3 +105,30 @@ def test_a_later_run_that_soon_found_one_is_told_of_as_well() -> None:
     told = page(CAMPAIGNS, [a_run(300, "lost"), a_run(3, "lost", size=300), a_run(3, size=300)])
 
     assert "seed 1 | 300 kills | lost | 1 of 1 |" in told
+
+
+@pytest.mark.parametrize(
+    ("changed", "dirty"),
+    [
+        ("chaos/campaign.py", True),
+        ("delivery_service/callers.toml", True),
+        ("protos/service_config.json", True),
+        ("docs/reliability.jsonl", False),
+        ("README.md", False),
+    ],
+)
+def test_a_commit_with_anything_changed_that_runs_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str, dirty: bool
+) -> None:
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    file = tmp_path / changed
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("as committed")
+    author = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
+    for words in (("init", "-q"), ("add", "."), (*author, "commit", "-qm", "All of it")):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    assert not results.commit().endswith("-dirty")
+
+    file.write_text("changed since")
+
+    assert results.commit().endswith("-dirty") is dirty
