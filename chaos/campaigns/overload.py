@@ -77,14 +77,30 @@ async def run(trial: Trial) -> None:
         await probing
         for code in {*calm.codes} - {"OK"}:
             trial.violations.append(f"{calm.codes[code]} calls of the peak ended with {code}")
-        _judge(trial, peak, storm, seconds, probe)
+        judge(trial, peak, storm, seconds, probe.codes, probe.refused)
         await _count(trial, scene, (calm.codes, storm.codes, probe.codes))
 
 
-def _judge(trial: Trial, peak: float, storm: Outcome, seconds: float, probe: "_Probe") -> None:
+@dataclass(frozen=True)
+class Answer:
+    """When a call began, by the monotonic clock, and how long it took."""
+
+    began: float
+    seconds: float
+
+
+def judge(
+    trial: Trial,
+    peak: float,
+    storm: Outcome,
+    seconds: float,
+    told: Mapping[str, int],
+    refused: Sequence[Answer],
+) -> None:
+    """An overload of so many seconds; by code and by refusal, what the probe was told meanwhile."""
     offered, done = storm.asked / seconds, storm.done(FIRST_SECONDS, seconds)
     from_, until = storm.began + FIRST_SECONDS, storm.began + seconds
-    refusing = [refused.seconds for refused in probe.refused if from_ <= refused.began < until]
+    refusing = [each.seconds for each in refused if from_ <= each.began < until]
     late = percentile(refusing, 0.99)
     trial.contention.update(
         {
@@ -97,7 +113,7 @@ def _judge(trial: Trial, peak: float, storm: Outcome, seconds: float, probe: "_P
             "milliseconds until a refusal, 99th percentile": round(1000 * late),
         }
     )
-    timed = trial.size >= TIMED_SECONDS
+    timed = seconds - FIRST_SECONDS >= TIMED_SECONDS
     trial.require(
         not timed or offered >= 0.9 * TIMES * peak,
         f"only {offered:.0f} calls a second were made, peak {peak:.0f}",
@@ -109,8 +125,8 @@ def _judge(trial: Trial, peak: float, storm: Outcome, seconds: float, probe: "_P
     trial.require(
         not timed or late <= MOST_REFUSING_SECONDS, f"a refusal took {late:.3f} s at the 99th percentile"
     )
-    for code in {*storm.codes, *probe.codes} - _REFUSED - {"OK"}:
-        trial.violations.append(f"{storm.codes.get(code, 0) + probe.codes[code]} calls ended with {code}")
+    for code in {*storm.codes, *told} - _REFUSED - {"OK"}:
+        trial.violations.append(f"{storm.codes.get(code, 0) + told.get(code, 0)} calls ended with {code}")
 
 
 async def _count(trial: Trial, scene: Inventories, told: Sequence[Mapping[str, int]]) -> None:
@@ -134,22 +150,14 @@ async def _slow_down(url: str) -> None:
     await engine.dispose()
 
 
-@dataclass(frozen=True)
-class _Answer:
-    """When a call began, by the monotonic clock, and how long it took."""
-
-    began: float
-    seconds: float
-
-
 class _Probe:
     """So many calls a second, whatever becomes of the ones before."""
 
     def __init__(self, stub: Stub, rate: float) -> None:
         self.over = False
         self.codes: Counter[str] = Counter()
-        self.done: list[_Answer] = []
-        self.refused: list[_Answer] = []
+        self.done: list[Answer] = []
+        self.refused: list[Answer] = []
         self._stub = stub
         self._pause = 1 / max(rate, 1.0)
 
@@ -176,10 +184,10 @@ class _Probe:
         except grpc.aio.AioRpcError as error:
             self.codes[error.code().name] += 1
             if error.code().name in _REFUSED:
-                self.refused.append(_Answer(began, time.monotonic() - began))
+                self.refused.append(Answer(began, time.monotonic() - began))
         else:
             self.codes["OK"] += 1
-            self.done.append(_Answer(began, time.monotonic() - began))
+            self.done.append(Answer(began, time.monotonic() - began))
 
 
 CAMPAIGN = Campaign(
