@@ -3,9 +3,10 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -162,6 +163,27 @@ def test_what_was_run_before_an_interrupt_is_on_the_page(
         command.main([])
 
     assert "3 of 30 kills" in (place / "reliability.md").read_text()
+
+
+def test_of_two_that_end_at_the_same_moment_the_page_has_both(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = results.page
+    other = Thread(target=command.main, args=(["--campaign", "2"],))
+
+    def slowly(campaigns: Mapping[int, Campaign], runs: Sequence[results.Result]) -> str:
+        written = page(campaigns, runs)
+        if other.ident is None:
+            other.start()
+            other.join(1.0)
+        return written
+
+    monkeypatch.setattr(results, "page", slowly)
+    command.main(["--campaign", "1", "--engine", "mysql"])
+    other.join()
+
+    told = (place / "reliability.md").read_text()
+    assert "30 of 30 kills" in told and "1 of 10 sales" in told
 
 
 def test_what_a_run_has_found_before_an_interrupt_is_told_and_on_record(
