@@ -66,3 +66,22 @@ async def test_restoring_and_dropping_that_die_change_nothing(
     if arguments == ("--drop",):
         await archive("restore", "2024-01")
     assert await ledger.state() == whole
+
+
+@pytest.mark.parametrize("point", ["restore.after_commit", "drop.after_commit"])
+async def test_what_was_restored_or_dropped_by_a_command_that_died_stays_so(
+    inventory: Inventory, ledger: Ledger, archive: ArchiveCommand, point: str
+) -> None:
+    whole = await ledger.state()
+    await archive()
+    dropping = point.startswith("drop")
+
+    await crashed(archive, *(("--drop",) if dropping else ("restore", "2024-01")), at=point)
+
+    assert len(await ledger.rows("SELECT month FROM inventory.archived_month")) == (2 if dropping else 1)
+    assert await inventory.findings() == []
+    if dropping:
+        await archive("--drop")
+        await archive("restore", "2024-01")
+    await archive("restore", "2024-02")
+    assert await ledger.state() == whole

@@ -12,6 +12,7 @@ from inventory_service.domain.ledger import LedgerMonth
 from inventory_service.workers.ledger_preparation import ledger_preparation
 from tests.inventory_service.client import Inventory
 from tests.inventory_service.ledger import JANUARY, Ledger
+from tests.inventory_service.serving import dies_at
 
 
 @pytest.fixture
@@ -87,6 +88,21 @@ async def test_missing_partitions_are_found_made_and_like_the_others(
     )
     assert {count for _, count in indexes} == {5}
     assert (f"inventory.{next_month}", 5) in indexes
+
+
+@pytest.mark.parametrize(("place", "made"), [("prepare.before_commit", 0), ("prepare.after_commit", 1)])
+async def test_a_partition_whose_server_died_is_there_whole_or_made_by_the_next(
+    inventory: Inventory, inventory_url: str, ledger: Ledger, place: str, made: int
+) -> None:
+    wanted = set(await months(ledger, 3))
+
+    await dies_at(inventory_url, place)
+
+    assert len(wanted & set(await ledger.tables())) == made
+    async with preparing(ledger, 2):
+        await until_there(ledger, 3)
+    await inventory.adjust("P0", 3, "first")
+    assert await inventory.findings() == []
 
 
 async def test_what_strayed_is_told_counted_and_moved_into_its_month(

@@ -14,6 +14,7 @@ from inventory_service.workers.low_stock import NEWS, low_stock
 from servicekit.persistence.engines import create_engine
 from servicekit.persistence.transactions import Transactions
 from tests.inventory_service.client import Inventory
+from tests.inventory_service.serving import dies_at
 from tests.inventory_service.transfers import imported
 
 Runner = Transactions[SqlUnitOfWork]
@@ -152,6 +153,40 @@ async def test_many_replicas_announce_each_alert_once(inventory: Inventory, tran
     lines = await announced(transactions, pollers=4)
 
     assert sorted(line["sku"] for line in lines) == sorted(skus)
+
+
+@pytest.mark.parametrize(("place", "again"), [("announce.before_commit", 1), ("announce.after_commit", 0)])
+async def test_a_server_that_dies_as_it_announces_says_it_again_rather_than_never(
+    inventory: Inventory, inventory_url: str, transactions: Runner, place: str, again: int
+) -> None:
+    await inventory.create("A", 9)
+    await set_threshold(inventory, "A", 5)
+    await inventory.reserve("r1", {"A": 4})
+
+    assert "stock is low" in await dies_at(inventory_url, place)
+
+    assert len(await announced(transactions)) == again
+    assert await announced(transactions) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "left"), [("apply_threshold.before_commit", True), ("apply_threshold.after_commit", False)]
+)
+async def test_a_global_threshold_outlives_a_server_that_dies_as_it_applies_it(
+    inventory: Inventory, inventory_url: str, transactions: Runner, place: str, left: bool
+) -> None:
+    await asyncio.gather(*(inventory.create(f"S{number}", number) for number in range(4)))
+    await set_threshold(inventory, "", 2)
+
+    await dies_at(inventory_url, place)
+
+    asked = pb.ListLowStockRequest()
+    assert (await inventory.stub.ListLowStock(asked, timeout=10)).HasField("applying_since_time") is left
+    lines = await announced(transactions)
+    assert sorted(line["sku"] for line in lines) == ["S0", "S1", "S2"]
+    answer = await inventory.stub.ListLowStock(asked, timeout=10)
+    assert not answer.HasField("applying_since_time")
+    assert len(answer.low_stocks) == 3
 
 
 async def test_a_new_global_threshold_reaches_every_stock_within_a_moment(

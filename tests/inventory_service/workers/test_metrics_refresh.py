@@ -23,6 +23,7 @@ from tests.inventory_service.refreshes import (
     until_shown_after,
     until_under_way,
 )
+from tests.inventory_service.serving import dies_at
 
 Runner = Transactions[SqlUnitOfWork]
 
@@ -72,6 +73,27 @@ async def test_a_view_that_is_due_is_refreshed_and_a_fresh_one_is_left(
     shown = await shown_time(inventory.engine)
     assert shown is not None
     assert shown > fresh
+    assert await calculated_times(inventory.engine) == {shown}
+
+
+@pytest.mark.parametrize(
+    ("place", "fresh"), [("refresh.before_commit", False), ("refresh.after_commit", True)]
+)
+async def test_a_view_whose_server_died_is_of_before_or_of_after_and_refreshed_where_it_is_due(
+    inventory: Inventory, inventory_url: str, transactions: Runner, place: str, fresh: bool
+) -> None:
+    await inventory.create("A", 1)
+    before = await refreshed(inventory, transactions, age=7000)
+    calculated = await calculated_times(inventory.engine)
+
+    await dies_at(inventory_url, place)
+
+    left = await shown_time(inventory.engine)
+    assert left is not None and (left > before) is fresh
+    assert await calculated_times(inventory.engine) == ({left} if fresh else calculated)
+    await polled(transactions, 3600)
+    shown = await shown_time(inventory.engine)
+    assert shown is not None and shown > before
     assert await calculated_times(inventory.engine) == {shown}
 
 
