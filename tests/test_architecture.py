@@ -172,11 +172,26 @@ def crash_points() -> dict[str, set[str]]:
             if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             for node in ast.walk(function):
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "crash_point":
-                    name = node.args[0]
-                    if isinstance(name, ast.Constant):
-                        found[str(name.value)].add(f"{path.relative_to(ROOT)}:{function.name}")
+                for name in named_points(node):
+                    found[name].add(f"{path.relative_to(ROOT)}:{function.name}")
     return found
+
+
+def named_points(node: ast.AST) -> list[str]:
+    """The crash points of a call: its own, or those around the commit of a transaction that it names."""
+    if not isinstance(node, ast.Call):
+        return []
+    if getattr(node.func, "id", "") == "crash_point":
+        return [str(name.value) for name in node.args if isinstance(name, ast.Constant)]
+    if getattr(node.func, "attr", "") not in ("run", "_change"):
+        return []
+    named = [each.value for each in node.keywords if each.arg == "name"]
+    return [
+        f"{name.value}.{when}_commit"
+        for name in named
+        if isinstance(name, ast.Constant)
+        for when in ("before", "after")
+    ]
 
 
 def test_a_crash_point_names_one_place_of_a_service() -> None:
@@ -187,7 +202,7 @@ def test_a_crash_point_names_one_place_of_a_service() -> None:
         # A function within a function is one place; a process is of one service.
         files = {place.split(":")[0] for place in places}
         assert len({file.split("/")[0] for file in files}) == len(files), (name, places)
-        assert re.fullmatch(r"[a-z]+\.[a-z_]+", name), name
+        assert re.fullmatch(r"[a-z_]+\.[a-z_]+", name), name
 
 
 def test_every_crash_point_is_died_at_by_a_test() -> None:
