@@ -91,7 +91,7 @@ class MoveMethods(Methods):
             lambda moved: reply(package=package_message(moved)),
             reply,
             context,
-            name=_TRANSACTION_NAMES.get(verb, verb.lower()),
+            name=_TRANSACTION_NAMES.get(verb, "move"),
             about=command.package_sn,
         )
         self._nudge_relay()
