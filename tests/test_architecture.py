@@ -187,7 +187,7 @@ def named_points(node: ast.AST) -> list[str]:
         return []
     named = [each.value for each in node.keywords if each.arg == "name"]
     return [
-        f"{name.value}.{when}_commit"
+        f"{name.value!s}.{when}_commit"
         for name in named
         if isinstance(name, ast.Constant)
         for when in ("before", "after")
