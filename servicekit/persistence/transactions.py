@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Generic, Self, TypeVar
 
 import structlog
-from sqlalchemy import Executable, func, select
+from sqlalchemy import Executable, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -22,6 +22,7 @@ from servicekit.persistence.conflicts import code, lock_wait_ended, refusal
 from servicekit.places import Places
 from servicekit.tasks import being_cancelled
 
+_REPEATABLE_READ = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 _NOW, _UTC_NOW = select(func.now()), select(func.utc_timestamp(6))
 
 TRIES = 5
@@ -165,7 +166,7 @@ class Transactions(Generic[U_co]):
             traces.follow(connection)
             try:
                 if one_snapshot:
-                    await connection.execution_options(isolation_level="REPEATABLE READ")
+                    await _see_one_snapshot(connection)
                     if self._before_snapshot is not None:
                         await connection.execute(self._before_snapshot)
                 now = await self._time(connection)
@@ -187,6 +188,15 @@ class Transactions(Generic[U_co]):
         except (OSError, PoolTimeout, DBAPIError) as error:
             log.warning("database cannot be reached", error=type(error).__name__)
             raise DatabaseUnavailable from error
+
+
+async def _see_one_snapshot(connection: AsyncConnection) -> None:
+    if connection.dialect.name == "postgresql":
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+    else:
+        # Of this transaction alone. Set by SQLAlchemy it would have to be set back, and where the connection is lost
+        # just then, its place in the pool is lost with it.
+        await connection.execute(_REPEATABLE_READ)
 
 
 async def _close(connection: AsyncConnection) -> None:

@@ -225,17 +225,27 @@ async def test_a_read_sees_one_instant_where_it_asks_for_it(
     ]
 
 
-async def test_a_connection_that_read_one_snapshot_is_as_before(url: str) -> None:
+async def test_a_connection_that_read_one_snapshot_is_as_before(
+    transactions: Transactions[Accounts], url: str
+) -> None:
     engine = create_engine(url, pool_size=1)
-    transactions = Transactions(engine, Accounts, at_once=1)
+    alone = Transactions(engine, Accounts, at_once=1)
 
-    async def isolation(uow: Accounts) -> str:
-        return str(await uow.connection.get_isolation_level())
+    async def nothing(uow: Accounts) -> bool:
+        return True
 
-    levels = [
-        await transactions.read(isolation, one_snapshot=True),
-        await transactions.read(isolation),
+    async def stays(uow: Accounts) -> bool:
+        first = await uow.balance(1)
+        await transactions.run(lambda other: other.add(1, -10))
+        return await uow.balance(1) == first
+
+    seen = [
+        await alone.read(stays, one_snapshot=True),
+        await alone.read(stays),
+        await alone.read(nothing, one_snapshot=True),
+        await alone.read(stays),
+        await alone.read(stays, one_snapshot=True),
     ]
     await engine.dispose()
 
-    assert levels == ["REPEATABLE READ", "READ COMMITTED"]
+    assert seen == [True, False, True, False, True]

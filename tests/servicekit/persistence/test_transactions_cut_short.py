@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import random
 import time
 
@@ -10,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from chaos.statements import Fault, statements_to
 from servicekit.errors import DatabaseUnavailable
 from servicekit.persistence import transactions as transactions_module
 from servicekit.persistence.engines import create_engine
@@ -255,3 +257,27 @@ async def test_what_is_read_of_a_snapshot_may_take_longer(url: str) -> None:
 
     assert await transactions.read(reads_much, one_snapshot=True) == 100
     await engine.dispose()
+
+
+@pytest.mark.parametrize("one_snapshot", [True, False])
+@pytest.mark.parametrize("fault", [Fault.LOST_BEFORE, Fault.LOST_AFTER])
+async def test_a_read_that_loses_its_connection_at_any_statement_says_that_the_database_is_away(
+    url: str, engine_name: str, fault: Fault, one_snapshot: bool
+) -> None:
+    async with statements_to(url, engine_name) as (through, statements):
+        engine = create_engine(through, pool_size=1)
+        transactions = Transactions(engine, Accounts)
+        told = []
+        for nth in itertools.count(1):
+            # What begins a connection is another matter.
+            await transactions.read(lambda uow: uow.balance(1))
+            statements.fail(nth, fault)
+            try:
+                await transactions.read(lambda uow: uow.balance(1), one_snapshot=one_snapshot)
+            except DatabaseUnavailable:
+                told.append(nth)
+            if not statements.relent():
+                break
+        await engine.dispose()
+
+    assert told
