@@ -7,17 +7,11 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 from holdfast.delivery.v1 import package_pb2 as pb
 from holdfast.inventory.v1 import movement_pb2, reservation_pb2, transfer_pb2
-from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from chaos.calls.operators import repair_orders, write_over
 from tests.support.town import SYSTEM, Town, ids
-
-_WRITTEN_OVER = text(
-    "UPDATE tigu_prepare_goods SET legacy_write_time = legacy_write_time, order_ids = '9',"
-    " update_time = UTC_TIMESTAMP() - INTERVAL 1 HOUR WHERE prepare_sn = :package_sn"
-)
-"""Long ago: what changed a moment ago is not judged yet. And not as the old application writes."""
 
 
 async def delivered(town: Town) -> None:
@@ -146,12 +140,9 @@ async def repaired(town: Town) -> None:
     package = await town.insist(town.create, request)
     package_sn = package.package_sn
     package = await town.stock_state(package_sn, pb.STOCK_STATE_HELD)
-    engine = create_async_engine(town.pair.delivery_url)
-    async with engine.begin() as connection:
-        await connection.execute(_WRITTEN_OVER, {"package_sn": package_sn})
-    await engine.dispose()
+    await write_over(town, package_sn)
 
-    await town.insist(_reconcile, town, package_sn)
+    await town.insist(repair_orders, town, package_sn)
 
     assert (await town.insist(town.get, package_sn)).order_ids == package.order_ids
     assert await _verbs(town, package_sn) == ["CREATE", "RECONCILE"]
@@ -202,13 +193,6 @@ async def _verbs(town: Town, package_sn: str) -> list[str]:
 
 async def _events(town: Town, request: pb.ListPackageEventsRequest) -> pb.ListPackageEventsResponse:
     return await town.delivery.ListPackageEvents(request, timeout=10)
-
-
-async def _reconcile(town: Town, package_sn: str) -> None:
-    request = ops_pb2.ReconcileRequest(checks=["mapping"], validate_only=False, request_id=package_sn)
-    stub = ops_pb2_grpc.OpsServiceStub(town.delivery_channel)
-    async for _ in stub.Reconcile(request, metadata=town.parties.metadata("dispatcher"), timeout=30):
-        pass
 
 
 async def _tombstone(town: Town, reservation_id: str) -> reservation_pb2.Reservation:

@@ -26,7 +26,8 @@ async def _create(town: Town, name: str, workflow: pb.Workflow.ValueType) -> pb.
     return await town.create(request)
 
 
-async def _packed(town: Town, name: str, workflow: pb.Workflow.ValueType) -> pb.Package:
+async def packed(town: Town, name: str, workflow: pb.Workflow.ValueType) -> pb.Package:
+    """A package that holds its stock."""
     await _order(town, name)
     package = await town.insist(_create, town, name, workflow)
     return await town.stock_state(package.package_sn, pb.STOCK_STATE_HELD)
@@ -34,7 +35,7 @@ async def _packed(town: Town, name: str, workflow: pb.Workflow.ValueType) -> pb.
 
 async def _before(town: Town, name: str, workflow: pb.Workflow.ValueType, step: Step) -> None:
     """A package that has come as far as that this is its next step."""
-    package = await _packed(town, name, workflow)
+    package = await packed(town, name, workflow)
     for earlier in STEPS[workflow]:
         if earlier == step:
             return
@@ -109,7 +110,7 @@ async def _warehouse_state(town: Town, name: str) -> str:
     return await found(name, town.delivery.GetWarehouse(asked))
 
 
-async def _package_state(town: Town, name: str) -> str:
+async def package_state(town: Town, name: str) -> str:
     """The package of this name with its timeline and its photos, and the stock of its order."""
     package_sn = f"PG{name}"
     events = pb.ListPackageEventsRequest(package_sn=package_sn, page_size=100)
@@ -135,25 +136,25 @@ def _verbs() -> Iterator[Call]:
             yield Call(
                 step.method,
                 partial(_take, step=step),
-                _package_state,
+                package_state,
                 partial(_before, workflow=workflow, step=step),
             )
 
 
-_MERCHANT_TO_USER = partial(_packed, workflow=pb.WORKFLOW_MERCHANT_TO_USER)
+_MERCHANT_TO_USER = partial(packed, workflow=pb.WORKFLOW_MERCHANT_TO_USER)
 DELIVERY: Sequence[Call] = (
     Call("RegisterOrder", _register_order, _order_state),
-    Call("CreatePackage", partial(_create, workflow=pb.WORKFLOW_MERCHANT_TO_USER), _package_state, _order),
+    Call("CreatePackage", partial(_create, workflow=pb.WORKFLOW_MERCHANT_TO_USER), package_state, _order),
     *_verbs(),
-    Call("ReleaseClaim", partial(_take, step=Step("ReleaseClaim", "driver")), _package_state, _claimed),
+    Call("ReleaseClaim", partial(_take, step=Step("ReleaseClaim", "driver")), package_state, _claimed),
     Call(
         "AssignDriver",
         _assign,
-        _package_state,
+        package_state,
         partial(_before, workflow=pb.WORKFLOW_DRIVER_TO_USER, step=CLAIM),
     ),
-    Call("CancelPackage", _cancel, _package_state, _MERCHANT_TO_USER),
-    Call("RetryReservation", _retry, _package_state, _rejected),
+    Call("CancelPackage", _cancel, package_state, _MERCHANT_TO_USER),
+    Call("RetryReservation", _retry, package_state, _rejected),
     Call("RegisterDriver", _register_driver, _driver_state),
     Call("SetDriverActive", _rest_driver, _driver_state, _register_driver),
     Call("RegisterWarehouse", _register_warehouse, _warehouse_state),

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from holdfast.inventory.v1 import movement_pb2, reports_pb2, reservation_pb2, stock_pb2, transfer_pb2
 
 from chaos.calls.call import SECONDS, UNITS, Ask, Call, State, nothing
-from chaos.calls.stocks import low_state, state_of_both, stock_state
+from chaos.calls.stocks import figures_state, low_state, state_of_both, stock_state
 from tests.support.town import SYSTEM, Town
 
 
@@ -41,7 +41,8 @@ async def _empty_stock(town: Town, name: str) -> None:
     await town.stock(0, name)
 
 
-async def _held(town: Town, name: str) -> None:
+async def held(town: Town, name: str) -> None:
+    """Some units, some of them held."""
     await _stocked(town, name)
     await town.inventory.ReserveStock(_hold(name), metadata=SYSTEM, timeout=SECONDS)
 
@@ -90,9 +91,26 @@ async def _import(town: Town, name: str) -> None:
     await town.inventory.ImportStocks(iter(rows), metadata=SYSTEM, timeout=SECONDS)
 
 
+async def _refresh(town: Town, name: str) -> None:
+    request = reports_pb2.RefreshStockMetricsRequest()
+    await town.inventory.RefreshStockMetrics(request, metadata=SYSTEM, timeout=SECONDS)
+
+
+async def _outdated(town: Town, name: str) -> None:
+    await _stocked(town, name)
+    await _refresh(town, name)
+    await _ADJUST.ask(town, name)
+
+
 _ADD_LISTING = _inventory(
     "AddListing",
     lambda name: stock_pb2.AddListingRequest(sku=name, listing=_listing(name, "10.00"), request_id=name),
+)
+_ADJUST = _inventory(
+    "AdjustStock",
+    lambda name: movement_pb2.AdjustStockRequest(
+        sku=name, delta=3, reason=movement_pb2.MOVEMENT_REASON_RECEIVED, request_id=name
+    ),
 )
 INVENTORY: Sequence[Call] = (
     _inventory(
@@ -112,12 +130,7 @@ INVENTORY: Sequence[Call] = (
     _inventory(
         "DeleteStock", lambda name: stock_pb2.DeleteStockRequest(sku=name, request_id=name), _empty_stock
     ),
-    _inventory(
-        "AdjustStock",
-        lambda name: movement_pb2.AdjustStockRequest(
-            sku=name, delta=3, reason=movement_pb2.MOVEMENT_REASON_RECEIVED, request_id=name
-        ),
-    ),
+    _ADJUST,
     _inventory(
         "BatchAdjustStocks",
         lambda name: movement_pb2.BatchAdjustStocksRequest(
@@ -165,19 +178,19 @@ INVENTORY: Sequence[Call] = (
     _inventory(
         "CommitReservation",
         lambda name: reservation_pb2.CommitReservationRequest(reservation_id=name, request_id=name),
-        _held,
+        held,
     ),
     _inventory(
         "ReleaseReservation",
         lambda name: reservation_pb2.ReleaseReservationRequest(reservation_id=name, request_id=name),
-        _held,
+        held,
     ),
     _inventory(
         "ExtendReservation",
         lambda name: reservation_pb2.ExtendReservationRequest(
             reservation_id=name, ttl=Duration(seconds=7_200), request_id=name
         ),
-        _held,
+        held,
     ),
     _inventory(
         "SetStockThreshold",
@@ -185,4 +198,5 @@ INVENTORY: Sequence[Call] = (
         state=low_state,
     ),
     Call("ImportStocks", _import, state_of_both),
+    Call("RefreshStockMetrics", _refresh, figures_state, _outdated),
 )

@@ -24,6 +24,12 @@ async def low_state(town: Town, name: str) -> str:
     return plain([*await _stock(town, name), *low], name)
 
 
+async def figures_state(town: Town, name: str) -> str:
+    """What reports say of the stock of this name."""
+    request = reports_pb2.GetStockMetricsRequest(sku=name)
+    return plain([await town.inventory.GetStockMetrics(request, timeout=SECONDS)], name)
+
+
 async def _stock(town: Town, sku: str) -> list[Message | str]:
     try:
         stock: Message | str = (

@@ -17,6 +17,7 @@ from chaos.campaigns import (
     kill_services,
     killed_upgrades,
     linear_history,
+    lost_delivery,
     odd_requests,
     outbox,
     overload,
@@ -55,5 +56,6 @@ CAMPAIGNS: Mapping[int, Campaign] = {
         stopped_services.CAMPAIGN,
         histories.CAMPAIGN,
         odd_requests.CAMPAIGN,
+        lost_delivery.CAMPAIGN,
     )
 }

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 
 from holdfast.delivery.v1 import package_pb2 as pb
-from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -94,11 +93,8 @@ class _Drifts:
 
     async def _reconcile(self, *, validate_only: bool) -> dict[str, bool]:
         """By each subject, and by the package that a finding names, whether everything found of it was repaired."""
-        request = ops_pb2.ReconcileRequest(validate_only=validate_only)
-        stub = ops_pb2_grpc.OpsServiceStub(self._town.delivery_channel)
-        dispatcher = self._town.parties.metadata("dispatcher")
         told: dict[str, bool] = {}
-        async for answer in stub.Reconcile(request, metadata=dispatcher, timeout=300):
+        for answer in await self._town.reconcile(self._town.delivery_channel, validate_only=validate_only):
             self._trial.require(not (validate_only and answer.repaired), "a dry run repaired something")
             for name in {answer.finding.subject, answer.finding.facts.get("package_sn", "")} - {""}:
                 told[name] = told.get(name, True) and answer.repaired

@@ -8,8 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from chaos.calls.call import Call
-from chaos.calls.delivery import DELIVERY
-from chaos.calls.inventory import INVENTORY
+from chaos.calls.every import calls_to
 from chaos.campaign import Campaign, Trial
 from tests.support.forks import WITHOUT_UVLOOP
 from tests.support.services import fresh_pair
@@ -38,7 +37,7 @@ LOOPS: Sequence[Mapping[str, str]] = ({}, {WITHOUT_UVLOOP: "yes"})
 
 async def run(trial: Trial) -> None:
     """Calls and looks at what they left, each after every idle connection was ended; nobody repeats anything."""
-    calls = list(INVENTORY if trial.engine == "postgres" else DELIVERY)
+    calls = list(calls_to(trial.engine))
     # A short run has not enough attempts for all of them: another seed tries others.
     trial.random.shuffle(calls)
     for turn, loop in enumerate(LOOPS, 1):

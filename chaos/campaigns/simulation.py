@@ -1,6 +1,6 @@
 """Both services in one thread, over a network and stores that fail as a seed says."""
 
-from chaos.campaign import Campaign, Trial
+from chaos.campaign import Campaign, Trial, told
 from chaos.simulator.simulation import Simulation
 
 STEPS = 1_000
@@ -15,7 +15,7 @@ async def run(trial: Trial) -> None:
             simulation.run(STEPS)
         except Exception as broken:
             # Whatever it is, the next seeds are tried.
-            trial.violations.append(f"seed {seed}: {broken!r}")
+            trial.violations.append(f"seed {seed}: {told(broken)}")
         trial.faults.update(simulation.faults)
         trial.contention.update(simulation.happened)
         trial.attempted()

@@ -212,6 +212,15 @@ MUTANTS = (
         campaign(17, 1, *ALL_ENGINES),
     ),
     Mutant(
+        "Holds without a package are looked for on full pages only",
+        "delivery_service/application/check_reservations.py",
+        {
+            "                page = []\n        async for found in _orphans(page, inventory, transactions):\n"
+            "            yield found\n": "                page = []\n"
+        },
+        campaign(24, 1, *ALL_ENGINES),
+    ),
+    Mutant(
         "Whether a hold is over is told by the clock of the process",
         "inventory_service/persistence/stock_books.py",
         {'now: datetime = rows[0]["now"]': 'now = datetime.now(rows[0]["now"].tzinfo)'},

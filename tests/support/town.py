@@ -196,6 +196,15 @@ class Town:
             if state != before
         ]
 
+    async def reconcile(
+        self, channel: grpc.aio.Channel, *checks: str, validate_only: bool = False, request_id: str = ""
+    ) -> list[ops_pb2.ReconcileResponse]:
+        """What the dispatcher is told by Reconcile of one service."""
+        request = ops_pb2.ReconcileRequest(checks=checks, validate_only=validate_only, request_id=request_id)
+        dispatcher = self.parties.metadata("dispatcher")
+        answers = ops_pb2_grpc.OpsServiceStub(channel).Reconcile(request, metadata=dispatcher, timeout=300)
+        return [answer async for answer in answers]
+
     async def findings(self) -> list[str]:
         """What the consistency checks of both services find, once delivery can ask an inventory that came back."""
         for _ in range(100):

@@ -18,6 +18,7 @@ from chaos.campaigns import (
     kill_services,
     killed_upgrades,
     linear_history,
+    lost_delivery,
     odd_requests,
     outbox,
     overload,
@@ -52,6 +53,7 @@ SMALL: list[tuple[Campaign, str, int]] = [
     (clock_steps.CAMPAIGN, "mysql", 5),
     (full_disk.CAMPAIGN, "mariadb", 5),
     (stopped_services.CAMPAIGN, "mysql", 3),
+    (lost_delivery.CAMPAIGN, "mysql", 1),
     *((histories.CAMPAIGN, engine, size) for engine, size in (("postgres", 8), ("mysql", 2), ("mariadb", 2))),
 ]
 

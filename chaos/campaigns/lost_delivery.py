@@ -1,0 +1,142 @@
+"""Delivery is killed in the midst of its work and its database is lost: nobody will ever say what became of its holds.
+
+Another delivery, with an empty database, finds each of them without a package, and gives it back when it is told to.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from google.protobuf.duration_pb2 import Duration
+from holdfast.delivery.v1 import package_pb2 as pb
+from holdfast.inventory.v1 import reservation_pb2
+
+from chaos.campaign import Campaign, Trial
+from delivery_service.gateways.inventory import HOLDER
+from devtools.journey import STEPS
+from tests.support.databases import fresh_database
+from tests.support.services import Pair, migrate, running_pair
+from tests.support.town import SYSTEM, Town, ids
+
+CUSTOMERS = 6
+UNITS = 1_000_000
+LIFE_SECONDS = 1.5
+"""So long at most, from the first package on that has its stock."""
+REPAIR_SECONDS = 30.0
+"""How long it may take to give everything back; a hold is left alone until it is some seconds old."""
+
+
+async def run(trial: Trial) -> None:
+    """One delivery after the other, over one inventory."""
+    async with running_pair(trial.engine, trial.folder) as pair, AsyncExitStack() as databases:
+        town = Town(pair)
+        while trial.more:
+            sku = await town.stock(UNITS)
+            await _reserve_beside(town, sku)
+            await _live_and_die(trial, town, sku)
+            await _begin_anew(pair, await databases.enter_async_context(_empty(trial.engine)))
+            await _give_back(trial, town, sku)
+            trial.attempted()
+        await town.close()
+
+
+async def _reserve_beside(town: Town, sku: str) -> None:
+    """A unit for somebody else who will come for it, and one for somebody who will not."""
+    for seconds in (3_600, 1):
+        await town.inventory.ReserveStock(
+            reservation_pb2.ReserveStockRequest(
+                reservation_id=f"R-{next(ids)}",
+                holder="somebody",
+                lines=[reservation_pb2.ReservationLine(sku=sku, quantity=1)],
+                ttl=Duration(seconds=seconds),
+            ),
+            metadata=SYSTEM,
+            timeout=10,
+        )
+
+
+async def _live_and_die(trial: Trial, town: Town, sku: str) -> None:
+    await town.found()
+    held = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        customers = [group.create_task(_go_on(trial.random, town, sku, held)) for _ in range(CUSTOMERS)]
+        await held.wait()
+        await asyncio.sleep(trial.random.uniform(0, LIFE_SECONDS))
+        await town.pair.delivery.kill()
+        for customer in customers:
+            customer.cancel()
+    trial.faults["delivery lost with its database"] += 1
+
+
+async def _go_on(chosen: random.Random, town: Town, sku: str, held: asyncio.Event) -> None:
+    """Package after package, each as far as it happens to come; some are cancelled."""
+    while True:
+        order_id = await town.insist(town.order, {sku: 1}, str(next(ids)))
+        workflow = chosen.choice(list(STEPS))
+        package = await town.insist(town.create, town.package_request(workflow, order_id))
+        package = await town.stock_state(package.package_sn, pb.STOCK_STATE_HELD)
+        held.set()
+        last = chosen.choice(["", "CancelPackage", *(step.method for step in STEPS[workflow])])
+        if last == "CancelPackage":
+            await town.insist(town.cancel, package.package_sn)
+        elif last:
+            await town.drive(package, until=last)
+
+
+@asynccontextmanager
+async def _empty(engine: str) -> AsyncIterator[str]:
+    async with fresh_database(engine) as url:
+        await migrate("delivery", url)
+        yield url
+
+
+async def _begin_anew(pair: Pair, url: str) -> None:
+    pair.delivery_url = pair.delivery.environment["DELIVERY_DATABASE_URL"] = url
+    await pair.delivery.start()
+
+
+async def _give_back(trial: Trial, town: Town, sku: str) -> None:
+    """What is found is what is held; asking what would be done does nothing; then all of it is free again."""
+    began = time.monotonic()
+    left = await _reservations(town, sku, reservation_pb2.RESERVATION_STATE_HELD)
+    would = await town.reconcile(town.delivery_channel, "reservations", validate_only=True)
+    found = {answer.finding.subject for answer in would}
+    trial.require(found == left, f"{len(left)} holds were left behind, {len(found)} are found")
+    now = await _reservations(town, sku, reservation_pb2.RESERVATION_STATE_HELD)
+    trial.require(now == left, "a dry run gave something back")
+    while now and time.monotonic() < began + REPAIR_SECONDS:
+        await asyncio.sleep(1.0)
+        await town.reconcile(town.delivery_channel, "reservations")
+        now = await _reservations(town, sku, reservation_pb2.RESERVATION_STATE_HELD)
+    trial.require(not now, f"{len(now)} holds are there after {REPAIR_SECONDS:.0f} s")
+    trial.recoveries.append(time.monotonic() - began)
+    sold = await _reservations(town, sku, reservation_pb2.RESERVATION_STATE_COMMITTED)
+    wanted, levels = (UNITS - len(sold), 1), await town.levels(sku)
+    trial.require(
+        levels == wanted, f"{len(sold)} units were sold: {wanted} should be there, and {levels} are"
+    )
+    trial.violations.extend(await town.findings())
+    trial.contention["holds left behind"] += len(left)
+    trial.contention["units sold before"] += len(sold)
+
+
+async def _reservations(town: Town, sku: str, state: reservation_pb2.ReservationState.ValueType) -> set[str]:
+    """Delivery's of one unit of this stock, by their ids."""
+    request = reservation_pb2.ListReservationsRequest(holder=HOLDER, sku=sku, state=state, page_size=1_000)
+    found = await town.inventory.ListReservations(request, timeout=10)
+    return {reservation.reservation_id for reservation in found.reservations}
+
+
+CAMPAIGN = Campaign(
+    number=24,
+    title="Delivery lost for ever with its database, and another in its place",
+    promises=(9, 12, 25),
+    attempt="deliveries lost",
+    short=5,
+    long=100,
+    run=run,
+    contention=("holds left behind",),
+    engines=("mysql", "mariadb"),
+)
