@@ -1,1 +1,1 @@
-"""Every call that changes something, of both services."""
+"""What callers and operators ask that changes something, and how to see what it left."""

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from holdfast.inventory.v1 import movement_pb2, reports_pb2, reservation_pb2, stock_pb2, transfer_pb2
 
 from chaos.calls.call import SECONDS, UNITS, Ask, Call, State, nothing
-from chaos.calls.stocks import figures_state, low_state, state_of_both, stock_state
+from chaos.calls.stocks import figures_state, hold_state, low_state, state_of_both, stock_state
 from tests.support.town import SYSTEM, Town
 
 
@@ -191,6 +191,7 @@ INVENTORY: Sequence[Call] = (
             reservation_id=name, ttl=Duration(seconds=7_200), request_id=name
         ),
         held,
+        hold_state,
     ),
     _inventory(
         "SetStockThreshold",

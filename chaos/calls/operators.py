@@ -1,4 +1,4 @@
-"""What operators ask that changes something, of either service; its name is as that of the service's other calls."""
+"""What operators ask that changes something, of either service; a call's name is as in `delivery` and `inventory`."""
 
 from collections.abc import Sequence
 
@@ -11,6 +11,9 @@ from chaos.calls.call import SECONDS, Call
 from chaos.calls.delivery import package_state, packed
 from chaos.calls.inventory import held
 from chaos.calls.stocks import stock_state
+from delivery_service.domain.workflow import StockState
+from delivery_service.persistence.codes import STOCK_STATE_CODES
+from delivery_service.persistence.outbox import PARKED
 from tests.support.town import Town
 
 _WRITTEN_OVER = (
@@ -18,8 +21,8 @@ _WRITTEN_OVER = (
     " update_time = UTC_TIMESTAMP() - INTERVAL 1 HOUR WHERE prepare_sn = :package_sn"
 )
 """Long ago: what changed a moment ago is not judged yet. And not as the old application writes."""
-_PARKED = "UPDATE outbox SET state = 3 WHERE package_sn = :package_sn"
-_ASKING = "UPDATE tigu_prepare_goods SET stock_state = 1 WHERE prepare_sn = :package_sn"
+_PARKED = "UPDATE outbox SET state = :parked WHERE package_sn = :package_sn"
+_ASKING = "UPDATE tigu_prepare_goods SET stock_state = :requested WHERE prepare_sn = :package_sn"
 """As if inventory had not answered yet."""
 _MISCOUNTED = "UPDATE inventory.stock SET reserved_quantity = 0 WHERE sku = :sku"
 
@@ -34,7 +37,7 @@ async def repair_orders(town: Town, package_sn: str) -> None:
     await town.reconcile(town.delivery_channel, "mapping", request_id=package_sn)
 
 
-async def _execute(url: str, *statements: str, **values: str) -> None:
+async def _execute(url: str, *statements: str, **values: str | int) -> None:
     engine = create_async_engine(url)
     try:
         async with engine.begin() as connection:
@@ -70,12 +73,15 @@ class _Requeue:
 
     async def arrange(self, town: Town, name: str) -> None:
         package = await packed(town, name, package_pb2.WORKFLOW_MERCHANT_TO_USER)
-        await _execute(town.pair.delivery_url, _PARKED, _ASKING, package_sn=package.package_sn)
-        request = ops_pb2.ListOutboxRequest(state=ops_pb2.OUTBOX_STATE_PARKED)
-        parked = await self._stub(town).ListOutbox(request, timeout=SECONDS)
-        [self._entries[name]] = (
-            entry.entry_id for entry in parked.entries if entry.aggregate == package.package_sn
+        await _execute(
+            town.pair.delivery_url,
+            *(_PARKED, _ASKING),
+            package_sn=package.package_sn,
+            parked=PARKED,
+            requested=STOCK_STATE_CODES[StockState.REQUESTED],
         )
+        parked = await town.insist(self._parked, town)
+        [self._entries[name]] = (each.entry_id for each in parked if each.aggregate == package.package_sn)
 
     async def ask(self, town: Town, name: str) -> None:
         request = ops_pb2.RequeueOutboxRequest(
@@ -83,6 +89,10 @@ class _Requeue:
         )
         dispatcher = town.parties.metadata("dispatcher")
         await self._stub(town).RequeueOutbox(request, metadata=dispatcher, timeout=SECONDS)
+
+    async def _parked(self, town: Town) -> Sequence[ops_pb2.OutboxEntry]:
+        request = ops_pb2.ListOutboxRequest(state=ops_pb2.OUTBOX_STATE_PARKED, page_size=1_000)
+        return (await self._stub(town).ListOutbox(request, timeout=SECONDS)).entries
 
     def _stub(self, town: Town) -> "ops_pb2_grpc.OpsServiceAsyncStub":
         return ops_pb2_grpc.OpsServiceStub(town.delivery_channel)

@@ -24,6 +24,14 @@ async def low_state(town: Town, name: str) -> str:
     return plain([*await _stock(town, name), *low], name)
 
 
+async def hold_state(town: Town, name: str) -> str:
+    """The same, and for how many hours from its beginning the reservation of this name holds."""
+    asked = reservation_pb2.GetReservationRequest(reservation_id=name)
+    hold = (await town.inventory.GetReservation(asked, timeout=SECONDS)).reservation
+    hours = round((hold.expire_time.seconds - hold.create_time.seconds) / 3_600)
+    return plain([*await _stock(town, name), f"{hours} h"], name)
+
+
 async def figures_state(town: Town, name: str) -> str:
     """What reports say of the stock of this name."""
     request = reports_pb2.GetStockMetricsRequest(sku=name)

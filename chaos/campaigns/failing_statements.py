@@ -82,8 +82,11 @@ class _Sweep:
     async def undisturbed(self) -> str:
         """What the call leaves without a fault."""
         name = await self._arranged()
+        before = await self._town.insist(self._call.state, self._town, name)
         await self._call.ask(self._town, name)
-        return await self._settled(name, "")
+        left = await self._settled(name, "")
+        self._trial.require(left != before, f"{NOTHING_TRIED}: {self._call.method}: nothing is seen of it")
+        return left
 
     async def _failing(self, nth: int, wanted: str) -> bool:
         """Whether so many statements came until its answer, of the call or of the workers beside it."""
@@ -93,10 +96,13 @@ class _Sweep:
         failed = self._statements.relent()
         what = f"{call.method}, {self._fault.value} {nth} ({failed[:60]})"
         self._trial.require(told in TOLD[self._fault], f"{what}: the caller is told {told}")
+        if told == "OK":
+            left = await self._settled(name, wanted)
+            self._trial.require(left == wanted, f"{what}: done, and left {left}, not {wanted}")
         again = await _outcome(town.insist(call.ask, town, name))
         self._trial.require(again == "OK", f"{what}: asked again, the caller is told {again}")
         left = await self._settled(name, wanted)
-        self._trial.require(left == wanted, f"{what}: left {left}, not {wanted}")
+        self._trial.require(left == wanted, f"{what}: asked again, and left {left}, not {wanted}")
         if failed:
             self._trial.faults[self._fault.value] += 1
             self._trial.contention[f"told {told}"] += 1

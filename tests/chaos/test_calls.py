@@ -9,8 +9,6 @@ from holdfast.ops.v1 import ops_pb2
 from chaos.calls.every import calls_to
 
 READS = ("Get", "List", "BatchGet", "Check", "Explain", "Export", "Download")
-A_PART_OF_EVERY_STEP = {"UploadEvidence"}
-DELIVERYS_ONLY = {"RequeueOutbox"}
 
 
 def changing(service: ServiceDescriptor) -> set[str]:
@@ -18,19 +16,18 @@ def changing(service: ServiceDescriptor) -> set[str]:
     return {method.name for method in service.methods if not method.name.startswith(READS)}
 
 
+INVENTORYS = changing(inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"])
+DELIVERYS = changing(delivery_pb2.DESCRIPTOR.services_by_name["DeliveryService"])
+OPERATORS = changing(ops_pb2.DESCRIPTOR.services_by_name["OpsService"])
+A_PART_OF_EVERY_STEP = {"UploadEvidence"}
+WITH_AN_OUTBOX = {"RequeueOutbox"}
+
+
 @pytest.mark.parametrize(
     ("engine", "wanted"),
     [
-        (
-            "postgres",
-            changing(inventory_pb2.DESCRIPTOR.services_by_name["InventoryService"])
-            | changing(ops_pb2.DESCRIPTOR.services_by_name["OpsService"]) - DELIVERYS_ONLY,
-        ),
-        (
-            "mysql",
-            changing(delivery_pb2.DESCRIPTOR.services_by_name["DeliveryService"]) - A_PART_OF_EVERY_STEP
-            | changing(ops_pb2.DESCRIPTOR.services_by_name["OpsService"]),
-        ),
+        ("postgres", (INVENTORYS | OPERATORS) - WITH_AN_OUTBOX),
+        ("mysql", (DELIVERYS | OPERATORS) - A_PART_OF_EVERY_STEP),
     ],
     ids=["inventory", "delivery"],
 )
