@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from holdfast.delivery.v1 import package_pb2
 from holdfast.ops.v1 import ops_pb2, ops_pb2_grpc
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from chaos.calls.call import SECONDS, Call
 from chaos.calls.delivery import package_state, packed
@@ -14,6 +13,7 @@ from chaos.calls.stocks import stock_state
 from delivery_service.domain.workflow import StockState
 from delivery_service.persistence.codes import STOCK_STATE_CODES
 from delivery_service.persistence.outbox import PARKED
+from servicekit.persistence.engines import create_engine
 from tests.support.town import Town
 
 _WRITTEN_OVER = (
@@ -38,7 +38,8 @@ async def repair_orders(town: Town, package_sn: str) -> None:
 
 
 async def _execute(url: str, *statements: str, **values: str | int) -> None:
-    engine = create_async_engine(url)
+    """Over a session like the services' own: what others write, the schema refuses or explains."""
+    engine = create_engine(url, pool_size=1)
     try:
         async with engine.begin() as connection:
             for statement in statements:
