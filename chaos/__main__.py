@@ -31,6 +31,8 @@ from servicekit.reports.progress import progress
 from servicekit.telemetry import logs
 
 ENGINES = ("postgres", "mysql", "mariadb")
+BESIDE = {"postgres": "mysql"}
+"""What the other service is on: delivery, where inventory is tried; inventory is on Postgres everywhere."""
 
 
 def main(words: list[str] | None = None) -> int:
@@ -56,7 +58,8 @@ def main(words: list[str] | None = None) -> int:
     if not ways:
         print(f"none of these campaigns is one of {', '.join(arguments.engine)}", file=sys.stderr)
         return 2
-    servers = {name for campaign, engine in ways if campaign.with_servers for name in (engine, "postgres")}
+    tried = {engine for campaign, engine in ways if campaign.with_servers}
+    servers = tried | {BESIDE.get(engine, "postgres") for engine in tried}
     tries = (
         _tried(
             campaign,

@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -92,6 +93,32 @@ def test_one_engine_can_be_chosen(place: Path) -> None:
     assert command.main(["--campaign", "1", "--engine", "mariadb"]) == 0
 
     assert [run["engine"] for run in runs(place)] == ["mariadb"]
+
+
+@pytest.mark.parametrize(
+    ("engines", "started"),
+    [
+        (("postgres",), {"postgres", "mysql"}),
+        (("mariadb",), {"postgres", "mariadb"}),
+        (("",), {"", "postgres"}),
+    ],
+)
+def test_the_other_services_engine_is_started_too(
+    monkeypatch: pytest.MonkeyPatch, engines: Sequence[str], started: set[str]
+) -> None:
+    asked: list[set[str]] = []
+
+    @contextmanager
+    def remembered(names: set[str]) -> Iterator[None]:
+        asked.append(names)
+        yield
+
+    monkeypatch.setattr(command, "CAMPAIGNS", {1: replace(CAMPAIGNS[1], engines=engines)})
+    monkeypatch.setattr(command, "_engines", remembered)
+
+    assert command.main(["--campaign", "1"]) == 0
+
+    assert asked == [started]
 
 
 def test_an_engine_of_which_no_campaign_is_one_is_refused(
