@@ -44,7 +44,9 @@ def main(words: list[str] | None = None) -> int:
         print("CHAOS_MINUTES must be a number, 0 or more", file=sys.stderr)
         return 2
     if unknown := [number for number in arguments.campaign if number not in CAMPAIGNS]:
-        print(f"no campaign {unknown[0]}; there are {', '.join(map(str, CAMPAIGNS))}", file=sys.stderr)
+        print(
+            f"no campaign {unknown[0]}; there are {', '.join(map(str, sorted(CAMPAIGNS)))}", file=sys.stderr
+        )
         return 2
     wanted = [CAMPAIGNS[number] for number in arguments.campaign or CAMPAIGNS]
     seed = arguments.seed if arguments.seed is not None else random.randrange(1_000_000)

@@ -164,7 +164,7 @@ def _campaign(campaign: Campaign, engine: str, runs: Sequence[Result]) -> str:
         _survived(mine),
         violations,
         recovery,
-        f"{last.day}, {last.commit}, seed {last.seed}",
+        f"{last.day}, {last.commit}, seed {last.seed}{', PARTIAL' if last.partial else ''}",
     )
 
 

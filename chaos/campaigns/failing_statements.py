@@ -80,12 +80,12 @@ class _Sweep:
         self._trial.violations.append(f"{self._call.method} has no end of statements")
 
     async def undisturbed(self) -> str:
-        """What the call leaves without a fault."""
+        """What the call leaves without a fault. Raises AssertionError where that is what was there before."""
         name = await self._arranged()
         before = await self._town.insist(self._call.state, self._town, name)
         await self._call.ask(self._town, name)
         left = await self._settled(name, "")
-        self._trial.require(left != before, f"{NOTHING_TRIED}: {self._call.method}: nothing is seen of it")
+        assert left != before, f"nothing is seen of {self._call.method}"
         return left
 
     async def _failing(self, nth: int, wanted: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from holdfast.delivery.v1 import package_pb2 as pb
@@ -136,6 +137,22 @@ async def test_a_hold_that_changed_a_moment_ago_is_left_for_later(delivery: Deli
 
     assert (answer.repaired, answer.repair) == (False, "not yet: the package changed within the last 33 s")
     assert await delivery.get("PG1") == package
+
+
+async def test_a_hold_without_a_package_is_left_alone_while_its_package_may_be_on_its_way(
+    delivery: Delivery,
+) -> None:
+    young = Hold("lost:1", "HELD", {"A": 1}, datetime.now(UTC) - timedelta(seconds=20))
+    old = Hold("lost:2", "HELD", {"A": 1}, datetime.now(UTC) - timedelta(seconds=60))
+    delivery.inventory.known.update({"lost:1": young, "lost:2": old})
+
+    answers = await reconcile(delivery, "reservations", validate_only=False)
+
+    assert {answer.finding.subject: (answer.repaired, answer.repair) for answer in answers} == {
+        "lost:1": (False, "not yet: the hold was made within the last 33 s"),
+        "lost:2": (True, "inventory is told to release the hold"),
+    }
+    assert delivery.inventory.known["lost:1"] == young
 
 
 @pytest.mark.parametrize("state", ["HELD", "RELEASED"])
